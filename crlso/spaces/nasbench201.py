@@ -1,0 +1,332 @@
+"""The space of NAS-Bench-201: four nodes, an operation on each of six edges, 15,625 cells."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crlso import _core
+from crlso.assets import open_npz
+from crlso.spaces.cell import Cell, CellFormat, register_format
+
+__all__ = ["NASBench201"]
+
+_NAME = "nasbench201"
+_OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+_N_CELLS: int = len(_OPERATIONS) ** len(_EDGES)
+_CELL_KINDS = "a cell string, an official index, a sequence of 6 operation names or codes, or a Cell of nasbench201"
+
+Codes = npt.NDArray[np.uint8]
+
+
+def _to_string(codes: tuple[int, ...]) -> str:
+    text: str = _core.nb201_format(np.array([codes], dtype=np.uint8))[0]
+    return text
+
+
+register_format(_NAME, CellFormat(_OPERATIONS, _EDGES, _to_string, absent="none"))
+
+
+@functools.cache
+def _official_order() -> tuple[Codes, npt.NDArray[np.int64]]:
+    """Codes by official index, and the official index by rank; both read-only."""
+    with open_npz("nasbench201.npz") as asset:
+        codes: Codes = asset["codes"]
+    if codes.shape != (_N_CELLS, len(_EDGES)) or codes.dtype != np.uint8:
+        raise ValueError(f"asset nasbench201.npz: expected codes uint8 {(_N_CELLS, len(_EDGES))}, got {codes.shape}")
+    index = np.full(_N_CELLS, -1, dtype=np.int64)
+    index[_core.nb201_rank(codes)] = np.arange(_N_CELLS)
+    if index.min() < 0:
+        raise ValueError("asset nasbench201.npz: expected every cell once, got some cell twice")
+    codes.flags.writeable = False
+    index.flags.writeable = False
+    return codes, index
+
+
+class NASBench201:
+    """All cells of NAS-Bench-201.
+
+    A cell is six codes, uint8, one per edge in string order (1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2), each 0 ``none``,
+    1 ``skip_connect``, 2 ``nor_conv_1x1``, 3 ``nor_conv_3x3`` or 4 ``avg_pool_3x3``. Its *official index* is its
+    position in the published benchmark. Methods that take `cells` accept an array of codes of shape (n, 6), an
+    array or list of official indices, a list of anything that :meth:`cell` accepts, or one Cell or string.
+
+    Cells can be equal at two levels. ``"isomorphism"`` is the unique string of the benchmark's authors: 6,466
+    classes. ``"function"`` is what a cell computes (a node is the multiset of its live incoming terms, sums
+    flattened, skip edges substituted, none and dead branches dropped): 4,930 classes, each a union of classes of
+    the other level. A class is represented by its member with the fewest edges that are not ``none``; ties go to the
+    fewest that are not ``skip_connect`` either, then to the codes that come first.
+
+    Examples
+    --------
+    >>> space = NASBench201()
+    >>> len(space)
+    15625
+    >>> cell = space.cell("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|")
+    >>> space.index([cell])
+    array([431])
+    >>> space.canonicalise(space.codes([cell]))
+    array([[0, 0, 0, 3, 0, 0]], dtype=uint8)
+    """
+
+    name: str = _NAME
+    operations: tuple[str, ...] = _OPERATIONS
+    edges: tuple[tuple[int, int], ...] = _EDGES
+    n_nodes: int = 4
+    levels: tuple[str, ...] = ("function", "isomorphism")
+
+    def __len__(self) -> int:
+        return _N_CELLS
+
+    def __repr__(self) -> str:
+        return f"NASBench201({_N_CELLS} cells: {len(_EDGES)} edges, {len(_OPERATIONS)} operations)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NASBench201)
+
+    def __hash__(self) -> int:
+        return hash(_NAME)
+
+    def cell(self, x: Any) -> Cell:
+        """Make a Cell.
+
+        Parameters
+        ----------
+        x : str, int, sequence or Cell
+            The official string, the official index, six operation names or six codes in edge order, or a Cell.
+
+        Returns
+        -------
+        Cell
+
+        Raises
+        ------
+        ValueError
+            For a string that is no cell (the position is named), an unknown operation, a wrong number of them, a
+            code outside 0..4 or a Cell of another space.
+        IndexError
+            For an index outside 0..15624.
+        TypeError
+            For anything else.
+        """
+        if isinstance(x, Cell):
+            if x.space != _NAME:
+                raise ValueError(f"cell: expected a Cell of {_NAME}, got one of {x.space}")
+            return x
+        if isinstance(x, str):
+            return Cell(_NAME, tuple(_core.nb201_parse(x).tolist()))
+        if isinstance(x, (int, np.integer)) and not isinstance(x, bool):
+            if not 0 <= x < _N_CELLS:
+                raise IndexError(f"cell: expected an official index from 0 to {_N_CELLS - 1}, got {x!s:.40}")
+            return Cell(_NAME, tuple(self.all_codes()[int(x)].tolist()))
+        if isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (bytes, bytearray, memoryview)):
+            return Cell(_NAME, tuple(self._code(item, x) for item in x))
+        raise TypeError(f"cell: expected {_CELL_KINDS}, got {type(x).__name__}")
+
+    @staticmethod
+    def _code(item: object, whole: object) -> int:
+        if isinstance(item, str):
+            if item not in _OPERATIONS:
+                raise ValueError(f"cell: expected operations out of {', '.join(_OPERATIONS)}, got {item!r:.100}")
+            return _OPERATIONS.index(item)
+        if isinstance(item, (int, np.integer)) and not isinstance(item, bool):
+            return int(item)
+        raise TypeError(f"cell: expected {_CELL_KINDS}, got {whole!r:.100}")
+
+    def codes(self, cells: Any) -> Codes:
+        """Codes of cells.
+
+        Parameters
+        ----------
+        cells : array_like or iterable
+            Integers of shape (n, 6): codes. Integers of shape (n,): official indices. Else an iterable of anything
+            that :meth:`cell` accepts, or one Cell or string.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, 6)
+            The given array itself when it is already of this kind, else a new one.
+
+        Raises
+        ------
+        TypeError
+            For arrays of another kind than integer (bool, float, object, text) and for things that are no cells.
+        ValueError
+            For another shape, codes outside 0..4 or strings that are no cells.
+        IndexError
+            For official indices outside 0..15624.
+        """
+        if isinstance(cells, (np.ndarray, np.generic)) and not isinstance(cells, str):
+            return self._codes_from_array(np.asarray(cells))
+        if isinstance(cells, (Cell, str)):
+            cells = [cells]
+        if not isinstance(cells, Iterable) or isinstance(cells, (bytes, bytearray, memoryview)):
+            raise TypeError(f"cells: expected codes (n, 6) or an iterable of cells, got {type(cells).__name__}")
+        rows = [self.cell(cell).codes for cell in cells]
+        return np.array(rows, dtype=np.uint8).reshape(len(rows), len(_EDGES))
+
+    def _codes_from_array(self, array: npt.NDArray[Any]) -> Codes:
+        if array.dtype.kind not in "iu":
+            raise TypeError(f"cells: expected an array of integers, got dtype {array.dtype}")
+        if array.ndim == 1:
+            wrong = (array < 0) | (array >= _N_CELLS)
+            if wrong.any():
+                raise IndexError(
+                    f"cells: expected official indices from 0 to {_N_CELLS - 1}, got {array[wrong][0]} "
+                    f"at position {wrong.argmax()}"
+                )
+            return self.all_codes()[array.astype(np.int64)]
+        if array.ndim != 2 or array.shape[1] != len(_EDGES):
+            raise ValueError(f"cells: expected shape (n, 6) for codes or (n,) for indices, got {array.shape}")
+        if array.size and (array.min() < 0 or array.max() >= len(_OPERATIONS)):
+            wrong = (array < 0) | (array >= len(_OPERATIONS))
+            raise ValueError(f"cells: expected codes from 0 to {len(_OPERATIONS) - 1}, got {array[wrong][0]}")
+        return array.astype(np.uint8, copy=False)
+
+    def cells(self, codes: Any) -> list[Cell]:
+        """Cells of codes.
+
+        Parameters
+        ----------
+        codes : array_like or iterable
+            Anything that :meth:`codes` accepts.
+
+        Returns
+        -------
+        list of Cell
+        """
+        return [Cell(_NAME, tuple(row)) for row in self.codes(codes).tolist()]
+
+    def index(self, cells: Any) -> npt.NDArray[np.int64]:
+        """Official index of cells.
+
+        Parameters
+        ----------
+        cells : array_like or iterable
+            Anything that :meth:`codes` accepts.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+        """
+        ranks: npt.NDArray[np.int64] = _core.nb201_rank(self.codes(cells))
+        return _official_order()[1][ranks]
+
+    def all_codes(self) -> Codes:
+        """Codes of all cells in official order.
+
+        Returns
+        -------
+        ndarray of uint8, shape (15625, 6)
+            Read-only.
+        """
+        return _official_order()[0]
+
+    def canonical_key(self, codes: Any, level: str = "function") -> npt.NDArray[np.int64]:
+        """One integer per cell, the same for the cells of a class and for no other.
+
+        Parameters
+        ----------
+        codes : array_like or iterable
+            Anything that :meth:`codes` accepts.
+        level : {"function", "isomorphism"}
+            What makes cells equal.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            The codes of the class's representative read as one number in base 5.
+        """
+        keys: npt.NDArray[np.int64] = _core.nb201_class(self.codes(codes), level)
+        return keys
+
+    def canonicalise(self, codes: Any, level: str = "function") -> Codes:
+        """The representative of each cell's class.
+
+        Parameters
+        ----------
+        codes : array_like or iterable
+            Anything that :meth:`codes` accepts.
+        level : {"function", "isomorphism"}
+            What makes cells equal.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, 6)
+        """
+        representatives: Codes = _core.nb201_representative(self.codes(codes), level)
+        return representatives
+
+    def neighbours(self, cell: Any) -> Codes:
+        """All cells that differ in the operation of exactly one edge.
+
+        Parameters
+        ----------
+        cell : str, int, sequence or Cell
+            Anything that :meth:`cell` accepts.
+
+        Returns
+        -------
+        ndarray of uint8, shape (24, 6)
+            Edge by edge, codes ascending.
+        """
+        neighbours: Codes = _core.nb201_neighbours(np.array(self.cell(cell).codes, dtype=np.uint8))
+        return neighbours
+
+    def sample(
+        self,
+        n: int,
+        rng: int | np.random.Generator | np.random.SeedSequence,
+        unique_classes: bool = False,
+    ) -> Codes:
+        """Draw different cells at random, uniformly and without replacement.
+
+        Parameters
+        ----------
+        n : int
+            How many, at most 15,625 (4,930 with `unique_classes`).
+        rng : int, Generator or SeedSequence
+            Source of randomness.
+        unique_classes : bool
+            When true, no two of the cells compute the same function: of cells drawn in turn the ones whose class
+            came before are dropped. The cells are returned as drawn, not canonicalised.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, 6)
+
+        Raises
+        ------
+        ValueError
+            When `n` is negative or larger than the number of cells or classes.
+        """
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+            raise TypeError(f"n: expected an int, got {type(n).__name__}")
+        order = np.random.default_rng(rng).permutation(_N_CELLS)
+        if unique_classes:
+            first = np.unique(self.canonical_key(self.all_codes()[order]), return_index=True)[1]
+            order = order[np.sort(first)]
+        if not 0 <= n <= len(order):
+            what = "classes" if unique_classes else "cells"
+            raise ValueError(f"n: expected 0 to {len(order)} (the number of {what}), got {n}")
+        return self.all_codes()[order[:n]]
+
+    def one_hot(self, codes: Any) -> npt.NDArray[np.float32]:
+        """One-hot operations of each edge.
+
+        Parameters
+        ----------
+        codes : array_like or iterable
+            Anything that :meth:`codes` accepts.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, 6, 5)
+        """
+        hot: npt.NDArray[np.float32] = _core.nb201_one_hot(self.codes(codes))
+        return hot

@@ -1,0 +1,439 @@
+"""What a search leaves behind: its trials, its best cell and how it got there."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crlso._version import __version__
+
+__all__ = ["Study", "Trial"]
+
+TRIAL_STATES = ("pending", "complete", "failed")
+STUDY_STATES = ("running", "complete", "interrupted", "failed")
+
+
+@dataclass
+class Trial:
+    """One query: a cell and what its evaluation gave.
+
+    Parameters
+    ----------
+    number : int
+        Position in the order in which trials were asked for, from 0.
+    cell : Cell
+        What is evaluated.
+    value : float, optional
+        The value to maximise, e.g. validation accuracy in percent; None unless the trial is complete.
+    state : {"pending", "complete", "failed"}
+        Whether the value is awaited, known, or could not be had.
+    user_attrs : dict
+        Notes. A search writes ``"error"`` (text, of a failed trial) and, after it has chosen, ``"index"`` (official
+        index) and ``"test"`` (test accuracy) of the cells that were the best at their time.
+
+    Examples
+    --------
+    >>> Trial(0, "a cell", 93.5, "complete")
+    Trial(number=0, cell='a cell', value=93.5, state='complete', user_attrs={})
+    """
+
+    number: int
+    cell: Any
+    value: float | None = None
+    state: str = "pending"
+    user_attrs: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.state not in TRIAL_STATES:
+            raise ValueError(f"state: expected one of {', '.join(TRIAL_STATES)}, got {self.state!r:.100}")
+        known = self.value is not None and math.isfinite(self.value)
+        if self.value is not None and not known:
+            raise ValueError(f"value: expected a finite number or None, got {self.value!r:.100}")
+        if known != (self.state == "complete"):
+            raise ValueError(f"value: expected a number exactly when complete, got {self.value!r} when {self.state}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trial as plain data that strict JSON can hold."""
+        codes = getattr(self.cell, "codes", None)
+        return {
+            "number": self.number,
+            "cell": str(self.cell),
+            "codes": None if codes is None else _plain(codes),
+            "value": _plain(self.value),
+            "state": self.state,
+            "user_attrs": _plain(self.user_attrs),
+        }
+
+    def _repr_html_(self) -> str:
+        rows = [("trial", str(self.number)), ("state", self.state), ("value", _number(self.value))]
+        rows += [(str(key), _number(value)) for key, value in self.user_attrs.items()]
+        return _html_table([*rows, ("cell", str(self.cell))]) + _drawing(self.cell)
+
+
+@dataclass(repr=False)
+class Study:
+    """The record of one search.
+
+    The best trial is the one with the highest value, the first of equals. Test accuracies are reported beside it and
+    play no part in the choice; there is no way to choose by them.
+
+    Parameters
+    ----------
+    benchmark : str or None
+        Name of the benchmark.
+    dataset : str or None
+        Its dataset.
+    method : str
+        Name of the search method.
+    seed : int
+        Seed of the search: the same method, options and seed repeat it.
+    budget : int
+        Queries that were allowed.
+    trials : list of Trial
+        In the order they were asked for.
+    seconds : dict of str to float
+        Wall-clock time by phase.
+    diagnostics : dict
+        What the method reports about itself.
+    state : {"running", "complete", "interrupted", "failed"}
+        How the search ended.
+    version : str
+        Version of crlso that ran it.
+
+    Examples
+    --------
+    >>> study = Study("mine", None, "random", seed=0, budget=3)
+    >>> study.trials = [Trial(i, f"cell {i}", value, "complete") for i, value in enumerate([90.0, 92.0, 91.0])]
+    >>> study.best.cell, study.n_queries, study.trajectory
+    ('cell 1', 3, [[1, 90.0, None], [2, 92.0, None]])
+    """
+
+    benchmark: str | None
+    dataset: str | None
+    method: str
+    seed: int
+    budget: int
+    trials: list[Trial] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+    state: str = "complete"
+    version: str = __version__
+
+    def __post_init__(self) -> None:
+        if self.state not in STUDY_STATES:
+            raise ValueError(f"state: expected one of {', '.join(STUDY_STATES)}, got {self.state!r:.100}")
+
+    @property
+    def n_queries(self) -> int:
+        """Number of evaluations that came back, failed ones included."""
+        return sum(trial.state != "pending" for trial in self.trials)
+
+    @property
+    def improvements(self) -> list[tuple[int, Trial]]:
+        """``(query, trial)`` of each trial that was better than all before it; queries are counted from 1."""
+        found: list[tuple[int, Trial]] = []
+        best = -math.inf
+        for query, trial in enumerate((trial for trial in self.trials if trial.state != "pending"), start=1):
+            if trial.value is not None and trial.value > best:
+                best = trial.value
+                found.append((query, trial))
+        return found
+
+    @property
+    def best(self) -> Trial:
+        """The complete trial with the highest value, the first of equals.
+
+        Raises
+        ------
+        ValueError
+            When no trial is complete.
+        """
+        improvements = self.improvements
+        if not improvements:
+            raise ValueError(f"study: expected a complete trial, got none among {len(self.trials)}")
+        return improvements[-1][1]
+
+    @property
+    def trajectory(self) -> list[list[Any]]:
+        """``[query, best value so far, test accuracy of that cell or None]``, one entry per improvement."""
+        return [[query, trial.value, trial.user_attrs.get("test")] for query, trial in self.improvements]
+
+    def trials_dataframe(self) -> Any:
+        """All trials as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per trial: number, cell (text), value, state, and a column per key of ``user_attrs``.
+
+        Raises
+        ------
+        ImportError
+            When pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("trials_dataframe needs pandas: pip install 'crlso[notebook]'") from error
+        columns = ["number", "cell", "value", "state"]
+        columns += [key for key in dict.fromkeys(key for t in self.trials for key in t.user_attrs) if key not in columns]
+        rows = [{**t.user_attrs, "number": t.number, "cell": str(t.cell), "value": t.value, "state": t.state}
+                for t in self.trials]  # fmt: skip
+        frame = pandas.DataFrame(rows, columns=columns)
+        frame["value"] = frame["value"].astype("float64")
+        return frame
+
+    def plot_trajectory(self, ax: Any = None, regret: bool | float = False) -> Any:
+        """Draw the best value against the number of queries; see :func:`crlso.plotting.plot_trajectory`."""
+        from crlso.plotting import plot_trajectory
+
+        return plot_trajectory(self, ax=ax, regret=regret)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The study as one document of plain data.
+
+        Returns
+        -------
+        dict
+            ``benchmark``, ``dataset``, ``method``, ``seed``, ``budget``, ``n_queries``, ``best`` (``cell``,
+            ``index``, ``val``, ``test``), ``trajectory`` (lists of query, best validation, its test), ``seconds``
+            by phase, ``diagnostics``, ``version``. None for what is unknown; no NaN and no infinity.
+        """
+        best = self.improvements[-1][1] if self.improvements else None
+        attrs = {} if best is None else best.user_attrs
+        document = {
+            "benchmark": self.benchmark,
+            "dataset": self.dataset,
+            "method": self.method,
+            "seed": self.seed,
+            "budget": self.budget,
+            "n_queries": self.n_queries,
+            "best": {
+                "cell": None if best is None else str(best.cell),
+                "index": attrs.get("index"),
+                "val": None if best is None else best.value,
+                "test": attrs.get("test"),
+            },
+            "trajectory": self.trajectory,
+            "seconds": self.seconds,
+            "diagnostics": self.diagnostics,
+            "version": self.version,
+        }
+        plain: dict[str, Any] = _plain(document)
+        return plain
+
+    def to_json(self, indent: int | None = None) -> str:
+        """:meth:`to_dict` as strict JSON."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False, ensure_ascii=False)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the study to a file, all of it or nothing.
+
+        The file is the document of :meth:`to_dict` with ``space``, ``state`` and ``trials`` added.
+
+        Parameters
+        ----------
+        path : path-like
+            Where to; an existing file is replaced.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written; an existing file is then as it was.
+        """
+        space = next((s for s in (getattr(t.cell, "space", None) for t in self.trials) if isinstance(s, str)), None)
+        document = {**self.to_dict(), "space": space, "state": self.state}
+        document["trials"] = [trial.to_dict() for trial in self.trials]
+        write_atomically(path, json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], space: Any = None) -> Study:
+        """Read a study that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        space : optional
+            The space of the cells, an object with ``cell(codes)``; needed for spaces that are not part of crlso.
+
+        Returns
+        -------
+        Study
+
+        Raises
+        ------
+        OSError
+            When the file cannot be read.
+        ValueError
+            When it is no such file; the message names the file and what is wrong.
+        """
+        try:
+            document = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
+            return cls._from_document(document, space)
+        except KeyError as error:
+            raise ValueError(f"{path}: expected a file of Study.save, got one without {error.args[0]!r}") from None
+        except (ValueError, TypeError, AttributeError, IndexError, RecursionError) as error:
+            raise ValueError(f"{path}: expected a file of Study.save: {error}") from error
+
+    @classmethod
+    def _from_document(cls, document: Any, space: Any) -> Study:
+        if not isinstance(document, dict):
+            raise ValueError(f"expected a JSON object, got {type(document).__name__}")
+        entries = document["trials"]
+        if space is not None:
+            make_cell = space.cell
+        else:
+            make_cell = _cell_maker(document["space"]) if entries else None
+        trials = [
+            Trial(
+                _typed(entry, "number", int),
+                make_cell(entry["codes"]),
+                _typed(entry, "value", float, None),
+                _typed(entry, "state", str),
+                _typed(entry, "user_attrs", dict),
+            )
+            for entry in entries
+        ]
+        return cls(
+            benchmark=_typed(document, "benchmark", str, None),
+            dataset=_typed(document, "dataset", str, None),
+            method=_typed(document, "method", str),
+            seed=_typed(document, "seed", int),
+            budget=_typed(document, "budget", int),
+            trials=trials,
+            seconds=_typed(document, "seconds", dict),
+            diagnostics=_typed(document, "diagnostics", dict),
+            state=_typed(document, "state", str),
+            version=_typed(document, "version", str),
+        )
+
+    def _summary(self) -> list[tuple[str, str]]:
+        """Rows of the tables: name and text."""
+        where = " / ".join(part for part in (self.benchmark, self.dataset) if part) or "unknown"
+        rows = [("benchmark", where), ("method", f"{self.method} (seed {self.seed})")]
+        if self.improvements:
+            best = self.best
+            rows.append(("best cell", str(best.cell)))
+            rows += [("index", str(best.user_attrs["index"]))] if best.user_attrs.get("index") is not None else []
+            rows.append(("validation", _number(best.value)))
+            rows += [("test", _number(best.user_attrs["test"]))] if best.user_attrs.get("test") is not None else []
+        failed = sum(trial.state == "failed" for trial in self.trials)
+        queries = f"{self.n_queries} of {self.budget}" + (f", {failed} failed" if failed else "")
+        rows.append(("queries", queries + (f" ({self.state})" if self.state != "complete" else "")))
+        phases = ", ".join(f"{name} {value:.1f}" for name, value in self.seconds.items())
+        rows.append(("seconds", f"{sum(self.seconds.values()):.1f}" + (f" ({phases})" if phases else "")))
+        return rows
+
+    def __str__(self) -> str:
+        rows = self._summary()
+        width = max(len(name) for name, _ in rows) + 2
+        return "\n".join(f"{name:<{width}}{text}" for name, text in rows)
+
+    def __repr__(self) -> str:
+        where = "/".join(part for part in (self.benchmark, self.dataset) if part) or "unknown benchmark"
+        text = f"{where}, {self.method}, seed {self.seed}: {self.n_queries} of {self.budget} queries"
+        if self.improvements:
+            best = self.best
+            test = best.user_attrs.get("test")
+            text += f", best {_number(best.value)}" + (f" (test {_number(test)})" if test is not None else "")
+            text += f" {best.cell}"
+        return f"Study({text}{'' if self.state == 'complete' else ', ' + self.state})"
+
+    def _repr_html_(self) -> str:
+        return _html_table(self._summary()) + (_drawing(self.best.cell) if self.improvements else "")
+
+
+def write_atomically(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file so that a reader sees the old content or the new, never a part.
+
+    A link is followed. What is no regular file (a terminal, a pipe) is written to as it is.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        with target.open("w", encoding="utf-8") as stream:  # raises for a directory
+            stream.write(text)
+        return
+    part = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """A copy in the types of strict JSON: no NumPy, keys are text, numbers that are not finite become None."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    return str(value)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_REQUIRED = object()
+
+
+def _typed(entry: dict[str, Any], key: str, kind: type, default: Any = _REQUIRED) -> Any:
+    """``entry[key]``, checked to be of a kind, or None where `default` is None."""
+    value = entry[key]
+    if value is None and default is None:
+        return None
+    accepted = (int, float) if kind is float else (kind,)
+    if not isinstance(value, accepted) or isinstance(value, bool):
+        raise ValueError(f"{key}: expected {kind.__name__}, got {value!r:.100}")
+    return float(value) if kind is float else value
+
+
+def _cell_maker(space: Any) -> Any:
+    """What makes a cell out of codes, for the spaces of crlso."""
+    import crlso.spaces as spaces
+
+    def make_cell(codes: Any) -> Any:
+        try:
+            return spaces.Cell(space, codes)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{error} (give `space` for a space of your own)") from None
+
+    return make_cell
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _html_table(rows: list[tuple[str, str]]) -> str:
+    cells = (
+        f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{escape(text)}</td></tr>'
+        for name, text in rows
+    )
+    return f"<table>{''.join(cells)}</table>"
+
+
+def _drawing(cell: Any) -> str:
+    draw = getattr(cell, "_repr_html_", None)
+    return str(draw()) if callable(draw) else ""

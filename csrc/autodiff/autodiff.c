@@ -1,0 +1,343 @@
+#include "autodiff.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CR_OP(name, signature, documentation)                                       \
+    cr_status name##_forward(cr_node *node, cr_tensor **out, cr_error *err);        \
+    cr_status name##_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err);
+#include "ops.def"
+#undef CR_OP
+
+const cr_operation cr_operations[CR_N_OPS] = {
+#define CR_OP(name, signature, documentation) {#name, signature, documentation, name##_forward, name##_backward},
+#include "ops.def"
+#undef CR_OP
+};
+
+static _Thread_local bool grad_disabled;
+
+bool cr_grad_enabled(void)
+{
+    return !grad_disabled;
+}
+
+bool cr_set_grad_enabled(bool enabled)
+{
+    bool old = !grad_disabled;
+    grad_disabled = !enabled;
+    return old;
+}
+
+cr_status cr_apply(cr_node *node, cr_tensor **out, cr_error *err)
+{
+    *out = NULL;
+    cr_status status = cr_expect_same_dtype(node, err);
+    if (status == CR_OK)
+        status = cr_operations[node->op].forward(node, out, err);
+    bool record = false;
+    if (status == CR_OK && cr_grad_enabled())
+        for (size_t i = 0; i < node->n_inputs; i++)
+            record |= node->inputs[i] != NULL && node->inputs[i]->requires_grad;
+    if (!record) {
+        cr_node_release(node);
+        return status;
+    }
+    (*out)->requires_grad = true;
+    (*out)->node = node;
+    return CR_OK;
+}
+
+/* ---- backward ---- */
+
+/* One pass at a time: it marks tensors and adds to gradients that other threads may share. */
+static pthread_mutex_t backward_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t current_pass;
+
+typedef struct {
+    cr_tensor **items; /* borrowed */
+    size_t count, capacity;
+} list_t;
+
+static cr_status push(list_t *list, cr_tensor *tensor, cr_error *err)
+{
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
+        cr_tensor **items = realloc(list->items, capacity * sizeof *items);
+        if (items == NULL)
+            return cr_fail(err, CR_ERR_MEMORY, "backward: cannot allocate a list of %zu operations", capacity);
+        list->items = items;
+        list->capacity = capacity;
+    }
+    list->items[list->count++] = tensor;
+    return CR_OK;
+}
+
+static cr_status visit(list_t *found, list_t *stack, cr_tensor *tensor, cr_error *err)
+{
+    if (tensor == NULL || !tensor->requires_grad || tensor->pass == current_pass)
+        return CR_OK;
+    tensor->pass = current_pass;
+    cr_status status = push(found, tensor, err);
+    return status == CR_OK ? push(stack, tensor, err) : status;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    uint64_t x = (*(cr_tensor *const *)a)->order, y = (*(cr_tensor *const *)b)->order;
+    return (x < y) - (x > y);
+}
+
+/* All tensors that root depends on and that require a gradient, newest first; each is marked with the pass. */
+static cr_status collect(cr_tensor *root, list_t *found, cr_error *err)
+{
+    list_t stack = {0};
+    cr_status status;
+    current_pass++;
+    CR_TRY(visit(found, &stack, root, err));
+    while (stack.count > 0) {
+        cr_node *node = stack.items[--stack.count]->node;
+        for (size_t i = 0; node != NULL && i < node->n_inputs; i++)
+            CR_TRY(visit(found, &stack, node->inputs[i], err));
+    }
+    qsort(found->items, found->count, sizeof *found->items, newest_first);
+    status = CR_OK;
+fail:
+    free(stack.items);
+    return status;
+}
+
+/* Unmarks what does not lead to a target, oldest first, so that only the way to the targets is differentiated. */
+static void keep_only_paths_to(cr_tensor **targets, size_t n, const list_t *found)
+{
+    for (size_t i = found->count; i-- > 0;) {
+        cr_tensor *tensor = found->items[i];
+        bool needed = false;
+        for (size_t t = 0; t < n; t++)
+            needed |= targets[t] == tensor;
+        for (size_t j = 0; tensor->node != NULL && !needed && j < tensor->node->n_inputs; j++)
+            needed = tensor->node->inputs[j] != NULL && tensor->node->inputs[j]->requires_grad &&
+                     tensor->node->inputs[j]->pass == current_pass;
+        if (!needed)
+            tensor->pass = 0;
+    }
+}
+
+static cr_status seed_root(cr_tensor *root, const cr_tensor *seed, cr_error *err)
+{
+    void *data;
+    int accumulate;
+    if (seed == NULL && root->size != 1) {
+        char text[96];
+        return cr_fail(err, CR_ERR_VALUE, "backward: expected a tensor of one element or a gradient for it, got shape %s",
+                       cr_shape_text(root->ndim, root->shape, text, sizeof text));
+    }
+    if (seed != NULL && (seed->dtype != root->dtype || !cr_same_shape(seed, root)))
+        return cr_fail(err, CR_ERR_VALUE, "gradient: expected the shape and dtype of the tensor");
+    cr_status status = cr_grad_begin(root, &data, &accumulate, err);
+    if (status != CR_OK || data == NULL)
+        return status;
+    const cr_kernel_table *kernels = cr_kernels(root->dtype);
+    if (!accumulate)
+        kernels->fill(root->size, 0, data);
+    if (seed != NULL) {
+        kernels->axpy(root->size, 1, seed->data, data);
+    } else {
+        cr_store(root->grad, 0, cr_load(root->grad, 0) + 1);
+    }
+    return CR_OK;
+}
+
+static bool is_target(const cr_tensor *tensor, cr_tensor **targets, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (targets[i] == tensor)
+            return true;
+    return false;
+}
+
+/* Runs the operations backwards. An inner gradient is released as soon as it has been used. */
+static cr_status propagate(const list_t *found, cr_tensor **targets, size_t n_targets, cr_error *err)
+{
+    for (size_t i = 0; i < found->count; i++) {
+        cr_tensor *tensor = found->items[i];
+        if (tensor->pass != current_pass || tensor->node == NULL || tensor->grad == NULL)
+            continue;
+        cr_status status = cr_operations[tensor->node->op].backward(tensor->node, tensor, tensor->grad, err);
+        if (status != CR_OK)
+            return status;
+        if (!is_target(tensor, targets, n_targets)) {
+            cr_tensor_release(tensor->grad);
+            tensor->grad = NULL;
+        }
+    }
+    return CR_OK;
+}
+
+static void drop_inner_gradients(const list_t *found)
+{
+    for (size_t i = 0; i < found->count; i++)
+        if (found->items[i]->node != NULL) {
+            cr_tensor_release(found->items[i]->grad);
+            found->items[i]->grad = NULL;
+        }
+}
+
+static cr_status expect_grad(const cr_tensor *root, cr_error *err)
+{
+    if (!root->requires_grad)
+        return cr_fail(err, CR_ERR_STATE, "backward: the tensor does not depend on anything that requires a gradient");
+    return CR_OK;
+}
+
+cr_status cr_backward(cr_tensor *root, const cr_tensor *seed, cr_error *err)
+{
+    list_t found = {0};
+    cr_status status = expect_grad(root, err);
+    if (status != CR_OK)
+        return status;
+    pthread_mutex_lock(&backward_lock);
+    CR_TRY(collect(root, &found, err));
+    CR_TRY(seed_root(root, seed, err));
+    CR_TRY(propagate(&found, NULL, 0, err));
+fail:
+    drop_inner_gradients(&found);
+    free(found.items);
+    pthread_mutex_unlock(&backward_lock);
+    return status;
+}
+
+static cr_status zeros_like(const cr_tensor *tensor, cr_tensor **out, cr_error *err)
+{
+    cr_status status = cr_tensor_new(tensor->dtype, tensor->ndim, tensor->shape, out, err);
+    if (status == CR_OK)
+        memset((*out)->data, 0, tensor->size * cr_dtype_size(tensor->dtype));
+    return status;
+}
+
+cr_status cr_gradients(cr_tensor *root, const cr_tensor *seed, cr_tensor **targets, size_t n, cr_tensor **grads,
+                       cr_error *err)
+{
+    list_t found = {0};
+    cr_status status = expect_grad(root, err);
+    if (status != CR_OK)
+        return status;
+    cr_tensor **kept = calloc(n == 0 ? 1 : n, sizeof *kept); /* the leaves' own gradients, put back at the end */
+    if (kept == NULL)
+        return cr_fail(err, CR_ERR_MEMORY, "cannot allocate %zu gradients", n);
+    for (size_t i = 0; i < n; i++)
+        grads[i] = NULL;
+    pthread_mutex_lock(&backward_lock);
+    for (size_t i = 0; i < n; i++) {
+        kept[i] = targets[i]->grad;
+        targets[i]->grad = NULL;
+    }
+    CR_TRY(collect(root, &found, err));
+    keep_only_paths_to(targets, n, &found);
+    CR_TRY(seed_root(root, seed, err));
+    CR_TRY(propagate(&found, targets, n, err));
+    for (size_t i = 0; i < n; i++) {
+        if (targets[i]->grad != NULL) {
+            cr_tensor_retain(targets[i]->grad);
+            grads[i] = targets[i]->grad;
+        } else {
+            CR_TRY(zeros_like(targets[i], &grads[i], err));
+        }
+    }
+fail:
+    for (size_t i = 0; i < n; i++) {
+        cr_tensor_release(targets[i]->grad);
+        targets[i]->grad = NULL;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (kept[i] != NULL)
+            targets[i]->grad = kept[i];
+    drop_inner_gradients(&found);
+    if (status != CR_OK)
+        for (size_t i = 0; i < n; i++) {
+            cr_tensor_release(grads[i]);
+            grads[i] = NULL;
+        }
+    free(found.items);
+    free(kept);
+    pthread_mutex_unlock(&backward_lock);
+    return status;
+}
+
+cr_status cr_grad_begin(cr_tensor *input, void **data, int *accumulate, cr_error *err)
+{
+    *data = NULL;
+    *accumulate = 0;
+    if (input == NULL || !input->requires_grad || input->pass != current_pass)
+        return CR_OK;
+    *accumulate = input->grad != NULL;
+    if (input->grad == NULL) {
+        cr_status status = cr_tensor_new(input->dtype, input->ndim, input->shape, &input->grad, err);
+        if (status != CR_OK)
+            return status;
+    }
+    *data = input->grad->data;
+    return CR_OK;
+}
+
+cr_status cr_grad_begin_zeroed(cr_tensor *input, void **data, cr_error *err)
+{
+    int accumulate;
+    cr_status status = cr_grad_begin(input, data, &accumulate, err);
+    if (status == CR_OK && *data != NULL && !accumulate)
+        memset(*data, 0, input->size * cr_dtype_size(input->dtype));
+    return status;
+}
+
+/* ---- shared checks ---- */
+
+cr_status cr_expect_same_dtype(const cr_node *node, cr_error *err)
+{
+    for (size_t i = 1; i < node->n_inputs; i++)
+        if (node->inputs[i] != NULL && node->inputs[i]->dtype != node->inputs[0]->dtype)
+            return cr_fail(err, CR_ERR_TYPE, "%s: expected tensors of one dtype, got %s and %s",
+                           cr_operations[node->op].name, cr_dtype_name(node->inputs[0]->dtype),
+                           cr_dtype_name(node->inputs[i]->dtype));
+    return CR_OK;
+}
+
+cr_status cr_expect_ndim(const cr_tensor *tensor, int ndim, const char *name, cr_error *err)
+{
+    char text[96];
+    if (tensor->ndim != ndim)
+        return cr_fail(err, CR_ERR_VALUE, "%s: expected %d dimensions, got shape %s", name, ndim,
+                       cr_shape_text(tensor->ndim, tensor->shape, text, sizeof text));
+    return CR_OK;
+}
+
+cr_status cr_expect_same_shape(const cr_tensor *a, const char *a_name, const cr_tensor *b, const char *b_name,
+                               cr_error *err)
+{
+    char first[96], second[96];
+    if (!cr_same_shape(a, b))
+        return cr_fail(err, CR_ERR_VALUE, "%s: expected the shape of %s, %s, got %s", b_name, a_name,
+                       cr_shape_text(a->ndim, a->shape, first, sizeof first),
+                       cr_shape_text(b->ndim, b->shape, second, sizeof second));
+    return CR_OK;
+}
+
+cr_status cr_expect_slope(double slope, cr_error *err)
+{
+    if (!(slope > 0 && slope < 1))
+        return cr_fail(err, CR_ERR_VALUE, "slope: expected a number between 0 and 1, got %g", slope);
+    return CR_OK;
+}
+
+void cr_store(cr_tensor *tensor, size_t element, double value)
+{
+    if (tensor->dtype == CR_F32)
+        ((float *)tensor->data)[element] = (float)value;
+    else
+        ((double *)tensor->data)[element] = value;
+}
+
+double cr_load(const cr_tensor *tensor, size_t element)
+{
+    return tensor->dtype == CR_F32 ? (double)((float *)tensor->data)[element] : ((double *)tensor->data)[element];
+}

@@ -1,0 +1,313 @@
+/* Reductions and rearrangements: sum, mean, concat, slice, reshape, gather_rows. */
+#include <string.h>
+
+#include "../core/threads.h"
+#include "autodiff.h"
+
+#define NO_AXIS INT64_MIN /* what the attribute holds when axis is None */
+
+typedef struct {
+    size_t outer, length, inner; /* the tensor seen as (outer, length, inner) around one axis */
+    int axis;
+} axis_t;
+
+static cr_status around_axis(const cr_tensor *x, int64_t axis, axis_t *out, cr_error *err)
+{
+    if (axis < -x->ndim || axis >= x->ndim)
+        return cr_fail(err, CR_ERR_VALUE, "axis: expected -%d to %d, got %lld", x->ndim, x->ndim - 1, (long long)axis);
+    *out = (axis_t){1, 1, 1, (int)(axis < 0 ? axis + x->ndim : axis)};
+    for (int d = 0; d < x->ndim; d++) {
+        size_t *part = d < out->axis ? &out->outer : d == out->axis ? &out->length : &out->inner;
+        *part *= x->shape[d];
+    }
+    return CR_OK;
+}
+
+/* ---- sum and mean: integers[0] axis ---- */
+
+static cr_status reduction(const cr_node *node, axis_t *view, int *ndim, size_t *shape, cr_error *err)
+{
+    const cr_tensor *x = node->inputs[0];
+    *ndim = 0;
+    if (node->integers[0] == NO_AXIS) {
+        *view = (axis_t){1, x->size, 1, 0};
+        return CR_OK;
+    }
+    cr_status status = around_axis(x, node->integers[0], view, err);
+    for (int d = 0; status == CR_OK && d < x->ndim; d++)
+        if (d != view->axis)
+            shape[(*ndim)++] = x->shape[d];
+    return status;
+}
+
+static cr_status reduce_forward(cr_node *node, bool mean, cr_tensor **out, cr_error *err)
+{
+    axis_t view = {0};
+    int ndim;
+    size_t shape[CR_MAX_NDIM];
+    cr_status status = reduction(node, &view, &ndim, shape, err);
+    if (status != CR_OK)
+        return status;
+    if (mean && view.length == 0)
+        return cr_fail(err, CR_ERR_VALUE, "mean: expected at least one element, got none");
+    const cr_tensor *x = node->inputs[0];
+    status = cr_tensor_new(x->dtype, ndim, shape, out, err);
+    if (status == CR_OK)
+        cr_kernels(x->dtype)->sum_axis(view.outer, view.length, view.inner, mean ? 1.0 / (double)view.length : 1,
+                                       x->data, (*out)->data);
+    return status;
+}
+
+static cr_status reduce_backward(const cr_node *node, bool mean, const cr_tensor *dout, cr_error *err)
+{
+    axis_t view = {0};
+    int ndim, accumulate;
+    size_t shape[CR_MAX_NDIM];
+    void *data;
+    cr_status status = reduction(node, &view, &ndim, shape, err);
+    if (status == CR_OK)
+        status = cr_grad_begin(node->inputs[0], &data, &accumulate, err);
+    if (status == CR_OK && data != NULL)
+        cr_kernels(dout->dtype)->spread_axis(view.outer, view.length, view.inner, mean ? 1.0 / (double)view.length : 1,
+                                             dout->data, data, accumulate);
+    return status;
+}
+
+cr_status sum_forward(cr_node *node, cr_tensor **out, cr_error *err)
+{
+    return reduce_forward(node, false, out, err);
+}
+
+cr_status sum_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
+{
+    (void)out;
+    return reduce_backward(node, false, dout, err);
+}
+
+cr_status mean_forward(cr_node *node, cr_tensor **out, cr_error *err)
+{
+    return reduce_forward(node, true, out, err);
+}
+
+cr_status mean_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
+{
+    (void)out;
+    return reduce_backward(node, true, dout, err);
+}
+
+/* ---- concat: integers[0] axis ---- */
+
+static bool joins(const cr_tensor *a, const cr_tensor *b, int axis)
+{
+    bool same = a->ndim == b->ndim;
+    for (int d = 0; same && d < a->ndim; d++)
+        same = d == axis || a->shape[d] == b->shape[d];
+    return same;
+}
+
+cr_status concat_forward(cr_node *node, cr_tensor **out, cr_error *err)
+{
+    axis_t view = {0};
+    if (node->n_inputs == 0)
+        return cr_fail(err, CR_ERR_VALUE, "tensors: expected at least one, got none");
+    const cr_tensor *first = node->inputs[0];
+    cr_status status = around_axis(first, node->integers[0], &view, err);
+    if (status != CR_OK)
+        return status;
+    size_t shape[CR_MAX_NDIM], total = 0;
+    for (int d = 0; d < first->ndim; d++)
+        shape[d] = first->shape[d];
+    for (size_t i = 0; i < node->n_inputs; i++) {
+        if (!joins(first, node->inputs[i], view.axis))
+            return cr_fail(err, CR_ERR_VALUE, "tensors: number %zu does not match the first outside axis %d", i,
+                           view.axis);
+        if (total + node->inputs[i]->shape[view.axis] < total)
+            return cr_fail(err, CR_ERR_OVERFLOW, "tensors: the joined axis is too long");
+        total += node->inputs[i]->shape[view.axis];
+    }
+    shape[view.axis] = total;
+    status = cr_tensor_new(first->dtype, first->ndim, shape, out, err);
+    size_t at = 0, element = cr_dtype_size(first->dtype);
+    for (size_t i = 0; status == CR_OK && i < node->n_inputs; i++) {
+        size_t part = node->inputs[i]->shape[view.axis] * view.inner;
+        for (size_t o = 0; o < view.outer && part > 0; o++)
+            memcpy(cr_offset(*out, (o * total + at) * view.inner), cr_offset(node->inputs[i], o * part), part * element);
+        at += node->inputs[i]->shape[view.axis];
+    }
+    return status;
+}
+
+cr_status concat_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
+{
+    axis_t view = {0};
+    cr_status status = around_axis(out, node->integers[0], &view, err);
+    size_t at = 0;
+    for (size_t i = 0; status == CR_OK && i < node->n_inputs; i++) {
+        void *data;
+        size_t length = node->inputs[i]->shape[view.axis], part = length * view.inner;
+        status = cr_grad_begin_zeroed(node->inputs[i], &data, err);
+        if (status == CR_OK && data != NULL)
+            for (size_t o = 0; o < view.outer; o++)
+                cr_kernels(out->dtype)->axpy(part, 1, cr_offset(dout, (o * view.length + at) * view.inner),
+                                             cr_at(data, o * part, out->dtype));
+        at += length;
+    }
+    return status;
+}
+
+/* ---- slice: integers start, stop, axis ---- */
+
+cr_status slice_forward(cr_node *node, cr_tensor **out, cr_error *err)
+{
+    const cr_tensor *x = node->inputs[0];
+    axis_t view = {0};
+    cr_status status = around_axis(x, node->integers[2], &view, err);
+    if (status != CR_OK)
+        return status;
+    int64_t start = node->integers[0], stop = node->integers[1];
+    if (start < 0 || stop < start || (uint64_t)stop > view.length)
+        return cr_fail(err, CR_ERR_INDEX, "slice: expected 0 <= start <= stop <= %zu, got %lld to %lld", view.length,
+                       (long long)start, (long long)stop);
+    size_t shape[CR_MAX_NDIM], part = (size_t)(stop - start) * view.inner;
+    for (int d = 0; d < x->ndim; d++)
+        shape[d] = d == view.axis ? (size_t)(stop - start) : x->shape[d];
+    if (view.outer == 1) /* whole rows: the same memory */
+        return cr_tensor_view(x->buffer, cr_offset(x, (size_t)start * view.inner), x->dtype, x->ndim, shape, out, err);
+    status = cr_tensor_new(x->dtype, x->ndim, shape, out, err);
+    for (size_t o = 0; status == CR_OK && part > 0 && o < view.outer; o++)
+        memcpy(cr_offset(*out, o * part), cr_offset(x, (o * view.length + (size_t)start) * view.inner),
+               part * cr_dtype_size(x->dtype));
+    return status;
+}
+
+cr_status slice_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
+{
+    cr_tensor *x = node->inputs[0];
+    axis_t view = {0};
+    void *data;
+    cr_status status = around_axis(x, node->integers[2], &view, err);
+    if (status == CR_OK)
+        status = cr_grad_begin_zeroed(x, &data, err);
+    if (status != CR_OK || data == NULL)
+        return status;
+    size_t start = (size_t)node->integers[0], part = ((size_t)node->integers[1] - start) * view.inner;
+    for (size_t o = 0; o < view.outer; o++)
+        cr_kernels(out->dtype)->axpy(part, 1, cr_offset(dout, o * part),
+                                     cr_at(data, (o * view.length + start) * view.inner, out->dtype));
+    return CR_OK;
+}
+
+/* ---- reshape: integers = the new shape, at most one of them -1 ---- */
+
+static cr_status resolve_shape(const cr_node *node, const cr_tensor *x, size_t *shape, cr_error *err)
+{
+    int unknown = -1;
+    size_t known = 1;
+    if (node->n_integers > CR_MAX_NDIM)
+        return cr_fail(err, CR_ERR_VALUE, "shape: expected at most %d dimensions, got %zu", CR_MAX_NDIM,
+                       node->n_integers);
+    for (size_t d = 0; d < node->n_integers; d++) {
+        int64_t length = node->integers[d];
+        if (length == -1 && unknown < 0) {
+            unknown = (int)d;
+            continue;
+        }
+        if (length < 0)
+            return cr_fail(err, CR_ERR_VALUE, "shape: expected lengths >= 0 and at most one -1, got %lld",
+                           (long long)length);
+        shape[d] = (size_t)length;
+        cr_status status = cr_size_multiply(known, shape[d], &known, "shape", err);
+        if (status != CR_OK)
+            return status;
+    }
+    if (unknown >= 0 && known > 0) {
+        shape[unknown] = x->size / known;
+        known *= shape[unknown];
+    }
+    if (known != x->size || (unknown >= 0 && known == 0))
+        return cr_fail(err, CR_ERR_VALUE, "shape: expected %zu elements, got %zu", x->size, known);
+    return CR_OK;
+}
+
+cr_status reshape_forward(cr_node *node, cr_tensor **out, cr_error *err)
+{
+    const cr_tensor *x = node->inputs[0];
+    size_t shape[CR_MAX_NDIM];
+    cr_status status = resolve_shape(node, x, shape, err);
+    if (status != CR_OK)
+        return status;
+    return cr_tensor_view(x->buffer, x->data, x->dtype, (int)node->n_integers, shape, out, err);
+}
+
+cr_status reshape_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
+{
+    (void)out;
+    void *data;
+    cr_status status = cr_grad_begin_zeroed(node->inputs[0], &data, err);
+    if (status == CR_OK && data != NULL)
+        cr_kernels(dout->dtype)->axpy(dout->size, 1, dout->data, data);
+    return status;
+}
+
+/* ---- gather_rows: index (r,) or (r, k) ---- */
+
+typedef struct {
+    const cr_tensor *table;
+    const cr_index *index;
+    const void *from;
+    void *to;
+    size_t rows, k, columns, n_chunks;
+} gather_t;
+
+static void gather_chunk(void *context, size_t chunk)
+{
+    const gather_t *g = context;
+    size_t begin, end;
+    cr_chunk_range(g->rows, g->n_chunks, chunk, &begin, &end);
+    cr_kernels(g->table->dtype)
+        ->gather_sum(end - begin, g->k, g->columns, g->from, g->index->data + begin * g->k,
+                     cr_at(g->to, begin * g->columns, g->table->dtype));
+}
+
+static void scatter_chunk(void *context, size_t chunk)
+{
+    const gather_t *g = context;
+    size_t begin, end;
+    cr_chunk_range(g->columns, g->n_chunks, chunk, &begin, &end);
+    cr_kernels(g->table->dtype)
+        ->scatter_add(g->rows, g->k, g->columns, begin, end, g->index->data, g->from, g->to);
+}
+
+cr_status gather_rows_forward(cr_node *node, cr_tensor **out, cr_error *err)
+{
+    const cr_tensor *table = node->inputs[0];
+    const cr_index *index = node->index;
+    cr_status status = cr_expect_ndim(table, 2, "table", err);
+    if (status != CR_OK)
+        return status;
+    if (index->largest >= 0 && (size_t)index->largest >= table->shape[0])
+        return cr_fail(err, CR_ERR_INDEX, "index: expected row numbers below %zu, got %d", table->shape[0],
+                       index->largest);
+    size_t shape[2] = {index->shape[0], table->shape[1]}, k = index->ndim == 1 ? 1 : index->shape[1];
+    status = cr_tensor_new(table->dtype, 2, shape, out, err);
+    if (status != CR_OK)
+        return status;
+    gather_t g = {table, index, table->data, (*out)->data, shape[0], k, shape[1],
+                  cr_chunk_count(shape[0], k * shape[1])};
+    cr_parallel(g.n_chunks, gather_chunk, &g);
+    return CR_OK;
+}
+
+cr_status gather_rows_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
+{
+    cr_tensor *table = node->inputs[0];
+    void *data;
+    cr_status status = cr_grad_begin_zeroed(table, &data, err);
+    if (status != CR_OK || data == NULL)
+        return status;
+    size_t k = node->index->ndim == 1 ? 1 : node->index->shape[1], columns = out->shape[1];
+    size_t n_chunks = columns < 64 || out->size * k < 65536 ? 1 : columns / 32; /* by columns: no partial sums */
+    gather_t g = {table, node->index, dout->data, data, out->shape[0], k, columns, n_chunks > 8 ? 8 : n_chunks};
+    cr_parallel(g.n_chunks, scatter_chunk, &g);
+    return CR_OK;
+}

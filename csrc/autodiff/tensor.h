@@ -1,0 +1,109 @@
+/* Tensors and the graph of operations that made them.
+ *
+ * A tensor is a contiguous array of float32 or float64 over a shared buffer. When an operation's input requires a
+ * gradient, the output keeps a node: the operation, its inputs and what backward needs. Tensors are reference-counted;
+ * releasing the last reference to an output releases the graph behind it without recursion.
+ */
+#ifndef CR_AUTODIFF_TENSOR_H
+#define CR_AUTODIFF_TENSOR_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../core/buffer.h"
+#include "../core/dtype.h"
+#include "../core/status.h"
+
+#define CR_MAX_NDIM 4
+#define CR_MAX_ATTRIBUTES 6
+
+typedef struct cr_node cr_node;
+typedef struct cr_tensor cr_tensor;
+
+struct cr_tensor {
+    atomic_int references;
+    cr_dtype dtype;
+    int ndim;
+    bool requires_grad;
+    bool nonnegative;       /* optimisers project this parameter onto w >= 0 */
+    size_t shape[CR_MAX_NDIM];
+    size_t size;            /* number of elements */
+    cr_buffer *buffer;      /* owned reference */
+    void *data;             /* inside the buffer */
+    cr_tensor *grad;        /* owned; NULL until backward reaches this leaf */
+    cr_node *node;          /* owned; NULL for leaves */
+    uint64_t order;         /* creation number: an input is always older than its output */
+    uint64_t pass;          /* the backward pass that last visited this tensor */
+    cr_tensor *next;        /* work list of cr_tensor_release */
+};
+
+/* Row indices into a table, checked once: int32, one or two dimensions. */
+typedef struct {
+    atomic_int references;
+    int ndim;
+    size_t shape[2];
+    size_t size;
+    int32_t largest;        /* -1 when empty; the smallest is >= 0 */
+    cr_buffer *buffer;
+    int32_t *data;
+} cr_index;
+
+/* A batch of graphs for message passing, checked once. Edges run within a graph, sorted by target. */
+typedef struct {
+    atomic_int references;
+    size_t n_graphs, n_nodes, n_edges, n_types;
+    cr_buffer *buffer;      /* holds the four arrays */
+    int32_t *node_offsets;  /* (n_graphs + 1,) nodes of graph g: node_offsets[g] to node_offsets[g + 1] */
+    int32_t *edge_offsets;  /* (n_nodes + 1,) edges into target i */
+    int32_t *sources;       /* (n_edges,) */
+    int32_t *types;         /* (n_edges,) in [0, n_types) */
+} cr_graph;
+
+struct cr_node {
+    int op;                 /* cr_op */
+    size_t n_inputs;
+    cr_tensor **inputs;     /* owned references; an optional input that was not given is NULL */
+    cr_index *index;        /* owned or NULL */
+    cr_graph *graph;        /* owned or NULL */
+    double reals[2];
+    int64_t integers[CR_MAX_ATTRIBUTES];
+    size_t n_integers;
+    cr_buffer *saved[2];    /* owned; what forward keeps for backward */
+    cr_tensor *inline_inputs[4];
+};
+
+/* A new uninitialised tensor, reference count 1. CR_ERR_VALUE for too many dimensions, CR_ERR_OVERFLOW, CR_ERR_MEMORY. */
+CR_MUST_USE cr_status cr_tensor_new(cr_dtype dtype, int ndim, const size_t *shape, cr_tensor **out, cr_error *err);
+
+/* A tensor over `data` inside `buffer` (a reference is taken). */
+CR_MUST_USE cr_status cr_tensor_view(cr_buffer *buffer, void *data, cr_dtype dtype, int ndim, const size_t *shape,
+                                     cr_tensor **out, cr_error *err);
+
+void cr_tensor_retain(cr_tensor *tensor);
+void cr_tensor_release(cr_tensor *tensor); /* NULL is allowed */
+
+/* Number of elements of a shape, overflow-checked (in bytes too). */
+CR_MUST_USE cr_status cr_shape_size(int ndim, const size_t *shape, cr_dtype dtype, size_t *out, cr_error *err);
+bool cr_same_shape(const cr_tensor *a, const cr_tensor *b);
+
+/* "(3, 4)" into text, for messages. Returns text. */
+const char *cr_shape_text(int ndim, const size_t *shape, char *text, size_t size);
+
+/* A node with room for n_inputs inputs (all NULL), to be filled by the caller. */
+CR_MUST_USE cr_status cr_node_new(int op, size_t n_inputs, cr_node **out, cr_error *err);
+void cr_node_release(cr_node *node);
+
+/* An index over values copied from int64; CR_ERR_INDEX when one is negative or exceeds int32. */
+CR_MUST_USE cr_status cr_index_new(const int64_t *values, int ndim, const size_t *shape, cr_index **out, cr_error *err);
+void cr_index_retain(cr_index *index);
+void cr_index_release(cr_index *index);
+
+/* Room for a batch of graphs; the caller fills the arrays and calls cr_graph_check before any use. */
+CR_MUST_USE cr_status cr_graph_new(size_t n_graphs, size_t n_nodes, size_t n_edges, size_t n_types, cr_graph **out,
+                                   cr_error *err);
+CR_MUST_USE cr_status cr_graph_check(const cr_graph *graph, cr_error *err);
+void cr_graph_retain(cr_graph *graph);
+void cr_graph_release(cr_graph *graph);
+
+#endif

@@ -1,0 +1,28 @@
+/* The one door to BLAS. Matrices are row-major; BLAS runs on one thread, we cut the work above it. */
+#ifndef CR_CORE_BLAS_H
+#define CR_CORE_BLAS_H
+
+#include <stdbool.h>
+
+#include "dtype.h"
+#include "status.h"
+
+/* A matrix operand: rows x columns as stored, `stride` elements between rows; transposed: used as its transpose. */
+typedef struct {
+    const void *data;
+    size_t stride;
+    bool transposed;
+} cr_matrix;
+
+/* c (m x n, stride_c) = a (m x k) b (k x n) + beta c. Cut into chunks of rows or columns by shape, run by the pool;
+ * for beta = 0 the old content of c is not read. CR_ERR_OVERFLOW when a size exceeds BLAS's integers.
+ * Complexity 2 m n k. */
+CR_MUST_USE cr_status cr_gemm(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta,
+                              void *c, size_t stride_c, cr_error *err);
+
+/* Puts BLAS on one thread; called once when the extension is loaded. */
+void cr_blas_init(void);
+const char *cr_blas_config(void); /* version and build options, static */
+const char *cr_blas_core(void);   /* name of the kernels in use, static */
+
+#endif

@@ -1,0 +1,49 @@
+#include "kernels.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+    const cr_kernel_table *table;
+    const char *isa;
+} chosen;
+
+static void choose(void)
+{
+    chosen.table = cr_kernels_baseline;
+    chosen.isa = "baseline";
+#ifdef CR_HAVE_X86_KERNELS
+    const char *asked = getenv("CRLSO_ISA");
+    int level = 3;
+    if (asked != NULL && strcmp(asked, "baseline") == 0)
+        level = 1;
+    else if (asked != NULL && strcmp(asked, "avx2") == 0)
+        level = 2;
+    __builtin_cpu_init();
+    if (level >= 2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("bmi2")) {
+        chosen.table = cr_kernels_avx2;
+        chosen.isa = "avx2";
+        if (level >= 3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
+            chosen.table = cr_kernels_avx512;
+            chosen.isa = "avx512";
+        }
+    }
+#endif
+}
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+const cr_kernel_table *cr_kernels(cr_dtype dtype)
+{
+    pthread_once(&once, choose);
+    return &chosen.table[dtype];
+}
+
+const char *cr_kernels_isa(void)
+{
+    pthread_once(&once, choose);
+    return chosen.isa;
+}

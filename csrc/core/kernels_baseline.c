@@ -1,0 +1,3 @@
+/* The kernels for any machine. */
+#define CR_ISA baseline
+#include "kernels_both.inc"

@@ -1,0 +1,200 @@
+#include "threads.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define RELAX() _mm_pause()
+#else
+#define RELAX() ((void)0)
+#endif
+
+#define SPINS 2000       /* about 20-50 us: longer than the gap between two operations of a training step */
+#define MIN_CHUNK 32768  /* elementary steps below which a chunk costs more to hand over than to run */
+#define MAX_CHUNKS 16
+
+typedef struct {
+    cr_chunk_function run;
+    void *context;
+    size_t n_chunks;
+} job_t;
+
+static struct {
+    pthread_mutex_t user;  /* held by the thread whose job the pool runs */
+    pthread_mutex_t lock;  /* guards sleeping and starting */
+    pthread_cond_t wake;
+    pthread_t workers[CR_MAX_THREADS];
+    int n_workers;         /* running now */
+    atomic_int n_threads;  /* asked for */
+    bool fork_handler;
+    job_t job;
+    atomic_uint_fast64_t generation;  /* a new number for each job */
+    atomic_size_t next_chunk;
+    atomic_bool open;                 /* a job may be joined; job is written only while closed and nobody inside */
+    atomic_int inside;                /* workers that may be looking at the job */
+    atomic_bool stop;
+} pool = {.user = PTHREAD_MUTEX_INITIALIZER,
+          .lock = PTHREAD_MUTEX_INITIALIZER,
+          .wake = PTHREAD_COND_INITIALIZER,
+          .n_threads = 1};
+
+static void run_chunks(void)
+{
+    for (;;) {
+        size_t chunk = atomic_fetch_add_explicit(&pool.next_chunk, 1, memory_order_relaxed);
+        if (chunk >= pool.job.n_chunks)
+            return;
+        pool.job.run(pool.job.context, chunk);
+    }
+}
+
+/* Waits until the generation differs from `seen`: spins a little, then sleeps. */
+static uint_fast64_t wait_for_job(uint_fast64_t seen)
+{
+    uint_fast64_t generation;
+    for (int spin = 0; spin < SPINS; spin++) {
+        generation = atomic_load_explicit(&pool.generation, memory_order_acquire);
+        if (generation != seen)
+            return generation;
+        RELAX();
+    }
+    pthread_mutex_lock(&pool.lock);
+    while ((generation = atomic_load_explicit(&pool.generation, memory_order_acquire)) == seen)
+        pthread_cond_wait(&pool.wake, &pool.lock);
+    pthread_mutex_unlock(&pool.lock);
+    return generation;
+}
+
+static void *worker(void *argument)
+{
+    uint_fast64_t seen = (uint_fast64_t)(uintptr_t)argument;
+    for (;;) {
+        seen = wait_for_job(seen);
+        if (atomic_load_explicit(&pool.stop, memory_order_acquire))
+            return NULL;
+        atomic_fetch_add(&pool.inside, 1);
+        if (atomic_load(&pool.open))
+            run_chunks();
+        atomic_fetch_sub(&pool.inside, 1);
+    }
+}
+
+static void announce(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    atomic_fetch_add_explicit(&pool.generation, 1, memory_order_release);
+    pthread_cond_broadcast(&pool.wake);
+    pthread_mutex_unlock(&pool.lock);
+}
+
+static void stop_workers(void)
+{
+    if (pool.n_workers == 0)
+        return;
+    atomic_store_explicit(&pool.stop, true, memory_order_release);
+    announce();
+    for (int i = 0; i < pool.n_workers; i++)
+        pthread_join(pool.workers[i], NULL);
+    pool.n_workers = 0;
+    atomic_store_explicit(&pool.stop, false, memory_order_release);
+}
+
+/* A forked child has no workers, and locks in whatever state they were: begin anew. */
+static void after_fork_in_child(void)
+{
+    pthread_mutex_init(&pool.user, NULL);
+    pthread_mutex_init(&pool.lock, NULL);
+    pthread_cond_init(&pool.wake, NULL);
+    pool.n_workers = 0;
+    atomic_store(&pool.open, false);
+    atomic_store(&pool.inside, 0);
+}
+
+/* Fewer workers than asked for (the system refuses threads) only means less speed. */
+static void start_workers(void)
+{
+    if (!pool.fork_handler) {
+        pthread_atfork(NULL, NULL, after_fork_in_child);
+        pool.fork_handler = true;
+    }
+    uint_fast64_t generation = atomic_load(&pool.generation);
+    while (pool.n_workers < pool.n_threads - 1) {
+        if (pthread_create(&pool.workers[pool.n_workers], NULL, worker, (void *)(uintptr_t)generation) != 0)
+            return;
+        pool.n_workers++;
+    }
+}
+
+/* Nobody enters any more (a worker that is still asleep is not waited for); wait for those inside. */
+static void close_job(void)
+{
+    atomic_store(&pool.open, false);
+    for (int spin = 0; atomic_load(&pool.inside) > 0; spin++) {
+        if (spin < SPINS)
+            RELAX();
+        else
+            sched_yield();
+    }
+}
+
+static void run_inline(size_t n_chunks, cr_chunk_function run, void *context)
+{
+    for (size_t chunk = 0; chunk < n_chunks; chunk++)
+        run(context, chunk);
+}
+
+void cr_parallel(size_t n_chunks, cr_chunk_function run, void *context)
+{
+    if (n_chunks <= 1 || pthread_mutex_trylock(&pool.user) != 0) {
+        run_inline(n_chunks, run, context);
+        return;
+    }
+    if (pool.n_workers < pool.n_threads - 1)
+        start_workers();
+    if (pool.n_workers == 0) {
+        run_inline(n_chunks, run, context);
+        pthread_mutex_unlock(&pool.user);
+        return;
+    }
+    pool.job = (job_t){run, context, n_chunks};
+    atomic_store_explicit(&pool.next_chunk, 0, memory_order_relaxed);
+    atomic_store(&pool.open, true);
+    announce();
+    run_chunks();
+    close_job();
+    pthread_mutex_unlock(&pool.user);
+}
+
+cr_status cr_threads_set(int n, cr_error *err)
+{
+    if (n < 1 || n > CR_MAX_THREADS)
+        return cr_fail(err, CR_ERR_VALUE, "number of threads: expected 1 to %d, got %d", CR_MAX_THREADS, n);
+    pthread_mutex_lock(&pool.user);
+    if (n != pool.n_threads)
+        stop_workers();
+    pool.n_threads = n;
+    pthread_mutex_unlock(&pool.user);
+    return CR_OK;
+}
+
+int cr_threads_get(void)
+{
+    return pool.n_threads;
+}
+
+size_t cr_chunk_count(size_t n, size_t cost)
+{
+    if (n == 0 || cost == 0)
+        return 1;
+    size_t per_chunk = MIN_CHUNK / cost;
+    size_t chunks = per_chunk == 0 ? n : n / per_chunk;
+    if (chunks > MAX_CHUNKS)
+        chunks = MAX_CHUNKS;
+    if (chunks > n)
+        chunks = n;
+    return chunks == 0 ? 1 : chunks;
+}

@@ -1,0 +1,260 @@
+/* The Python type GraphBatch: graphs for message passing, checked once. */
+#include "py.h"
+
+#include <string.h>
+
+#include "../graph/cell_batch.h"
+
+static void graph_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    cr_graph_release(((GraphObject *)object)->graph);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+/* Takes over the reference to graph, also on failure. */
+static PyObject *wrap(PyTypeObject *type, cr_graph *graph)
+{
+    GraphObject *object = (GraphObject *)type->tp_alloc(type, 0);
+    if (object == NULL) {
+        cr_graph_release(graph);
+        return NULL;
+    }
+    object->graph = graph;
+    return (PyObject *)object;
+}
+
+/* A private contiguous int32 copy of an array of integers with ndim dimensions, or NULL. */
+static PyArrayObject *integers(PyObject *object, const char *name, int ndim)
+{
+    PyArrayObject *array = (PyArrayObject *)PyArray_FROM_O(object), *result = NULL;
+    if (array == NULL)
+        return NULL;
+    if (PyArray_NDIM(array) != ndim)
+        PyErr_Format(PyExc_ValueError, "%s: expected %d dimensions, got %d", name, ndim, PyArray_NDIM(array));
+    else if (!PyTypeNum_ISINTEGER(PyArray_TYPE(array)))
+        PyErr_Format(PyExc_TypeError, "%s: expected integers, got dtype %S", name, (PyObject *)PyArray_DESCR(array));
+    else
+        result = (PyArrayObject *)PyArray_FromArray(array, PyArray_DescrFromType(NPY_INT64),
+                                                    NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSUREARRAY |
+                                                        NPY_ARRAY_ENSURECOPY);
+    Py_DECREF(array);
+    return result;
+}
+
+static int copy_int32(PyArrayObject *from, const char *name, int32_t *to)
+{
+    const int64_t *values = PyArray_DATA(from);
+    for (npy_intp i = 0; i < PyArray_SIZE(from); i++) {
+        if (values[i] < 0 || values[i] > INT32_MAX) {
+            PyErr_Format(PyExc_ValueError, "%s: expected values in [0, %d], got %lld", name, INT32_MAX,
+                         (long long)values[i]);
+            return -1;
+        }
+        to[i] = (int32_t)values[i];
+    }
+    return 0;
+}
+
+static cr_graph *build(PyArrayObject **arrays, Py_ssize_t n_types)
+{
+    cr_error err;
+    cr_graph *graph = NULL;
+    npy_intp nodes = PyArray_SIZE(arrays[0]) - 1, edges = PyArray_SIZE(arrays[1]) - 1;
+    if (nodes < 0 || edges < 0 || PyArray_SIZE(arrays[2]) != PyArray_SIZE(arrays[3]) || n_types < 0) {
+        PyErr_SetString(PyExc_ValueError, "GraphBatch: expected at least one offset each, as many sources as types, and "
+                                          "n_types >= 0");
+        return NULL;
+    }
+    cr_status status = cr_graph_new((size_t)nodes, (size_t)edges, (size_t)PyArray_SIZE(arrays[2]), (size_t)n_types,
+                                    &graph, &err);
+    if (status != CR_OK) {
+        cr_py_raise(status, &err);
+        return NULL;
+    }
+    if (copy_int32(arrays[0], "node_offsets", graph->node_offsets) < 0 ||
+        copy_int32(arrays[1], "edge_offsets", graph->edge_offsets) < 0 ||
+        copy_int32(arrays[2], "sources", graph->sources) < 0 || copy_int32(arrays[3], "types", graph->types) < 0) {
+        cr_graph_release(graph);
+        return NULL;
+    }
+    status = cr_graph_check(graph, &err);
+    if (status != CR_OK) {
+        cr_graph_release(graph);
+        cr_py_raise(status, &err);
+        return NULL;
+    }
+    return graph;
+}
+
+static PyObject *graph_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"node_offsets", "edge_offsets", "sources", "types", "n_types", NULL};
+    PyObject *objects[4];
+    PyArrayObject *arrays[4] = {NULL};
+    Py_ssize_t n_types;
+    cr_graph *graph = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOn:GraphBatch", names, &objects[0], &objects[1], &objects[2],
+                                     &objects[3], &n_types))
+        return NULL;
+    int complete = 1;
+    for (int i = 0; complete && i < 4; i++)
+        complete = (arrays[i] = integers(objects[i], names[i], 1)) != NULL;
+    if (complete)
+        graph = build(arrays, n_types);
+    for (int i = 0; i < 4; i++)
+        Py_XDECREF(arrays[i]);
+    return graph == NULL ? NULL : wrap(type, graph);
+}
+
+static PyObject *graph_repr(PyObject *object)
+{
+    const cr_graph *g = ((GraphObject *)object)->graph;
+    return PyUnicode_FromFormat("GraphBatch(%zu graphs, %zu nodes, %zu edges, %zu edge types)", g->n_graphs, g->n_nodes,
+                                g->n_edges, g->n_types);
+}
+
+static Py_ssize_t graph_length(PyObject *object)
+{
+    return (Py_ssize_t)((GraphObject *)object)->graph->n_graphs;
+}
+
+#define COUNT(field)                                                            \
+    static PyObject *get_##field(PyObject *object, void *closure)               \
+    {                                                                           \
+        (void)closure;                                                          \
+        return PyLong_FromSize_t(((GraphObject *)object)->graph->field);        \
+    }
+
+COUNT(n_graphs)
+COUNT(n_nodes)
+COUNT(n_edges)
+COUNT(n_types)
+
+static PyObject *copy_out(const int32_t *values, size_t n)
+{
+    npy_intp length = (npy_intp)n;
+    PyObject *array = PyArray_SimpleNew(1, &length, NPY_INT32);
+    if (array != NULL && n > 0)
+        memcpy(PyArray_DATA((PyArrayObject *)array), values, n * sizeof *values);
+    return array;
+}
+
+static PyObject *get_arrays(PyObject *object, void *closure)
+{
+    (void)closure;
+    const cr_graph *g = ((GraphObject *)object)->graph;
+    return Py_BuildValue("(NNNN)", copy_out(g->node_offsets, g->n_graphs + 1), copy_out(g->edge_offsets, g->n_nodes + 1),
+                         copy_out(g->sources, g->n_edges), copy_out(g->types, g->n_edges));
+}
+
+static PyGetSetDef attributes[] = {
+    {"n_graphs", get_n_graphs, NULL, "Number of graphs.", NULL},
+    {"n_nodes", get_n_nodes, NULL, "Number of nodes of all graphs.", NULL},
+    {"n_edges", get_n_edges, NULL, "Number of directed edges of all graphs.", NULL},
+    {"n_types", get_n_types, NULL, "Number of edge types.", NULL},
+    {"arrays", get_arrays, NULL, "Copies of node_offsets, edge_offsets, sources and types, int32.", NULL},
+    {NULL, NULL, NULL, NULL, NULL}};
+
+static const char graph_doc[] =
+    "GraphBatch(node_offsets, edge_offsets, sources, types, n_types)\n--\n\n"
+    "Several graphs side by side, for message_pass and sum_pool.\n\n"
+    "Parameters\n----------\n"
+    "node_offsets : int array, shape (n_graphs + 1,)\n    Nodes of graph g: node_offsets[g] to node_offsets[g + 1].\n"
+    "edge_offsets : int array, shape (n_nodes + 1,)\n    Edges into node i: edge_offsets[i] to edge_offsets[i + 1].\n"
+    "sources : int array, shape (n_edges,)\n    Node at the other end of each edge, of the same graph.\n"
+    "types : int array, shape (n_edges,)\n    Edge types in [0, n_types).\n"
+    "n_types : int\n\n"
+    "Examples\n--------\n"
+    ">>> GraphBatch([0, 2], [0, 0, 1], [0], [3], 5)      # one edge 0 -> 1 of type 3\n"
+    "GraphBatch(1 graphs, 2 nodes, 1 edges, 5 edge types)\n";
+
+static PyType_Slot graph_slots[] = {{Py_tp_doc, (void *)graph_doc}, {Py_tp_new, graph_new},
+                                    {Py_tp_dealloc, graph_dealloc}, {Py_tp_repr, graph_repr},
+                                    {Py_tp_getset, attributes},     {Py_mp_length, graph_length},
+                                    {0, NULL}};
+
+static PyType_Spec graph_spec = {.name = "crlso._core.GraphBatch",
+                                 .basicsize = sizeof(GraphObject),
+                                 .flags = Py_TPFLAGS_DEFAULT,
+                                 .slots = graph_slots};
+
+/* ---- cells whose operations are on edges ---- */
+
+static PyArrayObject *codes_argument(PyObject *object)
+{
+    PyArrayObject *codes = (PyArrayObject *)PyArray_FROM_O(object), *result = NULL;
+    if (codes == NULL)
+        return NULL;
+    if (PyArray_TYPE(codes) != NPY_UINT8)
+        PyErr_Format(PyExc_TypeError, "codes: expected a uint8 array, got dtype %S", (PyObject *)PyArray_DESCR(codes));
+    else if (PyArray_NDIM(codes) != 2)
+        PyErr_Format(PyExc_ValueError, "codes: expected shape (n, edges), got %d dimensions", PyArray_NDIM(codes));
+    else
+        result = (PyArrayObject *)PyArray_FromArray(codes, PyArray_DescrFromType(NPY_UINT8),
+                                                    NPY_ARRAY_CARRAY | NPY_ARRAY_ENSUREARRAY | NPY_ARRAY_ENSURECOPY);
+    Py_DECREF(codes);
+    return result;
+}
+
+static cr_graph *batch_of(PyArrayObject *codes, PyArrayObject *edges, Py_ssize_t n_nodes, Py_ssize_t n_operations)
+{
+    npy_intp n = PyArray_DIM(edges, 0);
+    cr_error err;
+    cr_graph *graph = NULL;
+    if (PyArray_DIM(edges, 1) != 2 || n != PyArray_DIM(codes, 1) || n_nodes < 0 || n_operations < 0) {
+        PyErr_Format(PyExc_ValueError, "edges: expected shape (%zd, 2) and counts >= 0, got (%zd, %zd)",
+                     (Py_ssize_t)PyArray_DIM(codes, 1), (Py_ssize_t)n, (Py_ssize_t)PyArray_DIM(edges, 1));
+        return NULL;
+    }
+    int32_t *ends = PyMem_Malloc((size_t)(2 * n + 1) * sizeof *ends), *flat = NULL;
+    if (ends == NULL || (flat = PyMem_Malloc((size_t)(2 * n + 1) * sizeof *flat)) == NULL) {
+        PyErr_NoMemory();
+    } else if (copy_int32(edges, "edges", flat) == 0) {
+        for (npy_intp e = 0; e < n; e++) {
+            ends[e] = flat[2 * e];
+            ends[n + e] = flat[2 * e + 1];
+        }
+        cr_cell_edges shared = {(size_t)n_nodes, (size_t)n, (size_t)n_operations, ends, ends + n};
+        cr_status status = cr_cell_batch(PyArray_DATA(codes), (size_t)PyArray_DIM(codes, 0), &shared, &graph, &err);
+        if (status != CR_OK)
+            cr_py_raise(status, &err);
+    }
+    PyMem_Free(ends);
+    PyMem_Free(flat);
+    return graph;
+}
+
+static PyObject *cell_graph(PyObject *module, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"codes", "edges", "n_nodes", "n_operations", NULL};
+    PyObject *codes_object, *edges_object;
+    Py_ssize_t n_nodes, n_operations;
+    cr_graph *graph = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOnn:cell_graph", names, &codes_object, &edges_object, &n_nodes,
+                                     &n_operations))
+        return NULL;
+    PyArrayObject *codes = codes_argument(codes_object);
+    PyArrayObject *edges = codes == NULL ? NULL : integers(edges_object, "edges", 2);
+    if (edges != NULL)
+        graph = batch_of(codes, edges, n_nodes, n_operations);
+    Py_XDECREF(codes);
+    Py_XDECREF(edges);
+    return graph == NULL ? NULL : wrap(cr_py_state_of(module)->graph, graph);
+}
+
+static PyMethodDef functions[] = {
+    {"cell_graph", (PyCFunction)(void (*)(void))cell_graph, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("cell_graph(codes, edges, n_nodes, n_operations)\n--\n\nGraphBatch of cells with operations on edges: codes "
+               "uint8 (n, n_edges), edges (n_edges, 2) of node numbers; each edge is used in both directions.")},
+    {NULL, NULL, 0, NULL}};
+
+int cr_py_add_graph(PyObject *module)
+{
+    cr_py_state *state = cr_py_state_of(module);
+    state->graph = (PyTypeObject *)PyType_FromModuleAndSpec(module, &graph_spec, NULL);
+    if (state->graph == NULL || PyModule_AddType(module, state->graph) < 0)
+        return -1;
+    return PyModule_AddFunctions(module, functions);
+}

@@ -1,0 +1,182 @@
+/* The extension module crlso._core: state, initialisation and what a bug report needs. */
+#define CR_PY_IMPORT_ARRAY
+#include "py.h"
+
+#include "../core/blas.h"
+#include "../core/kernels.h"
+#include "../core/threads.h"
+
+PyObject *cr_py_raise(cr_status status, const cr_error *err)
+{
+    PyObject *type = PyExc_RuntimeError;
+    switch (status) {
+    case CR_OK:
+    case CR_ERR_STATE: break;
+    case CR_ERR_MEMORY: type = PyExc_MemoryError; break;
+    case CR_ERR_VALUE: type = PyExc_ValueError; break;
+    case CR_ERR_TYPE: type = PyExc_TypeError; break;
+    case CR_ERR_INDEX: type = PyExc_IndexError; break;
+    case CR_ERR_OVERFLOW: type = PyExc_OverflowError; break;
+    }
+    PyErr_SetString(type, err->text);
+    return NULL;
+}
+
+PyObject *cr_py_wrong_type(const char *name, const char *expected, PyObject *got)
+{
+    return PyErr_Format(PyExc_TypeError, "%s: expected %s, got %.100s", name, expected, Py_TYPE(got)->tp_name);
+}
+
+static PyObject *set_num_threads(PyObject *module, PyObject *argument)
+{
+    (void)module;
+    cr_error err;
+    int overflow;
+    if (PyBool_Check(argument) || !PyLong_Check(argument))
+        return cr_py_wrong_type("n", "an integer", argument);
+    long n = PyLong_AsLongAndOverflow(argument, &overflow);
+    if (overflow != 0 || n > CR_MAX_THREADS || n < 1)
+        return PyErr_Format(PyExc_ValueError, "n: expected 1 to %d threads, got %S", CR_MAX_THREADS, argument);
+    cr_status status;
+    Py_BEGIN_ALLOW_THREADS /* waits for a job of another thread to end */
+    status = cr_threads_set((int)n, &err);
+    Py_END_ALLOW_THREADS
+    if (status != CR_OK)
+        return cr_py_raise(status, &err);
+    Py_RETURN_NONE;
+}
+
+static PyObject *get_num_threads(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    return PyLong_FromLong(cr_threads_get());
+}
+
+static PyObject *pool_stats(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    cr_pool_statistics s = cr_pool_stats();
+    return Py_BuildValue("{s:K,s:n,s:n}", "system_allocations", (unsigned long long)s.system_allocations,
+                         "live_bytes", (Py_ssize_t)s.live_bytes, "pooled_bytes", (Py_ssize_t)s.pooled_bytes);
+}
+
+static PyObject *pool_trim(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    cr_pool_trim();
+    Py_RETURN_NONE;
+}
+
+#if defined(__clang__)
+#define COMPILER "clang " __clang_version__
+#elif defined(__GNUC__)
+#define COMPILER "gcc " __VERSION__
+#else
+#define COMPILER "unknown"
+#endif
+
+static PyObject *runtime_info(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    return Py_BuildValue("{s:s,s:s,s:s,s:s,s:s,s:i}", "version", CRLSO_VERSION, "compiler", COMPILER, "blas",
+                         cr_blas_config(), "blas_kernel", cr_blas_core(), "isa", cr_kernels_isa(), "threads",
+                         cr_threads_get());
+}
+
+static PyMethodDef methods[] = {
+    {"set_num_threads", set_num_threads, METH_O,
+     PyDoc_STR("set_num_threads(n, /)\n--\n\nUse n threads (1 to 256). Results do not depend on it.")},
+    {"get_num_threads", get_num_threads, METH_NOARGS,
+     PyDoc_STR("get_num_threads()\n--\n\nThe number of threads in use.")},
+    {"pool_stats", pool_stats, METH_NOARGS,
+     PyDoc_STR("pool_stats()\n--\n\nThe buffer pool: system_allocations so far, live_bytes, pooled_bytes.")},
+    {"pool_trim", pool_trim, METH_NOARGS, PyDoc_STR("pool_trim()\n--\n\nGive pooled memory back to the system.")},
+    {"runtime_info", runtime_info, METH_NOARGS,
+     PyDoc_STR("runtime_info()\n--\n\nA dict: version, compiler, blas, blas_kernel, isa, threads.")},
+    {NULL, NULL, 0, NULL}};
+
+int cr_py_add_runtime(PyObject *module)
+{
+    return PyModule_AddFunctions(module, methods);
+}
+
+static int import_numpy(void)
+{
+    import_array1(-1);
+    return 0;
+}
+
+static int execute(PyObject *module)
+{
+    if (import_numpy() < 0)
+        return -1;
+    cr_blas_init();
+    int (*const parts[])(PyObject *) = {cr_py_add_runtime, cr_py_add_random, cr_py_add_tensor, cr_py_add_graph,
+                                        cr_py_add_ops, cr_py_add_optim, cr_py_add_search, cr_py_add_nasbench201};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i](module) < 0)
+            return -1;
+    return 0;
+}
+
+static int traverse(PyObject *module, visitproc visit, void *arg)
+{
+    cr_py_state *state = PyModule_GetState(module);
+    Py_VISIT(state->tensor);
+    Py_VISIT(state->graph);
+    Py_VISIT(state->adam);
+    Py_VISIT(state->cell_set);
+    return 0;
+}
+
+static int clear(PyObject *module)
+{
+    cr_py_state *state = PyModule_GetState(module);
+    Py_CLEAR(state->tensor);
+    Py_CLEAR(state->graph);
+    Py_CLEAR(state->adam);
+    Py_CLEAR(state->cell_set);
+    return 0;
+}
+
+static void release(void *module)
+{
+    clear(module);
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, execute}, {0, NULL}};
+
+static PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "crlso._core",
+    .m_doc = "The C core of crlso: tensors with gradients, operations, optimisers, cells and search kernels.",
+    .m_size = sizeof(cr_py_state),
+    .m_slots = slots,
+    .m_traverse = traverse,
+    .m_clear = clear,
+    .m_free = release,
+};
+
+cr_py_state *cr_py_state_of(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+#if PY_VERSION_HEX < 0x030B0000
+#define PyType_GetModuleByDef _PyType_GetModuleByDef /* its name in 3.10 */
+#endif
+
+cr_py_state *cr_py_state_of_type(PyTypeObject *type)
+{
+    PyObject *module = PyType_GetModuleByDef(type, &definition);
+    return module == NULL ? NULL : PyModule_GetState(module);
+}
+
+PyMODINIT_FUNC PyInit__core(void)
+{
+    return PyModuleDef_Init(&definition);
+}

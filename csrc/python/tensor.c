@@ -1,0 +1,619 @@
+/* The Python type Tensor: NumPy memory in and out without copying, operators, backward. */
+#include "py.h"
+
+#include <string.h>
+
+/* ---- memory shared with NumPy ---- */
+
+static void release_array(void *array)
+{
+    PyGILState_STATE gil = PyGILState_Ensure(); /* the last reference may go in a thread without the GIL */
+    Py_DECREF((PyObject *)array);
+    PyGILState_Release(gil);
+}
+
+static void release_capsule(PyObject *capsule)
+{
+    cr_buffer_release(PyCapsule_GetPointer(capsule, NULL));
+}
+
+PyObject *cr_py_array_of(cr_tensor *tensor)
+{
+    npy_intp shape[CR_MAX_NDIM];
+    for (int d = 0; d < tensor->ndim; d++)
+        shape[d] = (npy_intp)tensor->shape[d];
+    int type = tensor->dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64;
+    PyObject *capsule = PyCapsule_New(tensor->buffer, NULL, release_capsule);
+    if (capsule == NULL)
+        return NULL;
+    cr_buffer_retain(tensor->buffer);
+    PyObject *array = PyArray_SimpleNewFromData(tensor->ndim, shape, type, tensor->data);
+    if (array == NULL) {
+        Py_DECREF(capsule);
+        return NULL;
+    }
+    if (PyArray_SetBaseObject((PyArrayObject *)array, capsule) < 0) { /* takes the capsule in any case */
+        Py_DECREF(array);
+        return NULL;
+    }
+    return array;
+}
+
+static cr_tensor *tensor_over_array(PyArrayObject *array)
+{
+    size_t shape[CR_MAX_NDIM];
+    cr_error err;
+    cr_buffer *buffer;
+    cr_tensor *tensor = NULL;
+    for (int d = 0; d < PyArray_NDIM(array); d++)
+        shape[d] = (size_t)PyArray_DIM(array, d);
+    cr_status status = cr_buffer_wrap(PyArray_DATA(array), release_array, array, &buffer, &err);
+    if (status == CR_OK) {
+        Py_INCREF(array);
+        cr_dtype dtype = PyArray_TYPE(array) == NPY_FLOAT32 ? CR_F32 : CR_F64;
+        status = cr_tensor_view(buffer, PyArray_DATA(array), dtype, PyArray_NDIM(array), shape, &tensor, &err);
+        cr_buffer_release(buffer);
+    }
+    if (status != CR_OK)
+        cr_py_raise(status, &err);
+    return tensor;
+}
+
+cr_tensor *cr_py_tensor_of(cr_py_state *state, PyObject *object, const char *name, int dtype)
+{
+    if (PyObject_TypeCheck(object, state->tensor)) {
+        cr_tensor *tensor = ((TensorObject *)object)->tensor;
+        cr_tensor_retain(tensor);
+        return tensor;
+    }
+    PyArrayObject *array = (PyArrayObject *)PyArray_FROM_O(object);
+    if (array == NULL)
+        return NULL;
+    int kind = PyArray_DESCR(array)->kind;
+    if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b') {
+        PyErr_Format(PyExc_TypeError, "%s: expected a tensor or an array of real numbers, got %.100s of dtype %S", name,
+                     Py_TYPE(object)->tp_name, (PyObject *)PyArray_DESCR(array));
+        Py_DECREF(array);
+        return NULL;
+    }
+    if (PyArray_NDIM(array) > CR_MAX_NDIM) {
+        PyErr_Format(PyExc_ValueError, "%s: expected at most %d dimensions, got %d", name, CR_MAX_NDIM,
+                     PyArray_NDIM(array));
+        Py_DECREF(array);
+        return NULL;
+    }
+    int type = PyArray_TYPE(array);
+    int given = PyArray_Check(object) && (type == NPY_FLOAT32 || type == NPY_FLOAT64);
+    if (dtype >= 0 && !(given && PyArray_NDIM(array) > 0))
+        type = dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64;
+    else if (!given)
+        type = NPY_FLOAT32;
+    int flags = NPY_ARRAY_CARRAY | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSUREARRAY;
+    PyObject *fitting = PyArray_FromArray(array, PyArray_DescrFromType(type), flags);
+    Py_DECREF(array);
+    if (fitting == NULL)
+        return NULL;
+    cr_tensor *tensor = tensor_over_array((PyArrayObject *)fitting);
+    Py_DECREF(fitting);
+    return tensor;
+}
+
+PyObject *cr_py_wrap_tensor(cr_py_state *state, cr_tensor *tensor)
+{
+    TensorObject *object = (TensorObject *)state->tensor->tp_alloc(state->tensor, 0);
+    if (object == NULL) {
+        cr_tensor_release(tensor);
+        return NULL;
+    }
+    object->tensor = tensor;
+    return (PyObject *)object;
+}
+
+/* ---- construction ---- */
+
+/* -1 for None, else CR_F32 or CR_F64; -2 with an exception. */
+static int dtype_argument(PyObject *object)
+{
+    PyArray_Descr *descr = NULL;
+    if (object == NULL || object == Py_None)
+        return -1;
+    if (!PyArray_DescrConverter(object, &descr))
+        return -2;
+    int type = descr->type_num;
+    if (type != NPY_FLOAT32 && type != NPY_FLOAT64)
+        PyErr_Format(PyExc_TypeError, "dtype: expected float32 or float64, got %S", (PyObject *)descr);
+    Py_DECREF(descr);
+    return type == NPY_FLOAT32 ? CR_F32 : type == NPY_FLOAT64 ? CR_F64 : -2;
+}
+
+/* `object` cast to dtype with NumPy's rules; new reference. */
+static PyObject *cast(PyObject *object, int dtype)
+{
+    int type = dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64;
+    PyObject *array = PyArray_FROM_O(object);
+    if (array == NULL || PyArray_DESCR((PyArrayObject *)array)->kind == 'c' || PyArray_TYPE((PyArrayObject *)array) == type)
+        return array; /* complex is refused by what follows */
+    PyObject *result = NULL;
+    if (PyTypeNum_ISNUMBER(PyArray_TYPE((PyArrayObject *)array)) || PyTypeNum_ISBOOL(PyArray_TYPE((PyArrayObject *)array)))
+        result = PyArray_Cast((PyArrayObject *)array, type);
+    else {
+        Py_INCREF(array);
+        result = array;
+    }
+    Py_DECREF(array);
+    return result;
+}
+
+static PyObject *tensor_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"data", "requires_grad", "dtype", NULL};
+    PyObject *data, *dtype_object = NULL;
+    int requires_grad = 0;
+    cr_py_state *state = cr_py_state_of_type(type);
+    if (state == NULL || !PyArg_ParseTupleAndKeywords(args, keywords, "O|pO:Tensor", names, &data, &requires_grad,
+                                                      &dtype_object))
+        return NULL;
+    int dtype = dtype_argument(dtype_object);
+    if (dtype == -2)
+        return NULL;
+    cr_tensor *source = NULL, *tensor = NULL;
+    if (PyObject_TypeCheck(data, state->tensor)) { /* another leaf over the same memory */
+        cr_tensor *given = ((TensorObject *)data)->tensor;
+        if (dtype >= 0 && dtype != (int)given->dtype)
+            return PyErr_Format(PyExc_TypeError, "dtype: expected %s, the dtype of the tensor; cast data.numpy()",
+                                cr_dtype_name(given->dtype));
+        cr_error err;
+        cr_status status = cr_tensor_view(given->buffer, given->data, given->dtype, given->ndim, given->shape, &tensor,
+                                          &err);
+        if (status != CR_OK)
+            return cr_py_raise(status, &err);
+    } else {
+        PyObject *array = dtype >= 0 ? cast(data, dtype) : Py_NewRef(data);
+        if (array == NULL)
+            return NULL;
+        source = tensor = cr_py_tensor_of(state, array, "data", dtype);
+        Py_DECREF(array);
+        if (source == NULL)
+            return NULL;
+    }
+    tensor->requires_grad = requires_grad != 0;
+    TensorObject *self = (TensorObject *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        cr_tensor_release(tensor);
+        return NULL;
+    }
+    self->tensor = tensor;
+    return (PyObject *)self;
+}
+
+static void tensor_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    cr_tensor_release(((TensorObject *)object)->tensor);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+/* ---- attributes ---- */
+
+static cr_tensor *of(PyObject *object)
+{
+    return ((TensorObject *)object)->tensor;
+}
+
+static PyObject *get_shape(PyObject *self, void *closure)
+{
+    (void)closure;
+    PyObject *shape = PyTuple_New(of(self)->ndim);
+    for (int d = 0; shape != NULL && d < of(self)->ndim; d++) {
+        PyObject *length = PyLong_FromSize_t(of(self)->shape[d]);
+        if (length == NULL) {
+            Py_DECREF(shape);
+            return NULL;
+        }
+        PyTuple_SET_ITEM(shape, d, length);
+    }
+    return shape;
+}
+
+static PyObject *get_dtype(PyObject *self, void *closure)
+{
+    (void)closure;
+    return (PyObject *)PyArray_DescrFromType(of(self)->dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64);
+}
+
+static PyObject *get_ndim(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyLong_FromLong(of(self)->ndim);
+}
+
+static PyObject *get_size(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyLong_FromSize_t(of(self)->size);
+}
+
+static PyObject *get_requires_grad(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(of(self)->requires_grad);
+}
+
+/* A truth value that may be assigned, or -1 with an exception (deletion, say). */
+static int truth_of(PyObject *value, const char *name)
+{
+    if (value == NULL) {
+        PyErr_Format(PyExc_AttributeError, "%s cannot be deleted", name);
+        return -1;
+    }
+    return PyObject_IsTrue(value);
+}
+
+static int set_requires_grad(PyObject *self, PyObject *value, void *closure)
+{
+    (void)closure;
+    int truth = truth_of(value, "requires_grad");
+    if (truth < 0)
+        return -1;
+    if (of(self)->node != NULL && !truth) {
+        PyErr_SetString(PyExc_RuntimeError, "requires_grad: expected a leaf, got the result of an operation; use detach()");
+        return -1;
+    }
+    of(self)->requires_grad = truth != 0;
+    return 0;
+}
+
+static PyObject *get_nonnegative(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(of(self)->nonnegative);
+}
+
+static int set_nonnegative(PyObject *self, PyObject *value, void *closure)
+{
+    (void)closure;
+    int truth = truth_of(value, "nonnegative");
+    if (truth < 0)
+        return -1;
+    of(self)->nonnegative = truth != 0;
+    return 0;
+}
+
+static PyObject *get_grad(PyObject *self, void *closure)
+{
+    (void)closure;
+    cr_tensor *grad = of(self)->grad;
+    cr_py_state *state = cr_py_state_of_type(Py_TYPE(self));
+    if (state == NULL)
+        return NULL;
+    if (grad == NULL)
+        Py_RETURN_NONE;
+    cr_tensor_retain(grad);
+    return cr_py_wrap_tensor(state, grad);
+}
+
+static int set_grad(PyObject *self, PyObject *value, void *closure)
+{
+    (void)closure;
+    if (value != NULL && value != Py_None) {
+        PyErr_SetString(PyExc_TypeError, "grad: expected None (gradients are made by backward)");
+        return -1;
+    }
+    cr_tensor *grad = of(self)->grad;
+    of(self)->grad = NULL;
+    cr_tensor_release(grad);
+    return 0;
+}
+
+static PyGetSetDef attributes[] = {
+    {"shape", get_shape, NULL, "Tuple of dimensions.", NULL},
+    {"dtype", get_dtype, NULL, "numpy.dtype: float32 or float64.", NULL},
+    {"ndim", get_ndim, NULL, "Number of dimensions, at most 4.", NULL},
+    {"size", get_size, NULL, "Number of elements.", NULL},
+    {"requires_grad", get_requires_grad, set_requires_grad, "Whether backward computes a gradient for this tensor.", NULL},
+    {"nonnegative", get_nonnegative, set_nonnegative, "Whether optimisers project this parameter onto w >= 0.", NULL},
+    {"grad", get_grad, set_grad, "The gradient that backward has added up, or None; assign None to clear it.", NULL},
+    {NULL, NULL, NULL, NULL, NULL}};
+
+/* ---- methods ---- */
+
+static PyObject *tensor_numpy(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    return cr_py_array_of(of(self));
+}
+
+static PyObject *tensor_array(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"dtype", "copy", NULL};
+    PyObject *dtype = Py_None, *copy = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|OO:__array__", names, &dtype, &copy))
+        return NULL;
+    PyObject *array = cr_py_array_of(of(self));
+    if (array == NULL)
+        return NULL;
+    int must_copy = copy == Py_None ? 0 : PyObject_IsTrue(copy);
+    PyObject *result = NULL;
+    if (must_copy < 0)
+        goto done;
+    if (dtype != Py_None)
+        result = PyObject_CallMethod(array, "astype", "O", dtype);
+    else if (must_copy)
+        result = PyArray_NewCopy((PyArrayObject *)array, NPY_CORDER);
+    else
+        result = Py_NewRef(array);
+done:
+    Py_DECREF(array);
+    return result;
+}
+
+static PyObject *tensor_detach(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    cr_error err;
+    cr_tensor *copy, *tensor = of(self);
+    cr_py_state *state = cr_py_state_of_type(Py_TYPE(self));
+    if (state == NULL)
+        return NULL;
+    cr_status status = cr_tensor_view(tensor->buffer, tensor->data, tensor->dtype, tensor->ndim, tensor->shape, &copy,
+                                      &err);
+    return status == CR_OK ? cr_py_wrap_tensor(state, copy) : cr_py_raise(status, &err);
+}
+
+static PyObject *tensor_item(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    if (of(self)->size != 1)
+        return PyErr_Format(PyExc_ValueError, "item: expected a tensor of one element, got %zu", of(self)->size);
+    return PyFloat_FromDouble(cr_load(of(self), 0));
+}
+
+static PyObject *tensor_backward(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"gradient", NULL};
+    PyObject *gradient = Py_None;
+    cr_tensor *seed = NULL;
+    cr_py_state *state = cr_py_state_of_type(Py_TYPE(self));
+    if (state == NULL || !PyArg_ParseTupleAndKeywords(args, keywords, "|O:backward", names, &gradient))
+        return NULL;
+    if (gradient != Py_None) {
+        seed = cr_py_tensor_of(state, gradient, "gradient", (int)of(self)->dtype);
+        if (seed == NULL)
+            return NULL;
+    }
+    cr_error err;
+    cr_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = cr_backward(of(self), seed, &err);
+    Py_END_ALLOW_THREADS
+    cr_tensor_release(seed);
+    if (status != CR_OK)
+        return cr_py_raise(status, &err);
+    Py_RETURN_NONE;
+}
+
+static PyObject *tensor_repr(PyObject *self)
+{
+    PyObject *array = cr_py_array_of(of(self));
+    if (array == NULL)
+        return NULL;
+    PyObject *text = PyObject_Str(array), *result = NULL;
+    Py_DECREF(array);
+    if (text != NULL)
+        result = PyUnicode_FromFormat("Tensor(%U, dtype=%s%s)", text, cr_dtype_name(of(self)->dtype),
+                                      of(self)->requires_grad ? ", requires_grad=True" : "");
+    Py_XDECREF(text);
+    return result;
+}
+
+static Py_ssize_t tensor_length(PyObject *self)
+{
+    if (of(self)->ndim == 0) {
+        PyErr_SetString(PyExc_TypeError, "len() of a tensor without dimensions");
+        return -1;
+    }
+    return (Py_ssize_t)of(self)->shape[0];
+}
+
+static PyMethodDef tensor_methods[] = {
+    {"numpy", tensor_numpy, METH_NOARGS,
+     PyDoc_STR("numpy()\n--\n\nThe tensor's memory as a NumPy array, without copying.")},
+    {"__array__", (PyCFunction)(void (*)(void))tensor_array, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"detach", tensor_detach, METH_NOARGS,
+     PyDoc_STR("detach()\n--\n\nThe same memory as a constant: no gradient flows through it.")},
+    {"item", tensor_item, METH_NOARGS, PyDoc_STR("item()\n--\n\nThe value of a tensor of one element.")},
+    {"__float__", tensor_item, METH_NOARGS, NULL},
+    {"backward", (PyCFunction)(void (*)(void))tensor_backward, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("backward(gradient=None)\n--\n\nAdd the gradient of this tensor (of one element, or weighted by "
+               "`gradient` of its shape) to `grad` of every leaf that requires one.")},
+    {NULL, NULL, 0, NULL}};
+
+/* ---- operators ---- */
+
+static PyObject *binary(PyObject *x, PyObject *y, cr_op op)
+{
+    PyObject *tensor = NULL;
+    cr_py_state *state = cr_py_state_of_type(Py_TYPE(x)); /* one of the two is a Tensor */
+    if (state != NULL) {
+        tensor = x;
+    } else {
+        PyErr_Clear();
+        state = cr_py_state_of_type(Py_TYPE(y));
+        if (state == NULL)
+            return NULL;
+        tensor = y;
+    }
+    PyObject *other = tensor == x ? y : x;
+    if (!PyObject_TypeCheck(other, state->tensor) && !PyArray_Check(other) && !PyNumber_Check(other))
+        Py_RETURN_NOTIMPLEMENTED;
+    return cr_py_apply_binary(state, op, x, y);
+}
+
+static PyObject *tensor_add(PyObject *x, PyObject *y)
+{
+    return binary(x, y, CR_OP_add);
+}
+
+static PyObject *tensor_subtract(PyObject *x, PyObject *y)
+{
+    return binary(x, y, CR_OP_sub);
+}
+
+static PyObject *tensor_multiply(PyObject *x, PyObject *y)
+{
+    return binary(x, y, CR_OP_mul);
+}
+
+static PyObject *tensor_divide(PyObject *x, PyObject *y)
+{
+    return binary(x, y, CR_OP_div);
+}
+
+static PyObject *tensor_matmul(PyObject *x, PyObject *y)
+{
+    return binary(x, y, CR_OP_matmul);
+}
+
+static PyObject *tensor_negative(PyObject *x)
+{
+    PyObject *minus_one = PyFloat_FromDouble(-1), *result = NULL;
+    if (minus_one != NULL)
+        result = binary(x, minus_one, CR_OP_mul);
+    Py_XDECREF(minus_one);
+    return result;
+}
+
+static const char tensor_doc[] =
+    "Tensor(data, requires_grad=False, dtype=None)\n--\n\n"
+    "An array of float32 or float64, at most four dimensions, that records the operations applied to it.\n\n"
+    "Parameters\n----------\n"
+    "data : array_like\n    Real numbers. A writeable, contiguous float32 or float64 array is used without copying;\n"
+    "    anything else is copied, to float32 unless dtype says otherwise.\n"
+    "requires_grad : bool\n    Whether backward() computes a gradient for this tensor.\n"
+    "dtype : {'float32', 'float64'}, optional\n\n"
+    "Examples\n--------\n"
+    ">>> x = Tensor([1.0, 2.0], requires_grad=True)\n"
+    ">>> (x * x).sum().backward()\n"
+    ">>> x.grad.numpy()\narray([2., 4.], dtype=float32)\n";
+
+static PyType_Slot tensor_slots[] = {{Py_tp_doc, (void *)tensor_doc},
+                                     {Py_tp_new, tensor_new},
+                                     {Py_tp_dealloc, tensor_dealloc},
+                                     {Py_tp_repr, tensor_repr},
+                                     {Py_tp_getset, attributes},
+                                     {Py_tp_methods, tensor_methods},
+                                     {Py_mp_length, tensor_length},
+                                     {Py_nb_add, tensor_add},
+                                     {Py_nb_subtract, tensor_subtract},
+                                     {Py_nb_multiply, tensor_multiply},
+                                     {Py_nb_true_divide, tensor_divide},
+                                     {Py_nb_matrix_multiply, tensor_matmul},
+                                     {Py_nb_negative, tensor_negative},
+                                     {0, NULL}};
+
+static PyType_Spec tensor_spec = {.name = "crlso._core.Tensor",
+                                  .basicsize = sizeof(TensorObject),
+                                  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                                  .slots = tensor_slots};
+
+/* ---- functions ---- */
+
+static PyObject *set_grad_enabled(PyObject *module, PyObject *argument)
+{
+    (void)module;
+    int truth = PyObject_IsTrue(argument);
+    if (truth < 0)
+        return NULL;
+    return PyBool_FromLong(cr_set_grad_enabled(truth != 0));
+}
+
+static PyObject *is_grad_enabled(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    return PyBool_FromLong(cr_grad_enabled());
+}
+
+/* The gradients as a tuple of Tensors; takes over the references in grads. */
+static PyObject *wrap_all(cr_py_state *state, cr_tensor **grads, Py_ssize_t n)
+{
+    PyObject *result = PyTuple_New(n);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *item = NULL;
+        if (result != NULL)
+            item = cr_py_wrap_tensor(state, grads[i]);
+        else
+            cr_tensor_release(grads[i]);
+        if (result != NULL && item == NULL)
+            Py_CLEAR(result);
+        else if (result != NULL)
+            PyTuple_SET_ITEM(result, i, item);
+    }
+    return result;
+}
+
+static PyObject *gradients(PyObject *module, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"output", "inputs", "gradient", NULL};
+    cr_py_state *state = cr_py_state_of(module);
+    PyObject *output, *inputs, *gradient = Py_None, *sequence = NULL, *result = NULL;
+    cr_tensor *seed = NULL, **targets = NULL, **grads = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!O|O:gradients", names, state->tensor, &output, &inputs,
+                                     &gradient))
+        return NULL;
+    sequence = PySequence_Tuple(inputs);
+    if (sequence == NULL)
+        return NULL;
+    Py_ssize_t n = PyTuple_GET_SIZE(sequence);
+    targets = PyMem_Calloc((size_t)n + 1, sizeof *targets);
+    grads = PyMem_Calloc((size_t)n + 1, sizeof *grads);
+    if (targets == NULL || grads == NULL) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *item = PyTuple_GET_ITEM(sequence, i);
+        if (!PyObject_TypeCheck(item, state->tensor) || !of(item)->requires_grad) {
+            PyErr_Format(PyExc_ValueError, "inputs: expected tensors that require a gradient, number %zd does not", i);
+            goto done;
+        }
+        targets[i] = of(item);
+    }
+    if (gradient != Py_None && (seed = cr_py_tensor_of(state, gradient, "gradient", (int)of(output)->dtype)) == NULL)
+        goto done;
+    cr_error err;
+    cr_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = cr_gradients(of(output), seed, targets, (size_t)n, grads, &err);
+    Py_END_ALLOW_THREADS
+    result = status == CR_OK ? wrap_all(state, grads, n) : cr_py_raise(status, &err);
+done:
+    cr_tensor_release(seed);
+    PyMem_Free(targets);
+    PyMem_Free(grads);
+    Py_DECREF(sequence);
+    return result;
+}
+
+static PyMethodDef functions[] = {
+    {"set_grad_enabled", set_grad_enabled, METH_O,
+     PyDoc_STR("set_grad_enabled(enabled, /)\n--\n\nWhether this thread records operations; returns the old setting.")},
+    {"is_grad_enabled", is_grad_enabled, METH_NOARGS,
+     PyDoc_STR("is_grad_enabled()\n--\n\nWhether this thread records operations.")},
+    {"gradients", (PyCFunction)(void (*)(void))gradients, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("gradients(output, inputs, gradient=None)\n--\n\nThe gradients of output for each of inputs, as a tuple; "
+               "no `grad` attribute changes.")},
+    {NULL, NULL, 0, NULL}};
+
+int cr_py_add_tensor(PyObject *module)
+{
+    cr_py_state *state = cr_py_state_of(module);
+    state->tensor = (PyTypeObject *)PyType_FromModuleAndSpec(module, &tensor_spec, NULL);
+    if (state->tensor == NULL || PyModule_AddType(module, state->tensor) < 0)
+        return -1;
+    /* array * tensor is then ours: NumPy leaves the operator to the tensor */
+    if (PyObject_SetAttrString((PyObject *)state->tensor, "__array_ufunc__", Py_None) < 0)
+        return -1;
+    return PyModule_AddFunctions(module, functions);
+}

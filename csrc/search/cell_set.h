@@ -1,0 +1,22 @@
+/* A set of cells by their 64-bit keys: what has been evaluated. */
+#ifndef CR_SEARCH_CELL_SET_H
+#define CR_SEARCH_CELL_SET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../core/status.h"
+
+/* Zero-initialise before use. Not thread-safe: its owner locks. */
+typedef struct {
+    uint64_t *keys; /* owned; open addressing, capacity a power of two */
+    bool *used;     /* owned */
+    size_t capacity, count;
+} cr_cell_set;
+
+/* Adds a key; *added tells whether it was new. Amortised O(1). CR_ERR_MEMORY leaves the set as it was. */
+CR_MUST_USE cr_status cr_cell_set_add(cr_cell_set *set, uint64_t key, bool *added, cr_error *err);
+bool cr_cell_set_has(const cr_cell_set *set, uint64_t key);
+void cr_cell_set_free(cr_cell_set *set);
+
+#endif

@@ -1,0 +1,70 @@
+#include "descent.h"
+
+#include <math.h>
+#include <string.h>
+
+cr_status cr_descend(const cr_icnn *net, const void *z, size_t n, const double *step, void *value, void *gradient,
+                     void *out, cr_error *err)
+{
+    size_t d = net->input_weight->shape[1];
+    cr_dtype dtype = net->input_weight->dtype;
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(step[i]))
+            return cr_fail(err, CR_ERR_VALUE, "step: expected finite numbers, got %g at position %zu", step[i], i);
+    cr_status status = cr_icnn_evaluate(net, z, n, value, gradient, err);
+    if (status != CR_OK)
+        return status;
+    if (out != z)
+        memcpy(out, z, n * d * cr_dtype_size(dtype));
+    for (size_t i = 0; i < n; i++)
+        cr_kernels(dtype)->axpy(d, -step[i], cr_at(gradient, i * d, dtype), cr_at(out, i * d, dtype));
+    return CR_OK;
+}
+
+/* Whether position a comes after position b in the order of cr_smallest. */
+static bool after(const double *values, int64_t a, int64_t b)
+{
+    double x = values[a], y = values[b];
+    if (isnan(x) || isnan(y))
+        return isnan(x) && (!isnan(y) || a > b);
+    return x > y || (x == y && a > b);
+}
+
+/* A heap with the last of the kept positions at its root. */
+static void sift_down(const double *values, int64_t *heap, size_t size, size_t root)
+{
+    for (;;) {
+        size_t largest = root, child = 2 * root + 1;
+        for (size_t c = child; c < child + 2 && c < size; c++)
+            if (after(values, heap[c], heap[largest]))
+                largest = c;
+        if (largest == root)
+            return;
+        int64_t swap = heap[root];
+        heap[root] = heap[largest];
+        heap[largest] = swap;
+        root = largest;
+    }
+}
+
+cr_status cr_smallest(const double *values, size_t n, size_t k, int64_t *positions, cr_error *err)
+{
+    if (k > n)
+        return cr_fail(err, CR_ERR_VALUE, "k: expected at most %zu, the number of values, got %zu", n, k);
+    for (size_t i = 0; i < k; i++)
+        positions[i] = (int64_t)i;
+    for (size_t i = k / 2; i-- > 0;)
+        sift_down(values, positions, k, i);
+    for (size_t i = k; k > 0 && i < n; i++)
+        if (after(values, positions[0], (int64_t)i)) {
+            positions[0] = (int64_t)i;
+            sift_down(values, positions, k, 0);
+        }
+    for (size_t size = k; size > 1; size--) { /* heap sort: the last goes to the end */
+        int64_t swap = positions[0];
+        positions[0] = positions[size - 1];
+        positions[size - 1] = swap;
+        sift_down(values, positions, size - 1, 0);
+    }
+    return CR_OK;
+}

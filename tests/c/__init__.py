@@ -1,0 +1,1 @@
+"""C tests of the core without Python; `python -m tests.c` builds and runs them."""

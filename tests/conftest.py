@@ -1,0 +1,31 @@
+"""Fixtures that several test files use."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference data beside the repository; missing, it fails under CI and skips elsewhere."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        message = f"reference data: expected a folder at {folder}"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nasbench201_rows(shared: Path) -> list[dict[str, str]]:
+    """Rows of the combined NAS-Bench-201 table as text, in official order."""
+    with gzip.open(shared / "data" / "nasbench201" / "nb201.csv.gz", "rt", encoding="ascii", newline="") as file:
+        return list(csv.DictReader(file))
