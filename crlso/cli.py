@@ -115,7 +115,7 @@ def _add_search(commands: Any) -> None:
     search.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="default: %(default)s")
     search.add_argument("--threads", type=_at_least(1), metavar="N", help="default: CRLSO_NUM_THREADS or all cores")
     search.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
-    search.add_argument("--out", metavar="FILE", help="write the study, with all trials, to a file (Study.load reads it)")
+    search.add_argument("--out", metavar="FILE", help="write the study, all trials included (Study.load reads it)")
     search.add_argument("-v", "--verbose", action="count", default=0, help="log more; traceback on failure")
     paper = search.add_argument_group(f"options of {PAPER}")
     paper.add_argument("--preset", choices=["fast", "paper"], help="sizes and lengths of training")
@@ -191,17 +191,17 @@ def _info(arguments: argparse.Namespace) -> None:
 
     import numpy
 
+    from crlso import _core
+
     rows = {
         "crlso": __version__,
         "Python": f"{platform.python_version()} ({platform.python_implementation()}, {sys.executable})",
         "NumPy": numpy.__version__,
         "platform": platform.platform(),
     }
-    from crlso import _core
-
-    rows["extension"] = str(_core.__file__)
-    for name, value in _core.runtime_info().items():
-        rows.setdefault(str(name).replace("_", " "), str(value))
+    core = dict(_core.runtime_info())
+    rows["extension"] = f"{core.pop('version', 'of unknown version')} ({_core.__file__})"
+    rows.update({str(name).replace("_", " "): str(value) for name, value in core.items()})
     width = max(map(len, rows)) + 2
     print("\n".join(f"{name:<{width}}{value}" for name, value in rows.items()))
 

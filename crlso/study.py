@@ -183,9 +183,18 @@ class Study:
         except ImportError as error:
             raise ImportError("trials_dataframe needs pandas: pip install 'crlso[notebook]'") from error
         columns = ["number", "cell", "value", "state"]
-        columns += [key for key in dict.fromkeys(key for t in self.trials for key in t.user_attrs) if key not in columns]
-        rows = [{**t.user_attrs, "number": t.number, "cell": str(t.cell), "value": t.value, "state": t.state}
-                for t in self.trials]  # fmt: skip
+        own = dict.fromkeys(key for trial in self.trials for key in trial.user_attrs)
+        columns += [key for key in own if key not in columns]
+        rows = [
+            {
+                **trial.user_attrs,
+                "number": trial.number,
+                "cell": str(trial.cell),
+                "value": trial.value,
+                "state": trial.state,
+            }
+            for trial in self.trials
+        ]
         frame = pandas.DataFrame(rows, columns=columns)
         frame["value"] = frame["value"].astype("float64")
         return frame
@@ -400,13 +409,13 @@ _REQUIRED = object()
 
 def _typed(entry: dict[str, Any], key: str, kind: type, default: Any = _REQUIRED) -> Any:
     """``entry[key]``, checked to be of a kind, or None where `default` is None."""
-    value = entry[key]
+    value: Any = entry[key]
     if value is None and default is None:
         return None
     accepted = (int, float) if kind is float else (kind,)
     if not isinstance(value, accepted) or isinstance(value, bool):
         raise ValueError(f"{key}: expected {kind.__name__}, got {value!r:.100}")
-    return float(value) if kind is float else value
+    return kind(value)
 
 
 def _cell_maker(space: Any) -> Any:

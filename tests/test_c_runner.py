@@ -66,8 +66,8 @@ def test_no_test_is_a_failure(tmp_path, words):
         ),
         ("// sources:\nint main(int n, char **v) { int a[2] = {0}; (void)v; return a[n + 2]; }\n", "out of bounds"),
         (
-            "// sources:\n#include <stdlib.h>\nint main(void) { volatile size_t n = 1; volatile char *p = malloc(n); p[n] = 0; "
-            "free((void *)p); return 0; }\n",
+            "// sources:\n#include <stdlib.h>\nint main(void) { volatile size_t n = 1; volatile char *p = malloc(n); "
+            "p[n] = 0; free((void *)p); return 0; }\n",
             "AddressSanitizer",
         ),
         ("// sources:\nint main(void) { volatile int n = 0x7fffffff; n += 1; return 0; }\n", "signed integer overflow"),

@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import logging
 import operator
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
@@ -142,7 +143,9 @@ def _run(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable
             told = optimiser.n_told
             if told == min(_GIVE_UP, optimiser.budget) and optimiser.best is None:
                 last = trial.user_attrs.get("error")
-                raise EvaluationError(f"evaluate: expected a value, got failures in all {told} queries; the last: {last}")
+                raise EvaluationError(
+                    f"evaluate: expected values, got {told} failures in {told} queries; the last: {last}"
+                )
     finally:
         study.seconds = _seconds(optimiser, evaluation)
 
@@ -268,7 +271,10 @@ class _Bars(_Listener):
 
         bar = self._bars.get(phase)
         if bar is None:
-            bar = self._bars[phase] = tqdm(total=total, desc=f"{phase:<12}", file=sys.stderr, dynamic_ncols=True)
+            width = _terminal_width()
+            # A terminal that does not tell its size has, for tqdm, no room for a bar.
+            options = {"dynamic_ncols": True} if width else {"ncols": 80, "nrows": 24}
+            bar = self._bars[phase] = tqdm(total=total, desc=f"{phase:<12}", file=sys.stderr, **options)
         bar.total = total
         bar.update(done - bar.n)
         if done == total:
@@ -279,6 +285,14 @@ class _Bars(_Listener):
     ) -> None:
         for bar in self._bars.values():
             bar.close()
+
+
+def _terminal_width() -> int:
+    """Columns of the terminal that stderr is, 0 when there is none or it does not tell."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError, AttributeError):
+        return 0
 
 
 def _listener(progress: Any) -> _Listener:

@@ -262,6 +262,20 @@ class NASBench201:
         representatives: Codes = _core.nb201_representative(self.codes(codes), level)
         return representatives
 
+    def graph_batch(self, codes: Codes) -> _core.GraphBatch:
+        """Graphs of cells for message passing: a node per vertex, every edge in both directions, its operation as type.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, 6)
+
+        Returns
+        -------
+        crlso.GraphBatch
+            n graphs of 4 nodes and 12 directed edges each.
+        """
+        return _core.cell_graph(codes, _EDGES, self.n_nodes, len(_OPERATIONS))
+
     def neighbours(self, cell: Any) -> Codes:
         """All cells that differ in the operation of exactly one edge.
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "../core/kendall.h"
 #include "../search/cell_set.h"
 #include "../search/descent.h"
 
@@ -225,7 +226,35 @@ static PyObject *argmax_last(PyObject *module, PyObject *object)
     return result;
 }
 
+static PyObject *kendall_tau(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *x_object, *y_object, *result = NULL;
+    if (!PyArg_ParseTuple(args, "OO:kendall_tau", &x_object, &y_object))
+        return NULL;
+    int flags = NPY_ARRAY_CARRAY_RO | NPY_ARRAY_ENSUREARRAY;
+    PyArrayObject *x = (PyArrayObject *)PyArray_FROM_OTF(x_object, NPY_FLOAT64, flags), *y = NULL;
+    if (x != NULL && (y = (PyArrayObject *)PyArray_FROM_OTF(y_object, NPY_FLOAT64, flags)) != NULL) {
+        if (PyArray_NDIM(x) != 1 || PyArray_NDIM(y) != 1 || PyArray_DIM(x, 0) != PyArray_DIM(y, 0)) {
+            PyErr_SetString(PyExc_ValueError, "kendall_tau: expected two one-dimensional arrays of equal length");
+        } else {
+            double tau;
+            cr_error err;
+            cr_status status;
+            Py_BEGIN_ALLOW_THREADS
+            status = cr_kendall_tau(PyArray_DATA(x), PyArray_DATA(y), (size_t)PyArray_DIM(x, 0), &tau, &err);
+            Py_END_ALLOW_THREADS
+            result = status == CR_OK ? PyFloat_FromDouble(tau) : cr_py_raise(status, &err);
+        }
+    }
+    Py_XDECREF(x);
+    Py_XDECREF(y);
+    return result;
+}
+
 static PyMethodDef functions[] = {
+    {"kendall_tau", kendall_tau, METH_VARARGS,
+     PyDoc_STR("kendall_tau(x, y, /)\n--\n\nKendall's tau-b of two arrays (n,), in O(n log n); NaN when one is constant.")},
     {"icnn_evaluate", (PyCFunction)(void (*)(void))icnn_evaluate, METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("icnn_evaluate(parameters, z, slope=0.01, convex=True)\n--\n\nValues (n,) and input gradients (n, d) of an "
                "input-convex network at points z (n, d). With convex, a negative weight is a ValueError.")},

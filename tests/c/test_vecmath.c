@@ -102,7 +102,7 @@ static const function_f32 functions_f32[] = {
     {"log", SETS(log_f32), log, 1.0, 0.25, 4.0},
     {"tanh", SETS(tanh_f32), tanh, 3.0, -10.0, 10.0},
     {"sigmoid", SETS(sigmoid_f32), sigmoid_double, 2.5, -105.0, 20.0},
-    {"softplus", SETS(softplus_f32), softplus_double, 2.0, -105.0, 20.0},
+    {"softplus", SETS(softplus_f32), softplus_double, 2.5, -105.0, 20.0},
 };
 
 static const function_f64 functions_f64[] = {
@@ -110,7 +110,7 @@ static const function_f64 functions_f64[] = {
     {"log", SETS(log_f64), logl, 1.0, 0.25, 4.0},
     {"tanh", SETS(tanh_f64), tanhl, 3.0, -20.0, 20.0},
     {"sigmoid", SETS(sigmoid_f64), sigmoid_long, 2.5, -746.0, 40.0},
-    {"softplus", SETS(softplus_f64), softplus_long, 2.0, -746.0, 40.0},
+    {"softplus", SETS(softplus_f64), softplus_long, 2.5, -746.0, 40.0},
 };
 
 enum { FUNCTIONS = sizeof functions_f32 / sizeof *functions_f32 };

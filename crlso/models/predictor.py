@@ -1,0 +1,169 @@
+"""The predictor: a graph network that learns errors of cells from few labels."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from crlso import _core
+from crlso._random import Stream, seed_of
+from crlso.models.base import Estimator, Progress, check_targets, kendall_tau, train
+from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
+from crlso.nn import MLP, Module
+
+__all__ = ["Predictor"]
+
+CHUNK = 2048  # cells per batch outside training
+
+
+class _Network(Module):
+    def __init__(self, space: Any, width: int, layers: int, stream: Stream) -> None:
+        self.trunk = GraphTrunk(space, width, layers, stream.child("trunk"))
+        self.head = MLP([space.n_nodes * width, width, 1], stream.child("head"))
+
+    def __call__(self, batch: CellBatch) -> Any:
+        x = self.trunk.nodes(batch)
+        flat = _core.reshape(x, (len(batch.graph), -1))
+        return _core.reshape(self.head(flat), -1)
+
+
+class Predictor(Estimator):
+    """Regression on cells by message passing; gives the pseudo-labels that shape the latent space.
+
+    Node features of the last layer are concatenated and go through an MLP (arXiv 2211.05950, predictor).
+
+    Parameters
+    ----------
+    space : space of cells
+    width, layers : int
+        Width and number of the message-passing layers.
+    epochs, batch_size, learning_rate, weight_decay
+        Of the training with Adam along a cosine schedule.
+    rng : int, numpy.random.Generator or numpy.random.SeedSequence
+
+    Attributes
+    ----------
+    network_ : Module
+    mean_, scale_ : float
+        Targets are standardised for training; predictions are in the units of y.
+    history_ : list of float
+        Mean squared error of each epoch, of standardised targets.
+
+    Examples
+    --------
+    >>> from crlso.spaces import NASBench201
+    >>> space = NASBench201()
+    >>> cells = space.sample(20, rng=0)
+    >>> Predictor(space, epochs=1, rng=0).fit(cells, np.linspace(0.1, 0.3, 20)).predict(cells).shape
+    (20,)
+    """
+
+    _kind = "predictor"
+
+    def __init__(
+        self,
+        space: Any,
+        *,
+        width: int = 64,
+        layers: int = 4,
+        epochs: int = 200,
+        batch_size: int = 32,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        rng: Any = 0,
+    ) -> None:
+        self.space = space
+        self.width = width
+        self.layers = layers
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.rng = rng
+
+    def _initialise(self) -> Stream:
+        stream = Stream(seed_of(self.rng)).child("predictor")
+        self.network_ = _Network(self.space, self.width, self.layers, stream)
+        return stream
+
+    def fit(self, cells: Any, y: npt.ArrayLike, *, on_epoch: Progress | None = None) -> Self:
+        """Fit to labelled cells.
+
+        Parameters
+        ----------
+        cells : array_like
+            Anything that ``space.codes`` takes, n cells.
+        y : array_like, shape (n,)
+            Errors, say ``1 - accuracy / 100``.
+
+        Returns
+        -------
+        Predictor
+            Itself.
+        """
+        codes = self.space.codes(cells)
+        targets = check_targets(y, len(codes))
+        stream = self._initialise()
+        self.mean_, self.scale_ = float(targets.mean()), float(targets.std()) or 1.0
+        standardised = (targets - np.float32(self.mean_)) / np.float32(self.scale_)
+        encoding = CellEncoding(self.space, codes, self.network_.trunk.first)
+
+        def loss(positions: npt.NDArray[np.int64], step: int) -> Any:
+            return _core.mse(self.network_(encoding.batch(positions)), standardised[positions])
+
+        self.history_ = train(
+            self.network_.parameters(),
+            loss,
+            len(codes),
+            stream,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            on_epoch=on_epoch,
+        )
+        return self
+
+    def predict(self, cells: Any) -> npt.NDArray[np.float64]:
+        """Predicted errors of n cells, shape (n,), in the units of y."""
+        self._fitted()
+        codes = self.space.codes(cells)
+        encoding = CellEncoding(self.space, codes, self.network_.trunk.first)
+        before = _core.set_grad_enabled(False)
+        try:
+            parts = [
+                self.network_(encoding.batch(slice(first, first + CHUNK))).numpy() for first in range(0, len(codes), CHUNK)
+            ]
+        finally:
+            _core.set_grad_enabled(before)
+        standardised = np.concatenate(parts) if parts else np.zeros(0)
+        return self.mean_ + self.scale_ * standardised.astype(np.float64)
+
+    def score(self, cells: Any, y: npt.ArrayLike) -> float:
+        """Kendall's tau-b between predicted and given errors."""
+        return kendall_tau(self.predict(cells), y)
+
+    def _modules(self) -> dict[str, Module]:
+        return {"network": self.network_}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to an npz file (no pickle)."""
+        self._fitted()
+        params = {**self.get_params(), "rng": seed_of(self.rng), "space": self.space.name}
+        self._write(path, {**params, "mean_": self.mean_, "scale_": self.scale_})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], space: Any) -> Self:
+        """Read a model written by :meth:`save` for the same space."""
+        params, states = cls._read(path)
+        if params.pop("space") != space.name:
+            raise ValueError(f"space: expected the space that the model was saved for, got {space.name}")
+        learned = {name: params.pop(name) for name in ("mean_", "scale_")}
+        model = cls(space, **params)
+        model._initialise()
+        model._take(states)
+        model.mean_, model.scale_ = learned["mean_"], learned["scale_"]
+        return model

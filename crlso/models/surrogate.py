@@ -1,0 +1,265 @@
+"""The convex surrogate: an input-convex network from latents to errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from crlso import _core
+from crlso._random import Stream, seed_of
+from crlso.models.base import Estimator, Progress, check_targets, kendall_tau, train
+from crlso.nn import ICNN, Module
+
+__all__ = ["ConvexityCertificate", "ICNNSurrogate"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvexityCertificate:
+    """What :meth:`ICNNSurrogate.certify_convexity` found.
+
+    Attributes
+    ----------
+    smallest_weight : float
+        Smallest entry of the matrices that must not be negative.
+    largest_jensen_gap : float
+        Largest ``f(t a + (1 - t) b) - t f(a) - (1 - t) f(b)`` over random segments, relative to the spread of f over
+        their ends; a convex function has none above rounding.
+    smallest_hessian_eigenvalue : float
+        Smallest eigenvalue of finite-difference Hessians at random points.
+    convex : bool
+        No negative weight, and no gap above `tolerance`.
+    tolerance : float
+    """
+
+    smallest_weight: float
+    largest_jensen_gap: float
+    smallest_hessian_eigenvalue: float
+    convex: bool
+    tolerance: float
+
+
+class ICNNSurrogate(Estimator):
+    """Regression by a network that is convex in its input.
+
+    Parameters
+    ----------
+    width : int
+        Width of the hidden layers (128 in the paper for NAS-Bench-201).
+    layers : int
+        Hidden layers after the first.
+    convex : bool
+        False: the same network without the constraint, for ablations.
+    epochs, batch_size, learning_rate, betas, weight_decay
+        Of :meth:`fit`; the rate falls along a cosine.
+    input_noise, label_noise : float
+        Standard deviations of normal noise added to inputs and labels in each step.
+    rng : int, numpy.random.Generator or numpy.random.SeedSequence
+        Initial values, order and noise.
+
+    Attributes
+    ----------
+    network_ : ICNN
+    history_ : list of float
+        Mean squared error of each epoch of the last fit, in the units of y squared.
+
+    Notes
+    -----
+    A. Amos et al., arXiv 1609.07152; X. Rao et al., arXiv 2211.05950.
+
+    Examples
+    --------
+    >>> z = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+    >>> model = ICNNSurrogate(width=16, epochs=100, learning_rate=1e-2, rng=0).fit(z, (z**2).sum(axis=1))
+    >>> bool(model.score(z, (z**2).sum(axis=1)) > 0.8), model.certify_convexity(z).convex
+    (True, True)
+    """
+
+    _kind = "icnn-surrogate"
+
+    def __init__(
+        self,
+        *,
+        width: int = 128,
+        layers: int = 4,
+        convex: bool = True,
+        epochs: int = 50,
+        batch_size: int = 64,
+        learning_rate: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+        input_noise: float = 0.0,
+        label_noise: float = 0.0,
+        rng: Any = 0,
+    ) -> None:
+        self.width = width
+        self.layers = layers
+        self.convex = convex
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.betas = betas
+        self.weight_decay = weight_decay
+        self.input_noise = input_noise
+        self.label_noise = label_noise
+        self.rng = rng
+
+    def initialise(self, inputs: int, mean: float = 0.0) -> Self:
+        """Make the network anew, without training it, its constant set to `mean`."""
+        self._stream = Stream(seed_of(self.rng)).child("icnn")
+        self._fits = 0
+        self.network_ = ICNN(inputs, self.width, self.layers, self._stream, convex=self.convex)
+        self.network_.output_bias.numpy()[:] = mean
+        self.history_: list[float] = []
+        return self
+
+    def fit(self, z: npt.ArrayLike, y: npt.ArrayLike, *, warm_start: bool = False, on_epoch: Progress | None = None) -> Self:
+        """Fit to pairs of latents and errors.
+
+        Parameters
+        ----------
+        z : array_like, shape (n, inputs)
+        y : array_like, shape (n,)
+        warm_start : bool
+            Go on from the present parameters (fine-tuning) instead of new ones.
+        on_epoch : callable, optional
+            ``on_epoch(done, epochs)``.
+
+        Returns
+        -------
+        ICNNSurrogate
+            Itself.
+        """
+        points = self._points(z)
+        targets = check_targets(y, len(points))
+        if not warm_start or not hasattr(self, "network_"):
+            self.initialise(points.shape[1], float(targets.mean()))
+        self._check_width(points)
+        self._fits += 1
+        stream = self._stream.child(f"fit{self._fits}")
+
+        def loss(positions: npt.NDArray[np.int64], step: int) -> Any:
+            x, t = points[positions], targets[positions]
+            if self.input_noise:
+                x = x + self.input_noise * stream.normal("input", step, x.shape)
+            if self.label_noise:
+                t = t + self.label_noise * stream.normal("label", step, t.shape)
+            return _core.mse(self.network_(x), t)
+
+        self.history_ = train(
+            self.network_.parameters(),
+            loss,
+            len(points),
+            stream,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            betas=self.betas,
+            weight_decay=self.weight_decay,
+            on_epoch=on_epoch,
+        )
+        return self
+
+    def predict(self, z: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Predicted errors, shape (n,), at points z, shape (n, inputs)."""
+        return self.evaluate(z)[0]
+
+    def evaluate(self, z: npt.ArrayLike) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Predicted errors (n,) and their gradients (n, inputs) at points z."""
+        return self._network().evaluate(self._points(z))
+
+    def descend(self, z: npt.ArrayLike, step: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """One gradient step ``z - step * gradient``; `step` is one size or one per point, shape (n,)."""
+        points = self._points(z)
+        sizes = np.broadcast_to(np.asarray(step, dtype=np.float64), (len(points),))
+        return self._network().descend(points, np.ascontiguousarray(sizes))
+
+    def score(self, z: npt.ArrayLike, y: npt.ArrayLike) -> float:
+        """Kendall's tau-b between predicted and given errors."""
+        return kendall_tau(self.predict(z), y)
+
+    def certify_convexity(
+        self, z: npt.ArrayLike, *, segments: int = 4096, hessians: int = 8, tolerance: float = 1e-4, rng: Any = 0
+    ) -> ConvexityCertificate:
+        """Check convexity: the weights, and the function itself on random segments.
+
+        Parameters
+        ----------
+        z : array_like, shape (n, inputs)
+            Where the function matters, evaluated latents say: segments run between points drawn from their range,
+            widened by half on each side.
+        segments, hessians : int
+            Numbers of random segments and of points with a Hessian.
+        tolerance : float
+            Largest relative Jensen gap that counts as rounding.
+
+        Returns
+        -------
+        ConvexityCertificate
+        """
+        points = self._points(z)
+        stream = Stream(seed_of(rng)).child("certificate")
+        low, high = points.min(axis=0), points.max(axis=0)
+        margin = 0.5 * (high - low) + 1e-3
+
+        def draw(name: str, n: int) -> npt.NDArray[np.float32]:
+            share = stream.uniform(name, 0, (n, points.shape[1]))
+            drawn: npt.NDArray[np.float32] = low - margin + share * (high - low + 2 * margin)
+            return drawn
+
+        a, b, t = draw("a", segments), draw("b", segments), stream.uniform("t", 0, (segments, 1))
+        ends = np.stack([self.predict(a), self.predict(b)]).astype(np.float64)
+        middle = self.predict(t * a + (1 - t) * b)
+        gaps = middle - t[:, 0] * ends[0] - (1 - t[:, 0]) * ends[1]
+        gap = float(gaps.max() / max(float(np.ptp(ends)), 1e-12))
+        network = self._network()
+        constrained = [*network.weights, network.output_weight]
+        weight = min(float(tensor.numpy().min()) for tensor in constrained)
+        eigenvalue = min(self._smallest_eigenvalue(x) for x in draw("hessian", hessians))
+        return ConvexityCertificate(weight, gap, eigenvalue, weight >= 0 and gap <= tolerance, tolerance)
+
+    def _smallest_eigenvalue(self, x: npt.NDArray[np.float32], h: float = 0.05) -> float:
+        offsets = h * np.eye(len(x), dtype=np.float32)
+        gradients = self.evaluate(np.concatenate([x + offsets, x - offsets]))[1].astype(np.float64)
+        hessian = (gradients[: len(x)] - gradients[len(x) :]) / (2 * h)
+        return float(np.linalg.eigvalsh(0.5 * (hessian + hessian.T))[0])
+
+    def _modules(self) -> dict[str, Module]:
+        return {"network": self.network_}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to an npz file (no pickle)."""
+        self._fitted()
+        params = {**self.get_params(), "rng": seed_of(self.rng), "inputs": self.network_.input_weight.shape[1]}
+        self._write(path, params)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a model written by :meth:`save`; refused when a weight would break convexity."""
+        params, states = cls._read(path)
+        inputs = params.pop("inputs")
+        model = cls(**{**params, "betas": tuple(params["betas"])}).initialise(inputs)
+        model._take(states)
+        return model
+
+    def _network(self) -> ICNN:
+        self._fitted()
+        return self.network_
+
+    def _points(self, z: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        points = np.ascontiguousarray(z, dtype=np.float32)
+        if points.ndim != 2:
+            raise ValueError(f"z: expected shape (n, inputs), got {points.shape}")
+        if not np.isfinite(points).all():
+            raise ValueError("z: expected finite numbers")
+        if hasattr(self, "network_"):
+            self._check_width(points)
+        return points
+
+    def _check_width(self, points: npt.NDArray[np.float32]) -> None:
+        inputs = self.network_.input_weight.shape[1]
+        if points.shape[1] != inputs:
+            raise ValueError(f"z: expected shape (n, {inputs}), got {points.shape}")

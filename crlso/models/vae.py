@@ -1,0 +1,282 @@
+"""The graph VAE: cells to latents and back, its latent space shaped by a convex surrogate trained along."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from crlso import _core
+from crlso._core import Tensor
+from crlso._random import Stream, seed_of
+from crlso.models.base import Estimator, Progress, check_targets, train
+from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
+from crlso.models.surrogate import ICNNSurrogate
+from crlso.nn import Linear, Module, no_grad
+
+__all__ = ["GraphVAE"]
+
+CHUNK = 2048  # cells per batch outside training
+
+
+class _Encoder(Module):
+    """Three message-passing layers, summed over nodes; two affine heads."""
+
+    def __init__(self, space: Any, width: int, latent: int, layers: int, stream: Stream, dtype: str) -> None:
+        self.trunk = GraphTrunk(space, width, layers, stream.child("trunk"), dtype=dtype)
+        scale = 1.0 / space.n_nodes  # node features are summed
+        self.mu = Linear(width, latent, stream.child("mu"), gain=scale, dtype=dtype)
+        self.log_variance = Linear(width, latent, stream.child("log_variance"), gain=0.1 * scale, dtype=dtype)
+
+    def __call__(self, batch: CellBatch) -> tuple[Tensor, Tensor]:
+        x = self.trunk.pooled(batch)
+        return self.mu(x), self.log_variance(x)
+
+
+class _Block(Module):
+    """``h + B leaky_relu(A h + a) + b``."""
+
+    def __init__(self, width: int, stream: Stream, dtype: str) -> None:
+        self.inner = Linear(width, width, stream.child("inner"), activation="leaky_relu", dtype=dtype)
+        self.outer = Linear(width, width, stream.child("outer"), dtype=dtype)
+
+    def __call__(self, h: Tensor) -> Tensor:
+        return h + self.outer(self.inner(h))
+
+
+class _Decoder(Module):
+    """``tanh(affine z)``, two residual blocks, then the logits of all edges at once."""
+
+    def __init__(self, space: Any, width: int, latent: int, stream: Stream, dtype: str) -> None:
+        self._shape = (-1, len(space.edges), len(space.operations))
+        self.first = Linear(latent, width, stream.child("first"), activation="tanh", dtype=dtype)
+        self.blocks = [_Block(width, stream.child(f"block{i}"), dtype) for i in range(2)]
+        self.logits = Linear(width, len(space.edges) * len(space.operations), stream.child("logits"), dtype=dtype)
+
+    def __call__(self, z: Any) -> Tensor:
+        h = self.first(z)
+        for block in self.blocks:
+            h = block(h)
+        return _core.reshape(self.logits(h), self._shape)
+
+
+class GraphVAE(Estimator):
+    """Variational autoencoder of cells whose operations are on edges, after CR-LSO.
+
+    The loss of a batch is the reconstruction (cross entropy summed over edges, averaged over cells), plus
+    ``kl_weight`` times the divergence from N(0, 1) (summed over latent dimensions, averaged over cells), plus, when
+    targets are given, ``surrogate_weight`` times the squared error of an input-convex network on the sampled latents,
+    trained along (arXiv 2211.05950). Samples are ``mu + sigma_scale * sigma * noise``; :meth:`encode` gives mu.
+
+    Parameters
+    ----------
+    space : space of cells
+    width, latent, layers : int
+        Width of hidden layers, latent dimensions, message-passing layers.
+    epochs, batch_size, learning_rate, betas, weight_decay, max_norm
+        Of the training with Adam along a cosine schedule; gradients are clipped to the global norm `max_norm`.
+    kl_weight, surrogate_weight, sigma_scale : float
+    surrogate : ICNNSurrogate, optional
+        What to train along when targets are given; a new one of the default size otherwise.
+    rng : int, numpy.random.Generator or numpy.random.SeedSequence
+
+    Attributes
+    ----------
+    encoder_, decoder_ : Module
+    surrogate_ : ICNNSurrogate or None
+        The network trained along, None when no targets were given.
+    history_ : list of float
+        Mean loss of each epoch.
+
+    Examples
+    --------
+    >>> from crlso.spaces import NASBench201
+    >>> space = NASBench201()
+    >>> vae = GraphVAE(space, width=16, epochs=1, rng=0).fit(space.all_codes()[:512])
+    >>> vae.decode(vae.encode([0, 1, 2])).shape
+    (3, 6)
+    """
+
+    _kind = "graph-vae"
+
+    def __init__(
+        self,
+        space: Any,
+        *,
+        width: int = 64,
+        latent: int = 16,
+        layers: int = 3,
+        epochs: int = 15,
+        batch_size: int = 256,
+        learning_rate: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 3e-5,
+        max_norm: float | None = 5.0,
+        kl_weight: float = 0.005,
+        surrogate_weight: float = 1.0,
+        sigma_scale: float = 0.01,
+        surrogate: ICNNSurrogate | None = None,
+        rng: Any = 0,
+    ) -> None:
+        self.space = space
+        self.width = width
+        self.latent = latent
+        self.layers = layers
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.betas = betas
+        self.weight_decay = weight_decay
+        self.max_norm = max_norm
+        self.kl_weight = kl_weight
+        self.surrogate_weight = surrogate_weight
+        self.sigma_scale = sigma_scale
+        self.surrogate = surrogate
+        self.rng = rng
+
+    def initialise(self, *, dtype: str = "float32") -> Self:
+        """Make encoder and decoder anew, without training them."""
+        if self.layers < 2:
+            raise ValueError(f"layers: expected at least 2, got {self.layers}")
+        self._stream = Stream(seed_of(self.rng)).child("vae")
+        self._dtype = dtype
+        sizes = (self.space, self.width, self.latent)
+        self.encoder_ = _Encoder(*sizes, self.layers, self._stream.child("encoder"), dtype)
+        self.decoder_ = _Decoder(*sizes, self._stream.child("decoder"), dtype)
+        self.surrogate_: ICNNSurrogate | None = None
+        self.history_: list[float] = []
+        return self
+
+    def loss(
+        self, batch: CellBatch, codes: npt.NDArray[np.integer[Any]], noise: npt.ArrayLike, targets: Any = None
+    ) -> Tensor:
+        """The loss of one batch, as a Tensor of one element (see the class).
+
+        Parameters
+        ----------
+        batch : CellBatch
+            n cells, and
+        codes : int array, shape (n, edges)
+            their codes.
+        noise : array_like, shape (n, latent)
+            Standard normal numbers of the model's dtype.
+        targets : array_like, shape (n,), optional
+            Errors for the surrogate.
+        """
+        mu, log_variance = self.encoder_(batch)
+        z = _core.gaussian(mu, log_variance, noise, scale=self.sigma_scale)
+        total = _core.softmax_cross_entropy(self.decoder_(z), codes)
+        total = total + _core.kl_normal(mu, log_variance) * self.kl_weight
+        if targets is not None and self.surrogate_ is not None:
+            total = total + _core.mse(self.surrogate_.network_(z), targets) * self.surrogate_weight
+        return total
+
+    def fit(self, cells: Any, targets: npt.ArrayLike | None = None, *, on_epoch: Progress | None = None) -> Self:
+        """Train on cells.
+
+        Parameters
+        ----------
+        cells : array_like
+            Anything that ``space.codes`` takes, n cells; accuracy is not needed.
+        targets : array_like, shape (n,), optional
+            Errors, real or predicted ones, for the surrogate that shapes the latent space.
+        on_epoch : callable, optional
+            ``on_epoch(done, epochs)``.
+
+        Returns
+        -------
+        GraphVAE
+            Itself.
+        """
+        codes = self.space.codes(cells)
+        if len(codes) == 0:
+            raise ValueError("cells: expected at least one, got none")
+        errors = None if targets is None else check_targets(targets, len(codes), "targets")
+        self.initialise()
+        modules: list[Module] = [self.encoder_, self.decoder_]
+        if errors is not None:
+            self.surrogate_ = self.surrogate or ICNNSurrogate(rng=self.rng)
+            self.surrogate_.initialise(self.latent, float(errors.mean()))
+            modules.append(self.surrogate_.network_)
+        encoding = CellEncoding(self.space, codes, self.encoder_.trunk.first)
+        classes = codes.astype(np.int64)
+
+        def loss(positions: npt.NDArray[np.int64], step: int) -> Tensor:
+            noise = self._stream.normal("noise", step, (len(positions), self.latent))
+            wanted = None if errors is None else errors[positions]
+            return self.loss(encoding.batch(positions), classes[positions], noise, wanted)
+
+        self.history_ = train(
+            [tensor for module in modules for tensor in module.parameters()],
+            loss,
+            len(codes),
+            self._stream,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            betas=self.betas,
+            weight_decay=self.weight_decay,
+            max_norm=self.max_norm,
+            on_epoch=on_epoch,
+        )
+        return self
+
+    def encode(self, cells: Any) -> npt.NDArray[np.float32]:
+        """Latents (means) of n cells, shape (n, latent)."""
+        self._fitted()
+        codes = self.space.codes(cells)
+        encoding = CellEncoding(self.space, codes, self.encoder_.trunk.first)
+        with no_grad():
+            parts = [
+                self.encoder_(encoding.batch(slice(first, first + CHUNK)))[0].numpy()
+                for first in range(0, len(codes), CHUNK)
+            ]
+        return np.concatenate(parts) if parts else np.zeros((0, self.latent), np.float32)
+
+    def decode(self, z: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+        """Codes of the most likely cells at latents z, shape (n, latent): uint8 (n, edges)."""
+        self._fitted()
+        points = np.ascontiguousarray(z, dtype=self._dtype)
+        if points.ndim != 2 or points.shape[1] != self.latent:
+            raise ValueError(f"z: expected shape (n, {self.latent}), got {points.shape}")
+        if not np.isfinite(points).all():
+            raise ValueError("z: expected finite numbers")
+        with no_grad():
+            logits = self.decoder_(points)
+        return _core.argmax_last(logits.numpy()).astype(np.uint8)
+
+    def score(self, cells: Any, y: Any = None) -> float:
+        """Share of cells that decode(encode(cells)) gives back exactly; `y` is ignored."""
+        codes = self.space.codes(cells)
+        return float((self.decode(self.encode(codes)) == codes).all(axis=1).mean())
+
+    def _modules(self) -> dict[str, Module]:
+        modules: dict[str, Module] = {"encoder": self.encoder_, "decoder": self.decoder_}
+        if self.surrogate_ is not None:
+            modules["surrogate"] = self.surrogate_.network_
+        return modules
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model, the surrogate trained along included, to an npz file (no pickle)."""
+        self._fitted()
+        params = {**self.get_params(), "rng": seed_of(self.rng), "space": self.space.name, "surrogate": None}
+        if self.surrogate_ is not None:
+            params["surrogate"] = {**self.surrogate_.get_params(), "rng": seed_of(self.surrogate_.rng)}
+        self._write(path, params)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], space: Any) -> Self:
+        """Read a model written by :meth:`save` for the same space."""
+        params, states = cls._read(path)
+        if params.pop("space") != space.name:
+            raise ValueError(f"space: expected the space that the model was saved for, got {space.name}")
+        surrogate = params.pop("surrogate")
+        if surrogate is not None:
+            surrogate = ICNNSurrogate(**{**surrogate, "betas": tuple(surrogate["betas"])})
+        model = cls(space, **{**params, "betas": tuple(params["betas"])}, surrogate=surrogate).initialise()
+        if surrogate is not None:
+            model.surrogate_ = surrogate.initialise(model.latent)
+        model._take(states)
+        return model

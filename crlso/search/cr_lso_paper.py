@@ -1,0 +1,240 @@
+"""CR-LSO as published: descent on a convex surrogate in the latent space of a graph VAE."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crlso import _core
+from crlso.models import GraphVAE, ICNNSurrogate, Predictor
+from crlso.search.base import Optimiser
+
+__all__ = ["PRESETS", "PaperCRLSO", "Preset"]
+
+_log = logging.getLogger(__name__)
+
+PARENTS = 10  # best evaluated cells that a round starts from
+TRIES_PER_NOISE = 50  # step sizes tried from one noisy point
+NOISES = 10  # noisy points tried before a neighbour is taken: 500 tries in all
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """Sizes and lengths of training.
+
+    Attributes
+    ----------
+    width, epochs, learning_rate, betas
+        Of the graph VAE; `epochs` of the predictor are 200 in both presets.
+    predictor_rate : float
+        Learning rate of the predictor.
+    """
+
+    width: int
+    epochs: int
+    learning_rate: float
+    betas: tuple[float, float]
+    predictor_rate: float
+
+
+PRESETS = {
+    "paper": Preset(width=256, epochs=200, learning_rate=1e-4, betas=(0.0, 0.5), predictor_rate=1e-4),
+    "fast": Preset(width=64, epochs=15, learning_rate=2e-3, betas=(0.9, 0.99), predictor_rate=1e-3),
+}
+
+
+class PaperCRLSO(Optimiser):
+    """The search protocol of CR-LSO (Rao et al., arXiv 2211.05950).
+
+    A random sample of cells is labelled first, and counts as queries. A predictor learned from it gives pseudo-labels
+    for all cells, with which a graph VAE and an input-convex network f, a surrogate of the error in the latent space,
+    are trained together. Then rounds: f is fine-tuned on the latents of all evaluated cells; from each of the 10 best
+    cells, noise is added to its latent, one gradient step of size eta on f is taken and the result decoded. A cell
+    that was evaluated before is retried with ``eta + 0.2``, after 50 of these with new noise, and after 500 the best
+    unseen neighbour of the cell is taken.
+
+    Parameters
+    ----------
+    space : space of cells
+        With few enough cells to enumerate.
+    rng, budget
+        See :class:`crlso.search.Optimiser`.
+    labels : int, optional
+        Size of the random sample; by default 300, as published, or three fifths of a budget below 500.
+    preset : {'fast', 'paper'}
+        Sizes and lengths of training; 'paper' is the published one, see :data:`PRESETS`.
+    gradient : bool
+        False: noise only, the descent step is left out (ablation).
+    convex : bool
+        False: the same surrogate without the constraint on its weights (ablation).
+    regulariser : bool
+        False: the VAE is trained without the surrogate term, and the surrogate afterwards on its latents with the
+        same pseudo-labels and number of epochs (ablation).
+    noise : float
+        Standard deviation of the noise added to latents.
+    step : float
+        First step size eta, and what it grows by.
+
+    Attributes
+    ----------
+    predictor, vae, surrogate
+        The trained models, None before the sample has been labelled.
+
+    Examples
+    --------
+    >>> from crlso.spaces import NASBench201
+    >>> optimiser = PaperCRLSO(NASBench201(), rng=0, budget=500)
+    >>> optimiser.ask().number
+    0
+    """
+
+    name = "cr-lso-paper"
+
+    def __init__(
+        self,
+        space: Any,
+        *,
+        rng: Any = 0,
+        budget: int | None = None,
+        labels: int | None = None,
+        preset: str = "fast",
+        gradient: bool = True,
+        convex: bool = True,
+        regulariser: bool = True,
+        noise: float = 0.5,
+        step: float = 0.2,
+    ) -> None:
+        super().__init__(space, rng=rng, budget=budget)
+        if preset not in PRESETS:
+            raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {preset!r:.100}")
+        if labels is None:
+            labels = min(300, max(2, 3 * self.budget // 5))
+        if isinstance(labels, bool) or not isinstance(labels, (int, np.integer)) or labels < 2:
+            raise ValueError(f"labels: expected an integer of at least 2, got {labels!r:.100}")
+        for name, value in (("noise", noise), ("step", step)):
+            if not (np.isfinite(value) and value > 0):
+                raise ValueError(f"{name}: expected a positive number, got {value}")
+        self.labels = min(int(labels), self.budget)
+        self.preset, self.noise, self.step = PRESETS[preset], float(noise), float(step)
+        self.gradient, self.convex, self.regulariser = bool(gradient), bool(convex), bool(regulariser)
+        self.predictor: Predictor | None = None
+        self.vae: GraphVAE | None = None
+        self.surrogate: ICNNSurrogate | None = None
+        self._all = space.all_codes()
+        self._keys = space.canonical_key(self._all)
+        self._sample = self._draw_sample()
+        self._round = 0
+        self._parents: list[npt.NDArray[np.float32]] = []
+        self._parent_codes: list[npt.NDArray[np.uint8]] = []
+        self.diagnostics.update(labels=self.labels, first_tries=0, retries=0, neighbours=0, descended=0)
+
+    # -- the order of events --------------------------------------------------------------------------------------
+
+    def _next(self) -> npt.ArrayLike:
+        number = len(self.trials)
+        complete = [trial for trial in self.trials if trial.value is not None]
+        if number < self.labels or len(complete) < 2:
+            return self._sample[number]
+        if self.vae is None:
+            self._train(complete)
+        if not self._parents:
+            self._begin_round(complete)
+        return self._propose(self._parents.pop(0), self._parent_codes.pop(0))
+
+    def _draw_sample(self) -> npt.NDArray[np.uint8]:
+        """One cell of each class, in random order; as many as could be needed."""
+        keys, first = np.unique(self._keys, return_index=True)
+        order = self.stream.permutation("sample", 0, len(keys))
+        sample: npt.NDArray[np.uint8] = self.space.canonicalise(self._all[first[order]])
+        return sample[: self.budget]
+
+    def _codes_and_errors(self, complete: list[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+        codes = np.array([trial.cell.codes for trial in complete], dtype=np.uint8)
+        return codes, 1.0 - np.array([trial.value for trial in complete]) / 100.0
+
+    def _train(self, complete: list[Any]) -> None:
+        codes, errors = self._codes_and_errors(complete)
+        with self.phase("predictor"):
+            self.predictor = Predictor(
+                self.space, learning_rate=self.preset.predictor_rate, rng=self.stream.child("predictor").seed
+            ).fit(codes, errors, on_epoch=lambda done, total: self.report("predictor", done, total))
+            targets = self.predictor.predict(self._all)
+        with self.phase("graph VAE"):
+            self._train_vae(targets)
+
+    def _train_vae(self, targets: npt.NDArray[np.float64]) -> None:
+        preset = self.preset
+        self.surrogate = ICNNSurrogate(convex=self.convex, rng=self.stream.child("surrogate").seed)
+        self.vae = GraphVAE(
+            self.space,
+            width=preset.width,
+            epochs=preset.epochs,
+            learning_rate=preset.learning_rate,
+            betas=preset.betas,
+            surrogate=self.surrogate,
+            rng=self.stream.child("vae").seed,
+        )
+        self.vae.fit(
+            self._all,
+            targets if self.regulariser else None,
+            on_epoch=lambda done, total: self.report("graph VAE", done, total),
+        )
+        if not self.regulariser:
+            self.surrogate.set_params(epochs=preset.epochs, batch_size=self.vae.batch_size)
+            self.surrogate.fit(self.vae.encode(self._all), targets)
+        self.surrogate.set_params(epochs=50, batch_size=64, input_noise=0.05, label_noise=0.01)
+        self.diagnostics["reconstruction"] = self.vae.score(self._all)
+
+    def _begin_round(self, complete: list[Any]) -> None:
+        """Fine-tune the surrogate and choose where the next proposals start."""
+        assert self.vae is not None and self.surrogate is not None
+        codes, errors = self._codes_and_errors(complete)
+        latents = self.vae.encode(codes)
+        self.surrogate.fit(latents, errors, warm_start=True)
+        best = _core.smallest(errors, min(PARENTS, len(errors)))
+        self._parents = [latents[i] for i in best]
+        self._parent_codes = [codes[i] for i in best]
+        self._round += 1
+        self.diagnostics["rounds"] = self._round
+        self.diagnostics["surrogate_tau"] = self.surrogate.score(latents, errors)
+
+    # -- proposals ------------------------------------------------------------------------------------------------
+
+    def _propose(self, latent: npt.NDArray[np.float32], codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        assert self.vae is not None
+        for attempt in range(NOISES):
+            candidates = self.vae.decode(self._moves(latent, attempt))
+            fresh = np.flatnonzero(~self.seen(candidates))
+            if fresh.size:
+                tries = attempt * TRIES_PER_NOISE + int(fresh[0])
+                self.diagnostics["first_tries"] += tries == 0
+                self.diagnostics["retries"] += tries
+                self.diagnostics["descended"] += int((candidates[fresh[0]] != codes).any())
+                chosen: npt.NDArray[np.uint8] = candidates[fresh[0]]
+                return chosen
+        self.diagnostics["neighbours"] += 1
+        return self._best_unseen_neighbour(codes)
+
+    def _moves(self, latent: npt.NDArray[np.float32], attempt: int) -> npt.NDArray[np.float32]:
+        """The points of all tries from one noisy point: growing steps, or without the gradient new noise each."""
+        assert self.surrogate is not None
+        purpose, number = "latent noise", len(self.trials) * NOISES + attempt
+        if not self.gradient:
+            return latent + np.float32(self.noise) * self.stream.normal(purpose, number, (TRIES_PER_NOISE, latent.size))
+        start = latent + np.float32(self.noise) * self.stream.normal(purpose, number, (1, latent.size))
+        steps = self.step * np.arange(1, TRIES_PER_NOISE + 1)
+        return self.surrogate.descend(np.repeat(start, TRIES_PER_NOISE, axis=0), steps)
+
+    def _best_unseen_neighbour(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """By the surrogate; when all neighbours are known, the best unseen cell of the space."""
+        assert self.vae is not None and self.surrogate is not None
+        for candidates in (self.space.neighbours(codes), self._all):
+            unseen = candidates[~self.seen(candidates)]
+            if len(unseen):
+                chosen: npt.NDArray[np.uint8] = unseen[int(self.surrogate.predict(self.vae.encode(unseen)).argmin())]
+                return chosen
+        raise RuntimeError("every class of the space has been asked for")

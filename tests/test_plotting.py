@@ -1,0 +1,238 @@
+"""Pictures: what is drawn where, and that no label hides another."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import crlso
+from crlso.benchmarks import NASBench201
+from crlso.plotting import plot_cell, plot_trajectory
+from crlso.search import search
+from crlso.spaces import Cell
+from crlso.study import Study, Trial
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+
+from matplotlib import pyplot  # noqa: E402
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch  # noqa: E402
+
+SPACE = NASBench201().space
+OPERATIONS = set(SPACE.operations)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    pyplot.close("all")
+
+
+def labels_of(ax):
+    return [text for text in ax.texts if text.get_text() in OPERATIONS]
+
+
+def patches_of(ax, kind):
+    return [patch for patch in ax.patches if isinstance(patch, kind)]
+
+
+def boxes_in_pixels(artists, figure):
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    return [artist.get_window_extent(renderer) for artist in artists]
+
+
+@pytest.mark.parametrize("code", range(1, 5))
+def test_no_label_or_node_covers_another(code):
+    ax = plot_cell(Cell("nasbench201", (code,) * 6))
+    figure = ax.figure
+    boxes = boxes_in_pixels([*labels_of(ax), *patches_of(ax, FancyBboxPatch)], figure)
+    assert len(boxes) == 6 + 4
+    for first, second in itertools.combinations(boxes, 2):
+        assert not first.overlaps(second)
+    whole = figure.bbox
+    for box in boxes:
+        assert whole.x0 <= box.x0 < box.x1 <= whole.x1
+        assert whole.y0 <= box.y0 < box.y1 <= whole.y1
+
+
+def test_no_label_lies_on_the_arrow_of_another_edge():
+    ax = plot_cell(Cell("nasbench201", (3,) * 6))
+    labels, arrows = labels_of(ax), patches_of(ax, FancyArrowPatch)
+    boxes = boxes_in_pixels(labels, ax.figure)
+    assert len(labels) == len(arrows) == 6
+    for artist in [*ax.texts, *ax.patches]:
+        artist.set_visible(False)
+    inked = np.zeros((6, 6), dtype=bool)  # arrow, label: whether the arrow has ink where the label stands
+    for i, arrow in enumerate(arrows):
+        arrow.set_visible(True)
+        ax.figure.canvas.draw()
+        arrow.set_visible(False)
+        ink = (np.asarray(ax.figure.canvas.buffer_rgba())[::-1, :, :3] < 250).any(axis=2)
+        assert ink.any()
+        for j, box in enumerate(boxes):
+            inked[i, j] = ink[int(box.y0) : int(box.y1) + 1, int(box.x0) : int(box.x1) + 1].any()
+    # The arcs carry their labels on them; the labels of straight edges stand above theirs.
+    spans = [target - source for source, target in SPACE.edges]
+    assert (inked == np.diag([span > 1 for span in spans])).all()
+
+
+@pytest.mark.parametrize("codes", [(3, 0, 1, 2, 4, 0), (0, 0, 0, 0, 0, 0), (1, 2, 3, 4, 1, 2), (0, 0, 0, 3, 0, 0)])
+def test_edges_carry_their_operations_and_absent_ones_are_left_out(codes):
+    cell = Cell("nasbench201", codes)
+    ax = plot_cell(cell)
+    expected = [name for name in cell.operations if name != "none"]
+    assert [text.get_text() for text in labels_of(ax)] == expected
+    assert len(patches_of(ax, FancyArrowPatch)) == len(expected)
+    assert [text.get_text() for text in ax.texts if text not in labels_of(ax)] == ["input", "1", "2", "output"]
+    linked = {node for edge, name in zip(cell.edges, cell.operations, strict=True) if name != "none" for node in edge}
+    solid = [box.get_linestyle() in ("-", "solid") for box in patches_of(ax, FancyBboxPatch)]
+    assert solid == [node in linked for node in range(4)]
+
+
+def test_arrows_go_from_source_to_target():
+    cell = Cell("nasbench201", (3,) * 6)
+    ax = plot_cell(cell)
+    centres = [box.get_x() + box.get_width() / 2 for box in patches_of(ax, FancyBboxPatch)]
+    assert centres == sorted(centres)
+    for arrow, (source, target) in zip(patches_of(ax, FancyArrowPatch), cell.edges, strict=True):
+        (x0, _), (x1, _) = arrow._posA_posB
+        assert np.argmin(np.abs(np.subtract(centres, x0))) == source
+        assert np.argmin(np.abs(np.subtract(centres, x1))) == target
+
+
+def test_one_operation_has_one_colour():
+    ax = plot_cell(Cell("nasbench201", (1, 2, 3, 4, 1, 2)))
+    colours = {}
+    for text, arrow in zip(labels_of(ax), patches_of(ax, FancyArrowPatch), strict=True):
+        colours.setdefault(text.get_text(), set()).add(text.get_color())
+        assert arrow.get_edgecolor() == matplotlib.colors.to_rgba(text.get_color())
+    assert all(len(found) == 1 for found in colours.values())
+    assert len(set.union(*colours.values())) == 4
+
+
+def test_given_axes_are_used_and_returned(tmp_path):
+    figure, (left, right) = pyplot.subplots(1, 2)
+    assert plot_cell(SPACE.cell(77), ax=left) is left
+    assert SPACE.cell(78).plot(ax=right) is right
+    assert pyplot.get_fignums() == [figure.number]
+    figure.savefig(tmp_path / "cells.png")
+    assert (tmp_path / "cells.png").stat().st_size > 1000
+
+
+# -- trajectories -------------------------------------------------------------------------------------------------
+
+
+def study_of(values, seed=0, **fields):
+    trials = [
+        Trial(i, i, value, "complete") if value is not None else Trial(i, i, state="failed")
+        for i, value in enumerate(values)
+    ]
+    fields = {"benchmark": "nasbench201", "dataset": "cifar100", "method": "random", **fields}
+    return Study(**fields, seed=seed, budget=len(values), trials=trials)
+
+
+def points(line):
+    return list(zip(line.get_xdata(), line.get_ydata(), strict=True))
+
+
+def test_one_study_is_a_step_line_to_the_last_query():
+    ax = plot_trajectory(study_of([None, 60.0, 50.0, 70.0, 65.0]))
+    (line,) = ax.lines
+    assert points(line) == [(2, 60.0), (4, 70.0), (5, 70.0)]
+    assert line.get_drawstyle() == "steps-post"
+    assert "validation" in ax.get_ylabel()
+    assert ax.get_xlabel() == "queries"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["random"]
+    assert points(plot_trajectory(study_of([60.0])).lines[0]) == [(1, 60.0)]
+
+
+def test_studies_of_one_method_have_their_mean():
+    rng = np.random.default_rng(0)
+    values = rng.uniform(10, 70, size=(5, 30))
+    ax = plot_trajectory([study_of(row.tolist(), seed=i) for i, row in enumerate(values)])
+    assert len(ax.lines) == 6
+    mean = ax.lines[-1]
+    assert mean.get_xdata().tolist() == list(range(1, 31))
+    np.testing.assert_allclose(mean.get_ydata(), np.maximum.accumulate(values, axis=1).mean(axis=0), rtol=1e-14)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["random (mean of 5)"]
+
+
+def test_a_mean_is_drawn_where_all_studies_have_a_value():
+    ax = plot_trajectory([study_of([None, None, 5.0, 6.0]), study_of([1.0, 2.0, 3.0, 4.0, 9.0])])
+    assert points(ax.lines[-1]) == [(3, 4.0), (4, 5.0)]
+
+
+def test_methods_have_their_colours():
+    ax = plot_trajectory([study_of([1.0, 2.0]), study_of([1.0], method="other"), study_of([3.0], seed=1)])
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["random (mean of 2)", "other"]
+    colours = [line.get_color() for line in ax.lines]
+    assert colours[0] == colours[1] == colours[2] != colours[3]
+
+
+def test_regret():
+    benchmark = NASBench201("cifar100")
+    best = benchmark.evaluate(benchmark.optimum())
+    study = study_of([60.0, best, 65.0])
+    assert points(plot_trajectory(study, regret=True).lines[0]) == [(1, best - 60.0), (2, 0.0), (3, 0.0)]
+    ax = plot_trajectory(study, regret=80)
+    assert points(ax.lines[0]) == [(1, 20.0), (2, 80.0 - best), (3, 80.0 - best)]
+    assert "regret" in ax.get_ylabel()
+    assert ax.get_ylim()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("studies", "regret", "message"),
+    [
+        ([], False, "studies: expected at least one, got none"),
+        (study_of([None]), False, "studies: expected complete trials in each, got none in Study"),
+        ([study_of([1.0]), study_of([1.0], dataset="cifar10")], False, "expected one benchmark and dataset"),
+        (study_of([1.0], benchmark="mine"), True, "expected the optimum as a number for benchmark 'mine', got True"),
+        (study_of([1.0]), float("nan"), "regret: expected a bool or a finite optimum, got nan"),
+    ],
+)
+def test_what_cannot_be_drawn(studies, regret, message):
+    with pytest.raises(ValueError, match=message):
+        plot_trajectory(studies, regret=regret)
+    assert pyplot.get_fignums() == []
+
+
+def test_a_real_search_is_drawn_on_given_axes():
+    study = search(NASBench201("cifar100"), method="random", budget=20)
+    _, ax = pyplot.subplots()
+    assert study.plot_trajectory(ax=ax, regret=True) is ax
+    assert len(ax.lines[0].get_xdata()) >= len(study.trajectory)
+
+
+def test_without_matplotlib_the_error_names_the_extra():
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from crlso.plotting import plot_cell, plot_trajectory\n"
+        "for plot in (plot_cell, plot_trajectory):\n"
+        "    try: plot(None)\n"
+        "    except ImportError as error: print(error)\n"
+    )
+    package = str(Path(crlso.__file__).parents[1])
+    run = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {package!r})\n{code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.splitlines() == [
+        "plot_cell needs matplotlib: pip install 'crlso[plot]'",
+        "plot_trajectory needs matplotlib: pip install 'crlso[plot]'",
+    ]
+
+
+def test_importing_does_not_import_matplotlib():
+    code = "import sys, crlso.plotting; print('matplotlib' in sys.modules)"
+    package = str(Path(crlso.__file__).parents[1])
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {package!r}); {code}"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
