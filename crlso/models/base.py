@@ -8,7 +8,7 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from crlso import _core
 from crlso._random import Stream
 from crlso.nn import Module
 from crlso.optim import Adam, cosine
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Estimator", "NotFittedError", "check_targets", "train"]
 

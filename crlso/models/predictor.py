@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from crlso._random import Stream, seed_of
 from crlso.models.base import Estimator, Progress, check_targets, kendall_tau, train
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.nn import MLP, Module
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Predictor"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from crlso.models.base import Estimator, Progress, check_targets, train
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.models.surrogate import ICNNSurrogate
 from crlso.nn import Linear, Module, no_grad
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["GraphVAE"]
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crlso._core import CellSet
 from crlso._random import Stream, seed_of
 from crlso.study import Trial
 
@@ -52,7 +53,7 @@ class Optimiser(ABC):
         Source of all randomness.
     trials : list of Trial
         All trials in the order they were asked for.
-    evaluated : set of int
+    evaluated : crlso._core.CellSet
         Canonical keys of their classes, pending ones included.
     seconds : dict of str to float
         Wall-clock time by phase; a phase within a phase counts for the inner one alone.
@@ -93,7 +94,7 @@ class Optimiser(ABC):
         self.budget = n_classes if budget is None else check_budget(budget, n_classes)
         self.stream = Stream(seed_of(rng))
         self.trials: list[Trial] = []
-        self.evaluated: set[int] = set()
+        self.evaluated = CellSet()
         self.seconds: dict[str, float] = {}
         self.diagnostics: dict[str, Any] = {}
         self.on_progress: Callable[[str, int, int], object] | None = None
@@ -216,10 +217,7 @@ class Optimiser(ABC):
         -------
         ndarray of bool, shape (n,)
         """
-        keys = self.space.canonical_key(codes)
-        known = np.fromiter(self.evaluated, dtype=np.int64, count=len(self.evaluated))
-        result: npt.NDArray[np.bool_] = np.isin(keys, known)
-        return result
+        return self.evaluated.has(self.space.canonical_key(codes))
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

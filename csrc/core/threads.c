@@ -1,3 +1,6 @@
+#if defined(__linux__)
+#define _GNU_SOURCE /* sched_getaffinity */
+#endif
 #include "threads.h"
 
 #include <pthread.h>
@@ -5,6 +8,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -184,6 +189,31 @@ cr_status cr_threads_set(int n, cr_error *err)
 int cr_threads_get(void)
 {
     return pool.n_threads;
+}
+
+static int processors(void)
+{
+#if defined(__linux__)
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+        return CPU_COUNT(&allowed);
+#endif
+    return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+cr_status cr_threads_init(cr_error *err)
+{
+    const char *text = getenv("CRLSO_NUM_THREADS");
+    int n = processors();
+    if (text != NULL && *text != 0) {
+        char *end;
+        long asked = strtol(text, &end, 10);
+        if (*end != 0 || asked < 1 || asked > CR_MAX_THREADS)
+            return cr_fail(err, CR_ERR_VALUE, "CRLSO_NUM_THREADS: expected a number from 1 to %d, got '%.40s'",
+                           CR_MAX_THREADS, text);
+        n = (int)asked;
+    }
+    return cr_threads_set(n < 1 ? 1 : n > CR_MAX_THREADS ? CR_MAX_THREADS : n, err);
 }
 
 size_t cr_chunk_count(size_t n, size_t cost)

@@ -21,6 +21,10 @@ void cr_parallel(size_t n_chunks, cr_chunk_function run, void *context);
 CR_MUST_USE cr_status cr_threads_set(int n, cr_error *err);
 int cr_threads_get(void);
 
+/* Sets the number that CRLSO_NUM_THREADS asks for, or that of the processors this process may use. CR_ERR_VALUE for
+ * a variable that is no number from 1 to CR_MAX_THREADS. */
+CR_MUST_USE cr_status cr_threads_init(cr_error *err);
+
 /* [*begin, *end) is the share of chunk `chunk` when n items are cut into n_chunks nearly equal parts. */
 static inline void cr_chunk_range(size_t n, size_t n_chunks, size_t chunk, size_t *begin, size_t *end)
 {

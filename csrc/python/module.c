@@ -115,6 +115,12 @@ static int execute(PyObject *module)
     if (import_numpy() < 0)
         return -1;
     cr_blas_init();
+    cr_error err;
+    cr_status status = cr_threads_init(&err);
+    if (status != CR_OK) {
+        cr_py_raise(status, &err);
+        return -1;
+    }
     int (*const parts[])(PyObject *) = {cr_py_add_runtime, cr_py_add_random, cr_py_add_tensor, cr_py_add_graph,
                                         cr_py_add_ops, cr_py_add_optim, cr_py_add_search, cr_py_add_nasbench201};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)

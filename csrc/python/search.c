@@ -320,8 +320,33 @@ static Py_ssize_t cell_set_length(PyObject *object)
     return (Py_ssize_t)((CellSetObject *)object)->set.count;
 }
 
+static PyObject *cell_set_has(PyObject *object, PyObject *argument)
+{
+    PyArrayObject *given = (PyArrayObject *)PyArray_FROM_O(argument), *keys = NULL;
+    PyObject *result = NULL;
+    if (given == NULL)
+        return NULL;
+    if (!PyTypeNum_ISINTEGER(PyArray_TYPE(given)))
+        PyErr_Format(PyExc_TypeError, "keys: expected integers, got dtype %S", (PyObject *)PyArray_DESCR(given));
+    else
+        keys = (PyArrayObject *)PyArray_FromArray(given, PyArray_DescrFromType(NPY_UINT64),
+                                                  NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSUREARRAY);
+    if (keys != NULL && (result = PyArray_SimpleNew(PyArray_NDIM(keys), PyArray_DIMS(keys), NPY_BOOL)) != NULL) {
+        const uint64_t *key = PyArray_DATA(keys);
+        npy_bool *has = PyArray_DATA((PyArrayObject *)result);
+        for (npy_intp i = 0; i < PyArray_SIZE(keys); i++)
+            has[i] = cr_cell_set_has(&((CellSetObject *)object)->set, key[i]);
+    }
+    Py_XDECREF(keys);
+    Py_DECREF(given);
+    return result;
+}
+
 static PyMethodDef cell_set_methods[] = {
-    {"add", cell_set_add, METH_O, PyDoc_STR("add(key, /)\n--\n\nAdd a key; whether it was new.")}, {NULL, NULL, 0, NULL}};
+    {"add", cell_set_add, METH_O, PyDoc_STR("add(key, /)\n--\n\nAdd a key; whether it was new.")},
+    {"has", cell_set_has, METH_O,
+     PyDoc_STR("has(keys, /)\n--\n\nFor an array of integers: whether each is in the set, bool of the same shape.")},
+    {NULL, NULL, 0, NULL}};
 
 static PyType_Slot cell_set_slots[] = {
     {Py_tp_doc, "CellSet()\n--\n\nA set of cells by their canonical keys, integers in [0, 2**64)."},
