@@ -156,7 +156,8 @@ class Linear(Module):
     activation : {'none', 'leaky_relu', 'relu', 'tanh', 'sigmoid', 'softplus'}
     bias : bool
     gain : float, optional
-        By default 1, or sqrt(2) for the rectifiers, which keeps activations at unit scale (He et al., arXiv 1502.01852).
+        By default 1, or sqrt(2) for the rectifiers, which keeps activations at unit scale (He et al., arXiv
+        1502.01852).
     dtype : {'float32', 'float64'}
 
     Examples
@@ -195,7 +196,11 @@ class MLP(Module):
         last = len(sizes) - 2
         self.layers = [
             Linear(
-                sizes[i], sizes[i + 1], stream.child(f"layer{i}"), activation="none" if i == last else "leaky_relu", dtype=dtype
+                sizes[i],
+                sizes[i + 1],
+                stream.child(f"layer{i}"),
+                activation="none" if i == last else "leaky_relu",
+                dtype=dtype,
             )
             for i in range(last + 1)
         ]
@@ -388,8 +393,8 @@ class ICNN(Module):
 
     def frozen(self) -> tuple[Any, ...]:
         """The parameters as the search kernels of the core take them."""
-        return (self.input_weight, self.input_bias, self.weights, self.skips) + (
-            self.output_weight, self.output_skip, self.output_bias)
+        first = (self.input_weight, self.input_bias, self.weights, self.skips)
+        return (*first, self.output_weight, self.output_skip, self.output_bias)
 
     def evaluate(self, z: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Values (n,) and input gradients (n, inputs) at points z, outside the graph."""

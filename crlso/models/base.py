@@ -40,7 +40,9 @@ class Estimator:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The arguments of the constructor."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"}
+        return {
+            name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"
+        }
 
     def set_params(self, **params: Any) -> Self:
         """Change arguments of the constructor."""
@@ -64,7 +66,9 @@ class Estimator:
 
     def _write(self, path: str | os.PathLike[str], params: dict[str, Any]) -> None:
         self._fitted()
-        arrays = {f"{name}/{key}": value for name, module in self._modules().items() for key, value in module.state().items()}
+        arrays: dict[str, Any] = {
+            f"{name}/{key}": value for name, module in self._modules().items() for key, value in module.state().items()
+        }
         meta = json.dumps({"kind": self._kind, "format": 1, "params": params}, allow_nan=False)
         target = Path(path)
         temporary = target.with_name(target.name + ".part")
@@ -86,7 +90,9 @@ class Estimator:
                         module, _, key = name.partition("/")
                         states.setdefault(module, {})[key] = archive[name]
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"path: expected a file saved by {cls.__name__}, got {os.fspath(path)!r}: {error}") from error
+            raise ValueError(
+                f"path: expected a file saved by {cls.__name__}, got {os.fspath(path)!r}: {error}"
+            ) from error
         if not isinstance(meta, dict) or meta.get("kind") != cls._kind or meta.get("format") != 1:
             raise ValueError(f"path: expected a file saved by {cls.__name__}, got {os.fspath(path)!r}")
         return meta["params"], states

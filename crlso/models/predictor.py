@@ -138,7 +138,8 @@ class Predictor(Estimator):
         before = _core.set_grad_enabled(False)
         try:
             parts = [
-                self.network_(encoding.batch(slice(first, first + CHUNK))).numpy() for first in range(0, len(codes), CHUNK)
+                self.network_(encoding.batch(slice(first, first + CHUNK))).numpy()
+                for first in range(0, len(codes), CHUNK)
             ]
         finally:
             _core.set_grad_enabled(before)

@@ -121,7 +121,9 @@ class ICNNSurrogate(Estimator):
         self.history_: list[float] = []
         return self
 
-    def fit(self, z: npt.ArrayLike, y: npt.ArrayLike, *, warm_start: bool = False, on_epoch: Progress | None = None) -> Self:
+    def fit(
+        self, z: npt.ArrayLike, y: npt.ArrayLike, *, warm_start: bool = False, on_epoch: Progress | None = None
+    ) -> Self:
         """Fit to pairs of latents and errors.
 
         Parameters
@@ -147,7 +149,8 @@ class ICNNSurrogate(Estimator):
         stream = self._stream.child(f"fit{self._fits}")
 
         def loss(positions: npt.NDArray[np.int64], step: int) -> Any:
-            x, t = points[positions], targets[positions]
+            x: npt.NDArray[Any] = points[positions]
+            t: npt.NDArray[Any] = targets[positions]
             if self.input_noise:
                 x = x + self.input_noise * stream.normal("input", step, x.shape)
             if self.label_noise:

@@ -222,10 +222,11 @@ class PaperCRLSO(Optimiser):
     def _moves(self, latent: npt.NDArray[np.float32], attempt: int) -> npt.NDArray[np.float32]:
         """The points of all tries from one noisy point: growing steps, or without the gradient new noise each."""
         assert self.surrogate is not None
+        scale: Any = np.float32(self.noise)
         purpose, number = "latent noise", len(self.trials) * NOISES + attempt
         if not self.gradient:
-            return latent + np.float32(self.noise) * self.stream.normal(purpose, number, (TRIES_PER_NOISE, latent.size))
-        start = latent + np.float32(self.noise) * self.stream.normal(purpose, number, (1, latent.size))
+            return latent + scale * self.stream.normal(purpose, number, (TRIES_PER_NOISE, latent.size))
+        start = latent + scale * self.stream.normal(purpose, number, (1, latent.size))
         steps = self.step * np.arange(1, TRIES_PER_NOISE + 1)
         return self.surrogate.descend(np.repeat(start, TRIES_PER_NOISE, axis=0), steps)
 

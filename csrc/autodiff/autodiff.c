@@ -52,8 +52,37 @@ cr_status cr_apply(cr_node *node, cr_tensor **out, cr_error *err)
 /* ---- backward ---- */
 
 /* One pass at a time: it marks tensors and adds to gradients that other threads may share. */
-static pthread_mutex_t backward_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t grad_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 static uint64_t current_pass;
+
+/* In a forked child the thread that held the lock is gone. */
+static void after_fork_in_child(void)
+{
+    pthread_mutex_init(&grad_lock, NULL);
+}
+
+static void prepare_for_forks(void)
+{
+    pthread_atfork(NULL, NULL, after_fork_in_child);
+}
+
+void cr_grad_lock(void)
+{
+    pthread_once(&once, prepare_for_forks);
+    pthread_mutex_lock(&grad_lock);
+}
+
+bool cr_grad_trylock(void)
+{
+    pthread_once(&once, prepare_for_forks);
+    return pthread_mutex_trylock(&grad_lock) == 0;
+}
+
+void cr_grad_unlock(void)
+{
+    pthread_mutex_unlock(&grad_lock);
+}
 
 typedef struct {
     cr_tensor **items; /* borrowed */
@@ -197,14 +226,14 @@ cr_status cr_backward(cr_tensor *root, const cr_tensor *seed, cr_error *err)
     cr_status status = expect_grad(root, err);
     if (status != CR_OK)
         return status;
-    pthread_mutex_lock(&backward_lock);
+    cr_grad_lock();
     CR_TRY(collect(root, &found, err));
     CR_TRY(seed_root(root, seed, err));
     CR_TRY(propagate(&found, NULL, 0, err));
 fail:
     drop_inner_gradients(&found);
     free(found.items);
-    pthread_mutex_unlock(&backward_lock);
+    cr_grad_unlock();
     return status;
 }
 
@@ -228,7 +257,7 @@ cr_status cr_gradients(cr_tensor *root, const cr_tensor *seed, cr_tensor **targe
         return cr_fail(err, CR_ERR_MEMORY, "cannot allocate %zu gradients", n);
     for (size_t i = 0; i < n; i++)
         grads[i] = NULL;
-    pthread_mutex_lock(&backward_lock);
+    cr_grad_lock();
     for (size_t i = 0; i < n; i++) {
         kept[i] = targets[i]->grad;
         targets[i]->grad = NULL;
@@ -261,7 +290,7 @@ fail:
         }
     free(found.items);
     free(kept);
-    pthread_mutex_unlock(&backward_lock);
+    cr_grad_unlock();
     return status;
 }
 

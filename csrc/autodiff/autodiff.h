@@ -30,6 +30,12 @@ CR_MUST_USE cr_status cr_apply(cr_node *node, cr_tensor **out, cr_error *err);
 bool cr_set_grad_enabled(bool enabled);
 bool cr_grad_enabled(void);
 
+/* Held while `grad` of tensors that other threads may know is read or changed: by backward passes and optimisers
+ * themselves, by others around their own access. Whoever holds it never waits for anything but work. */
+void cr_grad_lock(void);
+bool cr_grad_trylock(void);
+void cr_grad_unlock(void);
+
 /* Gradients of root (one element, or `seed` of root's shape gives its gradient) added to `grad` of all leaves that
  * require them. Passes of several threads run one after the other. */
 CR_MUST_USE cr_status cr_backward(cr_tensor *root, const cr_tensor *seed, cr_error *err);

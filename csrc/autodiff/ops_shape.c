@@ -147,7 +147,7 @@ cr_status concat_backward(const cr_node *node, const cr_tensor *out, const cr_te
         size_t length = node->inputs[i]->shape[view.axis], part = length * view.inner;
         status = cr_grad_begin_zeroed(node->inputs[i], &data, err);
         if (status == CR_OK && data != NULL)
-            for (size_t o = 0; o < view.outer; o++)
+            for (size_t o = 0; o < view.outer && part > 0; o++)
                 cr_kernels(out->dtype)->axpy(part, 1, cr_offset(dout, (o * view.length + at) * view.inner),
                                              cr_at(data, o * part, out->dtype));
         at += length;
@@ -191,7 +191,7 @@ cr_status slice_backward(const cr_node *node, const cr_tensor *out, const cr_ten
     if (status != CR_OK || data == NULL)
         return status;
     size_t start = (size_t)node->integers[0], part = ((size_t)node->integers[1] - start) * view.inner;
-    for (size_t o = 0; o < view.outer; o++)
+    for (size_t o = 0; o < view.outer && part > 0; o++)
         cr_kernels(out->dtype)->axpy(part, 1, cr_offset(dout, o * part),
                                      cr_at(data, (o * view.length + start) * view.inner, out->dtype));
     return CR_OK;
@@ -220,11 +220,12 @@ static cr_status resolve_shape(const cr_node *node, const cr_tensor *x, size_t *
         if (status != CR_OK)
             return status;
     }
-    if (unknown >= 0 && known > 0) {
+    bool ambiguous = unknown >= 0 && known == 0; /* any length would do */
+    if (unknown >= 0 && !ambiguous) {
         shape[unknown] = x->size / known;
         known *= shape[unknown];
     }
-    if (known != x->size || (unknown >= 0 && known == 0))
+    if (known != x->size || ambiguous)
         return cr_fail(err, CR_ERR_VALUE, "shape: expected %zu elements, got %zu", x->size, known);
     return CR_OK;
 }

@@ -27,6 +27,24 @@ static struct {
     cr_pool_statistics statistics;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+/* A fork in one thread must not leave the child with a lock that another thread held. */
+static void lock_pool(void)
+{
+    pthread_mutex_lock(&pool.lock);
+}
+
+static void unlock_pool(void)
+{
+    pthread_mutex_unlock(&pool.lock);
+}
+
+static void prepare_for_forks(void)
+{
+    pthread_atfork(lock_pool, unlock_pool, unlock_pool);
+}
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
 /* The smallest class that holds `bytes`, its size in *class_bytes; -1 (and the exact size) when it is too large. */
 static int class_of(size_t bytes, size_t *class_bytes)
 {
@@ -60,6 +78,7 @@ cr_status cr_buffer_new(size_t bytes, cr_buffer **out, cr_error *err)
 {
     size_t class_bytes;
     int size_class = class_of(bytes, &class_bytes);
+    pthread_once(&once, prepare_for_forks);
     pthread_mutex_lock(&pool.lock);
     cr_buffer *buffer = take_pooled(size_class);
     pthread_mutex_unlock(&pool.lock);

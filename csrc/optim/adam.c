@@ -165,18 +165,10 @@ static void step_chunk(void *context, size_t chunk)
                cr_at(cr_buffer_data(adam->second[span.parameter]), span.begin, grad->dtype));
 }
 
-cr_status cr_adam_step(cr_adam *adam, double learning_rate, double *norm, cr_error *err)
+/* What the running step uses for each parameter; NULL gradients are skipped. */
+static void prepare_step(cr_adam *adam, double learning_rate, double norm)
 {
     const cr_adam_options *o = &adam->options;
-    if (!(learning_rate >= 0) || !isfinite(learning_rate))
-        return cr_fail(err, CR_ERR_VALUE, "learning_rate: expected a number >= 0, got %g", learning_rate);
-    cr_parallel(adam->n_spans, norm_chunk, adam);
-    double squares = 0;
-    for (size_t s = 0; s < adam->n_spans; s++)
-        squares += adam->partial[s];
-    *norm = sqrt(squares);
-    if (!isfinite(*norm))
-        return cr_fail(err, CR_ERR_STATE, "step: the gradients' norm is %g; the parameters were left unchanged", *norm);
     for (size_t i = 0; i < adam->n; i++) {
         if (adam->parameters[i]->grad == NULL)
             continue;
@@ -184,18 +176,39 @@ cr_status cr_adam_step(cr_adam *adam, double learning_rate, double *norm, cr_err
         adam->current[i] = (cr_adam_parameters){
             .learning_rate = learning_rate, .beta1 = o->beta1, .beta2 = o->beta2, .epsilon = o->epsilon,
             .weight_decay = o->weight_decay, .correction1 = 1 - pow(o->beta1, t), .correction2 = 1 - pow(o->beta2, t),
-            .gradient_scale = *norm > o->max_norm ? o->max_norm / *norm : 1, .decoupled = o->decoupled,
+            .gradient_scale = norm > o->max_norm ? o->max_norm / norm : 1, .decoupled = o->decoupled,
             .project = adam->parameters[i]->nonnegative};
     }
-    cr_parallel(adam->n_spans, step_chunk, adam);
-    return CR_OK;
+}
+
+cr_status cr_adam_step(cr_adam *adam, double learning_rate, double *norm, cr_error *err)
+{
+    cr_status status = CR_OK;
+    if (!(learning_rate >= 0) || !isfinite(learning_rate))
+        return cr_fail(err, CR_ERR_VALUE, "learning_rate: expected a number >= 0, got %g", learning_rate);
+    cr_grad_lock();
+    cr_parallel(adam->n_spans, norm_chunk, adam);
+    double squares = 0;
+    for (size_t s = 0; s < adam->n_spans; s++)
+        squares += adam->partial[s];
+    *norm = sqrt(squares);
+    if (isfinite(*norm)) {
+        prepare_step(adam, learning_rate, *norm);
+        cr_parallel(adam->n_spans, step_chunk, adam);
+    } else {
+        status = cr_fail(err, CR_ERR_STATE, "step: the gradients' norm is %g; the parameters were left unchanged", *norm);
+    }
+    cr_grad_unlock();
+    return status;
 }
 
 void cr_adam_zero_grad(cr_adam *adam)
 {
+    cr_grad_lock();
     for (size_t i = 0; i < adam->n; i++) {
         cr_tensor *grad = adam->parameters[i]->grad;
         adam->parameters[i]->grad = NULL;
         cr_tensor_release(grad);
     }
+    cr_grad_unlock();
 }

@@ -7,17 +7,13 @@
 
 typedef struct {
     PyObject_HEAD
-    cr_adam *adam;             /* owned, never NULL in a constructed object */
-    PyThread_type_lock lock;   /* one step at a time: the GIL is released while it runs */
+    cr_adam *adam; /* owned, never NULL in a constructed object */
 } AdamObject;
 
 static void adam_dealloc(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
-    AdamObject *self = (AdamObject *)object;
-    cr_adam_free(self->adam);
-    if (self->lock != NULL)
-        PyThread_free_lock(self->lock);
+    cr_adam_free(((AdamObject *)object)->adam);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -80,11 +76,7 @@ static PyObject *adam_new(PyTypeObject *type, PyObject *args, PyObject *keywords
     AdamObject *self = (AdamObject *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
-    self->lock = PyThread_allocate_lock();
-    if (self->lock == NULL)
-        PyErr_NoMemory();
-    else
-        self->adam = make(state, parameters, options);
+    self->adam = make(state, parameters, options);
     if (self->adam == NULL) {
         Py_DECREF(self);
         return NULL;
@@ -101,9 +93,7 @@ static PyObject *adam_step(PyObject *object, PyObject *argument)
     cr_error err;
     cr_status status;
     Py_BEGIN_ALLOW_THREADS
-    PyThread_acquire_lock(self->lock, WAIT_LOCK);
     status = cr_adam_step(self->adam, learning_rate, &norm, &err);
-    PyThread_release_lock(self->lock);
     Py_END_ALLOW_THREADS
     return status == CR_OK ? PyFloat_FromDouble(norm) : cr_py_raise(status, &err);
 }
@@ -113,18 +103,16 @@ static PyObject *adam_zero_grad(PyObject *object, PyObject *ignored)
     (void)ignored;
     AdamObject *self = (AdamObject *)object;
     Py_BEGIN_ALLOW_THREADS
-    PyThread_acquire_lock(self->lock, WAIT_LOCK);
     cr_adam_zero_grad(self->adam);
-    PyThread_release_lock(self->lock);
     Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
 }
 
 static PyMethodDef adam_methods[] = {
     {"step", adam_step, METH_O,
-     PyDoc_STR("step(learning_rate, /)\n--\n\nClip, step and project; returns the gradients' global norm before clipping. "
+     PyDoc_STR("step($self, learning_rate, /)\n--\n\nClip, step and project; returns the gradients' global norm before clipping. "
                "RuntimeError when it is not finite: nothing has changed then.")},
-    {"zero_grad", adam_zero_grad, METH_NOARGS, PyDoc_STR("zero_grad()\n--\n\nClear the gradients of all parameters.")},
+    {"zero_grad", adam_zero_grad, METH_NOARGS, PyDoc_STR("zero_grad($self)\n--\n\nClear the gradients of all parameters.")},
     {NULL, NULL, 0, NULL}};
 
 static const char adam_doc[] =

@@ -274,6 +274,14 @@ typedef struct {
     cr_cell_set set;
 } CellSetObject;
 
+static PyObject *cell_set_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, ":CellSet", names))
+        return NULL;
+    return type->tp_alloc(type, 0); /* zero-filled: an empty set */
+}
+
 static void cell_set_dealloc(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
@@ -343,14 +351,14 @@ static PyObject *cell_set_has(PyObject *object, PyObject *argument)
 }
 
 static PyMethodDef cell_set_methods[] = {
-    {"add", cell_set_add, METH_O, PyDoc_STR("add(key, /)\n--\n\nAdd a key; whether it was new.")},
+    {"add", cell_set_add, METH_O, PyDoc_STR("add($self, key, /)\n--\n\nAdd a key; whether it was new.")},
     {"has", cell_set_has, METH_O,
-     PyDoc_STR("has(keys, /)\n--\n\nFor an array of integers: whether each is in the set, bool of the same shape.")},
+     PyDoc_STR("has($self, keys, /)\n--\n\nFor an array of integers: whether each is in the set, bool of the same shape.")},
     {NULL, NULL, 0, NULL}};
 
 static PyType_Slot cell_set_slots[] = {
     {Py_tp_doc, "CellSet()\n--\n\nA set of cells by their canonical keys, integers in [0, 2**64)."},
-    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_new, cell_set_new},
     {Py_tp_dealloc, cell_set_dealloc},
     {Py_tp_methods, cell_set_methods},
     {Py_sq_contains, cell_set_contains},

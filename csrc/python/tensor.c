@@ -280,16 +280,29 @@ static int set_nonnegative(PyObject *self, PyObject *value, void *closure)
     return 0;
 }
 
+/* Nobody waits for this lock with the GIL held. */
+static void lock_gradients(void)
+{
+    if (cr_grad_trylock())
+        return;
+    Py_BEGIN_ALLOW_THREADS
+    cr_grad_lock();
+    Py_END_ALLOW_THREADS
+}
+
 static PyObject *get_grad(PyObject *self, void *closure)
 {
     (void)closure;
-    cr_tensor *grad = of(self)->grad;
     cr_py_state *state = cr_py_state_of_type(Py_TYPE(self));
     if (state == NULL)
         return NULL;
+    lock_gradients();
+    cr_tensor *grad = of(self)->grad;
+    if (grad != NULL)
+        cr_tensor_retain(grad);
+    cr_grad_unlock();
     if (grad == NULL)
         Py_RETURN_NONE;
-    cr_tensor_retain(grad);
     return cr_py_wrap_tensor(state, grad);
 }
 
@@ -300,8 +313,10 @@ static int set_grad(PyObject *self, PyObject *value, void *closure)
         PyErr_SetString(PyExc_TypeError, "grad: expected None (gradients are made by backward)");
         return -1;
     }
+    lock_gradients();
     cr_tensor *grad = of(self)->grad;
     of(self)->grad = NULL;
+    cr_grad_unlock();
     cr_tensor_release(grad);
     return 0;
 }
@@ -324,27 +339,31 @@ static PyObject *tensor_numpy(PyObject *self, PyObject *ignored)
     return cr_py_array_of(of(self));
 }
 
+/* NumPy's protocol: copy None copies only where dtype asks for it, False refuses to. */
 static PyObject *tensor_array(PyObject *self, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"dtype", "copy", NULL};
-    PyObject *dtype = Py_None, *copy = Py_None;
+    PyObject *dtype = Py_None, *copy = Py_None, *array = NULL, *result = NULL;
+    PyArray_Descr *descr = NULL;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "|OO:__array__", names, &dtype, &copy))
         return NULL;
-    PyObject *array = cr_py_array_of(of(self));
-    if (array == NULL)
-        return NULL;
-    int must_copy = copy == Py_None ? 0 : PyObject_IsTrue(copy);
-    PyObject *result = NULL;
-    if (must_copy < 0)
+    int truth = copy == Py_None ? 0 : PyObject_IsTrue(copy);
+    if (truth < 0 || (dtype != Py_None && !PyArray_DescrConverter(dtype, &descr)) ||
+        (array = cr_py_array_of(of(self))) == NULL)
         goto done;
-    if (dtype != Py_None)
-        result = PyObject_CallMethod(array, "astype", "O", dtype);
-    else if (must_copy)
-        result = PyArray_NewCopy((PyArrayObject *)array, NPY_CORDER);
-    else
+    int same = descr == NULL || PyArray_EquivTypes(descr, PyArray_DESCR((PyArrayObject *)array));
+    if (same && !truth)
         result = Py_NewRef(array);
+    else if (same)
+        result = PyArray_NewCopy((PyArrayObject *)array, NPY_CORDER);
+    else if (copy != Py_None && !truth)
+        PyErr_Format(PyExc_ValueError, "copy: a tensor of %s cannot be seen as %S without copying",
+                     cr_dtype_name(of(self)->dtype), (PyObject *)descr);
+    else
+        result = PyObject_CallMethod(array, "astype", "O", (PyObject *)descr);
 done:
-    Py_DECREF(array);
+    Py_XDECREF(descr);
+    Py_XDECREF(array);
     return result;
 }
 
@@ -418,14 +437,13 @@ static Py_ssize_t tensor_length(PyObject *self)
 
 static PyMethodDef tensor_methods[] = {
     {"numpy", tensor_numpy, METH_NOARGS,
-     PyDoc_STR("numpy()\n--\n\nThe tensor's memory as a NumPy array, without copying.")},
+     PyDoc_STR("numpy($self)\n--\n\nThe tensor's memory as a NumPy array, without copying.")},
     {"__array__", (PyCFunction)(void (*)(void))tensor_array, METH_VARARGS | METH_KEYWORDS, NULL},
     {"detach", tensor_detach, METH_NOARGS,
-     PyDoc_STR("detach()\n--\n\nThe same memory as a constant: no gradient flows through it.")},
-    {"item", tensor_item, METH_NOARGS, PyDoc_STR("item()\n--\n\nThe value of a tensor of one element.")},
-    {"__float__", tensor_item, METH_NOARGS, NULL},
+     PyDoc_STR("detach($self)\n--\n\nThe same memory as a constant: no gradient flows through it.")},
+    {"item", tensor_item, METH_NOARGS, PyDoc_STR("item($self)\n--\n\nThe value of a tensor of one element.")},
     {"backward", (PyCFunction)(void (*)(void))tensor_backward, METH_VARARGS | METH_KEYWORDS,
-     PyDoc_STR("backward(gradient=None)\n--\n\nAdd the gradient of this tensor (of one element, or weighted by "
+     PyDoc_STR("backward($self, gradient=None)\n--\n\nAdd the gradient of this tensor (of one element, or weighted by "
                "`gradient` of its shape) to `grad` of every leaf that requires one.")},
     {NULL, NULL, 0, NULL}};
 
@@ -475,6 +493,11 @@ static PyObject *tensor_matmul(PyObject *x, PyObject *y)
     return binary(x, y, CR_OP_matmul);
 }
 
+static PyObject *tensor_float(PyObject *x)
+{
+    return tensor_item(x, NULL);
+}
+
 static PyObject *tensor_negative(PyObject *x)
 {
     PyObject *minus_one = PyFloat_FromDouble(-1), *result = NULL;
@@ -510,6 +533,7 @@ static PyType_Slot tensor_slots[] = {{Py_tp_doc, (void *)tensor_doc},
                                      {Py_nb_true_divide, tensor_divide},
                                      {Py_nb_matrix_multiply, tensor_matmul},
                                      {Py_nb_negative, tensor_negative},
+                                     {Py_nb_float, tensor_float},
                                      {0, NULL}};
 
 static PyType_Spec tensor_spec = {.name = "crlso._core.Tensor",

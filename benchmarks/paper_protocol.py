@@ -1,0 +1,171 @@
+"""The published protocol on NAS-Bench-201: quality of its models, what it finds, and what each ingredient is worth.
+
+    python -m benchmarks.paper_protocol --seeds 10 --jobs 2 --out results.jsonl
+
+Every run is one search with 500 queries. Each line of the output file is one run; runs that are in the file already are
+not repeated. The tables compare the full method with its ablations and with random search over the same seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import crlso
+from crlso.search import PaperCRLSO, RandomSearch
+
+DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
+VARIANTS: dict[str, dict[str, Any]] = {
+    "full": {},
+    "no gradient": {"gradient": False},
+    "not convex": {"convex": False},
+    "no regulariser": {"regulariser": False},
+    "random search": {},
+}
+PAPER = {"cifar10": 91.54, "cifar100": 73.44, "ImageNet16-120": 46.51}  # validation reported by the authors
+
+
+class Measured(PaperCRLSO):
+    """The search, with the models compared to the whole table once, before the first fine-tuning.
+
+    The table is read for the report alone: nothing of it reaches the search.
+    """
+
+    def measure_against(self, benchmark: Any) -> Measured:
+        self._benchmark, self.quality = benchmark, {}
+        return self
+
+    def _begin_round(self, complete: list[Any]) -> None:
+        if not self.quality:
+            errors = 1.0 - self._benchmark.validation(self._all) / 100.0
+            self.quality = {
+                "reconstruction": self.vae.score(self._all),
+                "predictor_tau": self.predictor.score(self._all, errors),
+                "surrogate_tau": self.surrogate.score(self.vae.encode(self._all), errors),
+            }
+        super()._begin_round(complete)
+
+
+def run(job: tuple[str, str, int, int, str]) -> dict[str, Any]:
+    """One search, as a line of the output file."""
+    dataset, variant, seed, budget, preset = job
+    crlso.set_num_threads(1)
+    benchmark = crlso.benchmarks.NASBench201(dataset)
+    if variant == "random search":
+        optimiser: Any = RandomSearch(benchmark.space, rng=seed, budget=budget)
+    else:
+        options = {"preset": preset, **VARIANTS[variant]}
+        optimiser = Measured(benchmark.space, rng=seed, budget=budget, **options).measure_against(benchmark)
+    start = time.perf_counter()
+    while optimiser.remaining:
+        trial = optimiser.ask()
+        optimiser.tell(trial, benchmark.evaluate(trial.cell))
+    best = optimiser.best
+    return {
+        "dataset": dataset,
+        "variant": variant,
+        "seed": seed,
+        "budget": budget,
+        "preset": preset,
+        "cell": str(best.cell),
+        "validation": best.value,
+        "test": float(benchmark.test([best.cell])[0]),
+        "query": best.number + 1,
+        "optimum": best.cell == benchmark.optimum(),
+        "seconds": time.perf_counter() - start,
+        "phases": optimiser.seconds,
+        "quality": getattr(optimiser, "quality", {}),
+        "version": crlso.__version__,
+    }
+
+
+def spread(values: list[float], digits: int = 3) -> str:
+    """Mean and standard deviation as text."""
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.{digits}f} ± {deviation:.{digits}f}"
+
+
+def found_table(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """What the searches found, as lines of Markdown."""
+    yield "| dataset | variant | seeds | validation | test of that cell | at the optimum | median query of the best |"
+    yield "|---|---|---|---|---|---|---|"
+    for dataset in DATASETS:
+        for variant in VARIANTS:
+            of = [row for row in rows if row["dataset"] == dataset and row["variant"] == variant]
+            if of:
+                validation, test = (spread([row[key] for row in of]) for key in ("validation", "test"))
+                hits, query = sum(row["optimum"] for row in of), statistics.median(row["query"] for row in of)
+                yield f"| {dataset} | {variant} | {len(of)} | {validation} | {test} | {hits} of {len(of)} | {query:g} |"
+        if any(row["dataset"] == dataset for row in rows):
+            yield f"| {dataset} | reported in the paper | | {PAPER[dataset]} | | | |"
+
+
+def quality_table(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """The models of the full method against the whole table, as lines of Markdown."""
+    columns = (
+        "dataset",
+        "seeds",
+        "reconstruction of all cells",
+        "predictor's Kendall tau",
+        "surrogate's Kendall tau",
+        "seconds",
+    )
+    yield f"| {' | '.join(columns)} |"
+    yield "|---|---|---|---|---|---|"
+    for dataset in DATASETS:
+        of = [row for row in rows if row["dataset"] == dataset and row["variant"] == "full" and row["quality"]]
+        if of:
+            smallest = min(row["quality"]["reconstruction"] for row in of)
+            taus = [spread([row["quality"][key] for row in of]) for key in ("predictor_tau", "surrogate_tau")]
+            seconds = spread([row["seconds"] for row in of], 1)
+            yield f"| {dataset} | {len(of)} | at least {100 * smallest:.2f} % | {taus[0]} | {taus[1]} | {seconds} |"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--datasets", nargs="+", default=list(DATASETS), choices=DATASETS)
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--budget", type=int, default=500)
+    parser.add_argument("--preset", default="fast", choices=["fast", "paper"])
+    parser.add_argument("--jobs", type=int, default=1, help="processes, each with one thread")
+    parser.add_argument("--out", type=Path, help="file of JSON lines to go on with")
+    parser.add_argument("--json", action="store_true", help="print all runs as one JSON document instead of tables")
+    arguments = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    if arguments.out is not None and arguments.out.exists():
+        rows = [json.loads(line) for line in arguments.out.read_text(encoding="utf-8").splitlines()]
+    keys = ("dataset", "variant", "seed", "budget", "preset")
+    known = {tuple(row[key] for key in keys) for row in rows}
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    wanted = [
+        (dataset, variant, seed, arguments.budget, arguments.preset)
+        for seed in seeds
+        for dataset in arguments.datasets
+        for variant in arguments.variants
+    ]
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        for row in pool.map(run, [job for job in wanted if job not in known]):
+            rows.append(row)
+            print(f"{row['dataset']} {row['variant']} seed {row['seed']}: {row['validation']:.3f}", file=sys.stderr)
+            if arguments.out is not None:
+                with arguments.out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+    chosen = [row for row in rows if tuple(row[key] for key in keys) in set(wanted)]
+    if arguments.json:
+        print(json.dumps({"runs": chosen, "version": crlso.__version__}))
+    else:
+        print("\n".join([*quality_table(chosen), "", *found_table(chosen)]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

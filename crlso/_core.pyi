@@ -1,0 +1,461 @@
+"""Types of the C core; the operations follow csrc/autodiff/ops.def."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, SupportsIndex, TypeAlias, TypedDict, final
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import Self
+
+_Int32s: TypeAlias = npt.NDArray[np.int32]
+_Operand: TypeAlias = Tensor | npt.ArrayLike
+_Shape: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
+_Codes: TypeAlias = npt.NDArray[np.uint8]
+_Network: TypeAlias = tuple[Tensor, Tensor, Iterable[Tensor], Iterable[Tensor], Tensor, Tensor, Tensor]
+
+class _PoolStatistics(TypedDict):
+    system_allocations: int
+    live_bytes: int
+    pooled_bytes: int
+
+class _RuntimeInfo(TypedDict):
+    version: str
+    compiler: str
+    blas: str
+    blas_kernel: str
+    isa: str
+    threads: int
+
+OPERATIONS: dict[str, str]
+"""Signature of every operation by name, as in ops.def."""
+
+# ---- types ----
+
+class Tensor:
+    """An array of float32 or float64, at most four dimensions, that records the operations applied to it."""
+
+    __array_ufunc__: ClassVar[None]
+
+    def __new__(cls, data: _Operand, requires_grad: bool = False, dtype: npt.DTypeLike | None = None) -> Self:
+        """Make a leaf over the memory of data where it can be used as it is, else over a copy."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Dimensions."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy's float32 or float64."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions, at most 4."""
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether backward computes a gradient for this tensor."""
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None: ...
+    @property
+    def nonnegative(self) -> bool:
+        """Whether optimisers project this parameter onto w >= 0."""
+
+    @nonnegative.setter
+    def nonnegative(self, value: bool) -> None: ...
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward has added up, or None; assign None to clear it."""
+
+    @grad.setter
+    def grad(self, value: None) -> None: ...
+    def numpy(self) -> npt.NDArray[Any]:
+        """Return the tensor's memory as a NumPy array, without copying."""
+
+    def detach(self) -> Tensor:
+        """Return the same memory as a constant."""
+
+    def item(self) -> float:
+        """Return the value of a tensor of one element."""
+
+    def backward(self, gradient: _Operand | None = None) -> None:
+        """Add the gradient of this tensor to grad of every leaf that requires one."""
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]: ...
+    def __len__(self) -> int: ...
+    def __float__(self) -> float: ...
+    def __neg__(self) -> Tensor: ...
+    def __add__(self, value: _Operand, /) -> Tensor: ...
+    def __radd__(self, value: _Operand, /) -> Tensor: ...
+    def __sub__(self, value: _Operand, /) -> Tensor: ...
+    def __rsub__(self, value: _Operand, /) -> Tensor: ...
+    def __mul__(self, value: _Operand, /) -> Tensor: ...
+    def __rmul__(self, value: _Operand, /) -> Tensor: ...
+    def __truediv__(self, value: _Operand, /) -> Tensor: ...
+    def __rtruediv__(self, value: _Operand, /) -> Tensor: ...
+    def __matmul__(self, value: _Operand, /) -> Tensor: ...
+    def __rmatmul__(self, value: _Operand, /) -> Tensor: ...
+
+    # operations: the tensor is their first argument
+
+    def linear(
+        self, weight: _Operand, bias: _Operand | None = None, activation: str = "none", slope: float = 0.01
+    ) -> Tensor:
+        """Return f(x W^T + b) as one operation: x (..., k), weight (n, k), bias (n,)."""
+
+    def matmul(self, b: _Operand, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
+        """Return the product of two matrices, each transposed where asked."""
+
+    def add(self, y: _Operand) -> Tensor:
+        """Return x + y; one of them may be a row or one element."""
+
+    def sub(self, y: _Operand) -> Tensor:
+        """Return x - y, broadcasting as add does."""
+
+    def mul(self, y: _Operand) -> Tensor:
+        """Return x * y by element, broadcasting as add does."""
+
+    def div(self, y: _Operand) -> Tensor:
+        """Return x / y by element, broadcasting as add does."""
+
+    def leaky_relu(self, slope: float = 0.01) -> Tensor:
+        """Return x where x > 0, else slope * x."""
+
+    def relu(self) -> Tensor:
+        """Return max(x, 0)."""
+
+    def tanh(self) -> Tensor:
+        """Return the hyperbolic tangent by element."""
+
+    def sigmoid(self) -> Tensor:
+        """Return 1 / (1 + exp(-x)) by element."""
+
+    def softplus(self) -> Tensor:
+        """Return log(1 + exp(x)) by element, without overflow."""
+
+    def exp(self) -> Tensor:
+        """Return the exponential by element."""
+
+    def log(self) -> Tensor:
+        """Return the natural logarithm by element."""
+
+    def square(self) -> Tensor:
+        """Return x * x by element."""
+
+    def affine(self, scale: float = 1.0, shift: float = 0.0) -> Tensor:
+        """Return scale * x + shift by element."""
+
+    def sum(self, axis: SupportsIndex | None = None) -> Tensor:
+        """Return the sum over one axis, or over everything."""
+
+    def mean(self, axis: SupportsIndex | None = None) -> Tensor:
+        """Return the mean over one axis, or over everything."""
+
+    def slice(self, start: SupportsIndex, stop: SupportsIndex, axis: SupportsIndex = 0) -> Tensor:
+        """Return the elements start to stop (not included) of one axis."""
+
+    def reshape(self, shape: _Shape) -> Tensor:
+        """Return the same elements in another shape; one dimension may be -1."""
+
+    def gather_rows(self, index: npt.ArrayLike) -> Tensor:
+        """Return rows of a table by index (r,), or sums of k rows by index (r, k)."""
+
+    def softmax_cross_entropy(self, target: npt.ArrayLike) -> Tensor:
+        """Return -log softmax(logits)[target], averaged over the batch, from class indices."""
+
+    def binary_cross_entropy(self, target: _Operand) -> Tensor:
+        """Return the binary cross-entropy of logits and targets in [0, 1], averaged over the batch."""
+
+    def mse(self, target: _Operand) -> Tensor:
+        """Return squared differences, summed over all axes but the first, averaged over the first."""
+
+    def kl_normal(self, log_variance: _Operand) -> Tensor:
+        """Return the divergence of N(mu, exp(log_variance)) from N(0, 1), averaged over the batch."""
+
+    def gaussian(self, log_variance: _Operand, noise: _Operand, scale: float = 1.0) -> Tensor:
+        """Return mu + scale exp(log_variance / 2) noise."""
+
+    def message_pass(self, source: _Operand, types: _Operand, graph: GraphBatch, slope: float = 0.01) -> Tensor:
+        """Return the sum of leaky_relu(target_i + source_j + types_e) over the edges j -> i."""
+
+    def sum_pool(self, graph: GraphBatch) -> Tensor:
+        """Return the sum over the nodes of each graph: (nodes, d) to (graphs, d)."""
+
+    def nonnegative_linear(self, weight: _Operand, bias: _Operand | None = None) -> Tensor:
+        """Return x W^T + b; ValueError when a weight is negative or NaN."""
+
+    def icnn_layer(self, z: _Operand, weight: _Operand, skip: _Operand, slope: float = 0.01) -> Tensor:
+        """Return leaky_relu(h W^T) + leaky_relu(z U^T); ValueError when a weight W is negative or NaN."""
+
+@final
+class GraphBatch:
+    """Several graphs side by side, for message_pass and sum_pool."""
+
+    def __new__(
+        cls,
+        node_offsets: npt.ArrayLike,
+        edge_offsets: npt.ArrayLike,
+        sources: npt.ArrayLike,
+        types: npt.ArrayLike,
+        n_types: SupportsIndex,
+    ) -> Self:
+        """Check the integer arrays and copy them."""
+
+    @property
+    def n_graphs(self) -> int:
+        """Number of graphs."""
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes of all graphs."""
+
+    @property
+    def n_edges(self) -> int:
+        """Number of directed edges of all graphs."""
+
+    @property
+    def n_types(self) -> int:
+        """Number of edge types."""
+
+    @property
+    def arrays(self) -> tuple[_Int32s, _Int32s, _Int32s, _Int32s]:
+        """Copies of node_offsets, edge_offsets, sources and types."""
+
+    def __len__(self) -> int: ...
+
+@final
+class Adam:
+    """Adam, or AdamW when decoupled; one sweep per step."""
+
+    def __new__(
+        cls,
+        parameters: Iterable[Tensor],
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+        decoupled: bool = False,
+        max_norm: float | None = None,
+    ) -> Self:
+        """Take the leaves that step is to change; max_norm clips the gradients' global norm."""
+
+    def step(self, learning_rate: float, /) -> float:
+        """Clip, step and project; return the gradients' global norm before clipping."""
+
+    def zero_grad(self) -> None:
+        """Clear the gradients of all parameters."""
+
+@final
+class CellSet:
+    """A set of cells by their canonical keys, integers in [0, 2**64)."""
+
+    def __new__(cls) -> Self:
+        """Make an empty set."""
+
+    def add(self, key: SupportsIndex, /) -> bool:
+        """Add a key; return whether it was new."""
+
+    def has(self, keys: npt.ArrayLike, /) -> npt.NDArray[np.bool_]:
+        """Return whether each of an array of integers is in the set, in the same shape."""
+
+    def __contains__(self, key: SupportsIndex, /) -> bool: ...
+    def __len__(self) -> int: ...
+
+# ---- operations ----
+
+def linear(
+    x: _Operand, weight: _Operand, bias: _Operand | None = None, activation: str = "none", slope: float = 0.01
+) -> Tensor:
+    """Return f(x W^T + b) as one operation: x (..., k), weight (n, k), bias (n,)."""
+
+def matmul(a: _Operand, b: _Operand, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
+    """Return the product of two matrices, each transposed where asked."""
+
+def add(x: _Operand, y: _Operand) -> Tensor:
+    """Return x + y; one of them may be a row or one element."""
+
+def sub(x: _Operand, y: _Operand) -> Tensor:
+    """Return x - y, broadcasting as add does."""
+
+def mul(x: _Operand, y: _Operand) -> Tensor:
+    """Return x * y by element, broadcasting as add does."""
+
+def div(x: _Operand, y: _Operand) -> Tensor:
+    """Return x / y by element, broadcasting as add does."""
+
+def leaky_relu(x: _Operand, slope: float = 0.01) -> Tensor:
+    """Return x where x > 0, else slope * x."""
+
+def relu(x: _Operand) -> Tensor:
+    """Return max(x, 0)."""
+
+def tanh(x: _Operand) -> Tensor:
+    """Return the hyperbolic tangent by element."""
+
+def sigmoid(x: _Operand) -> Tensor:
+    """Return 1 / (1 + exp(-x)) by element."""
+
+def softplus(x: _Operand) -> Tensor:
+    """Return log(1 + exp(x)) by element, without overflow."""
+
+def exp(x: _Operand) -> Tensor:
+    """Return the exponential by element."""
+
+def log(x: _Operand) -> Tensor:
+    """Return the natural logarithm by element."""
+
+def square(x: _Operand) -> Tensor:
+    """Return x * x by element."""
+
+def affine(x: _Operand, scale: float = 1.0, shift: float = 0.0) -> Tensor:
+    """Return scale * x + shift by element."""
+
+def sum(x: _Operand, axis: SupportsIndex | None = None) -> Tensor:  # noqa: A001
+    """Return the sum over one axis, or over everything."""
+
+def mean(x: _Operand, axis: SupportsIndex | None = None) -> Tensor:
+    """Return the mean over one axis, or over everything."""
+
+def concat(tensors: Iterable[_Operand], axis: SupportsIndex = 0) -> Tensor:
+    """Return tensors joined along one axis."""
+
+def slice(  # noqa: A001
+    x: _Operand, start: SupportsIndex, stop: SupportsIndex, axis: SupportsIndex = 0
+) -> Tensor:
+    """Return the elements start to stop (not included) of one axis."""
+
+def reshape(x: _Operand, shape: _Shape) -> Tensor:
+    """Return the same elements in another shape; one dimension may be -1."""
+
+def gather_rows(table: _Operand, index: npt.ArrayLike) -> Tensor:
+    """Return rows of a table by index (r,), or sums of k rows by index (r, k)."""
+
+def softmax_cross_entropy(logits: _Operand, target: npt.ArrayLike) -> Tensor:
+    """Return -log softmax(logits)[target], averaged over the batch, from class indices."""
+
+def binary_cross_entropy(logits: _Operand, target: _Operand) -> Tensor:
+    """Return the binary cross-entropy of logits and targets in [0, 1], averaged over the batch."""
+
+def mse(prediction: _Operand, target: _Operand) -> Tensor:
+    """Return squared differences, summed over all axes but the first, averaged over the first."""
+
+def kl_normal(mu: _Operand, log_variance: _Operand) -> Tensor:
+    """Return the divergence of N(mu, exp(log_variance)) from N(0, 1), averaged over the batch."""
+
+def gaussian(mu: _Operand, log_variance: _Operand, noise: _Operand, scale: float = 1.0) -> Tensor:
+    """Return mu + scale exp(log_variance / 2) noise."""
+
+def message_pass(target: _Operand, source: _Operand, types: _Operand, graph: GraphBatch, slope: float = 0.01) -> Tensor:
+    """Return the sum of leaky_relu(target_i + source_j + types_e) over the edges j -> i."""
+
+def sum_pool(x: _Operand, graph: GraphBatch) -> Tensor:
+    """Return the sum over the nodes of each graph: (nodes, d) to (graphs, d)."""
+
+def nonnegative_linear(x: _Operand, weight: _Operand, bias: _Operand | None = None) -> Tensor:
+    """Return x W^T + b; ValueError when a weight is negative or NaN."""
+
+def icnn_layer(h: _Operand, z: _Operand, weight: _Operand, skip: _Operand, slope: float = 0.01) -> Tensor:
+    """Return leaky_relu(h W^T) + leaky_relu(z U^T); ValueError when a weight W is negative or NaN."""
+
+# ---- gradients ----
+
+def set_grad_enabled(enabled: bool, /) -> bool:
+    """Set whether this thread records operations; return the old setting."""
+
+def is_grad_enabled() -> bool:
+    """Return whether this thread records operations."""
+
+def gradients(output: Tensor, inputs: Iterable[Tensor], gradient: _Operand | None = None) -> tuple[Tensor, ...]:
+    """Return the gradients of output for each of inputs; no grad attribute changes."""
+
+# ---- search kernels ----
+
+def icnn_evaluate(
+    parameters: _Network, z: npt.ArrayLike, slope: float = 0.01, convex: bool = True
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return values (n,) and input gradients (n, d) of an input-convex network at points z (n, d)."""
+
+def descend(
+    parameters: _Network, z: npt.ArrayLike, step: npt.ArrayLike, slope: float = 0.01, convex: bool = True
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return z - step * gradient (n, d), and the values and gradients at z."""
+
+def smallest(values: npt.ArrayLike, k: SupportsIndex, /) -> npt.NDArray[np.int64]:
+    """Return the positions of the k smallest values, smallest first."""
+
+def argmax_last(logits: npt.ArrayLike, /) -> npt.NDArray[np.int64]:
+    """Return the index of the first largest element along the last axis."""
+
+def kendall_tau(x: npt.ArrayLike, y: npt.ArrayLike, /) -> float:
+    """Return Kendall's tau-b of two arrays (n,); NaN when one is constant."""
+
+# ---- cells ----
+
+def cell_graph(codes: _Codes, edges: npt.ArrayLike, n_nodes: SupportsIndex, n_operations: SupportsIndex) -> GraphBatch:
+    """Return the graphs of cells with operations on edges: codes (n, n_edges), edges (n_edges, 2)."""
+
+def nb201_parse(text: str, /) -> _Codes:
+    """Return the codes (6,) of an official cell string."""
+
+def nb201_format(codes: _Codes, /) -> list[str]:
+    """Return the official strings of codes (n, 6)."""
+
+def nb201_rank(codes: _Codes, /) -> npt.NDArray[np.int64]:
+    """Return the numbers (n,) that codes (n, 6) spell in base 5."""
+
+def nb201_codes(rank: npt.NDArray[np.int64], /) -> _Codes:
+    """Return the codes (n, 6) of ranks (n,)."""
+
+def nb201_class(codes: _Codes, level: str, /) -> npt.NDArray[np.int64]:
+    """Return the key (n,) of each cell's class at level 'function' or 'isomorphism'."""
+
+def nb201_representative(codes: _Codes, level: str, /) -> _Codes:
+    """Return the representative (n, 6) of each cell's class."""
+
+def nb201_neighbours(codes: _Codes, /) -> _Codes:
+    """Return the cells (24, 6) that differ from codes (6,) in exactly one edge."""
+
+def nb201_one_hot(codes: _Codes, /) -> npt.NDArray[np.float32]:
+    """Return an array (n, 6, 5) with 1 at each edge's operation."""
+
+# ---- random numbers ----
+
+def philox_normal(
+    seed: SupportsIndex, purpose: SupportsIndex, step: SupportsIndex, shape: _Shape, dtype: npt.DTypeLike = "float32"
+) -> npt.NDArray[Any]:
+    """Return standard normal numbers of the stream (seed, purpose, step)."""
+
+def philox_uniform(
+    seed: SupportsIndex, purpose: SupportsIndex, step: SupportsIndex, shape: _Shape, dtype: npt.DTypeLike = "float32"
+) -> npt.NDArray[Any]:
+    """Return uniform numbers in [0, 1) of the stream (seed, purpose, step)."""
+
+def philox_permutation(
+    seed: SupportsIndex, purpose: SupportsIndex, step: SupportsIndex, n: SupportsIndex
+) -> npt.NDArray[np.int64]:
+    """Return a random order of 0 .. n - 1."""
+
+def philox_integers(
+    seed: SupportsIndex, purpose: SupportsIndex, step: SupportsIndex, shape: _Shape, high: SupportsIndex
+) -> npt.NDArray[np.int64]:
+    """Return integers in [0, high) of the stream (seed, purpose, step)."""
+
+# ---- run time ----
+
+def set_num_threads(n: int, /) -> None:
+    """Use n threads (1 to 256); results do not depend on it."""
+
+def get_num_threads() -> int:
+    """Return the number of threads in use."""
+
+def pool_stats() -> _PoolStatistics:
+    """Return statistics of the buffer pool."""
+
+def pool_trim() -> None:
+    """Give pooled memory back to the system."""
+
+def runtime_info() -> _RuntimeInfo:
+    """Return what a bug report needs."""
