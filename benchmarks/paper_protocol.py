@@ -27,6 +27,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no gradient": {"gradient": False},
     "not convex": {"convex": False},
     "no regulariser": {"regulariser": False},
+    "noise 0.5": {"noise": 0.5},
+    "noise 0.5, no gradient": {"noise": 0.5, "gradient": False},
     "random search": {},
 }
 PAPER = {"cifar10": 91.54, "cifar100": 73.44, "ImageNet16-120": 46.51}  # validation reported by the authors

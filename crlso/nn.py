@@ -96,8 +96,8 @@ class Module:
         return found
 
     def parameters(self) -> list[Tensor]:
-        """All parameters, in the order of their names' first assignment."""
-        return list(self.named_parameters().values())
+        """All parameters, each once, in the order of their names' first assignment."""
+        return list({id(tensor): tensor for tensor in self.named_parameters().values()}.values())
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Copies of all parameters by name."""
@@ -114,15 +114,19 @@ class Module:
         Raises
         ------
         ValueError
-            When names or shapes differ, a value is not finite, or a negative entry would break convexity; nothing has
-            changed then.
+            When names or shapes differ, a value is no finite real number, or a negative entry would break convexity;
+            nothing has changed then.
         """
         parameters = self.named_parameters()
         if set(state) != set(parameters):
             raise ValueError(f"state: expected the parameters {sorted(parameters)}, got {sorted(state)}")
         checked = {}
         for name, tensor in parameters.items():
-            array = np.asarray(state[name], dtype=tensor.dtype)
+            array = np.asarray(state[name])
+            if array.dtype.kind not in "fiu":
+                raise ValueError(f"state: expected real numbers for {name}, got dtype {array.dtype}")
+            with np.errstate(over="ignore"):
+                array = array.astype(tensor.dtype)
             if array.shape != tensor.shape:
                 raise ValueError(f"state: expected shape {tensor.shape} for {name}, got {array.shape}")
             if not np.isfinite(array).all():

@@ -88,6 +88,7 @@ SHAPES: list[tuple[int, ...]] = [(), (1,), (0,), (7,), (2, 3), (3, 0, 2), (2, 3,
 MIXED = GraphBatch([0, 2, 2, 5, 6], [0, 1, 4, 4, 6, 7, 7], ints(1, 0, 1, 1, 2, 3, 3), ints(2, 0, 0, 1, 2, 1, 0), 4)
 """Graphs of 2, 0, 3 and 1 nodes with a loop, equal edges, lonely nodes and an edge type that does not occur."""
 EMPTY = GraphBatch([0], [0], ints(), ints(), 0)
+LOOP = GraphBatch([0, 1], [0, 1], ints(0), ints(0), 1)
 LONELY = GraphBatch([0, 1], [0, 0], ints(), ints(), 3)
 CELLS = _core.cell_graph(
     np.random.default_rng(5).integers(0, 5, size=(9, 6)).astype(np.uint8),
@@ -244,7 +245,7 @@ def cross_entropy_cases() -> list[Case]:
 
 def graph_cases(messages: bool) -> list[Case]:
     cases = []
-    for graph, d in [(MIXED, 3), (MIXED, 1), (MIXED, 0), (EMPTY, 2), (LONELY, 5), (CELLS, 7), (MIXED, 300)]:
+    for graph, d in [(MIXED, 3), (MIXED, 1), (MIXED, 0), (EMPTY, 2), (LONELY, 5), (LOOP, 1), (CELLS, 7), (MIXED, 300)]:
         if messages:
             inputs = {"target": normal(graph.n_nodes, d), "source": normal(graph.n_nodes, d)}
             cases.append(Case({**inputs, "types": normal(graph.n_types, d)}, {"graph": graph, "slope": 0.1}))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
+import math
+import numbers
 import os
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,7 +25,16 @@ from crlso.optim import Adam, cosine
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Estimator", "NotFittedError", "check_targets", "train"]
+__all__ = [
+    "Estimator",
+    "NotFittedError",
+    "check_count",
+    "check_points",
+    "check_targets",
+    "finite_number",
+    "kendall_tau",
+    "train",
+]
 
 Progress = Callable[[int, int], None]
 
@@ -69,7 +82,7 @@ class Estimator:
         arrays: dict[str, Any] = {
             f"{name}/{key}": value for name, module in self._modules().items() for key, value in module.state().items()
         }
-        meta = json.dumps({"kind": self._kind, "format": 1, "params": params}, allow_nan=False)
+        meta = json.dumps({"kind": self._kind, "format": 1, "params": params}, allow_nan=False, default=_plain_number)
         target = Path(path)
         temporary = target.with_name(target.name + ".part")
         try:
@@ -80,29 +93,90 @@ class Estimator:
             temporary.unlink(missing_ok=True)
 
     @classmethod
-    def _read(cls, path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, dict[str, npt.NDArray[Any]]]]:
+    @contextlib.contextmanager
+    def _reading(cls, path: str | os.PathLike[str]) -> Iterator[None]:
+        """Turn what a broken or foreign file raises into a ValueError that names the file."""
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                meta = json.loads(str(archive["meta"]))
-                states: dict[str, dict[str, npt.NDArray[Any]]] = {}
-                for name in archive.files:
-                    if name != "meta":
-                        module, _, key = name.partition("/")
-                        states.setdefault(module, {})[key] = archive[name]
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            yield
+        except (ValueError, TypeError, LookupError, OverflowError, EOFError, NotImplementedError, *_BROKEN) as error:
             raise ValueError(
                 f"path: expected a file saved by {cls.__name__}, got {os.fspath(path)!r}: {error}"
             ) from error
-        if not isinstance(meta, dict) or meta.get("kind") != cls._kind or meta.get("format") != 1:
-            raise ValueError(f"path: expected a file saved by {cls.__name__}, got {os.fspath(path)!r}")
-        return meta["params"], states
+
+    @classmethod
+    def _read(
+        cls, path: str | os.PathLike[str], *learned: str
+    ) -> tuple[dict[str, Any], dict[str, dict[str, npt.NDArray[Any]]]]:
+        """Parameters, those of the constructor and `learned` ones, and states of the modules, by name."""
+        with open(path, "rb") as file, cls._reading(path):
+            if not zipfile.is_zipfile(file):
+                raise ValueError("no npz archive")
+            file.seek(0)
+            states: dict[str, dict[str, npt.NDArray[Any]]] = {}
+            try:
+                with np.load(file, allow_pickle=False) as archive:
+                    meta = json.loads(str(archive["meta"]))
+                    for name in archive.files:
+                        if name != "meta":
+                            module, _, key = name.partition("/")
+                            states.setdefault(module, {})[key] = archive[name]
+            except OSError as error:  # a position outside the file
+                raise ValueError(str(error)) from error
+            if not isinstance(meta, dict) or meta.get("kind") != cls._kind or meta.get("format") != 1:
+                raise ValueError("another kind or format")
+            params = meta["params"]
+            expected = {name for name in inspect.signature(cls.__init__).parameters if name != "self"} | {*learned}
+            if not isinstance(params, dict) or set(params) != expected:
+                raise ValueError(f"expected the parameters {sorted(expected)}")
+        return params, states
 
     def _take(self, states: dict[str, dict[str, npt.NDArray[Any]]]) -> None:
         modules = self._modules()
         if set(modules) != set(states):
-            raise ValueError(f"path: expected the modules {sorted(modules)}, got {sorted(states)}")
+            raise ValueError(f"expected the modules {sorted(modules)}, got {sorted(states)}")
         for name, module in modules.items():
             module.load_state(states[name])
+
+
+_BROKEN = (zipfile.BadZipFile, zlib.error)  # what reading an archive raises besides built-in errors
+
+
+def _plain_number(value: Any) -> Any:
+    """NumPy's numbers as Python's, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"expected parameters that JSON can hold, got {type(value).__name__}")
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Refuse a size or number that is no integer of at least `least`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{name}: expected at least {least}, got {value}")
+
+
+def finite_number(name: str, value: Any) -> float:
+    """A finite real number as float."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name}: expected a finite number, got {value}")
+    return float(value)
+
+
+def check_points(z: npt.ArrayLike, width: int | None = None, dtype: npt.DTypeLike = "float32") -> npt.NDArray[Any]:
+    """Finite points of shape (n, width), of any width by default, contiguous and of the type `dtype`."""
+    array = np.asarray(z)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"z: expected real numbers, got dtype {array.dtype}")
+    if array.ndim != 2 or (width is not None and array.shape[1] != width):
+        raise ValueError(f"z: expected shape (n, {'inputs' if width is None else width}), got {array.shape}")
+    with np.errstate(over="ignore"):
+        points: npt.NDArray[Any] = np.ascontiguousarray(array, dtype=dtype)
+    if not np.isfinite(points).all():
+        raise ValueError(f"z: expected finite numbers, got {array[~np.isfinite(points)][0]}")
+    return points
 
 
 def check_targets(y: npt.ArrayLike, n: int, name: str = "y") -> npt.NDArray[np.float32]:
@@ -114,9 +188,11 @@ def check_targets(y: npt.ArrayLike, n: int, name: str = "y") -> npt.NDArray[np.f
         raise ValueError(f"{name}: expected shape ({n},), one number per cell, got {array.shape}")
     if n == 0:
         raise ValueError(f"{name}: expected at least one label, got none")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name}: expected finite numbers, got {array[~np.isfinite(array)][0]}")
-    return array.astype(np.float32)
+    with np.errstate(over="ignore"):
+        targets: npt.NDArray[np.float32] = array.astype(np.float32)
+    if not np.isfinite(targets).all():
+        raise ValueError(f"{name}: expected finite numbers, got {array[~np.isfinite(targets)][0]}")
+    return targets
 
 
 def train(
@@ -156,8 +232,11 @@ def train(
     Raises
     ------
     RuntimeError
-        When a gradient is not finite.
+        When a loss or a gradient is not finite.
     """
+    check_count("n", n)
+    check_count("epochs", epochs, 0)
+    check_count("batch_size", batch_size)
     optimiser = Adam(parameters, betas=betas, weight_decay=weight_decay, max_norm=max_norm)
     per_epoch = -(-n // batch_size)
     step, history = 0, []
@@ -167,10 +246,13 @@ def train(
         for first in range(0, n, batch_size):
             positions = order[first : first + batch_size]
             value = loss(positions, step)
+            number = value.item()
+            if not math.isfinite(number):
+                raise RuntimeError(f"training: the loss of step {step} is {number}; expected a finite one")
             optimiser.zero_grad()
             value.backward()
             optimiser.step(cosine(step, epochs * per_epoch, learning_rate))
-            total += len(positions) * value.item()
+            total += len(positions) * number
             step += 1
         optimiser.zero_grad()
         history.append(total / n)

@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from crlso import _core
 from crlso._random import Stream, seed_of
-from crlso.models.base import Estimator, Progress, check_targets, kendall_tau, train
+from crlso.models.base import (
+    Estimator,
+    Progress,
+    check_count,
+    check_targets,
+    finite_number,
+    kendall_tau,
+    train,
+)
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.nn import MLP, Module
 
@@ -88,6 +96,8 @@ class Predictor(Estimator):
         self.rng = rng
 
     def _initialise(self) -> Stream:
+        check_count("width", self.width)
+        check_count("layers", self.layers, 2)
         stream = Stream(seed_of(self.rng)).child("predictor")
         self.network_ = _Network(self.space, self.width, self.layers, stream)
         return stream
@@ -162,12 +172,13 @@ class Predictor(Estimator):
     @classmethod
     def load(cls, path: str | os.PathLike[str], space: Any) -> Self:
         """Read a model written by :meth:`save` for the same space."""
-        params, states = cls._read(path)
+        params, states = cls._read(path, "mean_", "scale_")
         if params.pop("space") != space.name:
             raise ValueError(f"space: expected the space that the model was saved for, got {space.name}")
-        learned = {name: params.pop(name) for name in ("mean_", "scale_")}
-        model = cls(space, **params)
-        model._initialise()
-        model._take(states)
-        model.mean_, model.scale_ = learned["mean_"], learned["scale_"]
+        with cls._reading(path):
+            mean, scale = (finite_number(name, params.pop(name)) for name in ("mean_", "scale_"))
+            model = cls(space, **params)
+            model._initialise()
+            model._take(states)
+        model.mean_, model.scale_ = mean, scale
         return model

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from crlso import _core
 from crlso._random import Stream, seed_of
-from crlso.models.base import Estimator, Progress, check_targets, kendall_tau, train
+from crlso.models.base import Estimator, Progress, check_count, check_points, check_targets, kendall_tau, train
 from crlso.nn import ICNN, Module
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ class ICNNSurrogate(Estimator):
 
     def initialise(self, inputs: int, mean: float = 0.0) -> Self:
         """Make the network anew, without training it, its constant set to `mean`."""
+        check_count("width", self.width)
+        check_count("layers", self.layers, 0)
         self._stream = Stream(seed_of(self.rng)).child("icnn")
         self._fits = 0
         self.network_ = ICNN(inputs, self.width, self.layers, self._stream, convex=self.convex)
@@ -140,11 +142,11 @@ class ICNNSurrogate(Estimator):
         ICNNSurrogate
             Itself.
         """
-        points = self._points(z)
+        go_on = warm_start and hasattr(self, "network_")
+        points = self._points(z) if go_on else check_points(z)
         targets = check_targets(y, len(points))
-        if not warm_start or not hasattr(self, "network_"):
+        if not go_on:
             self.initialise(points.shape[1], float(targets.mean()))
-        self._check_width(points)
         self._fits += 1
         stream = self._stream.child(f"fit{self._fits}")
 
@@ -182,7 +184,10 @@ class ICNNSurrogate(Estimator):
     def descend(self, z: npt.ArrayLike, step: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """One gradient step ``z - step * gradient``; `step` is one size or one per point, shape (n,)."""
         points = self._points(z)
-        sizes = np.broadcast_to(np.asarray(step, dtype=np.float64), (len(points),))
+        sizes = np.asarray(step, dtype=np.float64)
+        if sizes.shape not in ((), (len(points),)):
+            raise ValueError(f"step: expected one size or shape ({len(points)},), got shape {sizes.shape}")
+        sizes = np.broadcast_to(sizes, (len(points),))
         return self._network().descend(points, np.ascontiguousarray(sizes))
 
     def score(self, z: npt.ArrayLike, y: npt.ArrayLike) -> float:
@@ -209,6 +214,10 @@ class ICNNSurrogate(Estimator):
         ConvexityCertificate
         """
         points = self._points(z)
+        if len(points) == 0:
+            raise ValueError("z: expected at least one point, got none")
+        check_count("segments", segments)
+        check_count("directions", directions)
         stream = Stream(seed_of(rng)).child("certificate")
         low, high = points.min(axis=0), points.max(axis=0)
         margin = 0.5 * (high - low) + 1e-3
@@ -250,10 +259,11 @@ class ICNNSurrogate(Estimator):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a model written by :meth:`save`; refused when a weight would break convexity."""
-        params, states = cls._read(path)
-        inputs = params.pop("inputs")
-        model = cls(**{**params, "betas": tuple(params["betas"])}).initialise(inputs)
-        model._take(states)
+        params, states = cls._read(path, "inputs")
+        with cls._reading(path):
+            inputs = params.pop("inputs")
+            model = cls(**{**params, "betas": tuple(params["betas"])}).initialise(inputs)
+            model._take(states)
         return model
 
     def _network(self) -> ICNN:
@@ -261,16 +271,4 @@ class ICNNSurrogate(Estimator):
         return self.network_
 
     def _points(self, z: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        points = np.ascontiguousarray(z, dtype=np.float32)
-        if points.ndim != 2:
-            raise ValueError(f"z: expected shape (n, inputs), got {points.shape}")
-        if not np.isfinite(points).all():
-            raise ValueError("z: expected finite numbers")
-        if hasattr(self, "network_"):
-            self._check_width(points)
-        return points
-
-    def _check_width(self, points: npt.NDArray[np.float32]) -> None:
-        inputs = self.network_.input_weight.shape[1]
-        if points.shape[1] != inputs:
-            raise ValueError(f"z: expected shape (n, {inputs}), got {points.shape}")
+        return check_points(z, self._network().input_weight.shape[1])

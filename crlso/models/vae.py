@@ -11,7 +11,7 @@ import numpy.typing as npt
 from crlso import _core
 from crlso._core import Tensor
 from crlso._random import Stream, seed_of
-from crlso.models.base import Estimator, Progress, check_targets, train
+from crlso.models.base import Estimator, Progress, check_count, check_points, check_targets, train
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.models.surrogate import ICNNSurrogate
 from crlso.nn import Linear, Module, no_grad
@@ -141,8 +141,8 @@ class GraphVAE(Estimator):
 
     def initialise(self, *, dtype: str = "float32") -> Self:
         """Make encoder and decoder anew, without training them."""
-        if self.layers < 2:
-            raise ValueError(f"layers: expected at least 2, got {self.layers}")
+        for name, value, least in (("width", self.width, 1), ("latent", self.latent, 1), ("layers", self.layers, 2)):
+            check_count(name, value, least)
         self._stream = Stream(seed_of(self.rng)).child("vae")
         self._dtype = dtype
         sizes = (self.space, self.width, self.latent)
@@ -168,6 +168,7 @@ class GraphVAE(Estimator):
         targets : array_like, shape (n,), optional
             Errors for the surrogate.
         """
+        self._fitted()
         mu, log_variance = self.encoder_(batch)
         z = _core.gaussian(mu, log_variance, noise, scale=self.sigma_scale)
         total = _core.softmax_cross_entropy(self.decoder_(z), codes)
@@ -200,6 +201,8 @@ class GraphVAE(Estimator):
         self.initialise()
         modules: list[Module] = [self.encoder_, self.decoder_]
         if errors is not None:
+            if self.surrogate is not None and not isinstance(self.surrogate, ICNNSurrogate):
+                raise TypeError(f"surrogate: expected an ICNNSurrogate or None, got {type(self.surrogate).__name__}")
             self.surrogate_ = self.surrogate or ICNNSurrogate(rng=self.rng)
             self.surrogate_.initialise(self.latent, float(errors.mean()))
             modules.append(self.surrogate_.network_)
@@ -241,11 +244,7 @@ class GraphVAE(Estimator):
     def decode(self, z: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """Codes of the most likely cells at latents z, shape (n, latent): uint8 (n, edges)."""
         self._fitted()
-        points = np.ascontiguousarray(z, dtype=self._dtype)
-        if points.ndim != 2 or points.shape[1] != self.latent:
-            raise ValueError(f"z: expected shape (n, {self.latent}), got {points.shape}")
-        if not np.isfinite(points).all():
-            raise ValueError("z: expected finite numbers")
+        points = check_points(z, self.latent, self._dtype)
         with no_grad():
             logits = self.decoder_(points)
         return _core.argmax_last(logits.numpy()).astype(np.uint8)
@@ -253,6 +252,8 @@ class GraphVAE(Estimator):
     def score(self, cells: Any, y: Any = None) -> float:
         """Share of cells that decode(encode(cells)) gives back exactly; `y` is ignored."""
         codes = self.space.codes(cells)
+        if len(codes) == 0:
+            raise ValueError("cells: expected at least one, got none")
         return float((self.decode(self.encode(codes)) == codes).all(axis=1).mean())
 
     def _modules(self) -> dict[str, Module]:
@@ -275,11 +276,12 @@ class GraphVAE(Estimator):
         params, states = cls._read(path)
         if params.pop("space") != space.name:
             raise ValueError(f"space: expected the space that the model was saved for, got {space.name}")
-        surrogate = params.pop("surrogate")
-        if surrogate is not None:
-            surrogate = ICNNSurrogate(**{**surrogate, "betas": tuple(surrogate["betas"])})
-        model = cls(space, **{**params, "betas": tuple(params["betas"])}, surrogate=surrogate).initialise()
-        if surrogate is not None:
-            model.surrogate_ = surrogate.initialise(model.latent)
-        model._take(states)
+        with cls._reading(path):
+            surrogate = params.pop("surrogate")
+            if surrogate is not None:
+                surrogate = ICNNSurrogate(**{**surrogate, "betas": tuple(surrogate["betas"])})
+            model = cls(space, **{**params, "betas": tuple(params["betas"])}, surrogate=surrogate).initialise()
+            if surrogate is not None:
+                model.surrogate_ = surrogate.initialise(model.latent)
+            model._take(states)
         return model
