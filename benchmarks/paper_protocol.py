@@ -83,6 +83,7 @@ def run(job: tuple[str, str, int, int, str]) -> dict[str, Any]:
         "optimum": best.cell == benchmark.optimum(),
         "seconds": time.perf_counter() - start,
         "phases": optimiser.seconds,
+        "diagnostics": optimiser.diagnostics,
         "quality": getattr(optimiser, "quality", {}),
         "version": crlso.__version__,
     }
@@ -94,19 +95,31 @@ def spread(values: list[float], digits: int = 3) -> str:
     return f"{statistics.mean(values):.{digits}f} ± {deviation:.{digits}f}"
 
 
+def latent_share(rows: list[dict[str, Any]]) -> str:
+    """Share of the proposals that came from latent moves, not from the neighbours of a cell, as text."""
+    moves, neighbours = (sum(row["diagnostics"].get(key, 0) for row in rows) for key in ("latent_moves", "neighbours"))
+    return f"{100 * moves / (moves + neighbours):.0f} %" if moves + neighbours else ""
+
+
 def found_table(rows: list[dict[str, Any]]) -> Iterator[str]:
     """What the searches found, as lines of Markdown."""
-    yield "| dataset | variant | seeds | validation | test of that cell | at the optimum | median query of the best |"
-    yield "|---|---|---|---|---|---|---|"
+    yield (
+        "| dataset | variant | seeds | validation | test of that cell | at the optimum | median query of the best "
+        "| proposals from the latent space |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
     for dataset in DATASETS:
         for variant in VARIANTS:
             of = [row for row in rows if row["dataset"] == dataset and row["variant"] == variant]
             if of:
                 validation, test = (spread([row[key] for row in of]) for key in ("validation", "test"))
                 hits, query = sum(row["optimum"] for row in of), statistics.median(row["query"] for row in of)
-                yield f"| {dataset} | {variant} | {len(of)} | {validation} | {test} | {hits} of {len(of)} | {query:g} |"
+                yield (
+                    f"| {dataset} | {variant} | {len(of)} | {validation} | {test} | {hits} of {len(of)} | {query:g} "
+                    f"| {latent_share(of)} |"
+                )
         if any(row["dataset"] == dataset for row in rows):
-            yield f"| {dataset} | reported in the paper | | {PAPER[dataset]} | | | |"
+            yield f"| {dataset} | reported in the paper | | {PAPER[dataset]} | | | | |"
 
 
 def quality_table(rows: list[dict[str, Any]]) -> Iterator[str]:

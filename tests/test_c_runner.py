@@ -45,6 +45,13 @@ def test_both_element_types_are_built(tmp_path):
     assert output.endswith("\n1 passed, 1 failed\n")
 
 
+def test_arguments_of_the_linker(tmp_path):
+    """With one() replaced by __wrap_one() at link time the same program fails."""
+    test = PASSING.replace("one.c", "one.c -Wl,--wrap=one").replace("int main", "int __wrap_one(void);\nint main")
+    code, output = run(tmp_path, test + "int __wrap_one(void) { return 2; }\n")
+    assert code == 1 and "exit code 1" in output
+
+
 @pytest.mark.parametrize("words", [(), ("philox",)])
 def test_no_test_is_a_failure(tmp_path, words):
     code, output = run(tmp_path, PASSING if words else None, *words)

@@ -84,6 +84,8 @@ class GraphTrunk(Module):
 
     def pooled(self, batch: CellBatch) -> Tensor:
         """Their sums over each graph: (graphs, width). The last ``R2 R1`` is applied to sums, as it is linear."""
+        if len(self.layers) == 1:
+            return _core.sum_pool(self.nodes(batch), batch.graph)
         last = self.layers[-1]
         x = self.layers[0].on_table(self.first.table(), batch.rows, batch.graph)
         for layer in self.layers[1:-1]:

@@ -4,9 +4,9 @@ Each tests/c/test_*.c is a program whose exit code 0 means success. Its first li
 
     // sources: csrc/core/status.c @core @graph
 
-where @core stands for csrc/core/*.c and so on; OpenBLAS is linked when csrc/core/blas.c is among them. Tests include
-headers as "core/status.h". A test that mentions CR_TEST_REAL is built and run twice, with -DCR_TEST_REAL=float and
--DCR_TEST_REAL=double.
+where @core stands for csrc/core/*.c and so on; OpenBLAS is linked when csrc/core/blas.c is among them, and words that
+begin with a hyphen are arguments of the linker. Tests include headers as "core/status.h". A test that mentions
+CR_TEST_REAL is built and run twice, with -DCR_TEST_REAL=float and -DCR_TEST_REAL=double.
 
     python -m tests.c                        all tests
     python -m tests.c philox gemm            those whose names contain one of the words
@@ -66,11 +66,19 @@ def sources_of(test: Path, root: Path) -> list[Path]:
         raise TestError(f"{test.name}: its first line must begin with '{MARK}'")
     named: list[Path] = []
     for word in first[len(MARK) :].split():
+        if word.startswith("-"):
+            continue
         files = sorted((root / "csrc" / word[1:]).glob("*.c")) if word.startswith("@") else [root / word]
         if not files or not all(path.is_file() for path in files):
             raise TestError(f"{test.name}: no such source: {word}")
         named += files
     return list(dict.fromkeys(named))
+
+
+def link_arguments_of(test: Path) -> tuple[str, ...]:
+    """What a test's first line hands to the linker."""
+    first = test.read_text(encoding="utf-8").partition("\n")[0]
+    return tuple(word for word in first.split() if word.startswith("-"))
 
 
 def run(command: list[str], env: dict[str, str] | None = None) -> str:
@@ -123,7 +131,7 @@ class Builder:
             macros[blas] = tuple(f"-D{name}={value}" for name, value in library.macros)
             link = library.link_args
         objects = [self.compile(source, macros.get(source, ())) for source in sources]
-        return [self.compile(case.source, case.macros), *objects], link
+        return [self.compile(case.source, case.macros), *objects], (*link_arguments_of(case.source), *link)
 
     def link(self, name: str, objects: list[Path], arguments: tuple[str, ...]) -> Path:
         program = self.folder / name
@@ -136,7 +144,8 @@ def run_all(root: Path, words: list[str] | None = None) -> int:
     chosen = [case for case in cases(root / "tests/c") if not words or any(word in case.name for word in words)]
     suppressions = Path(__file__).with_name("lsan.supp")
     options = {
-        "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
+        "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1:"
+        "allocator_may_return_null=1",
         "LSAN_OPTIONS": f"suppressions={suppressions}:print_suppressions=0",
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
