@@ -356,7 +356,7 @@ class ICNN(Module):
     layers : int
         Number of layers after h0.
     stream : Stream
-        Initial values: A, U and u normal with variance one over `inputs` (2 for A and U, rectified); W and w uniform in
+        Initial values: A and U normal with variance ``2 / inputs``, u with ``0.01 / inputs``; W and w uniform in
         [0, 1 / width], so that a layer passes half of the mean of h on and sums stay at unit scale.
     convex : bool
         False: the same net without the constraint, its W and w with mean zero.

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 static uint64_t sample_state = 0x9e3779b97f4a7c15ULL;
 
@@ -27,12 +28,13 @@ static inline size_t sample_below(size_t n)
     return (size_t)(sample_bits() % n);
 }
 
-/* Memory of exactly n elements, so that the sanitiser sees the first one beyond it. Never NULL. */
+/* Memory of exactly n elements, so that the sanitiser sees the first one beyond it, full of NaN. Never NULL. */
 static inline void *sample_memory(size_t n, size_t element)
 {
     void *memory = malloc(n * element + (n == 0));
     if (memory == NULL)
         abort();
+    memset(memory, 0xff, n * element);
     return memory;
 }
 

@@ -94,7 +94,7 @@ static void threads_do_not_change_a_bit(void)
             if (wide == 0)
                 CHECK(memcmp(first, out, M * N * sizeof *out) == 0, "%d threads", n);
             for (size_t i = 0; wide == 1 && i < M * N; i++)
-                CHECK(sample_close((double)out[i % N * M + i / N], (double)first[i], TOLERANCE), "transposed at %zu", i);
+                CHECK(sample_close((double)out[i % N * M + i / N], (double)first[i], TOLERANCE), "transposed, %zu", i);
         }
     CHECK(cr_threads_set(1, &err) == CR_OK, "%s", err.text);
     free(a);
@@ -111,8 +111,8 @@ static void sizes_beyond_blas(void)
         size_t s[6] = {1, 1, 1, 1, 1, 1};
         s[which] = big;
         cr_error err = {""};
-        cr_status status = cr_gemm(DTYPE, s[0], s[1], s[2], (cr_matrix){&x, s[3], false}, (cr_matrix){&x, s[4], false}, 0,
-                                   &x, s[5], &err);
+        const cr_matrix a = {&x, s[3], false}, b = {&x, s[4], false};
+        cr_status status = cr_gemm(DTYPE, s[0], s[1], s[2], a, b, 0, &x, s[5], &err);
         CHECK(status == CR_ERR_OVERFLOW, "size %d: status %d", which, (int)status);
         CHECK(strstr(err.text, "exceeds BLAS's limit") != NULL, "%s", err.text);
     }
