@@ -217,7 +217,7 @@ class PaperCRLSO(Optimiser):
         self._round += 1
         self.diagnostics["rounds"] = self._round
         tau = self.diagnostics["surrogate_tau"] = self.surrogate.score(latents, errors)
-        _log.info("round %d: %d labels, best error %.4f, surrogate's tau %.3f", self._round, len(errors), errors.min(), tau)
+        _log.info("round %d: best of %d errors %.4f, surrogate's tau %.3f", self._round, len(errors), errors.min(), tau)
 
     # -- proposals ------------------------------------------------------------------------------------------------
 
