@@ -3,8 +3,8 @@
     python -m benchmarks.train_epoch --against pytorch,pytorch-same-algebra --threads 1 --json
 
 The model is the published one by default (width 256, latent 16, batch 256): 62 batches, gradients, clipping, Adam. All
-programs start from the same parameters and see the same cells and noise; before anything is timed, losses and gradients
-of several batches are compared. Runs are interleaved and medians of their ratios to crlso are reported. `pytorch` is
+programs start from the same parameters and see the same cells and noise; before anything is timed, losses and
+gradients of several batches are compared. Runs are interleaved and medians of their ratios to crlso are reported. `pytorch` is
 the form of today's maths that was fastest here (K split, a loop over edges); `pytorch-same-algebra` is given every exact
 saving that crlso makes. A framework that is not installed is named and left out.
 """
@@ -104,7 +104,8 @@ def torch_program(ours: Ours, threads: int, same_algebra: bool) -> Any:
 
         def __init__(self) -> None:
             self.p = {
-                name: torch.from_numpy(tensor.numpy().copy()).requires_grad_() for name, tensor in ours.parameters.items()
+                name: torch.from_numpy(tensor.numpy().copy()).requires_grad_()
+                for name, tensor in ours.parameters.items()
             }
             self.nonnegative = [self.p[name] for name, tensor in ours.parameters.items() if tensor.nonnegative]
             self.optimiser = torch.optim.Adam(
@@ -133,11 +134,14 @@ def torch_program(ours: Ours, threads: int, same_algebra: bool) -> Any:
                 q = self.layer(number)
                 target, source = ([F.linear(h, q(k)) for h in x] for k in ("target", "source"))
                 roots = [F.linear(F.linear(h, q("root1")), q("root2")) for h in x]
-                x = [r + m for r, m in zip(roots, self.messages(target, source, q("edge") + q("bias"), code), strict=True)]
+                x = [
+                    r + m
+                    for r, m in zip(roots, self.messages(target, source, q("edge") + q("bias"), code), strict=True)
+                ]
             return sum(x)
 
         def pooled_by_tables(self, code: Any, chosen: Any) -> Any:
-            """The savings of crlso: the first layer a table, the second's products on its rows, the last R2 R1 on sums."""
+            """The savings of crlso: layer 1 a table, the products of layer 2 on its rows, the last R2 R1 on sums."""
             q = self.layer(0)
             types = q("edge") + q("bias")
             parts = q("target")[kind_target] + q("source")[kind_source] + types[number % n_operations]

@@ -101,6 +101,13 @@ def test_a_certificate_looks_at_weights_and_at_the_function():
     assert model.certify_convexity(z, segments=100, directions=10, rng=3).tolerance == 1e-4
 
 
+def test_a_certificate_does_not_rely_on_weights(monkeypatch):
+    model = small().initialise(3)
+    monkeypatch.setattr(model, "predict", saddle)
+    certificate = model.certify_convexity(points())
+    assert certificate.smallest_weight >= 0 and not certificate.convex and certificate.smallest_curvature < -1
+
+
 def test_a_certificate_measures_curvature():
     z = np.random.default_rng(0).uniform(-1, 1, size=(1000, 1)).astype(np.float32)
     model = small(epochs=60).fit(z, (z**2).sum(axis=1))
@@ -162,6 +169,9 @@ def test_noise_is_new_in_every_fit_and_repeats_with_the_seed():
     np.testing.assert_array_equal(noisy, again)
     for other in (fitted(), fitted(label_noise=0.1), fitted(input_noise=0.1, rng=1)):
         assert not np.array_equal(noisy[0], other[0])
+    still = small(epochs=3, learning_rate=0.0, label_noise=0.5).fit(z, y)
+    first = still.history_
+    assert len({*first, *still.fit(z, y, warm_start=True).history_}) == 6
 
 
 def test_given_arrays_are_left_alone():

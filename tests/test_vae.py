@@ -45,7 +45,7 @@ class Problem:
 
     def __init__(self, with_surrogate: bool, layers: int = 3) -> None:
         rng = np.random.default_rng(4)
-        self.vae = small(layers=layers, kl_weight=0.3, surrogate_weight=0.7, sigma_scale=0.5)
+        self.vae = small(layers=layers, kl_weight=0.3, surrogate_weight=0.7, sigma_scale=0.6)
         self.vae.initialise(dtype="float64")
         self.modules: dict[str, nn.Module] = {"encoder": self.vae.encoder_, "decoder": self.vae.decoder_}
         self.targets = None
@@ -86,7 +86,7 @@ def loss_twin(problem: Problem) -> float:
     encoder, decoder = problem.vae.encoder_.state(), problem.vae.decoder_.state()
     x = trunk_twin(inner(encoder, "trunk"), SPACE, problem.codes).reshape(7, 4, -1).sum(axis=1)
     mu, log_variance = affine(encoder, "mu", x), affine(encoder, "log_variance", x)
-    z = mu + 0.5 * np.exp(log_variance / 2) * problem.noise
+    z = mu + 0.6 * np.exp(log_variance / 2) * problem.noise
     h = np.tanh(affine(decoder, "first", z))
     for i in range(2):
         h = h + affine(decoder, f"blocks.{i}.outer", leaky(affine(decoder, f"blocks.{i}.inner", h)))
@@ -220,6 +220,22 @@ def test_the_regulariser_changes_the_encoder():
     off = small(epochs=2, surrogate_weight=0.0).fit(CELLS, TARGETS)
     assert not np.array_equal(with_it.encode(CELLS), without.encode(CELLS))
     np.testing.assert_allclose(off.encode(CELLS), without.encode(CELLS), rtol=1e-4, atol=1e-5)
+
+
+def test_noise_is_new_in_every_step(monkeypatch):
+    noises = []
+    original = GraphVAE.loss
+
+    def loss(self, batch, codes, noise, targets=None):
+        noises.append(noise)
+        return original(self, batch, codes, noise, targets)
+
+    monkeypatch.setattr(GraphVAE, "loss", loss)
+    small(epochs=4, batch_size=128).fit(CELLS)
+    assert [noise.shape for noise in noises] == [(128, 5), (128, 5), (44, 5)] * 4
+    numbers = np.concatenate(noises).ravel()
+    assert len(np.unique(numbers)) > 0.99 * numbers.size
+    assert abs(numbers.mean()) < 0.1 and abs(numbers.std() - 1) < 0.05
 
 
 def test_fitting_twice_begins_anew():

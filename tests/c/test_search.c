@@ -1,0 +1,127 @@
+// sources: @core @autodiff csrc/nn/icnn.c @search csrc/graph/cell_batch.c
+/* The set of cells, the smallest values and batches of cells, against the plainest way to do the same. */
+#include "search/cell_set.h"
+
+#include <string.h>
+
+#include "check.h"
+#include "graph/cell_batch.h"
+#include "sample.h"
+#include "search/descent.h"
+
+enum { KEYS = 6000, RANGE = 3000 };
+
+static void set_against_a_table(void)
+{
+    static bool known[RANGE];
+    cr_cell_set set = {0};
+    size_t count = 0;
+    cr_error err = {""};
+    CHECK(!cr_cell_set_has(&set, 0) && !cr_cell_set_has(&set, UINT64_MAX), "an empty set has a key");
+    for (int i = 0; i < KEYS; i++) {
+        uint64_t key = sample_below(RANGE), spread = key << (key % 48); /* low bits alike in many */
+        bool added = false;
+        CHECK(cr_cell_set_has(&set, spread) == known[key], "key %zu", (size_t)key);
+        CHECK(cr_cell_set_add(&set, spread, &added, &err) == CR_OK, "%s", err.text);
+        bool was_there = known[key];
+        for (uint64_t other = 0; !was_there && other < RANGE; other++)
+            was_there = known[other] && other << (other % 48) == spread;
+        CHECK(added == !was_there, "key %zu", (size_t)key);
+        count += !was_there;
+        known[key] = true;
+        for (uint64_t other = 0; other < RANGE; other++)
+            known[other] = known[other] || other << (other % 48) == spread;
+        CHECK(set.count == count && cr_cell_set_has(&set, spread), "%zu of %zu", set.count, count);
+    }
+    cr_cell_set_free(&set);
+    CHECK(set.count == 0 && !cr_cell_set_has(&set, 1), "a freed set has a key");
+    cr_cell_set_free(&set);
+}
+
+/* Positions in the order that cr_smallest promises, by selection. */
+static void plain_order(const double *values, size_t n, int64_t *order)
+{
+    bool used[64] = {false};
+    for (size_t k = 0; k < n; k++) {
+        size_t best = n;
+        for (size_t i = 0; i < n; i++) {
+            if (used[i])
+                continue;
+            if (best == n || values[i] < values[best] || (isnan(values[best]) && !isnan(values[i])))
+                best = i;
+        }
+        used[best] = true;
+        order[k] = (int64_t)best;
+    }
+}
+
+static void smallest_against_selection(void)
+{
+    for (int trial = 0; trial < 300; trial++) {
+        double values[60];
+        int64_t order[60], *got;
+        size_t n = sample_below(60), kinds = 1 + sample_below(20);
+        for (size_t i = 0; i < n; i++) {
+            size_t kind = sample_below(kinds + 3);
+            values[i] = kind < kinds ? (double)kind : kind == kinds ? NAN : kind == kinds + 1 ? INFINITY : -INFINITY;
+        }
+        plain_order(values, n, order);
+        for (size_t k = 0; k <= n; k++) {
+            cr_error err = {""};
+            got = sample_memory(k, sizeof *got);
+            CHECK(cr_smallest(values, n, k, got, &err) == CR_OK, "%s", err.text);
+            CHECK(memcmp(got, order, k * sizeof *got) == 0, "trial %d, %zu of %zu", trial, k, n);
+            free(got);
+        }
+    }
+    int64_t none;
+    CHECK(cr_smallest((const double[]){1}, 1, 2, &none, NULL) == CR_ERR_VALUE, "more than there are");
+}
+
+static void cells_as_graphs(void)
+{
+    static const int32_t from[] = {0, 0, 1}, to[] = {1, 2, 2};
+    static const uint8_t codes[] = {0, 1, 2, 3, 3, 0};
+    const cr_cell_edges edges = {3, 3, 4, from, to};
+    static const int32_t sources[] = {1, 2, 0, 2, 0, 1, 4, 5, 3, 5, 3, 4};
+    static const int32_t types[] = {0, 1, 0, 2, 1, 2, 3, 3, 3, 0, 3, 0};
+    cr_graph *graph = NULL;
+    cr_error err = {""};
+    CHECK(cr_cell_batch(codes, 2, &edges, &graph, &err) == CR_OK, "%s", err.text);
+    CHECK(graph->n_graphs == 2 && graph->n_nodes == 6 && graph->n_edges == 12 && graph->n_types == 4, "other sizes");
+    for (int i = 0; i < 7; i++)
+        CHECK(graph->edge_offsets[i] == 2 * i, "node %d", i);
+    CHECK(memcmp(graph->sources, sources, sizeof sources) == 0, "other sources");
+    CHECK(memcmp(graph->types, types, sizeof types) == 0, "other types");
+    cr_graph_release(graph);
+    CHECK(cr_cell_batch(codes, 0, &edges, &graph, &err) == CR_OK && graph->n_nodes == 0, "%s", err.text);
+    cr_graph_release(graph);
+    CHECK(cr_pool_stats().live_bytes == 0, "%zu bytes are left", cr_pool_stats().live_bytes);
+}
+
+static void bad_cells(void)
+{
+    static const int32_t ends[][2] = {{0, 3}, {-1, 0}, {1, 1}, {INT32_MAX, 0}};
+    const uint8_t code = 2;
+    cr_graph *graph = NULL;
+    cr_error err = {""};
+    for (size_t i = 0; i < 4; i++) {
+        cr_cell_edges edges = {3, 1, 4, &ends[i][0], &ends[i][1]};
+        CHECK(cr_cell_batch(&code, 1, &edges, &graph, &err) == CR_ERR_VALUE && graph == NULL, "%zu: %s", i, err.text);
+    }
+    const int32_t zero = 0, one = 1;
+    cr_cell_edges edges = {3, 1, 2, &zero, &one};
+    CHECK(cr_cell_batch(&code, 1, &edges, &graph, &err) == CR_ERR_VALUE, "code 2 of 2 operations");
+    edges = (cr_cell_edges){SIZE_MAX / 2, 1, 4, &zero, &one};
+    CHECK(cr_cell_batch((const uint8_t[]){0, 0, 0}, 3, &edges, &graph, &err) == CR_ERR_OVERFLOW, "%s", err.text);
+    CHECK(cr_cell_batch(&code, 1, &edges, &graph, &err) == CR_ERR_OVERFLOW && graph == NULL, "%s", err.text);
+}
+
+int main(void)
+{
+    RUN(set_against_a_table);
+    RUN(smallest_against_selection);
+    RUN(cells_as_graphs);
+    RUN(bad_cells);
+    return check_finish("test_search");
+}
