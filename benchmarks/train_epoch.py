@@ -2,11 +2,11 @@
 
     python -m benchmarks.train_epoch --against pytorch,pytorch-same-algebra --threads 1 --json
 
-The model is the published one by default (width 256, latent 16, batch 256): 62 batches, gradients, clipping, Adam. All
-programs start from the same parameters and see the same cells and noise; before anything is timed, losses and
-gradients of several batches are compared. Runs are interleaved and medians of their ratios to crlso are reported. `pytorch` is
-the form of today's maths that was fastest here (K split, a loop over edges); `pytorch-same-algebra` is given every exact
-saving that crlso makes. A framework that is not installed is named and left out.
+The model is the published one by default (width 256, latent 16, batch 256): 62 batches, gradients, clipping, Adam.
+All programs start from the same parameters and see the same cells and noise; before anything is timed, losses and
+gradients of several batches are compared. Runs are interleaved and medians of their ratios to crlso are reported.
+`pytorch` is the form of today's maths that was fastest here (K split, a loop over edges); `pytorch-same-algebra` is
+given every exact saving that crlso makes. A framework that is not installed is named and left out.
 """
 
 from __future__ import annotations
