@@ -10,8 +10,12 @@
 #define JOIN(a, b) JOIN_(a, b)
 #define BLAS(name) JOIN(CRLSO_BLAS_PREFIX, name)
 
-#define FLOPS_PER_CHUNK 6e6 /* about 100 us: handing over costs little, packing an operand again costs little */
-#define MAX_CHUNKS 8
+/* Each chunk packs the operand that all share again, so chunks must be large for that to stay cheap: a few of them from
+ * about 200 us each on, many only from four times as much on. */
+#define FEW_CHUNKS 4
+#define FLOPS_PER_CHUNK 1.6e7
+#define MANY_CHUNKS 16
+#define FLOPS_PER_CHUNK_OF_MANY 6.4e7
 #define MIN_PER_CHUNK 32    /* rows or columns */
 
 typedef struct {
@@ -54,11 +58,18 @@ static void run_chunk(void *context, size_t chunk)
         BLAS(cblas_dgemm)(CblasRowMajor, ta, tb, im, in, ik, 1.0, a, lda, b, ldb, g->beta, c, ldc);
 }
 
+/* How many chunks of `each` steps, at most `most`. */
+static size_t share(double steps, double each, size_t most)
+{
+    return steps >= each * (double)most ? most : (size_t)(steps / each);
+}
+
 static size_t chunk_count(size_t m, size_t n, size_t k)
 {
     size_t longest = m >= n ? m : n;
     double flops = 2.0 * (double)m * (double)n * (double)k;
-    size_t chunks = flops > FLOPS_PER_CHUNK * MAX_CHUNKS ? MAX_CHUNKS : (size_t)(flops / FLOPS_PER_CHUNK);
+    size_t few = share(flops, FLOPS_PER_CHUNK, FEW_CHUNKS), many = share(flops, FLOPS_PER_CHUNK_OF_MANY, MANY_CHUNKS);
+    size_t chunks = few > many ? few : many;
     if (chunks > longest / MIN_PER_CHUNK)
         chunks = longest / MIN_PER_CHUNK;
     return chunks == 0 ? 1 : chunks;
