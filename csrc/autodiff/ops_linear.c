@@ -3,16 +3,6 @@
 #include "../core/threads.h"
 #include "autodiff.h"
 
-static cr_matrix plain(const void *data, size_t stride)
-{
-    return (cr_matrix){data, stride, false};
-}
-
-static cr_matrix transposed(const void *data, size_t stride)
-{
-    return (cr_matrix){data, stride, true};
-}
-
 /* ---- pieces shared by the layers ---- */
 
 typedef struct {
@@ -82,7 +72,7 @@ static cr_status input_gradient(cr_tensor *x, const void *dy, const cr_tensor *w
     cr_status status = cr_grad_begin(x, &data, &accumulate, err);
     if (status != CR_OK || data == NULL)
         return status;
-    return cr_gemm(x->dtype, rows, k, n, plain(dy, n), plain(weight->data, k), accumulate, data, k, err);
+    return cr_gemm(x->dtype, rows, k, n, cr_plain(dy, n), cr_plain(weight->data, k), accumulate, data, k, err);
 }
 
 /* dW (n x k) (+)= dy^T (n x rows) x (rows x k) */
@@ -94,7 +84,7 @@ static cr_status weight_gradient(cr_tensor *weight, const void *dy, const cr_ten
     cr_status status = cr_grad_begin(weight, &data, &accumulate, err);
     if (status != CR_OK || data == NULL)
         return status;
-    return cr_gemm(x->dtype, n, k, rows, transposed(dy, n), plain(x->data, k), accumulate, data, k, err);
+    return cr_gemm(x->dtype, n, k, rows, cr_transposed(dy, n), cr_plain(x->data, k), accumulate, data, k, err);
 }
 
 static size_t rows_of(const cr_tensor *x)
@@ -145,7 +135,7 @@ static cr_status product(const cr_tensor *x, const cr_tensor *weight, cr_tensor 
     cr_status status = cr_tensor_new(x->dtype, x->ndim, shape, out, err);
     if (status != CR_OK)
         return status;
-    status = cr_gemm(x->dtype, rows_of(x), n, k, plain(x->data, k), transposed(weight->data, k), 0, (*out)->data, n,
+    status = cr_gemm(x->dtype, rows_of(x), n, k, cr_plain(x->data, k), cr_transposed(weight->data, k), 0, (*out)->data, n,
                      err);
     if (status != CR_OK) {
         cr_tensor_release(*out);

@@ -14,6 +14,17 @@ typedef struct {
     bool transposed;
 } cr_matrix;
 
+/* A matrix used as it is stored, and one used as its transpose. */
+static inline cr_matrix cr_plain(const void *data, size_t stride)
+{
+    return (cr_matrix){data, stride, false};
+}
+
+static inline cr_matrix cr_transposed(const void *data, size_t stride)
+{
+    return (cr_matrix){data, stride, true};
+}
+
 /* c (m x n, stride_c) = a (m x k) b (k x n) + beta c. Cut into chunks of rows or columns by shape, run by the pool;
  * for beta = 0 the old content of c is not read. CR_ERR_OVERFLOW when a size exceeds BLAS's integers.
  * Complexity 2 m n k. */

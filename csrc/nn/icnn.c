@@ -2,16 +2,6 @@
 
 #include "../core/blas.h"
 
-static cr_matrix plain(const void *data, size_t stride)
-{
-    return (cr_matrix){data, stride, false};
-}
-
-static cr_matrix transposed(const void *data, size_t stride)
-{
-    return (cr_matrix){data, stride, true};
-}
-
 static cr_status expect(const cr_tensor *tensor, const char *name, cr_dtype dtype, int ndim, size_t rows,
                         size_t columns, cr_error *err)
 {
@@ -86,18 +76,18 @@ static cr_status forward(const cr_icnn *net, const scratch_t *s, const void *z, 
     void *h0 = part_of(s, 0), *next = part_of(s, 2 * net->n_layers + 1);
     const void *h = h0;
     cr_status status;
-    CR_TRY(cr_gemm(s->dtype, n, m, d, plain(z, d), transposed(net->input_weight->data, d), 0, h0, m, err));
+    CR_TRY(cr_gemm(s->dtype, n, m, d, cr_plain(z, d), cr_transposed(net->input_weight->data, d), 0, h0, m, err));
     kernels->bias_activation(CR_LEAKY_RELU, net->slope, n, m, net->input_bias->data, h0);
     for (size_t l = 0; l < net->n_layers; l++) {
         void *a = part_of(s, 1 + 2 * l), *b = part_of(s, 2 + 2 * l);
-        CR_TRY(cr_gemm(s->dtype, n, m, m, plain(h, m), transposed(net->weights[l]->data, m), 0, a, m, err));
-        CR_TRY(cr_gemm(s->dtype, n, m, d, plain(z, d), transposed(net->skips[l]->data, d), 0, b, m, err));
+        CR_TRY(cr_gemm(s->dtype, n, m, m, cr_plain(h, m), cr_transposed(net->weights[l]->data, m), 0, a, m, err));
+        CR_TRY(cr_gemm(s->dtype, n, m, d, cr_plain(z, d), cr_transposed(net->skips[l]->data, d), 0, b, m, err));
         kernels->leaky_pair(n * m, net->slope, a, b, next);
         h = next; /* the product above is done with the old content */
     }
     kernels->fill(n, cr_load(net->output_bias, 0), value);
-    CR_TRY(cr_gemm(s->dtype, n, 1, m, plain(h, m), transposed(net->output_weight->data, m), 1, value, 1, err));
-    CR_TRY(cr_gemm(s->dtype, n, 1, d, plain(z, d), transposed(net->output_skip->data, d), 1, value, 1, err));
+    CR_TRY(cr_gemm(s->dtype, n, 1, m, cr_plain(h, m), cr_transposed(net->output_weight->data, m), 1, value, 1, err));
+    CR_TRY(cr_gemm(s->dtype, n, 1, d, cr_plain(z, d), cr_transposed(net->output_skip->data, d), 1, value, 1, err));
     return CR_OK;
 fail:
     return status;
@@ -115,11 +105,11 @@ static cr_status backward(const cr_icnn *net, const scratch_t *s, size_t n, void
     }
     for (size_t l = net->n_layers; l-- > 0;) {
         kernels->leaky_pair_gradient(n * m, net->slope, part_of(s, 1 + 2 * l), part_of(s, 2 + 2 * l), dh, da, db);
-        CR_TRY(cr_gemm(s->dtype, n, d, m, plain(db, m), plain(net->skips[l]->data, d), 1, gradient, d, err));
-        CR_TRY(cr_gemm(s->dtype, n, m, m, plain(da, m), plain(net->weights[l]->data, m), 0, dh, m, err));
+        CR_TRY(cr_gemm(s->dtype, n, d, m, cr_plain(db, m), cr_plain(net->skips[l]->data, d), 1, gradient, d, err));
+        CR_TRY(cr_gemm(s->dtype, n, m, m, cr_plain(da, m), cr_plain(net->weights[l]->data, m), 0, dh, m, err));
     }
     kernels->unary_gradient(CR_LEAKY_RELU, net->slope, n * m, NULL, part_of(s, 0), dh, da, 0);
-    CR_TRY(cr_gemm(s->dtype, n, d, m, plain(da, m), plain(net->input_weight->data, d), 1, gradient, d, err));
+    CR_TRY(cr_gemm(s->dtype, n, d, m, cr_plain(da, m), cr_plain(net->input_weight->data, d), 1, gradient, d, err));
     return CR_OK;
 fail:
     return status;
