@@ -12,18 +12,19 @@ given every exact saving that crlso makes. A framework that is not installed is 
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import json
 import platform
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import crlso
+from benchmarks.timing import interleaved, ratios
 from crlso import _core
 from crlso.models import GraphVAE, ICNNSurrogate
 from crlso.models.graph import CellEncoding
@@ -244,18 +245,10 @@ def main() -> int:
     made = batches(len(ours.codes), 256, ours.vae.latent, seed=0)
     others = [PROGRAMS[name][1](ours, arguments.threads) for name in asked if name not in missing]
     differences = {other.name: largest_difference(ours, other, made) for other in others}
-    seconds: dict[str, list[float]] = {program.name: [] for program in (ours, *others)}
-    for repetition in range(arguments.rounds + 1):  # the first warms up
-        for program in (ours, *others):
-            start = time.perf_counter()
-            program.epoch(made)
-            if repetition:
-                seconds[program.name].append(time.perf_counter() - start)
+    programs = {program.name: functools.partial(program.epoch, made) for program in (ours, *others)}
+    seconds = interleaved(programs, arguments.rounds)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    ratios = {
-        other.name: statistics.median(b / a for a, b in zip(seconds["crlso"], seconds[other.name], strict=True))
-        for other in others
-    }
+    against = ratios(seconds, "crlso")
     info = _core.runtime_info()
     versions = {"crlso": crlso.__version__, "numpy": np.__version__, "python": platform.python_version()}
     if others:
@@ -264,7 +257,7 @@ def main() -> int:
         versions["torch"] = torch.__version__
     document = {
         "seconds": medians,
-        "ratios": ratios,
+        "ratios": against,
         "largest_difference": differences,
         "threads": arguments.threads,
         "width": arguments.width,
@@ -277,7 +270,7 @@ def main() -> int:
         print(json.dumps(document))
         return 0
     for name, median in medians.items():
-        ratio = f"{ratios[name]:6.2f} x crlso, gradients within {differences[name]:.1e}" if name in ratios else ""
+        ratio = f"{against[name]:6.2f} x crlso, gradients within {differences[name]:.1e}" if name in against else ""
         print(f"{name:24s} {median:8.3f} s/epoch {ratio}")
     return 0
 
