@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from crlso._random import Stream
 from crlso.nn import GraphLayer, Module, OneHotGraphLayer
 
 __all__ = ["CellBatch", "CellEncoding", "GraphTrunk"]
+
+CHUNK = 2048  # cells per batch outside training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,18 +47,24 @@ class CellEncoding:
         self._space, self._n_nodes = space, space.n_nodes
         near = [np.flatnonzero((self._edges == node).any(axis=1)) for node in range(self._n_nodes)]
         self._near = np.stack(near)  # (nodes, degree): edges at each node
+        self._node = np.arange(self._n_nodes)
+        self._other = self._edges[self._near].sum(axis=2) - self._node[:, None]  # (nodes, degree): their other ends
         self._first_layer = first_layer
 
     def batch(self, chosen: npt.NDArray[np.int64] | slice) -> CellBatch:
         """The cells at some positions of `codes`, as a batch."""
         codes = self.codes[chosen]
         graph = self._space.graph_batch(codes)
-        node = np.arange(self._n_nodes)
-        other = self._edges[self._near].sum(axis=2) - node[:, None]
-        kinds = np.broadcast_to(node, (len(codes), self._n_nodes))
-        messages = self._first_layer.message_rows(node[:, None], other, codes[:, self._near].astype(np.int64))
+        kinds = np.broadcast_to(self._node, (len(codes), self._n_nodes))
+        edge = codes[:, self._near].astype(np.int64)
+        messages = self._first_layer.message_rows(self._node[:, None], self._other, edge)
         rows = np.concatenate([kinds[:, :, None], messages], axis=2)
         return CellBatch(graph, kinds.reshape(-1), rows.reshape(-1, rows.shape[2]))
+
+    def chunks(self) -> Iterator[CellBatch]:
+        """All cells in order, in batches for evaluation."""
+        for first in range(0, len(self.codes), CHUNK):
+            yield self.batch(slice(first, first + CHUNK))
 
 
 class GraphTrunk(Module):
@@ -77,8 +86,12 @@ class GraphTrunk(Module):
 
     def nodes(self, batch: CellBatch) -> Tensor:
         """Node features after all layers: (nodes, width)."""
+        return self._features(batch, self.layers[1:])
+
+    def _features(self, batch: CellBatch, further: list[GraphLayer]) -> Tensor:
+        """Node features after the first two layers and some further ones."""
         x = self.layers[0].on_table(self.first.table(), batch.rows, batch.graph)
-        for layer in self.layers[1:]:
+        for layer in further:
             x = layer(x, batch.graph)
         return x
 
@@ -87,7 +100,5 @@ class GraphTrunk(Module):
         if len(self.layers) == 1:
             return _core.sum_pool(self.nodes(batch), batch.graph)
         last = self.layers[-1]
-        x = self.layers[0].on_table(self.first.table(), batch.rows, batch.graph)
-        for layer in self.layers[1:-1]:
-            x = layer(x, batch.graph)
+        x = self._features(batch, self.layers[1:-1])
         return _core.sum_pool(last.messages(x, batch.graph), batch.graph) + last.root(_core.sum_pool(x, batch.graph))

@@ -20,14 +20,12 @@ from crlso.models.base import (
     train,
 )
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
-from crlso.nn import MLP, Module
+from crlso.nn import MLP, Module, no_grad
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Predictor"]
-
-CHUNK = 2048  # cells per batch outside training
 
 
 class _Network(Module):
@@ -145,14 +143,8 @@ class Predictor(Estimator):
         self._fitted()
         codes = self.space.codes(cells)
         encoding = CellEncoding(self.space, codes, self.network_.trunk.first)
-        before = _core.set_grad_enabled(False)
-        try:
-            parts = [
-                self.network_(encoding.batch(slice(first, first + CHUNK))).numpy()
-                for first in range(0, len(codes), CHUNK)
-            ]
-        finally:
-            _core.set_grad_enabled(before)
+        with no_grad():
+            parts = [self.network_(batch).numpy() for batch in encoding.chunks()]
         standardised = np.concatenate(parts) if parts else np.zeros(0)
         return self.mean_ + self.scale_ * standardised.astype(np.float64)
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GraphVAE"]
 
-CHUNK = 2048  # cells per batch outside training
-
 
 class _Encoder(Module):
     """Three message-passing layers, summed over nodes; two affine heads."""
@@ -235,10 +233,7 @@ class GraphVAE(Estimator):
         codes = self.space.codes(cells)
         encoding = CellEncoding(self.space, codes, self.encoder_.trunk.first)
         with no_grad():
-            parts = [
-                self.encoder_(encoding.batch(slice(first, first + CHUNK)))[0].numpy()
-                for first in range(0, len(codes), CHUNK)
-            ]
+            parts = [self.encoder_(batch)[0].numpy() for batch in encoding.chunks()]
         return np.concatenate(parts) if parts else np.zeros((0, self.latent), np.float32)
 
     def decode(self, z: npt.ArrayLike) -> npt.NDArray[np.uint8]:
