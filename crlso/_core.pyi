@@ -394,8 +394,26 @@ def kendall_tau(x: npt.ArrayLike, y: npt.ArrayLike, /) -> float:
 
 # ---- cells ----
 
-def cell_graph(codes: _Codes, edges: npt.ArrayLike, n_nodes: SupportsIndex, n_operations: SupportsIndex) -> GraphBatch:
-    """Return the graphs of cells with operations on edges: codes (n, n_edges), edges (n_edges, 2)."""
+def cell_graph(
+    codes: _Codes,
+    edges: npt.ArrayLike,
+    n_nodes: SupportsIndex,
+    n_types: SupportsIndex,
+    columns: npt.ArrayLike | None = None,
+    has_absent: bool = False,
+    both_directions: bool = True,
+) -> GraphBatch:
+    """Return the graphs of cells; edges (m, 2), columns (m,): the code that is the type of each edge, -1 for none."""
+
+def cell_prune(
+    codes: _Codes,
+    n_nodes: SupportsIndex,
+    n_inputs: SupportsIndex,
+    has_output: bool,
+    operations_on_nodes: bool,
+    canonical: bool,
+) -> _Codes:
+    """Return cells with free edges without the nodes that do nothing, on request in canonical order."""
 
 def nb201_parse(text: str, /) -> _Codes:
     """Return the codes (6,) of an official cell string."""

@@ -317,24 +317,36 @@ class OneHotGraphLayer(_Messages):
         Initial values as in :class:`GraphLayer`, for vectors with one entry.
     degree : int
         As in :class:`GraphLayer`.
+    zero_row : bool
+        Whether the table ends with a row of zeros, for nodes with fewer messages than others: number :attr:`zero_row`.
     """
 
     def __init__(
-        self, kinds: int, outputs: int, edge_types: int, stream: Stream, *, degree: int = 1, dtype: str = "float32"
+        self,
+        kinds: int,
+        outputs: int,
+        edge_types: int,
+        stream: Stream,
+        *,
+        degree: int = 1,
+        zero_row: bool = False,
+        dtype: str = "float32",
     ) -> None:
         self._start_messages((kinds, outputs), 1, edge_types, outputs, stream, degree, dtype)
         self.root1 = _normal(stream, "root1", (kinds, outputs), 1.0, dtype)
         self.root2 = _normal(stream, "root2", (outputs, outputs), math.sqrt(0.5 / outputs), dtype)
         self._kinds, self._edge_types = kinds, edge_types
+        self.zero_row = kinds + kinds**2 * edge_types
+        self._zeros = [np.zeros((1, outputs), dtype)] if zero_row else []
 
     def table(self) -> Tensor:
-        """Rows (kinds + kinds^2 edge_types, outputs): ``R2 R1 x`` of each kind, then every distinct message."""
+        """Rows (kinds + kinds^2 edge_types, outputs), perhaps one of zeros more: ``R2 R1 x``, then the messages."""
         number = np.arange(self._kinds**2 * self._edge_types)
         target = _core.gather_rows(self.target, number // (self._kinds * self._edge_types))
         source = _core.gather_rows(self.source, number // self._edge_types % self._kinds)
         edge = _core.gather_rows(self.types(), number % self._edge_types)
         messages = _core.leaky_relu(target + source + edge, slope=SLOPE)
-        return _core.concat([_core.linear(self.root1, self.root2), messages])
+        return _core.concat([_core.linear(self.root1, self.root2), messages, *self._zeros])
 
     def message_rows(
         self, target: npt.NDArray[np.int64], source: npt.NDArray[np.int64], edge: npt.NDArray[np.int64]

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 
 import crlso
-from crlso import _core
 from crlso.benchmarks import NASBench201 as Benchmark
 from crlso.models import GraphVAE, ICNNSurrogate, Predictor
 from crlso.search import BudgetSpent, PaperCRLSO
 from crlso.search.cr_lso_paper import PRESETS
-from crlso.spaces import NASBench201
+from crlso.spaces import Cell, CellSpace, NASBench201
 
 SPACE = NASBench201()
 
@@ -32,47 +30,21 @@ def full_size():
     """Ask for this to search with the preset as it is."""
 
 
-class Triangle(NamedTuple):
-    codes: tuple[int, ...]
-    space: str = "triangles"
+class Triangles(CellSpace):
+    """Three nodes, three edges, three operations; the order of operations does not matter: 27 rows, 10 cells."""
 
+    def __init__(self) -> None:
+        super().__init__(nodes=3, operations=("void", "left", "right"))
 
-class Triangles:
-    """Three nodes, three edges, three operations; the order of operations does not matter: 27 cells, 10 classes."""
-
-    name = "triangles"
-    operations = ("none", "left", "right")
-    edges = ((0, 1), (0, 2), (1, 2))
-    n_nodes = 3
-
-    def all_codes(self) -> np.ndarray:
-        return np.array(list(itertools.product(range(3), repeat=3)), dtype=np.uint8)
-
-    def codes(self, cells: Any) -> np.ndarray:
-        return np.asarray(cells, dtype=np.uint8).reshape(-1, 3)
-
-    def canonicalise(self, codes: np.ndarray) -> np.ndarray:
-        return np.sort(codes, axis=1)
-
-    def canonical_key(self, codes: np.ndarray) -> np.ndarray:
-        return self.canonicalise(np.asarray(codes)).astype(np.int64) @ [9, 3, 1]
-
-    def cells(self, codes: np.ndarray) -> list[Triangle]:
-        return [Triangle(tuple(row)) for row in np.asarray(codes).tolist()]
-
-    def neighbours(self, codes: np.ndarray) -> np.ndarray:
-        every = self.all_codes()
-        return every[(every != np.asarray(codes)).sum(axis=1) == 1]
-
-    def graph_batch(self, codes: np.ndarray) -> _core.GraphBatch:
-        return _core.cell_graph(np.ascontiguousarray(codes), self.edges, self.n_nodes, len(self.operations))
+    def canonicalise(self, codes: Any) -> np.ndarray:
+        return np.sort(self.codes(codes), axis=1)
 
 
 class TriangleBenchmark:
     def __init__(self) -> None:
         self.space = Triangles()
 
-    def evaluate(self, cell: Triangle) -> float:
+    def evaluate(self, cell: Cell) -> float:
         return 50.0 + 10.0 * cell.codes.count(2) - 5.0 * cell.codes.count(0)
 
 

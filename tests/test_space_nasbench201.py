@@ -388,7 +388,7 @@ def test_dot_has_the_edges_of_the_cell():
 
 
 def test_cells_of_unknown_spaces_are_refused():
-    with pytest.raises(ValueError, match=r"space: expected one of \['nasbench201'.*got 'x'"):
+    with pytest.raises(ValueError, match=r"space: expected one of .*nasbench201.*got 'x'"):
         Cell("x", (0,) * 6)
     with pytest.raises(TypeError, match="space: expected a str"):
         Cell(3, (0,) * 6)  # type: ignore[arg-type]

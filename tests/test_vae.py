@@ -64,7 +64,7 @@ class Problem:
             tensor.numpy()[...] += np.abs(change) if tensor.nonnegative else change
         self.codes = SPACE.sample(7, rng=2)
         self.noise = rng.normal(size=(7, 5))
-        self.batch = CellEncoding(SPACE, self.codes, self.vae.encoder_.trunk.first).batch(slice(None))
+        self.batch = CellEncoding(self.vae.encoder_.trunk, self.codes).batch(slice(None))
 
     def loss(self) -> Tensor:
         return self.vae.loss(self.batch, self.codes.astype(np.int64), self.noise, self.targets)

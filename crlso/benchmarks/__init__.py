@@ -1,5 +1,6 @@
 """Benchmarks: what a cell is worth."""
 
+from crlso.benchmarks.base import Benchmark, Function, Tabular
 from crlso.benchmarks.nasbench201 import NASBench201
 
-__all__ = ["NASBench201"]
+__all__ = ["Benchmark", "Function", "NASBench201", "Tabular"]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso.assets import open_npz
+from crlso.benchmarks.base import Benchmark
 from crlso.spaces.cell import Cell
 from crlso.spaces.nasbench201 import NASBench201 as Space
 
@@ -103,7 +104,7 @@ def _latencies() -> dict[str, Floats]:
         return {device: _scaled(row, decimals) for device, (row, decimals) in zip(devices, rows, strict=True)}
 
 
-class NASBench201:
+class NASBench201(Benchmark):
     """Accuracies and costs of all 15,625 cells of NAS-Bench-201 on one dataset.
 
     The value of a cell, which a search maximises, is its validation accuracy in percent after 200 epochs, the mean
@@ -138,8 +139,8 @@ class NASBench201:
     (73.493, 9930)
     """
 
+    space: Space
     name: str = "nasbench201"
-    objective: str = "validation"
 
     def __init__(self, dataset: str = "cifar10") -> None:
         self.dataset = _dataset_name(dataset)

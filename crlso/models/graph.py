@@ -1,4 +1,4 @@
-"""Graph networks over cells whose operations are on edges: batches and the encoder's trunk."""
+"""Graph networks over cells: batches and the encoder's trunk."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from crlso import _core
 from crlso._core import GraphBatch, Tensor
 from crlso._random import Stream
 from crlso.nn import GraphLayer, Module, OneHotGraphLayer
+from crlso.spaces.layout import CellLayout
 
 __all__ = ["CellBatch", "CellEncoding", "GraphTrunk"]
 
@@ -24,42 +25,109 @@ class CellBatch:
     """Cells as the graph networks take them."""
 
     graph: GraphBatch
-    kinds: npt.NDArray[np.int64]  # (nodes,) node kinds: positions
-    rows: npt.NDArray[np.int64]  # (nodes, 1 + degree) rows of the first layer's table
+    kinds: npt.NDArray[np.int64]  # (nodes,) node kinds
+    rows: npt.NDArray[np.int64]  # (nodes, 1 + most edges) rows of the first layer's table
+
+
+class CellTemplate:
+    """Where the nodes and edges of a space's cells are, as graph networks take them.
+
+    Where operations are on edges, a node's kind is its position, and an edge is used in both directions with its
+    operation as type. Where they are on nodes, a node's kind is its position and operation (absent nodes have kinds of
+    their own), and edges are used from source to target alone, all of one type. Free edges that are not there send no
+    message.
+    """
+
+    def __init__(self, layout: CellLayout) -> None:
+        n_graphs, n = len(layout.graphs), layout.n_nodes
+        graph = np.repeat(np.arange(n_graphs), len(layout.edges))
+        columns = np.tile(np.asarray(layout.edge_columns, dtype=np.int64), n_graphs)
+        self.n_nodes = n_graphs * n
+        self.edges = np.tile(np.asarray(layout.edges, dtype=np.int64), (n_graphs, 1)) + n * graph[:, None]
+        self.columns = np.where(columns < 0, -1, columns + len(layout.graph_cardinalities) * graph)
+        self.has_absent = layout.free
+        self.both_directions = not layout.operations_on_nodes
+        self.n_types = 1 if layout.operations_on_nodes else len(layout.operations)
+        self.degree = max(1, (1 + self.both_directions) * len(self.edges) // self.n_nodes)
+        self._number_kinds(layout, n_graphs)
+        self._list_edges()
+
+    def _number_kinds(self, layout: CellLayout, n_graphs: int) -> None:
+        kinds = np.ones(layout.n_nodes, dtype=np.int64)
+        node_columns = np.full(layout.n_nodes, -1)
+        if layout.operations_on_nodes:
+            inner = list(layout.intermediate)
+            kinds[inner] = layout.graph_cardinalities[0]
+            node_columns[inner] = np.arange(len(inner))
+        graph = np.repeat(np.arange(n_graphs), layout.n_nodes)
+        tiled = np.tile(node_columns, n_graphs)
+        self._node_columns = np.where(tiled < 0, -1, tiled + len(layout.graph_cardinalities) * graph)
+        self._first_kind = np.concatenate([[0], np.cumsum(np.tile(kinds, n_graphs))])
+        self.n_kinds = int(self._first_kind[-1])
+
+    def _list_edges(self) -> None:
+        """The edges at each node and their other ends, filled up with -1: (nodes, most edges)."""
+        at = []
+        for node in range(self.n_nodes):
+            ends = self.edges == node
+            at.append(np.flatnonzero(ends.any(axis=1) if self.both_directions else ends[:, 1]))
+        most = max(map(len, at))
+        self._near = np.stack([np.pad(edges, (0, most - len(edges)), constant_values=-1) for edges in at])
+        other = self.edges[self._near].sum(axis=2) - np.arange(self.n_nodes)[:, None]
+        self._other = np.where(self._near < 0, 0, other)
+        self.is_padded = self.has_absent or bool((self._near < 0).any())
+
+    def graph(self, codes: npt.NDArray[np.uint8]) -> GraphBatch:
+        """The graphs of cells."""
+        return _core.cell_graph(
+            codes,
+            self.edges,
+            self.n_nodes,
+            self.n_types,
+            self.columns,
+            has_absent=self.has_absent,
+            both_directions=self.both_directions,
+        )
+
+    def kinds(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+        """Kind of each node: (cells, nodes)."""
+        operation = np.where(self._node_columns < 0, 0, codes[:, self._node_columns])
+        kinds: npt.NDArray[np.int64] = self._first_kind[:-1] + operation
+        return kinds
+
+    def table_rows(
+        self, codes: npt.NDArray[np.uint8], kinds: npt.NDArray[np.int64], first_layer: OneHotGraphLayer
+    ) -> npt.NDArray[np.int64]:
+        """Rows of the first layer's table that make up each node: (cells, nodes, 1 + most edges)."""
+        column = self.columns[self._near]
+        types = np.where(column < 0, 0, codes[:, column].astype(np.int64) - self.has_absent)
+        messages = first_layer.message_rows(kinds[:, :, None], kinds[:, self._other], types)
+        if self.is_padded:
+            messages = np.where((types < 0) | (self._near < 0), first_layer.zero_row, messages)
+        return np.concatenate([kinds[:, :, None], messages], axis=2)
 
 
 class CellEncoding:
-    """Turns codes of a space into batches; what does not depend on the batch is worked out once.
+    """Turns codes of a space into batches.
 
     Parameters
     ----------
-    space : object
-        With `edges`, `n_nodes` and `graph_batch`; every node has the same number of edges.
-    codes : uint8 array, shape (n, edges)
+    trunk : GraphTrunk
+        For whose first layer the rows are numbered.
+    codes : uint8 array, shape (n, codes per cell)
         All cells from which batches will be taken.
-    first_layer : OneHotGraphLayer
-        Numbers the rows of its table.
     """
 
-    def __init__(self, space: Any, codes: npt.NDArray[np.uint8], first_layer: OneHotGraphLayer) -> None:
+    def __init__(self, trunk: GraphTrunk, codes: npt.NDArray[np.uint8]) -> None:
         self.codes = codes
-        self._edges = np.asarray(space.edges, dtype=np.int64)
-        self._space, self._n_nodes = space, space.n_nodes
-        near = [np.flatnonzero((self._edges == node).any(axis=1)) for node in range(self._n_nodes)]
-        self._near = np.stack(near)  # (nodes, degree): edges at each node
-        self._node = np.arange(self._n_nodes)
-        self._other = self._edges[self._near].sum(axis=2) - self._node[:, None]  # (nodes, degree): their other ends
-        self._first_layer = first_layer
+        self._template, self._first_layer = trunk.template, trunk.first
 
     def batch(self, chosen: npt.NDArray[np.int64] | slice) -> CellBatch:
         """The cells at some positions of `codes`, as a batch."""
         codes = self.codes[chosen]
-        graph = self._space.graph_batch(codes)
-        kinds = np.broadcast_to(self._node, (len(codes), self._n_nodes))
-        edge = codes[:, self._near].astype(np.int64)
-        messages = self._first_layer.message_rows(self._node[:, None], self._other, edge)
-        rows = np.concatenate([kinds[:, :, None], messages], axis=2)
-        return CellBatch(graph, kinds.reshape(-1), rows.reshape(-1, rows.shape[2]))
+        kinds = self._template.kinds(codes)
+        rows = self._template.table_rows(codes, kinds, self._first_layer)
+        return CellBatch(self._template.graph(codes), kinds.reshape(-1), rows.reshape(-1, rows.shape[2]))
 
     def chunks(self) -> Iterator[CellBatch]:
         """All cells in order, in batches for evaluation."""
@@ -68,19 +136,25 @@ class CellEncoding:
 
 
 class GraphTrunk(Module):
-    """Message-passing layers over one-hot node positions.
+    """Message-passing layers over one-hot node kinds.
 
     The first layer is a table of its distinct terms, and the second multiplies that table's rows (see
     :class:`crlso.nn.OneHotGraphLayer`); further layers are plain.
     """
 
     def __init__(self, space: Any, width: int, layers: int, stream: Stream, *, dtype: str = "float32") -> None:
-        operations, degree = len(space.operations), 2 * len(space.edges) // space.n_nodes
+        self.template = template = CellTemplate(space.layout)
         self.first = OneHotGraphLayer(
-            space.n_nodes, width, operations, stream.child("layer0"), degree=degree, dtype=dtype
+            template.n_kinds,
+            width,
+            template.n_types,
+            stream.child("layer0"),
+            degree=template.degree,
+            zero_row=template.is_padded,
+            dtype=dtype,
         )
         self.layers = [
-            GraphLayer(width, width, operations, stream.child(f"layer{i}"), degree=degree, dtype=dtype)
+            GraphLayer(width, width, template.n_types, stream.child(f"layer{i}"), degree=template.degree, dtype=dtype)
             for i in range(1, layers)
         ]
 

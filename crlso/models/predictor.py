@@ -120,7 +120,7 @@ class Predictor(Estimator):
         stream = self._initialise()
         self.mean_, self.scale_ = float(targets.mean()), float(targets.std()) or 1.0
         standardised = (targets - np.float32(self.mean_)) / np.float32(self.scale_)
-        encoding = CellEncoding(self.space, codes, self.network_.trunk.first)
+        encoding = CellEncoding(self.network_.trunk, codes)
 
         def loss(positions: npt.NDArray[np.int64], step: int) -> Any:
             return _core.mse(self.network_(encoding.batch(positions)), standardised[positions])
@@ -142,7 +142,7 @@ class Predictor(Estimator):
         """Predicted errors of n cells, shape (n,), in the units of y."""
         self._fitted()
         codes = self.space.codes(cells)
-        encoding = CellEncoding(self.space, codes, self.network_.trunk.first)
+        encoding = CellEncoding(self.network_.trunk, codes)
         with no_grad():
             parts = [self.network_(batch).numpy() for batch in encoding.chunks()]
         standardised = np.concatenate(parts) if parts else np.zeros(0)

@@ -48,25 +48,39 @@ class _Block(Module):
 
 
 class _Decoder(Module):
-    """``tanh(affine z)``, two residual blocks, then the logits of all edges at once."""
+    """``tanh(affine z)``, two residual blocks, then the logits of all codes at once: (n, sum of cardinalities)."""
 
     def __init__(self, space: Any, width: int, latent: int, stream: Stream, dtype: str) -> None:
-        self._shape = (-1, len(space.edges), len(space.operations))
+        self.groups = space.layout.groups
         self.first = Linear(latent, width, stream.child("first"), activation="tanh", dtype=dtype)
         self.blocks = [_Block(width, stream.child(f"block{i}"), dtype) for i in range(2)]
-        self.logits = Linear(width, len(space.edges) * len(space.operations), stream.child("logits"), dtype=dtype)
+        self.logits = Linear(width, sum(space.cardinalities), stream.child("logits"), dtype=dtype)
 
     def __call__(self, z: Any) -> Tensor:
         h = self.first(z)
         for block in self.blocks:
             h = block(h)
-        return _core.reshape(self.logits(h), self._shape)
+        logits: Tensor = self.logits(h)
+        return logits
+
+    def cross_entropy(self, logits: Tensor, codes: npt.NDArray[np.integer[Any]]) -> Tensor:
+        """Of the codes (n, codes per cell): summed over codes, averaged over cells."""
+        parts, first = [], 0
+        for begin, end, k in self.groups:
+            width = (end - begin) * k
+            part = logits if len(self.groups) == 1 else _core.slice(logits, first, first + width, axis=1)
+            parts.append(_core.softmax_cross_entropy(_core.reshape(part, (-1, end - begin, k)), codes[:, begin:end]))
+            first += width
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total
 
 
 class GraphVAE(Estimator):
-    """Variational autoencoder of cells whose operations are on edges, after CR-LSO.
+    """Variational autoencoder of cells, after CR-LSO.
 
-    The loss of a batch is the reconstruction (cross entropy summed over edges, averaged over cells), plus
+    The loss of a batch is the reconstruction (cross entropy summed over codes, averaged over cells), plus
     ``kl_weight`` times the divergence from N(0, 1) (summed over latent dimensions, averaged over cells), plus, when
     targets are given, ``surrogate_weight`` times the squared error of an input-convex network on the sampled latents,
     trained along (arXiv 2211.05950). Samples are ``mu + sigma_scale * sigma * noise``; :meth:`encode` gives mu.
@@ -159,7 +173,7 @@ class GraphVAE(Estimator):
         ----------
         batch : CellBatch
             n cells, and
-        codes : int array, shape (n, edges)
+        codes : int array, shape (n, codes per cell)
             their codes.
         noise : array_like, shape (n, latent)
             Standard normal numbers of the model's dtype.
@@ -169,7 +183,7 @@ class GraphVAE(Estimator):
         self._fitted()
         mu, log_variance = self.encoder_(batch)
         z = _core.gaussian(mu, log_variance, noise, scale=self.sigma_scale)
-        total = _core.softmax_cross_entropy(self.decoder_(z), codes)
+        total = self.decoder_.cross_entropy(self.decoder_(z), codes)
         total = total + _core.kl_normal(mu, log_variance) * self.kl_weight
         if targets is not None and self.surrogate_ is not None:
             total = total + _core.mse(self.surrogate_.network_(z), targets) * self.surrogate_weight
@@ -204,7 +218,7 @@ class GraphVAE(Estimator):
             self.surrogate_ = self.surrogate or ICNNSurrogate(rng=self.rng)
             self.surrogate_.initialise(self.latent, float(errors.mean()))
             modules.append(self.surrogate_.network_)
-        encoding = CellEncoding(self.space, codes, self.encoder_.trunk.first)
+        encoding = CellEncoding(self.encoder_.trunk, codes)
         classes = codes.astype(np.int64)
 
         def loss(positions: npt.NDArray[np.int64], step: int) -> Tensor:
@@ -231,18 +245,22 @@ class GraphVAE(Estimator):
         """Latents (means) of n cells, shape (n, latent)."""
         self._fitted()
         codes = self.space.codes(cells)
-        encoding = CellEncoding(self.space, codes, self.encoder_.trunk.first)
+        encoding = CellEncoding(self.encoder_.trunk, codes)
         with no_grad():
             parts = [self.encoder_(batch)[0].numpy() for batch in encoding.chunks()]
         return np.concatenate(parts) if parts else np.zeros((0, self.latent), np.float32)
 
     def decode(self, z: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-        """Codes of the most likely cells at latents z, shape (n, latent): uint8 (n, edges)."""
+        """Codes of the most likely cells at latents z (n, latent): uint8 (n, codes per cell).
+
+        In spaces with free edges they are pruned, and some may be no cells: ``space.valid`` tells.
+        """
         self._fitted()
         points = check_points(z, self.latent, self._dtype)
         with no_grad():
             logits = self.decoder_(points)
-        return _core.argmax_last(logits.numpy()).astype(np.uint8)
+        codes: npt.NDArray[np.uint8] = self.space.from_logits(logits.numpy())
+        return codes
 
     def score(self, cells: Any, y: Any = None) -> float:
         """Share of cells that decode(encode(cells)) gives back exactly; `y` is ignored."""

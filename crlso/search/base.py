@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,9 @@ from crlso._core import CellSet
 from crlso._random import Stream, seed_of
 from crlso.study import Trial
 
-__all__ = ["BudgetSpent", "Optimiser", "check_budget", "count_classes", "finite_value"]
+__all__ = ["LARGEST_LISTED", "BudgetSpent", "Optimiser", "check_budget", "count_classes", "finite_value"]
+
+LARGEST_LISTED = 20_000  # different cells up to which a search looks at all cells of a space
 
 
 class BudgetSpent(RuntimeError):
@@ -39,16 +42,20 @@ class Optimiser(ABC):
     Parameters
     ----------
     space : space of cells
-        An object with ``all_codes()``, ``canonical_key(codes)``, ``canonicalise(codes)`` and ``cells(codes)``.
+        A :class:`crlso.spaces.CellSpace`, or another object with its ``all_codes()``, ``canonical_key(codes)``,
+        ``canonicalise(codes)`` and ``cells(codes)``.
     rng : int, numpy.random.Generator or numpy.random.SeedSequence
         Randomness of the search; equal integers give equal searches when results are told in the same order.
     budget : int, optional
-        Trials that can be asked for; the number of classes of the space by default.
+        Trials that can be asked for; by default the number of classes of the space, or no limit where the space is
+        too large to list.
 
     Attributes
     ----------
     space, budget
         As given.
+    is_listed : bool
+        Whether the space is small enough to look at all of its cells (20,000 classes).
     stream : crlso._random.Stream
         Source of all randomness.
     trials : list of Trial
@@ -91,7 +98,11 @@ class Optimiser(ABC):
     def __init__(self, space: Any, *, rng: Any = 0, budget: int | None = None) -> None:
         n_classes = count_classes(space)
         self.space = space
-        self.budget = n_classes if budget is None else check_budget(budget, n_classes)
+        self.is_listed = n_classes is not None and n_classes <= LARGEST_LISTED
+        if budget is None:
+            self.budget = sys.maxsize if n_classes is None else n_classes
+        else:
+            self.budget = check_budget(budget, n_classes)
         self.stream = Stream(seed_of(rng))
         self.trials: list[Trial] = []
         self.evaluated = CellSet()
@@ -191,7 +202,8 @@ class Optimiser(ABC):
 
     def __repr__(self) -> str:
         told, pending = self.n_told, len(self._pending)
-        return f"{type(self).__name__}({self.space!r}, budget {self.budget}: {told} told, {pending} pending)"
+        budget = "none" if self.budget == sys.maxsize else self.budget
+        return f"{type(self).__name__}({self.space!r}, budget {budget}: {told} told, {pending} pending)"
 
     # -- for subclasses -------------------------------------------------------------------------------------------
 
@@ -210,7 +222,7 @@ class Optimiser(ABC):
 
         Parameters
         ----------
-        codes : ndarray of uint8, shape (n, edges)
+        codes : ndarray of uint8, shape (n, codes per cell)
             Cells.
 
         Returns
@@ -258,12 +270,15 @@ class Optimiser(ABC):
         return self._pending[number]
 
 
-def count_classes(space: Any) -> int:
-    """Number of different classes of cells in a space that can be enumerated."""
+def count_classes(space: Any) -> int | None:
+    """Number of different classes of cells; None for a space that is too large to list."""
+    number: int | None = getattr(space, "n_cells", LARGEST_LISTED)
+    if number is None or number > LARGEST_LISTED:
+        return number
     return len(np.unique(space.canonical_key(space.all_codes())))
 
 
-def check_budget(budget: Any, n_classes: int) -> int:
+def check_budget(budget: Any, n_classes: int | None) -> int:
     """A budget as int.
 
     Raises
@@ -271,7 +286,7 @@ def check_budget(budget: Any, n_classes: int) -> int:
     TypeError
         When it is no integer.
     ValueError
-        When it is below 1 or above `n_classes`.
+        When it is below 1 or above `n_classes`, if that is known.
     """
     if isinstance(budget, (bool, np.bool_)):
         raise TypeError("budget: expected an int, got bool")
@@ -281,7 +296,7 @@ def check_budget(budget: Any, n_classes: int) -> int:
         raise TypeError(f"budget: expected an int, got {type(budget).__name__}") from None
     if number < 1:
         raise ValueError(f"budget: expected at least 1, got {number}")
-    if number > n_classes:
+    if n_classes is not None and number > n_classes:
         raise ValueError(f"budget: expected at most {n_classes} (the classes of the space), got {number}")
     return number
 

@@ -30,26 +30,69 @@ class Preset:
 
     Attributes
     ----------
-    width, epochs, learning_rate, betas
-        Of the graph VAE; `epochs` of the predictor are 200 in both presets.
+    width, latent, epochs, learning_rate, betas, kl_weight, batch_size
+        Of the graph VAE; `epochs` of the predictor are 200 in all presets.
+    surrogate_width : int
+        Width of the surrogate.
     predictor_rate : float
         Learning rate of the predictor.
     noise : float
         Standard deviation of the noise that a search adds to latents.
+    labels : int
+        Size of the random sample.
+    cells : int
+        Cells of a large space that the VAE is trained on.
     """
 
     width: int
+    latent: int
     epochs: int
     learning_rate: float
     betas: tuple[float, float]
+    kl_weight: float
+    batch_size: int
+    surrogate_width: int
     predictor_rate: float
     noise: float
+    labels: int
+    cells: int
 
 
-PRESETS = {
-    "paper": Preset(width=256, epochs=200, learning_rate=1e-4, betas=(0.0, 0.5), predictor_rate=1e-4, noise=0.5),
-    "fast": Preset(width=64, epochs=15, learning_rate=2e-3, betas=(0.9, 0.99), predictor_rate=1e-3, noise=0.15),
+_PAPER = Preset(
+    width=256,
+    latent=16,
+    epochs=200,
+    learning_rate=1e-4,
+    betas=(0.0, 0.5),
+    kl_weight=0.005,
+    batch_size=256,
+    surrogate_width=128,
+    predictor_rate=1e-4,
+    noise=0.5,
+    labels=300,
+    cells=20_000,
+)
+_FAST = dataclasses.replace(
+    _PAPER, width=64, epochs=15, learning_rate=2e-3, betas=(0.9, 0.99), predictor_rate=1e-3, noise=0.15
+)
+
+PRESETS = {"paper": _PAPER, "fast": _FAST}
+"""Sizes by name, for NAS-Bench-201 and spaces that the paper does not have."""
+
+_NASBENCH101 = {
+    "paper": dataclasses.replace(
+        _PAPER, width=512, latent=64, kl_weight=0.1, batch_size=512, surrogate_width=256, noise=0.05, labels=600
+    ),
+    "fast": dataclasses.replace(_FAST, latent=64, surrogate_width=256, noise=0.05, labels=600),
 }
+
+
+def preset_for(space: Any, name: str) -> Preset:
+    """The preset of a name for a space."""
+    presets = _NASBENCH101 if getattr(space, "name", None) == "nasbench101" else PRESETS
+    if name not in presets:
+        raise ValueError(f"preset: expected one of {', '.join(presets)}, got {name!r:.100}")
+    return presets[name]
 
 
 class PaperCRLSO(Optimiser):
@@ -64,12 +107,13 @@ class PaperCRLSO(Optimiser):
 
     Parameters
     ----------
-    space : space of cells
-        With few enough cells to enumerate.
+    space : CellSpace
+        Of one with more than 20,000 cells, a random sample is used to train the VAE.
     rng, budget
         See :class:`crlso.search.Optimiser`.
     labels : int, optional
-        Size of the random sample; by default 300, as published, or three fifths of a budget below 500.
+        Size of the random sample; by default as published, 300 (600 on NAS-Bench-101), or three fifths of the budget
+        where that is less.
     preset : {'fast', 'paper'}
         Sizes and lengths of training; 'paper' is the published one, see :data:`PRESETS`.
     gradient : bool
@@ -120,25 +164,24 @@ class PaperCRLSO(Optimiser):
         step: float = 0.2,
     ) -> None:
         super().__init__(space, rng=rng, budget=budget)
-        if preset not in PRESETS:
-            raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {preset!r:.100}")
+        self.preset = preset_for(space, preset)
         if labels is None:
-            labels = min(300, max(2, 3 * self.budget // 5))
+            labels = min(self.preset.labels, max(2, 3 * self.budget // 5))
         if isinstance(labels, bool) or not isinstance(labels, (int, np.integer)) or labels < 2:
             raise ValueError(f"labels: expected an integer of at least 2, got {labels!r:.100}")
-        noise = PRESETS[preset].noise if noise is None else noise
+        noise = self.preset.noise if noise is None else noise
         for name, value in (("noise", noise), ("step", step)):
             if isinstance(value, bool) or not isinstance(value, numbers.Real):
                 raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name}: expected a positive number, got {value}")
         self.labels = min(int(labels), self.budget)
-        self.preset, self.noise, self.step = PRESETS[preset], float(noise), float(step)
+        self.noise, self.step = float(noise), float(step)
         self.gradient, self.convex, self.regulariser = bool(gradient), bool(convex), bool(regulariser)
         self.predictor: Predictor | None = None
         self.vae: GraphVAE | None = None
         self.surrogate: ICNNSurrogate | None = None
-        self._all = space.all_codes()
+        self._all = self._training_cells()
         self._keys = space.canonical_key(self._all)
         self._sample = self._draw_sample()
         self._round = 0
@@ -151,13 +194,25 @@ class PaperCRLSO(Optimiser):
     def _next(self) -> npt.ArrayLike:
         number = len(self.trials)
         complete = [trial for trial in self.trials if trial.value is not None]
-        if number < self.labels or len(complete) < 2:
+        if number < self.labels or (len(complete) < 2 and number < len(self._sample)):
             return self._sample[number]
+        if len(complete) < 2:
+            raise RuntimeError(f"search: expected at least 2 values of {number} cells, got {len(complete)}")
         if self.vae is None:
             self._train(complete)
         if not self._parents:
             self._begin_round(complete)
         return self._propose(self._parents.pop(0), self._parent_codes.pop(0))
+
+    def _training_cells(self) -> npt.NDArray[np.uint8]:
+        """All cells, or a random sample of a large space."""
+        if self.is_listed:
+            every: npt.NDArray[np.uint8] = self.space.all_codes()
+            return every
+        drawn: npt.NDArray[np.uint8] = self.space.sample(
+            max(self.preset.cells, self.labels), rng=self.stream.child("cells").seed
+        )
+        return drawn
 
     def _draw_sample(self) -> npt.NDArray[np.uint8]:
         """One cell of each class, in random order; as many as could be needed."""
@@ -182,10 +237,15 @@ class PaperCRLSO(Optimiser):
 
     def _train_vae(self, targets: npt.NDArray[np.float64]) -> None:
         preset = self.preset
-        self.surrogate = ICNNSurrogate(convex=self.convex, rng=self.stream.child("surrogate").seed)
+        self.surrogate = ICNNSurrogate(
+            width=preset.surrogate_width, convex=self.convex, rng=self.stream.child("surrogate").seed
+        )
         self.vae = GraphVAE(
             self.space,
             width=preset.width,
+            latent=preset.latent,
+            batch_size=preset.batch_size,
+            kl_weight=preset.kl_weight,
             epochs=preset.epochs,
             learning_rate=preset.learning_rate,
             betas=preset.betas,
@@ -225,7 +285,7 @@ class PaperCRLSO(Optimiser):
         assert self.vae is not None
         for attempt in range(NOISES):
             candidates = self.vae.decode(self._moves(latent, attempt))
-            fresh = np.flatnonzero(~self.seen(candidates))
+            fresh = np.flatnonzero(self.space.valid(candidates) & ~self.seen(candidates))
             if fresh.size:
                 self.diagnostics["latent_moves"] += 1
                 self.diagnostics["retries"] += attempt * TRIES_PER_NOISE + int(fresh[0])

@@ -11,6 +11,9 @@ from crlso.search.base import Optimiser
 
 __all__ = ["RandomSearch"]
 
+DRAWN = 256  # cells drawn at a time from a space that is too large to list
+DRAWS = 20
+
 
 class RandomSearch(Optimiser):
     """Ask for classes in random order: at each step uniformly among those not asked for yet.
@@ -32,12 +35,31 @@ class RandomSearch(Optimiser):
 
     def __init__(self, space: Any, *, rng: Any = 0, budget: int | None = None) -> None:
         super().__init__(space, rng=rng, budget=budget)
-        codes = space.all_codes()
-        keys, first = np.unique(space.canonical_key(codes), return_index=True)
+        self._first = 0  # number of the trial that took the first of the queue
+        self._queue = self._all_classes() if self.is_listed else self._draw()
+
+    def _all_classes(self) -> npt.NDArray[Any]:
+        """A cell of each class, in random order."""
+        codes = self.space.all_codes()
+        keys, first = np.unique(self.space.canonical_key(codes), return_index=True)
         order = self.stream.permutation("random search", 0, len(keys))
-        self._queue: npt.NDArray[Any] = codes[first[order]]
+        queue: npt.NDArray[Any] = codes[first[order]]
+        return queue
+
+    def _draw(self) -> npt.NDArray[Any]:
+        """Some cells of a space that is too large to list, not asked for yet, in random order."""
+        for attempt in range(DRAWS):
+            rng = self.stream.child(f"draw {len(self.trials)} {attempt}").seed
+            codes = self.space.sample(min(DRAWN, self.budget), rng=rng)
+            fresh: npt.NDArray[Any] = codes[~self.seen(codes)]
+            if len(fresh):
+                self._first = len(self.trials)
+                return fresh
+        raise RuntimeError(f"random search: expected a new cell in {DRAWS} draws of {len(codes)}, got none")
 
     def _next(self) -> npt.ArrayLike:
         # Each ask takes the next of the queue, whose entries are of different classes.
-        codes: npt.NDArray[Any] = self._queue[len(self.trials)]
+        if len(self.trials) - self._first == len(self._queue):
+            self._queue = self._draw()
+        codes: npt.NDArray[Any] = self._queue[len(self.trials) - self._first]
         return codes

@@ -1,6 +1,7 @@
 """Spaces of cells: what can be searched."""
 
-from crlso.spaces.cell import Cell, CellFormat
+from crlso.spaces.cell import Cell
 from crlso.spaces.nasbench201 import NASBench201
+from crlso.spaces.space import CellSpace
 
-__all__ = ["Cell", "CellFormat", "NASBench201"]
+__all__ = ["Cell", "CellSpace", "NASBench201"]

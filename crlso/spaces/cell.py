@@ -1,83 +1,33 @@
-"""A cell of any space: a small directed acyclic graph with an operation on each edge."""
+"""A cell of any space: a small directed acyclic graph of operations."""
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-__all__ = ["Cell", "CellFormat", "register_format"]
+from crlso.spaces.layout import CellLayout, Graph, layout_of
+
+__all__ = ["NO_EDGE", "Cell"]
+
+NO_EDGE = "none"  # the operation that stands for no edge, in spaces that have one
 
 
-@dataclass(frozen=True)
-class CellFormat:
-    """What all cells of a space have in common.
-
-    Parameters
-    ----------
-    operations : tuple of str
-        Names of the operations; a code is an index into it.
-    edges : tuple of (int, int)
-        ``(source, target)`` of each edge, in the order of a cell's codes; node 0 is the input, the last the output.
-    to_string : callable
-        Turns a tuple of codes into the string form of the space.
-    absent : str, optional
-        The operation that stands for no edge at all.
-    """
-
-    operations: tuple[str, ...]
-    edges: tuple[tuple[int, int], ...]
-    to_string: Callable[[tuple[int, ...]], str]
-    absent: str | None = None
-
-    @property
-    def n_nodes(self) -> int:
-        """Number of nodes, input and output included."""
-        return 1 + max(target for _, target in self.edges)
-
-
-_FORMATS: dict[str, CellFormat] = {}
-
-
-def register_format(space: str, cell_format: CellFormat) -> None:
-    """Make cells of a space printable.
-
-    Parameters
-    ----------
-    space : str
-        Name of the space.
-    cell_format : CellFormat
-        Its operations, edges and string form.
-
-    Raises
-    ------
-    ValueError
-        When the name is already taken by another format.
-    """
-    if _FORMATS.setdefault(space, cell_format) != cell_format:
-        raise ValueError(f"space: expected a new name, got {space!r}, which has a format already")
-
-
-def _format_of(space: object) -> CellFormat:
-    if not isinstance(space, str):
-        raise TypeError(f"space: expected a str, got {type(space).__name__}")
-    try:
-        return _FORMATS[space]
-    except KeyError:
-        raise ValueError(f"space: expected one of {sorted(_FORMATS)}, got {space!r}") from None
-
-
-def _checked_codes(codes: Iterable[Any], cell_format: CellFormat) -> tuple[int, ...]:
-    expected = f"codes: expected {len(cell_format.edges)} integers from 0 to {len(cell_format.operations) - 1}"
+def _checked_codes(codes: Iterable[Any], layout: CellLayout) -> tuple[int, ...]:
+    limits = layout.cardinalities
+    expected = f"codes: expected {len(limits)} integers from 0 to {max(limits) - 1}"
     try:
         values = tuple(operator.index(code) for code in codes)
     except TypeError:
         raise TypeError(f"{expected}, got {codes!r:.100}") from None
-    if len(values) != len(cell_format.edges) or not all(0 <= v < len(cell_format.operations) for v in values):
+    if len(values) != len(limits):
         raise ValueError(f"{expected}, got {codes!r:.100}")
+    for column, (value, limit) in enumerate(zip(values, limits)):
+        if not 0 <= value < limit:
+            raise ValueError(f"{expected} ({limit - 1} in column {column}), got {codes!r:.100}")
     return values
 
 
@@ -92,7 +42,7 @@ class Cell:
     space : str
         Name of the space, e.g. ``"nasbench201"``.
     codes : sequence of int
-        The operation of each edge, in the edge order of the space.
+        The row of codes, as the space orders them.
 
     Raises
     ------
@@ -112,21 +62,26 @@ class Cell:
     codes: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "codes", _checked_codes(self.codes, _format_of(self.space)))
+        object.__setattr__(self, "codes", _checked_codes(self.codes, layout_of(self.space)))
 
     @property
-    def operations(self) -> tuple[str, ...]:
-        """Name of the operation on each edge."""
-        names = _format_of(self.space).operations
-        return tuple(names[code] for code in self.codes)
+    def operations(self) -> tuple[str | None, ...]:
+        """Name of the operation on each edge, or on each intermediate node; None where there is none."""
+        layout = layout_of(self.space)
+        return tuple(name for part in layout.split_row(self.codes) for name in layout.operation_names(part))
 
     @property
     def edges(self) -> tuple[tuple[int, int], ...]:
-        """``(source, target)`` of each edge, in the order of `codes`."""
-        return _format_of(self.space).edges
+        """``(source, target)`` of every edge that a graph of the space can have, in the order of their codes."""
+        return layout_of(self.space).edges
+
+    @property
+    def graphs(self) -> list[Graph]:
+        """The graphs of the cell, to look at: one, or a normal and a reduction cell."""
+        return layout_of(self.space).drawn(self.codes)
 
     def __str__(self) -> str:
-        return _format_of(self.space).to_string(self.codes)
+        return layout_of(self.space).text(self.codes)
 
     def __repr__(self) -> str:
         return f"Cell({str(self)!r})"
@@ -161,17 +116,26 @@ class Cell:
           1 -> 3 [label="skip_connect"];
         }
         """
-        cell_format = _format_of(self.space)
-        lines = ["digraph cell {", "  rankdir=LR;", "  node [shape=circle];"]
-        lines.append("  " + " ".join(f"{node};" for node in range(cell_format.n_nodes)))
-        for (source, target), name in zip(self.edges, self.operations, strict=True):
-            if name != cell_format.absent:
-                label = name.replace("\\", "\\\\").replace('"', '\\"')
-                lines.append(f'  {source} -> {target} [label="{label}"];')
+        lines = ["digraph cell {", "  rankdir=LR;"]
+        on_nodes = layout_of(self.space).operations_on_nodes
+        lines.append(f"  node [shape={'box' if on_nodes else 'circle'}];")
+        first = 0
+        for graph in self.graphs:
+            inner = [f"{first + v}{_dot_label(text) if on_nodes else ''};" for v, text in enumerate(graph.labels)]
+            lines.append("  " + " ".join(inner))
+            for source, target, name, _ in graph.edges:
+                if name != NO_EDGE:
+                    lines.append(f"  {first + source} -> {first + target}{_dot_label(name)};")
+            first += len(graph.labels)
         return "\n".join([*lines, "}"])
 
     def _repr_html_(self) -> str:
         return to_svg(self)
+
+
+def _dot_label(text: str) -> str:
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f' [label="{quoted}"]' if text else ""
 
 
 # Colours that read on white and on dark pages (Okabe, Ito: tell-apart for colour-blind readers too), by operation code.
@@ -180,7 +144,7 @@ _STEP, _RADIUS, _ARC = 180, 14, 46  # pixels: between nodes, of a node, height o
 
 
 def to_svg(cell: Cell) -> str:
-    """An inline SVG of a cell: nodes on a line, edges as labelled arcs, absent edges dotted.
+    """An inline SVG of a cell: nodes on a line, edges as labelled arcs, absent edges dotted; one row for each graph.
 
     Parameters
     ----------
@@ -192,39 +156,49 @@ def to_svg(cell: Cell) -> str:
     str
         A complete ``<svg>`` element without scripts or external references.
     """
-    cell_format = _format_of(cell.space)
-    n_nodes = cell_format.n_nodes
-    above, below = (
-        max((target - source - 1 for source, target in cell.edges if source % 2 == odd), default=0) for odd in (0, 1)
-    )
-    middle = 30 + _ARC * above
-    width, height = _STEP * (n_nodes - 1) + 60, middle + _ARC * below + 30
-    parts = [
+    parts, height, width = [], 0, 0
+    for graph in cell.graphs:
+        drawing, graph_height = _svg_graph(graph, height)
+        parts += drawing
+        height += graph_height
+        width = max(width, _STEP * (len(graph.labels) - 1) + 60)
+    head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" style="max-width:100%" font-family="sans-serif" font-size="11"><title>{escape(str(cell))}</title>'
-    ]
-    for (source, target), code in zip(cell.edges, cell.codes, strict=True):
-        parts.append(_svg_edge(source, target, code, cell_format, middle))
-    for node in range(n_nodes):
+    )
+    return "".join([head, *parts, "</svg>"])
+
+
+def _svg_graph(graph: Graph, top: int) -> tuple[list[str], int]:
+    """What is drawn of a graph that begins at height `top`, and the height it needs."""
+    above, below = (
+        max((target - source - 1 for source, target, _, _ in graph.edges if source % 2 == odd), default=0)
+        for odd in (0, 1)
+    )
+    middle = top + 30 + _ARC * above
+    parts = [_svg_edge(*edge, middle) for edge in graph.edges]
+    if graph.title:
+        parts.append(f'<text x="4" y="{top + 12}" fill="#222222">{escape(graph.title)}</text>')
+    for node, label in enumerate(graph.labels):
         x = 30 + _STEP * node
-        name = "in" if node == 0 else "out" if node == n_nodes - 1 else str(node)
+        below_node = len(label) > 5  # an operation: the circle has no room for it
         parts.append(
             f'<circle cx="{x}" cy="{middle}" r="{_RADIUS}" fill="#f4f4f4" stroke="#555555"/>'
-            f'<text x="{x}" y="{middle + 4}" text-anchor="middle" fill="#222222">{name}</text>'
+            f'<text x="{x}" y="{middle + (28 if below_node else 4)}" text-anchor="middle" fill="#222222">'
+            f"{escape(label)}</text>"
         )
-    return "".join([*parts, "</svg>"])
+    return parts, 60 + _ARC * (above + below)
 
 
-def _svg_edge(source: int, target: int, code: int, cell_format: CellFormat, middle: int) -> str:
+def _svg_edge(source: int, target: int, name: str, code: int, middle: int) -> str:
     """One edge: straight between neighbours, else an arc above (even source) or below (odd source) the nodes."""
-    name = cell_format.operations[code]
     colour = _COLOURS[code % len(_COLOURS)]
     side = -1 if source % 2 == 0 else 1
     lift = side * _ARC * (target - source - 1)
     start, end = 30 + _STEP * source + _RADIUS, 30 + _STEP * target - _RADIUS
     bend = round(lift * 4 / 3)  # of both control points: the arc's middle is then `lift` away from the line
     line = f"M{start} {middle}C{start + 40} {middle + bend} {end - 40} {middle + bend} {end} {middle}"
-    if name == cell_format.absent:
+    if name == NO_EDGE:
         return f'<path d="{line}" fill="none" stroke="#bbbbbb" stroke-dasharray="2 4"/>'
     turn = round(math.degrees(math.atan2(-bend, 40)))
     label_y = middle + lift + (14 if lift > 0 else -6)

@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from crlso import _core
 from crlso.assets import open_npz
-from crlso.spaces.cell import Cell, CellFormat, register_format
+from crlso.spaces.cell import Cell
+from crlso.spaces.layout import CellLayout, Codes, register_layout
+from crlso.spaces.space import CellSpace, Keys
 
 __all__ = ["NASBench201"]
 
@@ -21,15 +23,13 @@ _EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 _N_CELLS: int = len(_OPERATIONS) ** len(_EDGES)
 _CELL_KINDS = "a cell string, an official index, a sequence of 6 operation names or codes, or a Cell of nasbench201"
 
-Codes = npt.NDArray[np.uint8]
-
 
 def _to_string(codes: tuple[int, ...]) -> str:
     text: str = _core.nb201_format(np.array([codes], dtype=np.uint8))[0]
     return text
 
 
-register_format(_NAME, CellFormat(_OPERATIONS, _EDGES, _to_string, absent="none"))
+_LAYOUT = CellLayout(_NAME, _OPERATIONS, n_nodes=4, n_inputs=1, edges=_EDGES, to_text=_to_string)
 
 
 @functools.cache
@@ -48,7 +48,7 @@ def _official_order() -> tuple[Codes, npt.NDArray[np.int64]]:
     return codes, index
 
 
-class NASBench201:
+class NASBench201(CellSpace):
     """All cells of NAS-Bench-201.
 
     A cell is six codes, uint8, one per edge in string order (1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2), each 0 ``none``,
@@ -74,23 +74,16 @@ class NASBench201:
     array([[0, 0, 0, 3, 0, 0]], dtype=uint8)
     """
 
-    name: str = _NAME
-    operations: tuple[str, ...] = _OPERATIONS
-    edges: tuple[tuple[int, int], ...] = _EDGES
-    n_nodes: int = 4
     levels: tuple[str, ...] = ("function", "isomorphism")
 
-    def __len__(self) -> int:
-        return _N_CELLS
+    def __init__(self) -> None:
+        self._layout = register_layout(_LAYOUT)
+        self._members: tuple[Codes, Keys] | None = None
 
     def __repr__(self) -> str:
+        if self._members is not None:
+            return super().__repr__()
         return f"NASBench201({_N_CELLS} cells: {len(_EDGES)} edges, {len(_OPERATIONS)} operations)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, NASBench201)
-
-    def __hash__(self) -> int:
-        return hash(_NAME)
 
     def cell(self, x: Any) -> Cell:
         """Make a Cell.
@@ -123,7 +116,7 @@ class NASBench201:
         if isinstance(x, (int, np.integer)) and not isinstance(x, bool):
             if not 0 <= x < _N_CELLS:
                 raise IndexError(f"cell: expected an official index from 0 to {_N_CELLS - 1}, got {x!s:.40}")
-            return Cell(_NAME, tuple(self.all_codes()[int(x)].tolist()))
+            return Cell(_NAME, tuple(_official_order()[0][int(x)].tolist()))
         if isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (bytes, bytearray, memoryview)):
             return Cell(_NAME, tuple(self._code(item, x) for item in x))
         raise TypeError(f"cell: expected {_CELL_KINDS}, got {type(x).__name__}")
@@ -180,7 +173,7 @@ class NASBench201:
                     f"cells: expected official indices from 0 to {_N_CELLS - 1}, got {array[wrong][0]} "
                     f"at position {wrong.argmax()}"
                 )
-            return self.all_codes()[array.astype(np.int64)]
+            return _official_order()[0][array.astype(np.int64)]
         if array.ndim != 2 or array.shape[1] != len(_EDGES):
             raise ValueError(f"cells: expected shape (n, 6) for codes or (n,) for indices, got {array.shape}")
         if array.size and (array.min() < 0 or array.max() >= len(_OPERATIONS)):
@@ -225,9 +218,9 @@ class NASBench201:
         ndarray of uint8, shape (15625, 6)
             Read-only.
         """
-        return _official_order()[0]
+        return _official_order()[0] if self._members is None else self._members[0]
 
-    def canonical_key(self, codes: Any, level: str = "function") -> npt.NDArray[np.int64]:
+    def canonical_key(self, codes: Any, level: str = "function") -> Keys:
         """One integer per cell, the same for the cells of a class and for no other.
 
         Parameters
@@ -242,7 +235,7 @@ class NASBench201:
         ndarray of int64, shape (n,)
             The codes of the class's representative read as one number in base 5.
         """
-        keys: npt.NDArray[np.int64] = _core.nb201_class(self.codes(codes), level)
+        keys: Keys = _core.nb201_class(self.codes(codes), level)
         return keys
 
     def canonicalise(self, codes: Any, level: str = "function") -> Codes:
@@ -262,20 +255,6 @@ class NASBench201:
         representatives: Codes = _core.nb201_representative(self.codes(codes), level)
         return representatives
 
-    def graph_batch(self, codes: Codes) -> _core.GraphBatch:
-        """Graphs of cells for message passing: a node per vertex, every edge in both directions, its operation as type.
-
-        Parameters
-        ----------
-        codes : ndarray of uint8, shape (n, 6)
-
-        Returns
-        -------
-        crlso.GraphBatch
-            n graphs of 4 nodes and 12 directed edges each.
-        """
-        return _core.cell_graph(codes, _EDGES, self.n_nodes, len(_OPERATIONS))
-
     def neighbours(self, cell: Any) -> Codes:
         """All cells that differ in the operation of exactly one edge.
 
@@ -290,7 +269,7 @@ class NASBench201:
             Edge by edge, codes ascending.
         """
         neighbours: Codes = _core.nb201_neighbours(np.array(self.cell(cell).codes, dtype=np.uint8))
-        return neighbours
+        return neighbours[self.valid(neighbours)]
 
     def sample(
         self,
@@ -319,6 +298,8 @@ class NASBench201:
         ValueError
             When `n` is negative or larger than the number of cells or classes.
         """
+        if self._members is not None:
+            return super().sample(n, rng)
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
             raise TypeError(f"n: expected an int, got {type(n).__name__}")
         order = np.random.default_rng(rng).permutation(_N_CELLS)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../graph/cell_batch.h"
+#include "../graph/cell_space.h"
 
 static void graph_dealloc(PyObject *object)
 {
@@ -43,12 +44,12 @@ static PyArrayObject *integers(PyObject *object, const char *name, int ndim)
     return result;
 }
 
-static int copy_int32(PyArrayObject *from, const char *name, int32_t *to)
+static int copy_int32(PyArrayObject *from, const char *name, int32_t least, int32_t *to)
 {
     const int64_t *values = PyArray_DATA(from);
     for (npy_intp i = 0; i < PyArray_SIZE(from); i++) {
-        if (values[i] < 0 || values[i] > INT32_MAX) {
-            PyErr_Format(PyExc_ValueError, "%s: expected values in [0, %d], got %lld", name, INT32_MAX,
+        if (values[i] < least || values[i] > INT32_MAX) {
+            PyErr_Format(PyExc_ValueError, "%s: expected values in [%d, %d], got %lld", name, least, INT32_MAX,
                          (long long)values[i]);
             return -1;
         }
@@ -73,9 +74,9 @@ static cr_graph *build(PyArrayObject **arrays, Py_ssize_t n_types)
         cr_py_raise(status, &err);
         return NULL;
     }
-    if (copy_int32(arrays[0], "node_offsets", graph->node_offsets) < 0 ||
-        copy_int32(arrays[1], "edge_offsets", graph->edge_offsets) < 0 ||
-        copy_int32(arrays[2], "sources", graph->sources) < 0 || copy_int32(arrays[3], "types", graph->types) < 0) {
+    if (copy_int32(arrays[0], "node_offsets", 0, graph->node_offsets) < 0 ||
+        copy_int32(arrays[1], "edge_offsets", 0, graph->edge_offsets) < 0 ||
+        copy_int32(arrays[2], "sources", 0, graph->sources) < 0 || copy_int32(arrays[3], "types", 0, graph->types) < 0) {
         cr_graph_release(graph);
         return NULL;
     }
@@ -180,7 +181,7 @@ static PyType_Spec graph_spec = {.name = "crlso._core.GraphBatch",
                                  .flags = Py_TPFLAGS_DEFAULT,
                                  .slots = graph_slots};
 
-/* ---- cells whose operations are on edges ---- */
+/* ---- cells ---- */
 
 static PyArrayObject *codes_argument(PyObject *object)
 {
@@ -190,7 +191,7 @@ static PyArrayObject *codes_argument(PyObject *object)
     if (PyArray_TYPE(codes) != NPY_UINT8)
         PyErr_Format(PyExc_TypeError, "codes: expected a uint8 array, got dtype %S", (PyObject *)PyArray_DESCR(codes));
     else if (PyArray_NDIM(codes) != 2)
-        PyErr_Format(PyExc_ValueError, "codes: expected shape (n, edges), got %d dimensions", PyArray_NDIM(codes));
+        PyErr_Format(PyExc_ValueError, "codes: expected shape (n, codes per cell), got %d dimensions", PyArray_NDIM(codes));
     else
         result = (PyArrayObject *)PyArray_FromArray(codes, PyArray_DescrFromType(NPY_UINT8),
                                                     NPY_ARRAY_CARRAY | NPY_ARRAY_ENSUREARRAY | NPY_ARRAY_ENSURECOPY);
@@ -198,56 +199,134 @@ static PyArrayObject *codes_argument(PyObject *object)
     return result;
 }
 
-static cr_graph *batch_of(PyArrayObject *codes, PyArrayObject *edges, Py_ssize_t n_nodes, Py_ssize_t n_operations)
+/* Node numbers and columns of the edges, in one block that the caller frees with PyMem_Free; NULL with an exception. */
+static int32_t *edge_table(PyArrayObject *edges, PyArrayObject *columns, cr_cell_edges *shared)
 {
-    npy_intp n = PyArray_DIM(edges, 0);
-    cr_error err;
-    cr_graph *graph = NULL;
-    if (PyArray_DIM(edges, 1) != 2 || n != PyArray_DIM(codes, 1) || n_nodes < 0 || n_operations < 0) {
-        PyErr_Format(PyExc_ValueError, "edges: expected shape (%zd, 2) and counts >= 0, got (%zd, %zd)",
-                     (Py_ssize_t)PyArray_DIM(codes, 1), (Py_ssize_t)n, (Py_ssize_t)PyArray_DIM(edges, 1));
+    size_t n = (size_t)PyArray_DIM(edges, 0);
+    int32_t *block = PyMem_Malloc((5 * n + 1) * sizeof *block);
+    if (block == NULL)
+        return (int32_t *)PyErr_NoMemory();
+    int32_t *from = block, *to = block + n, *column = block + 2 * n, *flat = block + 3 * n;
+    if (copy_int32(edges, "edges", 0, flat) < 0 || (columns != NULL && copy_int32(columns, "columns", -1, column) < 0)) {
+        PyMem_Free(block);
         return NULL;
     }
-    int32_t *ends = PyMem_Malloc((size_t)(2 * n + 1) * sizeof *ends), *flat = NULL;
-    if (ends == NULL || (flat = PyMem_Malloc((size_t)(2 * n + 1) * sizeof *flat)) == NULL) {
-        PyErr_NoMemory();
-    } else if (copy_int32(edges, "edges", flat) == 0) {
-        for (npy_intp e = 0; e < n; e++) {
-            ends[e] = flat[2 * e];
-            ends[n + e] = flat[2 * e + 1];
-        }
-        cr_cell_edges shared = {(size_t)n_nodes, (size_t)n, (size_t)n_operations, ends, ends + n};
-        cr_status status = cr_cell_batch(PyArray_DATA(codes), (size_t)PyArray_DIM(codes, 0), &shared, &graph, &err);
-        if (status != CR_OK)
-            cr_py_raise(status, &err);
+    for (size_t e = 0; e < n; e++) {
+        from[e] = flat[2 * e];
+        to[e] = flat[2 * e + 1];
+        if (columns == NULL)
+            column[e] = (int32_t)e;
     }
-    PyMem_Free(ends);
-    PyMem_Free(flat);
+    shared->n_edges = n;
+    shared->from = from;
+    shared->to = to;
+    shared->column = column;
+    return block;
+}
+
+static cr_graph *batch_of(PyArrayObject *codes, PyArrayObject *edges, PyArrayObject *columns, cr_cell_edges *shared)
+{
+    npy_intp wanted = columns == NULL ? PyArray_DIM(codes, 1) : PyArray_DIM(columns, 0), n = PyArray_DIM(edges, 0);
+    cr_error err;
+    cr_graph *graph = NULL;
+    if (PyArray_DIM(edges, 1) != 2 || n != wanted) {
+        PyErr_Format(PyExc_ValueError, "edges: expected shape (%zd, 2), got (%zd, %zd)", (Py_ssize_t)wanted, (Py_ssize_t)n,
+                     (Py_ssize_t)PyArray_DIM(edges, 1));
+        return NULL;
+    }
+    int32_t *table = edge_table(edges, columns, shared);
+    if (table == NULL)
+        return NULL;
+    shared->n_codes = (size_t)PyArray_DIM(codes, 1);
+    cr_status status = cr_cell_batch(PyArray_DATA(codes), (size_t)PyArray_DIM(codes, 0), shared, &graph, &err);
+    if (status != CR_OK)
+        cr_py_raise(status, &err);
+    PyMem_Free(table);
     return graph;
 }
 
 static PyObject *cell_graph(PyObject *module, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"codes", "edges", "n_nodes", "n_operations", NULL};
-    PyObject *codes_object, *edges_object;
-    Py_ssize_t n_nodes, n_operations;
+    static char *names[] = {"codes", "edges", "n_nodes", "n_types", "columns", "has_absent", "both_directions", NULL};
+    PyObject *codes_object, *edges_object, *columns_object = Py_None;
+    Py_ssize_t n_nodes, n_types;
+    int has_absent = 0, both_directions = 1;
     cr_graph *graph = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOnn:cell_graph", names, &codes_object, &edges_object, &n_nodes,
-                                     &n_operations))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOnn|Opp:cell_graph", names, &codes_object, &edges_object, &n_nodes,
+                                     &n_types, &columns_object, &has_absent, &both_directions))
         return NULL;
-    PyArrayObject *codes = codes_argument(codes_object);
-    PyArrayObject *edges = codes == NULL ? NULL : integers(edges_object, "edges", 2);
-    if (edges != NULL)
-        graph = batch_of(codes, edges, n_nodes, n_operations);
+    if (n_nodes < 0 || n_types < 0)
+        return PyErr_Format(PyExc_ValueError, "n_nodes, n_types: expected counts >= 0, got %zd and %zd", n_nodes, n_types);
+    cr_cell_edges shared = {.n_nodes = (size_t)n_nodes, .n_types = (size_t)n_types, .has_absent = has_absent != 0,
+                            .both_directions = both_directions != 0};
+    PyArrayObject *codes = codes_argument(codes_object), *edges = NULL, *columns = NULL;
+    if (codes != NULL)
+        edges = integers(edges_object, "edges", 2);
+    if (edges != NULL && columns_object != Py_None)
+        columns = integers(columns_object, "columns", 1);
+    if (edges != NULL && (columns != NULL || columns_object == Py_None))
+        graph = batch_of(codes, edges, columns, &shared);
     Py_XDECREF(codes);
     Py_XDECREF(edges);
+    Py_XDECREF(columns);
     return graph == NULL ? NULL : wrap(cr_py_state_of(module)->graph, graph);
 }
 
+static const char cell_graph_doc[] =
+    "cell_graph(codes, edges, n_nodes, n_types, columns=None, has_absent=False, both_directions=True)\n--\n\n"
+    "GraphBatch of cells, one graph of n_nodes nodes each. codes: uint8 (n, codes per cell); edges: (m, 2), source and\n"
+    "target of every edge that a cell can have; columns: (m,), the code that is the type of each edge, or -1 for an edge\n"
+    "that is always there, with type 0 (by default the edges are the codes). With has_absent code 0 is no edge, and code c\n"
+    "type c - 1. Edges are used in both directions, or from source to target alone.";
+
+/* ---- pruning and canonical form ---- */
+
+static PyArrayObject *layout_codes(PyObject *object, const cr_cell_layout *layout)
+{
+    PyArrayObject *codes = codes_argument(object);
+    size_t length = cr_cell_row_length(layout);
+    if (codes != NULL && (size_t)PyArray_DIM(codes, 1) != length) {
+        PyErr_Format(PyExc_ValueError, "codes: expected shape (n, %zu), got (%zd, %zd)", length,
+                     (Py_ssize_t)PyArray_DIM(codes, 0), (Py_ssize_t)PyArray_DIM(codes, 1));
+        Py_CLEAR(codes);
+    }
+    return codes;
+}
+
+static PyObject *cell_prune(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"codes", "n_nodes", "n_inputs", "has_output", "operations_on_nodes", "canonical", NULL};
+    PyObject *object;
+    Py_ssize_t n_nodes, n_inputs;
+    int has_output, on_nodes, canonical;
+    cr_error err;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "Onnppp:cell_prune", names, &object, &n_nodes, &n_inputs, &has_output,
+                                     &on_nodes, &canonical))
+        return NULL;
+    if (n_nodes < 0 || n_inputs < 0)
+        return PyErr_Format(PyExc_ValueError, "n_nodes, n_inputs: expected counts >= 0, got %zd and %zd", n_nodes, n_inputs);
+    cr_cell_layout layout = {(size_t)n_nodes, (size_t)n_inputs, has_output != 0, on_nodes != 0};
+    cr_status status = cr_cell_layout_check(&layout, &err);
+    if (status != CR_OK)
+        return cr_py_raise(status, &err);
+    PyArrayObject *codes = layout_codes(object, &layout);
+    if (codes == NULL)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    cr_cell_prune(&layout, PyArray_DATA(codes), (size_t)PyArray_DIM(codes, 0), canonical != 0, PyArray_DATA(codes));
+    Py_END_ALLOW_THREADS
+    return (PyObject *)codes;
+}
+
+static const char cell_prune_doc[] =
+    "cell_prune(codes, n_nodes, n_inputs, has_output, operations_on_nodes, canonical)\n--\n\n"
+    "Cells with free edges without the nodes that do nothing, the others moved to the front; with canonical, the same row\n"
+    "for all orders of the intermediate nodes. codes: uint8 (n, codes per cell), operations of the intermediate nodes (where\n"
+    "they are on nodes), then edges by target and source, 0 for an absent one. See csrc/graph/cell_space.h.";
+
 static PyMethodDef functions[] = {
-    {"cell_graph", (PyCFunction)(void (*)(void))cell_graph, METH_VARARGS | METH_KEYWORDS,
-     PyDoc_STR("cell_graph(codes, edges, n_nodes, n_operations)\n--\n\nGraphBatch of cells with operations on edges: codes "
-               "uint8 (n, n_edges), edges (n_edges, 2) of node numbers; each edge is used in both directions.")},
+    {"cell_graph", (PyCFunction)(void (*)(void))cell_graph, METH_VARARGS | METH_KEYWORDS, cell_graph_doc},
+    {"cell_prune", (PyCFunction)(void (*)(void))cell_prune, METH_VARARGS | METH_KEYWORDS, cell_prune_doc},
     {NULL, NULL, 0, NULL}};
 
 int cr_py_add_graph(PyObject *module)

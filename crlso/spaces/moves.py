@@ -1,0 +1,104 @@
+"""What is one step away from a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from crlso.spaces.layout import CellLayout, Codes
+
+__all__ = ["moves"]
+
+Matrix = npt.NDArray[np.uint8]
+_Graph = tuple[Matrix, Matrix]  # operations of the nodes (n_nodes,), codes of the edges (n_nodes, n_nodes)
+
+
+def moves(layout: CellLayout, row: Codes) -> Codes:
+    """Rows of codes one step away from a pruned cell, equal and impossible ones among them."""
+    parts = layout.split(row)
+    rows = [
+        np.concatenate([*parts[:i], moved, *parts[i + 1 :]])
+        for i, part in enumerate(parts)
+        for moved in _graph_moves(layout, part)
+    ]
+    return np.array(rows, dtype=np.uint8).reshape(len(rows), len(row))
+
+
+def _graph_moves(layout: CellLayout, row: Codes) -> Iterator[Codes]:
+    yield from _changed_codes(layout, row)
+    if layout.free and layout.in_degree is not None:
+        yield from _moved_edges(layout, row)
+    if layout.free and layout.has_output:
+        yield from _inserted_nodes(layout, row)
+
+
+def _changed_codes(layout: CellLayout, row: Codes) -> Iterator[Codes]:
+    """Another value of one code; nodes stay absent or present, and where their edges are counted, so do edges."""
+    first_edge = len(layout.intermediate) if layout.operations_on_nodes else 0
+    for column, k in enumerate(layout.graph_cardinalities):
+        may_vanish = column >= first_edge and layout.in_degree is None
+        if layout.free and not may_vanish and row[column] == 0:
+            continue
+        for code in range(0 if may_vanish or not layout.free else 1, k):
+            if code != row[column]:
+                changed = row.copy()
+                changed[column] = code
+                yield changed
+
+
+def _moved_edges(layout: CellLayout, row: Codes) -> Iterator[Codes]:
+    """An edge from another source, its operation along."""
+    columns = layout.edge_columns
+    for (_, target), column in zip(layout.edges, columns):
+        for (_, other_target), other in zip(layout.edges, columns):
+            if target == other_target and row[column] and not row[other]:
+                moved = row.copy()
+                moved[other], moved[column] = row[column], 0
+                yield moved
+
+
+def _inserted_nodes(layout: CellLayout, row: Codes) -> Iterator[Codes]:
+    """A node more, between any two others, with every choice of operations."""
+    operations, edges = _unpacked(layout, row)
+    last = layout.n_nodes - 1
+    used: npt.NDArray[np.bool_] = np.asarray(edges.any(axis=1))
+    present = [v for v in range(last) if v < layout.n_inputs or used[v]]
+    if not layout.intermediate or used[layout.intermediate[-1]]:
+        return
+    n_before = len(present)  # the pruned cell's nodes stand first; the last intermediate place is free
+    codes = range(1, len(layout.operations) + 1)
+    for source in present:
+        place = max(source + 1, layout.n_inputs)
+        wider = _opened(operations, edges, place)
+        for target in [*range(place + 1, n_before + 1), last]:
+            for operation in codes if layout.operations_on_nodes else (0,):
+                for into, out in [(1, 1)] if layout.operations_on_nodes else [(a, b) for a in codes for b in codes]:
+                    new_operations, new_edges = wider[0].copy(), wider[1].copy()
+                    new_operations[place] = operation
+                    new_edges[source, place], new_edges[place, target] = into, out
+                    yield _packed(layout, new_operations, new_edges)
+
+
+def _opened(operations: Matrix, edges: Matrix, place: int) -> _Graph:
+    """The graph with its intermediate nodes from `place` on moved by one; the last of them is absent and drops out."""
+    order = [v for v in range(len(operations)) if v != len(operations) - 2]
+    order.insert(place, len(operations) - 2)
+    return operations[order], edges[np.ix_(order, order)]
+
+
+def _unpacked(layout: CellLayout, row: Codes) -> _Graph:
+    operations = np.zeros(layout.n_nodes, dtype=np.uint8)
+    edges = np.zeros((layout.n_nodes, layout.n_nodes), dtype=np.uint8)
+    if layout.operations_on_nodes:
+        operations[list(layout.intermediate)] = row[: len(layout.intermediate)]
+    sources, targets = np.array(layout.edges).T
+    edges[sources, targets] = row[list(layout.edge_columns)]
+    return operations, edges
+
+
+def _packed(layout: CellLayout, operations: Matrix, edges: Matrix) -> Codes:
+    sources, targets = np.array(layout.edges).T
+    nodes = operations[list(layout.intermediate)] if layout.operations_on_nodes else operations[:0]
+    return np.concatenate([nodes, edges[sources, targets]])

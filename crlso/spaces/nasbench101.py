@@ -1,0 +1,127 @@
+"""The space of NAS-Bench-101: up to seven vertices, nine edges and three operations, 423,624 cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crlso.spaces.cell import Cell
+from crlso.spaces.layout import CellLayout, Codes, register_layout
+from crlso.spaces.space import CellSpace, Keys
+
+__all__ = ["NASBench101"]
+
+_VERTICES = 7
+_LAYOUT = CellLayout(
+    "nasbench101",
+    ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"),
+    n_nodes=_VERTICES,
+    n_inputs=1,
+    edges=tuple((source, target) for target in range(1, _VERTICES) for source in range(target)),
+    free=True,
+    operations_on_nodes=True,
+    max_edges=9,
+)
+_N_INNER = len(_LAYOUT.intermediate)
+_ENDS = ("input", "output")
+
+
+class NASBench101(CellSpace):
+    """All cells of NAS-Bench-101.
+
+    A cell has an input, an output and up to five vertices between, each with one of three operations, and at most nine
+    edges. It is 26 codes: the operations of the five inner vertices (0 absent, 1 ``conv3x3-bn-relu``,
+    2 ``conv1x1-bn-relu``, 3 ``maxpool3x3``), then the 21 possible edges by target and source. Cells are equal when they
+    are the same graph after pruning: 423,624 cells, one for each module hash of the benchmark.
+
+    :meth:`cell` also takes what the benchmark's own API takes: a pair (matrix, operations) with ``"input"`` first and
+    ``"output"`` last, of 2 to 7 vertices.
+
+    Examples
+    --------
+    >>> space = NASBench101()
+    >>> cell = space.cell(([[0, 1, 1], [0, 0, 1], [0, 0, 0]], ["input", "maxpool3x3", "output"]))
+    >>> str(cell)
+    'maxpool3x3(0)+output(0,1)'
+    >>> matrix, operations = space.matrix(cell)
+    >>> operations
+    ['input', 'maxpool3x3', 'output']
+    """
+
+    def __init__(self) -> None:
+        self._layout = register_layout(_LAYOUT)
+        self._members: tuple[Codes, Keys] | None = None
+
+    def cell(self, x: Any) -> Cell:
+        """Make a Cell.
+
+        Parameters
+        ----------
+        x : str, sequence of int, (matrix, operations) or Cell
+            Text as ``str(cell)`` gives it, 26 codes, the benchmark's own form, or a Cell. Text and codes are taken as
+            they are; a matrix is not pruned either, see :meth:`CellSpace.prune`.
+
+        Returns
+        -------
+        Cell
+
+        Raises
+        ------
+        TypeError, ValueError
+            For anything that is no cell; what was expected is named.
+        """
+        if isinstance(x, (tuple, list)) and len(x) == 2:
+            return Cell(self.name, _codes_of_matrix(*x))
+        return super().cell(x)
+
+    def matrix(self, cell: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
+        """A pruned cell in the benchmark's own form.
+
+        Returns
+        -------
+        matrix : ndarray of int64, shape (v, v)
+            Upper triangular, 1 for an edge from row to column.
+        operations : list of str, length v
+            ``"input"``, those of the vertices between, ``"output"``.
+
+        Raises
+        ------
+        ValueError
+            For a cell whose output is not reached from the input.
+        """
+        row = self.prune([self.cell(cell)])[0]
+        full = np.zeros((_VERTICES, _VERTICES), dtype=np.int64)
+        sources, targets = np.array(self.edges).T
+        full[sources, targets] = row[_N_INNER:]
+        if not full.any():
+            raise ValueError(f"cell: expected an output that is reached from the input, got {cell!s:.200}")
+        inner = [self.operations[code - 1] for code in row[:_N_INNER] if code]
+        kept = [*range(1 + len(inner)), _VERTICES - 1]
+        return full[np.ix_(kept, kept)], [_ENDS[0], *inner, _ENDS[1]]
+
+
+def _codes_of_matrix(matrix: Any, operations: Any) -> tuple[int, ...]:
+    try:
+        edges = np.asarray(matrix)
+    except ValueError:
+        raise ValueError("cell: expected a square matrix, got rows of different lengths") from None
+    n = len(edges) if edges.ndim == 2 else 0
+    if edges.dtype.kind not in "iub" or edges.ndim != 2 or edges.shape != (n, n) or not 2 <= n <= _VERTICES:
+        raise ValueError(f"cell: expected a matrix of integers, 2 x 2 to 7 x 7, got {edges.dtype} {edges.shape}")
+    if not np.isin(edges, (0, 1)).all() or np.tril(edges).any():
+        raise ValueError("cell: expected a strictly upper triangular matrix of 0 and 1")
+    if isinstance(operations, str) or not isinstance(operations, Sequence) or len(operations) != n:
+        raise ValueError(f"cell: expected {n} operations for {n} vertices, got {operations!r:.200}")
+    if (operations[0], operations[-1]) != _ENDS or not all(name in _LAYOUT.operations for name in operations[1:-1]):
+        raise ValueError(
+            f"cell: expected 'input', operations out of {', '.join(_LAYOUT.operations)}, and 'output', "
+            f"got {operations!r:.200}"
+        )
+    inner = [1 + _LAYOUT.operations.index(name) for name in operations[1:-1]]
+    place = [*range(n - 1), _VERTICES - 1]
+    full = np.zeros((_VERTICES, _VERTICES), dtype=np.int64)
+    full[np.ix_(place, place)] = edges
+    return (*inner, *[0] * (_N_INNER - len(inner)), *(int(full[edge]) for edge in _LAYOUT.edges))
