@@ -415,6 +415,12 @@ def cell_prune(
 ) -> _Codes:
     """Return cells with free edges without the nodes that do nothing, on request in canonical order."""
 
+def nb101_hash(codes: _Codes, /) -> npt.NDArray[np.uint8]:
+    """uint8 (n, 16): the MD5 hashes by which NAS-Bench-101 names the pruned cells of codes, uint8 (n, 26)."""
+
+def crc32c(data: bytes | bytearray | memoryview, /) -> int:
+    """The CRC-32C of a bytes-like object."""
+
 def nb201_parse(text: str, /) -> _Codes:
     """Return the codes (6,) of an official cell string."""
 
