@@ -111,6 +111,8 @@ def _frames(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     """The number at a position, and the position after it."""
+    if at < len(data) and data[at] < 128:  # as most are
+        return data[at], at + 1
     value = shift = 0
     while at < len(data) and shift < 64:
         byte = data[at]
@@ -122,28 +124,30 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     raise ValueError("metrics: a number that does not end")
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int, Any]]:
+def _fields(data: bytes) -> list[tuple[int, int, Any]]:
     """Number, wire type and value (int or bytes) of each field of a protobuf message."""
+    found: list[tuple[int, int, Any]] = []
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
         kind = tag & 7
-        if kind == _VARINT:
-            value, at = _varint(data, at)
-            yield tag >> 3, kind, value
-            continue
-        if kind == _BYTES:
-            size, at = _varint(data, at)
-        elif kind == _FIXED64:
+        if kind == _FIXED64:
             size = 8
+        elif kind == _BYTES:
+            size, at = _varint(data, at)
         elif kind == _FIXED32:
             size = 4
+        elif kind == _VARINT:
+            value, at = _varint(data, at)
+            found.append((tag >> 3, kind, value))
+            continue
         else:
             raise ValueError(f"metrics: expected wire types 0, 1, 2 and 5, got {kind}")
         if size > len(data) - at:
             raise ValueError(f"metrics: a field of {size} bytes, of which there are {len(data) - at}")
-        yield tag >> 3, kind, data[at : at + size]
+        found.append((tag >> 3, kind, data[at : at + size]))
         at += size
+    return found
 
 
 def _metrics(message: bytes) -> tuple[int, float, float, float]:
@@ -277,7 +281,7 @@ def read_tfrecord(path: str | os.PathLike[str], epochs: int = 108) -> Records:
     check_epochs(epochs)
     cells = _Cells(epochs)
     n_records = 0
-    with open(path, "rb", buffering=1 << 20) as file:
+    with open(path, "rb", buffering=1 << 18) as file:
         try:
             for offset, payload in _frames(file):
                 try:
