@@ -25,8 +25,6 @@ from crlso.assets.make_nasbench201 import write_npz
 N_CELLS = 423_624
 TEST_IMAGES = 9_984  # 39 batches of 256: what the benchmark's evaluations count of the 10,000 images
 RUNS = 3
-RADICES = np.array([4] * 5 + [2] * 21, np.int64)
-PLACES = np.append(np.cumprod(RADICES[:0:-1])[::-1], 1)  # of the mixed-radix number, first slot most significant
 
 
 def read_graphs(table: NpzFile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -44,28 +42,32 @@ def read_graphs(table: NpzFile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return inner, operations, adjacency
 
 
+def order_weights(vertices: list[int]) -> np.ndarray:
+    """What each of a cell's 5 operations and 49 entries of its adjacency counts, shape (2, 54), when vertex i of the
+    new order is the old vertices[i]: in the number by which orders are compared, and in the key."""
+    operations = [vertex - 1 for vertex in vertices[1:6]]
+    edges = [[5 + 7 * vertices[source] + vertices[target] for source in range(target)] for target in range(1, 7)]
+    compared = [part for operation, incoming in zip(operations, edges) for part in (operation, *incoming)] + edges[5]
+    key = [*operations, *itertools.chain(*edges)]
+    weights = np.zeros((2, 54))
+    weights[0, 5:] = 2.0**32  # edges that point backward in the new order: more than the largest key
+    for row, parts in zip(weights, (compared, key)):
+        row[parts[::-1]] = np.cumprod([1, *(4.0 if part < 5 else 2.0 for part in parts[:0:-1])])
+    return weights
+
+
 def canonical_keys(inner: np.ndarray, operations: np.ndarray, adjacency: np.ndarray) -> np.ndarray:
-    """The key of each pruned cell: the smallest order of its vertices, read as a mixed-radix number."""
+    """The key of each pruned cell: of the order of its vertices that compares as the smallest."""
     keys = np.zeros(len(inner), np.int64)
+    parts = np.concatenate([operations, adjacency.reshape(-1, 49)], axis=1)
     for k in range(6):
+        orders = [[0, *order, *range(k + 1, 7)] for order in itertools.permutations(range(1, k + 1))]
+        compared, key = np.stack([order_weights(order) for order in orders], axis=2)
         rows = np.flatnonzero(inner == k)
-        best = np.full(len(rows), np.iinfo(np.int64).max)
-        for order in itertools.permutations(range(1, k + 1)):
-            vertices = [0, *order, *range(k + 1, 6), 6]  # new vertex i is the old vertices[i]
-            moved = adjacency[rows][:, vertices][:, :, vertices]
-            forward = ~np.tril(moved).any(axis=(1, 2))
-            chosen = operations[rows][:, [v - 1 for v in vertices[1:6]]]
-            word = np.zeros(len(rows), np.int64)
-            row = [chosen[:, i] for i in range(5)]
-            for target in range(1, 7):
-                if target < 6:
-                    word = word * 4 + chosen[:, target - 1]
-                for source in range(target):
-                    word = word * 2 + moved[:, source, target]
-                    row.append(moved[:, source, target])
-            better = forward & (word < best)
-            best[better] = word[better]
-            keys[rows[better]] = (np.stack(row, axis=1)[better] * PLACES).sum(axis=1)
+        for block in np.array_split(rows, 1 + len(rows) // 8192):
+            chosen = parts[block].astype(np.float64)  # whose sums are whole numbers below 2**53: exact
+            best = (chosen @ compared).argmin(axis=1)
+            keys[block] = (chosen * key[:, best].T).sum(axis=1)
     return keys
 
 
