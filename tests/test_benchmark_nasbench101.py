@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import itertools
 import json
 import subprocess
@@ -19,9 +20,7 @@ from crlso.assets import asset_path, make_nasbench101, open_npz
 from . import nasbench101_twin as twin
 from . import tfrecord_writer as writer
 
-try:
-    import crlso.spaces.nasbench101
-except ModuleNotFoundError:  # the space in plain Python stands in
+if importlib.util.find_spec("crlso.spaces.nasbench101") is None:  # the space in plain Python stands in
     sys.modules["crlso.spaces.nasbench101"] = types.ModuleType("crlso.spaces.nasbench101")
     sys.modules["crlso.spaces.nasbench101"].NASBench101 = twin.TwinSpace
 from crlso.benchmarks.nasbench101 import NASBench101
@@ -56,9 +55,9 @@ def all_codes() -> np.ndarray:
 def official(all_codes, shared) -> np.ndarray:
     """Official index of each cell of the asset, found by its module hash."""
     hashes = np.load(shared / "data/nasbench101/nb101_hash_md5.npy")
-    begin = time.perf_counter()
+    begin = time.process_time()  # of both threads, whatever else the machine does
     found = np.ascontiguousarray(_core.nb101_hash(all_codes))
-    assert time.perf_counter() - begin < 60
+    assert time.process_time() - begin < 60
     names, wanted = (array.view("S16")[:, 0] for array in (np.ascontiguousarray(hashes), found))
     index = np.searchsorted(names, wanted)  # the official order is that of the hashes
     assert (names[index] == wanted).all() and len(np.unique(index)) == N
@@ -152,11 +151,11 @@ def test_what_the_values_are_is_said_everywhere(bench):
 
 def test_cells_outside_the_benchmark_are_refused(bench):
     full = np.array([[1, 1, 1, 1, 1, *[1] * 21]], np.uint8)
-    with pytest.raises(ValueError, match=r"\b21\b"):
-        bench.test(full)
-    alone = np.array([[0] * 26], np.uint8)
-    with pytest.raises(ValueError, match="input"):
-        bench.test(alone)
+    with pytest.raises(ValueError, match=r"^cells: .* got cell 1 that has 21 edges on paths .* at most 9$"):
+        bench.test(np.concatenate([bench.space.codes([bench.optimum()]), full]))
+    full[0, -6:] = 0
+    with pytest.raises(ValueError, match=r"^cells: .* got cell 0 that has no path from input to output$"):
+        bench.evaluate(full[0])
 
 
 def test_simulated_validation(bench, all_codes):
@@ -204,7 +203,7 @@ def test_an_official_file(tmp_path, all_codes):
         assert info["training_seconds"] == pytest.approx(seconds[best].mean()) and info["objective"] == "validation"
         assert info["value"] == bench.evaluate(codes[best]) != info["test"]
     others = [row for row in all_codes[:100] if tuple(row.tolist()) not in codes]
-    with pytest.raises(ValueError, match="cells: expected cells of the benchmark, got cell 1 that is not in this table"):
+    with pytest.raises(ValueError, match=r"cells: .* got cell 1 that is not in this table"):
         bench.test(np.stack([array[0], others[0]]))
 
 

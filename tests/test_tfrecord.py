@@ -14,6 +14,7 @@ import pytest
 
 from crlso import _core
 from crlso.benchmarks._tfrecord import load_tfrecord, read_tfrecord
+
 from . import nasbench101_twin as twin
 from . import tfrecord_writer as writer
 from .fuzz.tfrecord import check as fuzz

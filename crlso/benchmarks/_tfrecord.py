@@ -246,11 +246,9 @@ class _Cells:
     def records(self) -> Records:
         """The means; ValueError with the offset when a cell's hash is not that of its graph."""
         codes = np.frombuffer(bytes(self.codes), np.uint8).reshape(-1, _N_CODES)
-        wrong = [
-            row for row, (digest, name) in enumerate(zip(self.rows, _core.nb101_hash(codes))) if digest != name.tobytes()
-        ]
-        if wrong:
-            raise ValueError(f"byte {self.first_offset[wrong[0]]}: the module hash is not that of the record's cell")
+        for offset, claimed, true in zip(self.first_offset, self.rows, _core.nb101_hash(codes)):
+            if claimed != true.tobytes():
+                raise ValueError(f"byte {offset}: the module hash is not that of the record's cell")
         repeats = np.array(self.repeats)
         validation, test, seconds = (np.array(sums) / repeats for sums in (self.validation, self.test, self.seconds))
         return Records(codes, 100 * validation, 100 * test, np.array(self.parameters), seconds, repeats)

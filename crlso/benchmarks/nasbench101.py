@@ -68,14 +68,18 @@ def _codes_of(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
 def _why_missing(codes: npt.NDArray[np.uint8]) -> str:
     """Why one cell is not in a table."""
     edges = [edge for edge, bit in zip(_EDGES, codes[_N_INNER:]) if bit]
-    reached = {0}
+    forward, backward = {0}, {_N_VERTICES - 1}
     for source, target in edges:  # ascending targets
-        if source in reached:
-            reached.add(target)
-    if _N_VERTICES - 1 not in reached:
+        if source in forward:
+            forward.add(target)
+    for source, target in reversed(edges):
+        if target in backward:
+            backward.add(source)
+    n_live = sum({source, target} <= forward & backward for source, target in edges)
+    if n_live == 0:
         return "has no path from input to output"
-    if len(edges) > _MAX_EDGES:
-        return f"has {len(edges)} edges; the benchmark has cells of at most {_MAX_EDGES}"
+    if n_live > _MAX_EDGES:
+        return f"has {n_live} edges on paths from input to output; the benchmark has cells of at most {_MAX_EDGES}"
     return "is not in this table"
 
 
@@ -372,5 +376,7 @@ class NASBench101:
         missing = keys[rows] != wanted
         if missing.any():
             first = int(missing.argmax())
-            raise ValueError(f"cells: expected cells of the benchmark, got cell {first} that {_why_missing(codes[first])}")
+            raise ValueError(
+                f"cells: expected cells of the benchmark, got cell {first} that {_why_missing(codes[first])}"
+            )
         return rows

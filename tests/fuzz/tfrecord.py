@@ -1,6 +1,6 @@
 """Fuzz target: the reader of NAS-Bench-101's files, on bytes.
 
-    python -m tests.fuzz.tfrecord -max_total_time=300 corpus/      with atheris installed
+With atheris installed: python -m tests.fuzz.tfrecord -max_total_time=300 CORPUS
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import io
 import sys
 
 from crlso.benchmarks import _tfrecord
+
 from .. import tfrecord_writer as writer
 
 
@@ -33,8 +34,11 @@ def target(data: bytes) -> None:
 
 
 if __name__ == "__main__":
+    import importlib
+
     import atheris
 
-    atheris.instrument_all()
+    with atheris.instrument_imports():
+        importlib.reload(_tfrecord)
     atheris.Setup(sys.argv, target)
     atheris.Fuzz()
