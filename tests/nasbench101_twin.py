@@ -95,33 +95,3 @@ def random_codes(rng: np.random.Generator, n_edges: int | None = None) -> tuple[
         codes = prune(rng.integers(1, 4, size=5).tolist(), {EDGES[i] for i in chosen})
         if codes is not None:
             return codes
-
-
-class TwinCell:
-    """A cell as the stand-in space makes it."""
-
-    def __init__(self, codes: tuple[int, ...]) -> None:
-        self.codes = tuple(int(code) for code in codes)
-
-    def __str__(self) -> str:
-        return "".join(map(str, self.codes))
-
-
-class TwinSpace:
-    """What the benchmark needs of a space, in plain Python; rows of codes are taken as pruned."""
-
-    name = "nasbench101"
-
-    def cell(self, x) -> TwinCell:
-        return x if isinstance(x, TwinCell) else TwinCell(x)
-
-    def codes(self, cells) -> np.ndarray:
-        if isinstance(cells, np.ndarray):
-            return cells.astype(np.uint8, copy=False)
-        return np.array([self.cell(cell).codes for cell in cells], np.uint8).reshape(-1, 26)
-
-    def cells(self, codes) -> list[TwinCell]:
-        return [TwinCell(row) for row in self.codes(codes)]
-
-    def canonical_key(self, codes) -> np.ndarray:
-        return np.array([key(row) for row in self.codes(codes)], np.int64)
