@@ -415,6 +415,9 @@ def cell_prune(
 ) -> _Codes:
     """Return cells with free edges without the nodes that do nothing, on request in canonical order."""
 
+def nb101_hash(codes: _Codes, /) -> npt.NDArray[np.uint8]:
+    """Return the MD5 hashes, uint8 (n, 16), by which NAS-Bench-101 names the pruned cells of codes (n, 26)."""
+
 def nb201_parse(text: str, /) -> _Codes:
     """Return the codes (6,) of an official cell string."""
 
@@ -438,6 +441,11 @@ def nb201_neighbours(codes: _Codes, /) -> _Codes:
 
 def nb201_one_hot(codes: _Codes, /) -> npt.NDArray[np.float32]:
     """Return an array (n, 6, 5) with 1 at each edge's operation."""
+
+# ---- checksums ----
+
+def crc32c(data: bytes | bytearray | memoryview, /) -> int:
+    """Return the CRC-32C of a bytes-like object."""
 
 # ---- random numbers ----
 

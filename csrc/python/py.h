@@ -66,6 +66,7 @@ int cr_py_add_graph(PyObject *module);
 int cr_py_add_ops(PyObject *module);
 int cr_py_add_optim(PyObject *module);
 int cr_py_add_search(PyObject *module);
+int cr_py_add_nasbench101(PyObject *module);
 int cr_py_add_nasbench201(PyObject *module);
 
 #endif

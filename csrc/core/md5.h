@@ -1,0 +1,16 @@
+/* MD5 of bytes in memory (RFC 1321). It names things as published tables do; it protects nothing.
+ *
+ * The function is pure, thread safe and cannot fail. Lengths of a quarter of SIZE_MAX and more do not occur.
+ */
+#ifndef CR_CORE_MD5_H
+#define CR_CORE_MD5_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CR_MD5_SIZE 16
+
+/* digest = MD5 of data[0 .. size). size = 0 allows data = NULL; digest may lie within data. */
+void cr_md5(const void *data, size_t size, uint8_t digest[CR_MD5_SIZE]);
+
+#endif

@@ -1,0 +1,69 @@
+/* Functions nb101_hash and crc32c of crlso._core: what the files of NAS-Bench-101 are checked with. */
+#include "py.h"
+
+#include "../core/crc32c.h"
+#include "../graph/module_hash.h"
+
+/* A private, contiguous copy of an array of codes of shape (n, 26); nobody can change it while the GIL is released. */
+static PyArrayObject *take_codes(PyObject *object)
+{
+    if (!PyArray_Check(object) || PyArray_TYPE((PyArrayObject *)object) != NPY_UINT8)
+        return (PyArrayObject *)cr_py_wrong_type("codes", "a uint8 array", object);
+    PyArrayObject *given = (PyArrayObject *)object;
+    if (PyArray_NDIM(given) != 2 || PyArray_DIM(given, 1) != CR_NB101_CODES) {
+        PyErr_Format(PyExc_ValueError, "codes: expected shape (n, %d), got %d dimensions of which the last has %zd",
+                     CR_NB101_CODES, PyArray_NDIM(given),
+                     PyArray_NDIM(given) > 0 ? (Py_ssize_t)PyArray_DIM(given, PyArray_NDIM(given) - 1) : 0);
+        return NULL;
+    }
+    return (PyArrayObject *)PyArray_FromArray(given, PyArray_DescrFromType(NPY_UINT8),
+                                              NPY_ARRAY_CARRAY | NPY_ARRAY_ENSURECOPY | NPY_ARRAY_ENSUREARRAY);
+}
+
+PyDoc_STRVAR(hash_doc, "nb101_hash(codes, /)\n--\n\nuint8 (n, 16): the MD5 hashes by which NAS-Bench-101 names the "
+                       "pruned cells of codes, uint8 (n, 26).");
+
+static PyObject *nb101_hash(PyObject *Py_UNUSED(module), PyObject *object)
+{
+    PyArrayObject *codes = take_codes(object);
+    if (codes == NULL)
+        return NULL;
+    npy_intp shape[2] = {PyArray_DIM(codes, 0), CR_MD5_SIZE};
+    PyObject *out = PyArray_SimpleNew(2, shape, NPY_UINT8);
+    if (out != NULL) {
+        cr_error err;
+        cr_status status;
+        Py_BEGIN_ALLOW_THREADS
+        status = cr_nb101_hash(PyArray_DATA(codes), (size_t)shape[0], PyArray_DATA((PyArrayObject *)out), &err);
+        Py_END_ALLOW_THREADS
+        if (status != CR_OK) {
+            Py_CLEAR(out);
+            cr_py_raise(status, &err);
+        }
+    }
+    Py_DECREF(codes);
+    return out;
+}
+
+PyDoc_STRVAR(crc32c_doc, "crc32c(data, /)\n--\n\nThe CRC-32C of a bytes-like object.");
+
+static PyObject *crc32c(PyObject *Py_UNUSED(module), PyObject *object)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(object, &view, PyBUF_SIMPLE) < 0)
+        return NULL;
+    const uint32_t crc = cr_crc32c(view.buf, (size_t)view.len);
+    PyBuffer_Release(&view);
+    return PyLong_FromUnsignedLong(crc);
+}
+
+static PyMethodDef methods[] = {
+    {"nb101_hash", nb101_hash, METH_O, hash_doc},
+    {"crc32c", crc32c, METH_O, crc32c_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+int cr_py_add_nasbench101(PyObject *module)
+{
+    return PyModule_AddFunctions(module, methods);
+}
