@@ -14,8 +14,10 @@ from crlso import _core
 from crlso._random import Stream, seed_of
 from crlso.assets import open_npz
 from crlso.benchmarks._tfrecord import load_tfrecord
+from crlso.benchmarks.base import Benchmark
 from crlso.spaces.cell import Cell
 from crlso.spaces.nasbench101 import NASBench101 as Space
+from crlso.spaces.space import rows_of_keys
 
 __all__ = ["NASBench101"]
 
@@ -24,8 +26,6 @@ Floats = npt.NDArray[np.float64]
 _N_CELLS = 423_624
 _MAX_EDGES = 9
 _TEST_PARTS = 3 * 9_984  # the asset counts correct answers of three runs on 39 batches of 256 images
-_RADICES = np.array([4] * 5 + [2] * 21, np.int64)
-_PLACES = np.append(np.cumprod(_RADICES[:0:-1])[::-1], 1)  # of a canonical key, first code most significant
 _N_INNER, _N_VERTICES = 5, 7
 _EDGES = tuple((source, target) for target in range(1, _N_VERTICES) for source in range(target))
 
@@ -60,11 +60,6 @@ def _embedded() -> _Table:
     return table
 
 
-def _codes_of(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """The canonical codes, shape (n, 26), whose keys these are."""
-    return (keys[:, None] // _PLACES % _RADICES).astype(np.uint8)
-
-
 def _why_missing(codes: npt.NDArray[np.uint8]) -> str:
     """Why one cell is not in a table."""
     edges = [edge for edge, bit in zip(_EDGES, codes[_N_INNER:]) if bit]
@@ -83,7 +78,7 @@ def _why_missing(codes: npt.NDArray[np.uint8]) -> str:
     return "is not in this table"
 
 
-class NASBench101:
+class NASBench101(Benchmark):
     """Accuracies and parameters of the 423,624 cells of NAS-Bench-101 (CIFAR-10).
 
     ``NASBench101()`` reads the table that comes with the package. It holds *test* accuracies alone, because validation
@@ -303,7 +298,7 @@ class NASBench101:
         Cell
         """
         best = int(self._values.argmax())
-        return self.space.cells(_codes_of(self._table.keys[best : best + 1]))[0]
+        return self.space.cells(rows_of_keys(self._table.keys[best : best + 1], self.space.cardinalities))[0]
 
     def regret(self, value: float) -> float:
         """How far a value is below that of the optimum.
@@ -345,7 +340,7 @@ class NASBench101:
         """
         chosen = self.space.cell(cell)
         row = self._rows([chosen])
-        canonical = _codes_of(self._table.keys[row])
+        canonical = rows_of_keys(self._table.keys[row], self.space.cardinalities)
         found: dict[str, Any] = {
             "cell": str(chosen),
             "codes": list(chosen.codes),

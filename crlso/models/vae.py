@@ -11,6 +11,7 @@ import numpy.typing as npt
 from crlso import _core
 from crlso._core import Tensor
 from crlso._random import Stream, seed_of
+from crlso.assets import asset_path
 from crlso.models.base import Estimator, Progress, check_count, check_points, check_targets, train
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.models.surrogate import ICNNSurrogate
@@ -240,6 +241,22 @@ class GraphVAE(Estimator):
             on_epoch=on_epoch,
         )
         return self
+
+    @classmethod
+    def pretrained(cls, space: Any) -> Self:
+        """The model of a space that comes with crlso: trained on cells alone, without any accuracy.
+
+        Parameters
+        ----------
+        space : CellSpace
+            :class:`crlso.spaces.NASBench101` or :class:`crlso.spaces.DARTS`.
+
+        Raises
+        ------
+        FileNotFoundError
+            For a space without a pretrained model.
+        """
+        return cls.load(asset_path(f"encoder_{space.name}.npz"), space)
 
     def encode(self, cells: Any) -> npt.NDArray[np.float32]:
         """Latents (means) of n cells, shape (n, latent)."""

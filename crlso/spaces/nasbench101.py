@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from crlso.assets import open_npz
 from crlso.spaces.cell import Cell
 from crlso.spaces.layout import CellLayout, Codes, register_layout
-from crlso.spaces.space import CellSpace, Keys
+from crlso.spaces.space import CellSpace, Keys, rows_of_keys
 
 __all__ = ["NASBench101"]
 
@@ -27,6 +29,14 @@ _LAYOUT = CellLayout(
 )
 _N_INNER = len(_LAYOUT.intermediate)
 _ENDS = ("input", "output")
+
+
+@functools.cache
+def _every_cell() -> Codes:
+    with open_npz("nasbench101.npz") as asset:
+        codes = rows_of_keys(np.cumsum(asset["key_steps"], dtype=np.int64), _LAYOUT.cardinalities)
+    codes.flags.writeable = False
+    return codes
 
 
 class NASBench101(CellSpace):
@@ -54,6 +64,15 @@ class NASBench101(CellSpace):
     def __init__(self) -> None:
         self._layout = register_layout(_LAYOUT)
         self._members: tuple[Codes, Keys] | None = None
+
+    @property
+    def n_cells(self) -> int:
+        """Number of different cells."""
+        return len(self._members[1] if self._members is not None else _every_cell())
+
+    def all_codes(self) -> Codes:
+        """All different cells in the order of their keys, shape (423624, 26), read-only."""
+        return _every_cell() if self._members is None else self._members[0]
 
     def cell(self, x: Any) -> Cell:
         """Make a Cell.

@@ -543,14 +543,24 @@ class CellSpace:
 
 def _keys(rows: Codes, cardinalities: tuple[int, ...]) -> Keys:
     """One integer per row: the row as a number in mixed radix, or a hash where that exceeds 63 bits."""
-    keys = np.zeros(len(rows), dtype=np.uint64)
     if math.prod(cardinalities) < 2**63:
-        for column, k in enumerate(cardinalities):
-            keys = keys * np.uint64(k) + rows[:, column]
-    else:
-        for column in range(rows.shape[1]):  # rounds of splitmix64 (Steele, Lea, Flood 2014)
-            keys = _mixed(keys + rows[:, column] + np.uint64(0x9E3779B97F4A7C15))
+        numbers: Keys = rows.astype(np.int64) @ _places(cardinalities)
+        return numbers
+    keys = np.zeros(len(rows), dtype=np.uint64)
+    for column in range(rows.shape[1]):  # rounds of splitmix64 (Steele, Lea, Flood 2014)
+        keys = _mixed(keys + rows[:, column] + np.uint64(0x9E3779B97F4A7C15))
     return keys.view(np.int64)
+
+
+@functools.lru_cache(maxsize=64)
+def _places(cardinalities: tuple[int, ...]) -> Keys:
+    """What each code counts in a row read as one number, the first code leading."""
+    return np.append(np.cumprod(cardinalities[:0:-1], dtype=np.int64)[::-1], np.int64(1))
+
+
+def rows_of_keys(keys: Keys, cardinalities: tuple[int, ...]) -> Codes:
+    """The canonical rows that keys spell; only where rows are no hashes."""
+    return (keys[:, None] // _places(cardinalities) % np.asarray(cardinalities)).astype(np.uint8)
 
 
 def _mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
