@@ -45,7 +45,14 @@ DATASETS = {
     "cifar100": (("cifar100", "x-valid"), ("cifar100", "x-test")),
     "ImageNet16-120": (("ImageNet16-120", "x-valid"), ("ImageNet16-120", "x-test")),
 }
-COLUMNS = ("runs", "val200", "test200", "val12", "test12")
+# Column -> what it is, for people.
+COLUMNS = {
+    "runs": "validation accuracies of single runs",
+    "val200": "validation accuracy after 200 epochs",
+    "test200": "test accuracy after 200 epochs",
+    "val12": "validation accuracy after 12 epochs",
+    "test12": "test accuracy after 12 epochs",
+}
 _N_RUNS = 3
 
 # A genuine file has 0.3 MB when decompressed, the meta file 1.4 MB.
@@ -83,7 +90,7 @@ class Table:
         if unknown.any():
             first = int(index[unknown.argmax()])
             raise LookupError(
-                f"{self.origin}: no {column} for {int(unknown.sum())} of {len(index)} cells, "
+                f"{self.origin}: no {COLUMNS[column]} for {int(unknown.sum())} of {len(index)} cells, "
                 f"the first is {Space().cell(first)} (index {first})"
             )
         return values
@@ -145,7 +152,7 @@ class ApiTable:
             return _accuracy(info[key], key)
         except (AssertionError, LookupError, OSError, ValueError) as error:
             # An absent file is an AssertionError there.
-            raise LookupError(f"{self.origin}: no {column} for {cell}: {error}") from error
+            raise LookupError(f"{self.origin}: no {COLUMNS[column]} for {cell}: {error}") from error
 
 
 def read_folder(
@@ -203,15 +210,18 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def _convert(folder: Path, present: Collection[str]) -> dict[str, Floats]:
-    strings = read_meta(folder / _META)
+    with bz2.open(folder / _META) as file:
+        strings = read_meta(file, str(folder / _META))
     index = Space().index(strings)
     columns = {f"{d}/{c}": np.full(_shape(c), np.nan) for d in DATASETS for c in COLUMNS}
     positions = [i for i in range(len(strings)) if _file_name(i) in present]
     for n, i in enumerate(positions):
         if n % _LOG_EVERY == 0:
             _log.info("reading %s: %d of %d files", folder, n, len(positions))
-        for name, value in read_result(folder / _file_name(i), strings[i]).items():
-            columns[name][index[i]] = value
+        path = folder / _file_name(i)
+        with bz2.open(path) as file:
+            for name, value in read_result(file, str(path), strings[i]).items():
+                columns[name][index[i]] = value
     return columns
 
 
@@ -223,71 +233,106 @@ def _shape(column: str) -> tuple[int, ...]:
     return (len(Space()), _N_RUNS) if column == "runs" else (len(Space()),)
 
 
-def read_meta(path: Path) -> list[str]:
-    """Cell strings of a folder in the order of its files; every cell of the space once."""
-    meta = _load(path)
+def read_meta(file: IO[bytes], what: str) -> list[str]:
+    """Cell strings of a folder in the order of its files.
+
+    Parameters
+    ----------
+    file : binary file
+        The decompressed meta file.
+    what : str
+        Its name for messages.
+
+    Returns
+    -------
+    list of str
+        Every cell of the space once.
+
+    Raises
+    ------
+    ValueError
+        When it is anything else.
+    """
+    meta = _load(file, what)
     strings = meta.get("meta_archs") if isinstance(meta, dict) else None
     if not isinstance(strings, list) or not all(isinstance(text, str) for text in strings):
-        raise ValueError(f"{path}: expected a dict with a list of cell strings at meta_archs")
+        raise ValueError(f"{what}: expected a dict with a list of cell strings at meta_archs")
     try:
-        index = Space().index(strings)
+        distinct = len(set(Space().index(strings).tolist()))
     except ValueError as error:
-        raise ValueError(f"{path}: expected cells of NAS-Bench-201 at meta_archs: {error}") from error
-    if len(index) != len(Space()) or len(set(index.tolist())) != len(index):
-        raise ValueError(f"{path}: expected each of {len(Space())} cells once, got {len(set(index.tolist()))} of them")
+        raise ValueError(f"{what}: expected cells of NAS-Bench-201 at meta_archs: {error}") from error
+    if not len(strings) == distinct == len(Space()):
+        raise ValueError(
+            f"{what}: expected each of {len(Space())} cells once, got {distinct} in {len(strings)} strings"
+        )
     return strings
 
 
-def read_result(path: Path, string: str | None = None) -> dict[str, Floats]:
+def read_result(file: IO[bytes], what: str, string: str) -> dict[str, Floats]:
     """Accuracies of one cell.
 
     Parameters
     ----------
-    path : Path
-        A file of the folder.
-    string : str, optional
+    file : binary file
+        The decompressed file of results.
+    what : str
+        Its name for messages.
+    string : str
         The cell that it must be about.
 
     Returns
     -------
     dict
-        ``"{dataset}/{column}"`` -> float64 (3,) for ``runs``, else ().
+        ``"{dataset}/{column}"`` for each of `DATASETS` and `COLUMNS` -> float64 (3,) for ``runs``, else ().
+
+    Raises
+    ------
+    ValueError
+        When it is anything else.
     """
-    results = _load(path)
-    try:
-        return _result(results, string)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: expected results of NATS-Bench: {type(error).__name__}: {error!s:.300}") from error
-
-
-def _result(results: Any, string: str | None) -> dict[str, Floats]:
+    results = _load(file, what)
     found: dict[str, Floats] = {}
-    for epochs in (200, 12):
-        result = results[str(epochs)]
-        if string is not None and result["arch_str"] != string:
-            raise ValueError(f"expected cell {string}, got {result['arch_str']!r:.120}")
-        for dataset, (validation, test) in DATASETS.items():
-            runs = _final_accuracies(result, *validation, epochs)
-            found[f"{dataset}/val{epochs}"] = runs.mean()
-            found[f"{dataset}/test{epochs}"] = _final_accuracies(result, *test, epochs).mean()
-            if epochs == 200:
-                found[f"{dataset}/runs"] = np.pad(runs, (0, _N_RUNS - len(runs)), constant_values=np.nan)
+    try:
+        for epochs in (200, 12):
+            result: Any = results[str(epochs)]  # type: ignore[index]
+            if result["arch_str"] != string:
+                raise ValueError(f"expected cell {string}, got {_shown(result['arch_str'])}")
+            found.update(_means(result, epochs))
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{what}: expected results of NATS-Bench: {type(error).__name__}: {error!s:.300}") from error
+    return found
+
+
+def _means(result: Any, epochs: int) -> dict[str, Floats]:
+    found: dict[str, Any] = {}
+    for dataset, (validation, test) in DATASETS.items():
+        runs = _final_accuracies(result, *validation, epochs)
+        found[f"{dataset}/val{epochs}"] = runs.mean()
+        found[f"{dataset}/test{epochs}"] = _final_accuracies(result, *test, epochs).mean()
+        if epochs == 200:
+            found[f"{dataset}/runs"] = np.pad(runs, (0, _N_RUNS - len(runs)), constant_values=np.nan)
     return found
 
 
 def _final_accuracies(result: Any, dataset: str, split: str, epochs: int) -> Floats:
     """After the last epoch, by seed in ascending order."""
-    seeds = sorted(result["dataset_seed"][dataset])
-    if not 1 <= len(seeds) <= _N_RUNS:
-        raise ValueError(f"expected 1 to {_N_RUNS} seeds of {dataset}, got {len(seeds)}")
+    seeds = result["dataset_seed"][dataset]
+    if type(seeds) is not list or not 1 <= len(seeds) <= _N_RUNS or any(type(seed) is not int for seed in seeds):
+        raise ValueError(f"expected a list of 1 to {_N_RUNS} seeds of {dataset}")
     key = f"{split}@{epochs - 1}"
-    return np.array([_accuracy(result["all_results"][dataset, s]["eval_acc1es"][key], key) for s in seeds])
+    runs = [result["all_results"][dataset, seed]["eval_acc1es"][key] for seed in sorted(seeds)]
+    return np.array([_accuracy(run, key) for run in runs])
 
 
 def _accuracy(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (float, int, np.number)) or not 0 <= value <= 100:
-        raise ValueError(f"expected an accuracy in percent at {name}, got {value!r:.100}")
+        raise ValueError(f"expected an accuracy in percent at {name}, got {_shown(value)}")
     return float(value)
+
+
+def _shown(value: object) -> str:
+    """A value in a message; others than plain ones by their type, for a small pickle can have an endless repr."""
+    return f"{value!r:.120}" if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
 
 
 class _DType:
@@ -297,13 +342,13 @@ class _DType:
 
     def __init__(self, name: object, align: object = False, copy: object = False) -> None:
         if not isinstance(name, str) or name not in self._NAMES:
-            raise ValueError(f"expected the name of a number type, got {name!r:.50}")
+            raise ValueError(f"expected the name of a number type, got {_shown(name)}")
         self.text = name
 
     def __setstate__(self, state: Any) -> None:
         order = state[1]
         if order not in ("<", ">", "|"):
-            raise ValueError(f"expected a byte order, got {order!r:.50}")
+            raise ValueError(f"expected a byte order, got {_shown(order)}")
         self.text = order + self.text.lstrip("<>|")
 
 
@@ -327,13 +372,7 @@ _ALLOWED: dict[tuple[str, str], object] = {
 }
 
 
-def _load(path: Path) -> object:
-    with bz2.open(path) as file:
-        return load_compressed(file, str(path))
-
-
-def load_compressed(file: IO[bytes], what: str) -> object:
-    """The plain values in an opened bzip2 file; damaged data is a ValueError that begins with `what`."""
+def _load(file: IO[bytes], what: str) -> object:
     try:
         return restricted_load(file, _ALLOWED, what, max_bytes=_MAX_FILE_BYTES)
     except (EOFError, OSError) as error:

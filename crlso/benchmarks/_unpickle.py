@@ -308,7 +308,7 @@ class _Machine:
         if type(module) is not str or type(name) is not str:
             raise _Refusal("a global whose name is no text")
         if (module, name) not in self._allowed:
-            plain = f"{module:.100}.{name:.100}".encode("ascii", "backslashreplace").decode("ascii")
+            plain = f"{module:.100}.{name:.100}".encode("unicode_escape").decode("ascii")
             raise _Refusal(f"global {plain} is not allowed")
         self._stack.append(self._allowed[module, name])
 
