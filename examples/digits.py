@@ -176,16 +176,17 @@ def main() -> None:
 
 
 def report(arguments: argparse.Namespace, results: dict[str, list[float]], split: str) -> None:
-    """Print the means and which method is ahead, or that neither is."""
+    """Print the means and which method is ahead; less than two standard errors over the seeds show nothing."""
     ours, random = results.values()
     differences = [a - b for a, b in zip(ours, random)]
-    ahead = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
-    difference = statistics.mean(differences)
-    leader = "neither is ahead" if difference == 0 else f"{arguments.method if difference > 0 else 'random'} is ahead"
+    n, difference = len(differences), statistics.mean(differences)
+    error = statistics.stdev(differences) / n**0.5 if n > 1 else float("inf")
+    leader = arguments.method if difference > 0 else "random"
+    verdict = f"{leader} is better" if abs(difference) > 2 * error else "no clear difference"
     print(
         f"Mean accuracy on {split}: {arguments.method} {statistics.mean(ours):.2f}, "
-        f"random {statistics.mean(random):.2f}; {leader} by {abs(difference):.2f} "
-        f"(better in {ahead[0]}, worse in {ahead[1]} of {len(differences)} seeds)."
+        f"random {statistics.mean(random):.2f}: {verdict} (difference {difference:+.2f}, standard error {error:.2f}; "
+        f"higher in {sum(d > 0 for d in differences)}, lower in {sum(d < 0 for d in differences)} of {n} seeds)."
     )
 
 
