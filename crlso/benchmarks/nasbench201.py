@@ -1,17 +1,22 @@
-"""The measured values of NAS-Bench-201, from the table that comes with the package."""
+"""The measured values of NAS-Bench-201: from the table that comes with the package, or from its authors' files."""
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from crlso.assets import open_npz
+from crlso.benchmarks._natsbench import COLUMNS, ApiTable, Table, read_folder
 from crlso.benchmarks.base import Benchmark
 from crlso.spaces.cell import Cell
 from crlso.spaces.nasbench201 import NASBench201 as Space
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["NASBench201"]
 
@@ -54,19 +59,17 @@ def _scaled(integers: npt.NDArray[np.int32], decimals: int) -> Floats:
 
 
 @functools.cache
-def _accuracies(prefix: str) -> dict[str, Floats]:
-    """Percent, in official order: ``runs`` (15625, 3) and, by split and epochs, (15625,)."""
+def _embedded(prefix: str) -> Table:
     with open_npz("nasbench201.npz") as asset:
         runs = _scaled(asset[f"{prefix}_val200"], 4)
-        table = {
+        columns = {
             "runs": runs,
             "val200": np.nanmean(runs, axis=1),
             "test200": _scaled(asset[f"{prefix}_test200"], 6),
             "val12": _scaled(asset[f"{prefix}_val12"], 4),
             "test12": _scaled(asset[f"{prefix}_test12"], 4),
         }
-    table["val200"].flags.writeable = False
-    return table
+    return Table(columns, "the table that comes with the package")
 
 
 def _convolution(kernel: int, inputs: int, outputs: int, pixels: int, norm: bool = True) -> tuple[int, int]:
@@ -125,6 +128,13 @@ class NASBench201(Benchmark):
         The cells.
     dataset : str
         The dataset's name as spelt above.
+    source : str
+        Where the accuracies come from.
+
+    See Also
+    --------
+    from_natsbench_dir : Accuracies from the official files.
+    from_nats_bench : Accuracies from a ``nats_bench`` object.
 
     Raises
     ------
@@ -146,12 +156,116 @@ class NASBench201(Benchmark):
         self.dataset = _dataset_name(dataset)
         self.space = Space()
         self._prefix, self._n_classes, self._side = _DATASETS[self.dataset]
+        self._other_table: Table | ApiTable | None = None
+
+    @classmethod
+    def from_natsbench_dir(
+        cls,
+        path: str | os.PathLike[str],
+        dataset: str = "cifar10",
+        *,
+        cache: str | os.PathLike[str] | None = None,
+        allow_missing: bool = False,
+    ) -> Self:
+        """Take the accuracies from the official files of NATS-Bench.
+
+        The pickles are read by a reader that carries out nothing but the making of plain values; neither torch nor
+        nats_bench is needed. All files together take some minutes: give a `cache` to read them only once. Parameters,
+        FLOPs and latencies stay those of the package.
+
+        Parameters
+        ----------
+        path : path
+            The folder ``NATS-tss-v1_0-3ffb9-simple``, with ``meta.pickle.pbz2`` and ``000000.pickle.pbz2`` to
+            ``015624.pickle.pbz2``.
+        dataset : str
+            As for the constructor.
+        cache : path, optional
+            An npz file for what was read of all three datasets; made when absent, and again when the folder has
+            other files than those it was made from.
+        allow_missing : bool
+            Whether the folder may be incomplete: then questions about a cell whose file is missing raise LookupError.
+
+        Returns
+        -------
+        NASBench201
+
+        Raises
+        ------
+        OSError
+            When the folder or a file cannot be opened; FileNotFoundError says how many result files are missing and
+            which first.
+        ValueError
+            For a damaged or hostile file (it is named), for a cache that is another kind of file, and as for the
+            constructor.
+
+        Examples
+        --------
+        >>> bench = NASBench201.from_natsbench_dir(
+        ...     "NATS-tss-v1_0-3ffb9-simple", "cifar100", cache="nats.npz"
+        ... )  # doctest: +SKIP
+        >>> bench.evaluate(284)  # doctest: +SKIP
+        61.67999998779297
+        """
+        bench = cls(dataset)
+        columns = read_folder(path, cache=cache, allow_missing=allow_missing)
+        chosen = {name: columns[f"{bench.dataset}/{name}"] for name in COLUMNS}
+        known = int(np.isfinite(chosen["val200"]).sum())
+        bench._other_table = Table(chosen, f"{known} of {len(bench)} files of NATS-Bench in {os.fspath(path)}")
+        return bench
+
+    @classmethod
+    def from_nats_bench(cls, api: Any, dataset: str = "cifar10") -> Self:
+        """Take the accuracies from a live object of the package nats_bench.
+
+        It is asked cell by cell, when a value is needed first, for means over seeds (``is_random=False``);
+        :meth:`optimum` and :meth:`regret` need all cells. Single runs are not available.
+
+        Parameters
+        ----------
+        api : object
+            What ``nats_bench.create(path, "tss", fast_mode=True, verbose=False)`` returns: anything with ``len(api)``,
+            ``arch(i)``, ``query_index_by_arch(string)`` and ``get_more_info(i, dataset, iepoch, hp, is_random)``.
+        dataset : str
+            As for the constructor.
+
+        Returns
+        -------
+        NASBench201
+            Questions about a cell that `api` has no values for raise LookupError.
+
+        Raises
+        ------
+        TypeError
+            When `api` lacks a method; it is named.
+        ValueError
+            When the architectures of `api` are not the cells of NAS-Bench-201, and as for the constructor.
+
+        Examples
+        --------
+        >>> api = nats_bench.create(folder, "tss", fast_mode=True, verbose=False)  # doctest: +SKIP
+        >>> NASBench201.from_nats_bench(api, "cifar100").evaluate(284)  # doctest: +SKIP
+        61.67999998779297
+        """
+        bench = cls(dataset)
+        bench._other_table = ApiTable(api, bench.dataset)
+        return bench
+
+    @property
+    def _table(self) -> Table | ApiTable:
+        return _embedded(self._prefix) if self._other_table is None else self._other_table
+
+    @property
+    def source(self) -> str:
+        """Where the accuracies come from."""
+        return self._table.origin
 
     def __repr__(self) -> str:
-        return (
+        text = (
             f"NASBench201({self.dataset!r}): {len(self.space)} cells, "
             "value = mean validation accuracy in percent after 200 epochs"
         )
+        return text if self._other_table is None else f"{text}, from {self.source}"
 
     def __len__(self) -> int:
         return len(self.space)
@@ -193,19 +307,19 @@ class NASBench201(Benchmark):
         Raises
         ------
         ValueError
-            For other epochs or seeds, and for a seed with 12 epochs.
+            For other epochs or seeds, for a seed with 12 epochs, and for a seed where only means are known.
         """
         self._check_epochs(epochs)
         index = self.space.index(cells)
-        table = _accuracies(self._prefix)
         if seed is None:
-            return table[f"val{epochs}"][index]
+            return self._table.values(f"val{epochs}", index)
         if epochs != 200:
             raise ValueError(f"seed: expected None with {epochs} epochs, got {seed!r}")
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < _N_RUNS:
             raise ValueError(f"seed: expected None, 0, 1 or 2, got {seed!r:.100}")
-        run: Floats = table["runs"][index, seed]
-        return run
+        if not self._table.has_runs:
+            raise ValueError(f"seed: expected None, since {self.source} gives means only; got {seed!r}")
+        return self._table.values("runs", index)[:, seed]
 
     def test(self, cells: Any, epochs: int = 200) -> Floats:
         """Test accuracy; for reports, never for selection.
@@ -223,7 +337,7 @@ class NASBench201(Benchmark):
             Percent.
         """
         self._check_epochs(epochs)
-        return _accuracies(self._prefix)[f"test{epochs}"][self.space.index(cells)]
+        return self._table.values(f"test{epochs}", self.space.index(cells))
 
     @staticmethod
     def _check_epochs(epochs: int) -> None:
@@ -311,7 +425,7 @@ class NASBench201(Benchmark):
         Cell
         """
         codes = self.space.all_codes()
-        values = _accuracies(self._prefix)["val200"]
+        values = self._all_values()
         if level is not None:
             represents = (self.space.canonicalise(codes, level) == codes).all(axis=1)
             values = np.where(represents, values, -np.inf)
@@ -338,7 +452,10 @@ class NASBench201(Benchmark):
         number = float(value)
         if not np.isfinite(number):
             raise ValueError(f"value: expected a finite accuracy in percent, got {value!r:.100}")
-        return float(_accuracies(self._prefix)["val200"].max()) - number
+        return float(self._all_values().max()) - number
+
+    def _all_values(self) -> Floats:
+        return self._table.values("val200", np.arange(len(self)))
 
     def info(self, cell: Any) -> dict[str, Any]:
         """Everything that is known about one cell.
@@ -351,19 +468,20 @@ class NASBench201(Benchmark):
         Returns
         -------
         dict
-            Plain Python values that JSON can hold: ``cell``, ``index``, ``codes``, ``dataset``, ``validation``,
-            ``validation_runs``, ``test``, ``validation_12``, ``test_12`` (percent), ``parameters``, ``flops``
-            (millions), ``latency`` (milliseconds by device), ``representative`` (the string of the class's
+            Plain Python values that JSON can hold: ``cell``, ``index``, ``codes``, ``dataset``, ``source``,
+            ``validation``, ``validation_runs``, ``test``, ``validation_12``, ``test_12`` (percent), ``parameters``,
+            ``flops`` (millions), ``latency`` (milliseconds by device), ``representative`` (the string of the class's
             representative by level).
         """
         chosen = self.space.cell(cell)
         codes = self.space.codes(chosen)
-        runs = _accuracies(self._prefix)["runs"][self.space.index(codes)[0]]
+        runs = self._table.values("runs", self.space.index(codes))[0] if self._table.has_runs else np.empty(0)
         return {
             "cell": str(chosen),
             "index": int(self.space.index(codes)[0]),
             "codes": list(chosen.codes),
             "dataset": self.dataset,
+            "source": self.source,
             "validation": self.evaluate(chosen),
             "validation_runs": runs[~np.isnan(runs)].tolist(),
             "test": float(self.test(codes)[0]),
