@@ -151,6 +151,7 @@ class NASBench201(Benchmark):
 
     space: Space
     name: str = "nasbench201"
+    dataset: str
 
     def __init__(self, dataset: str = "cifar10") -> None:
         self.dataset = _dataset_name(dataset)
