@@ -25,9 +25,8 @@ from setuptools.errors import BaseError
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "tools"))
 import openblas  # noqa: E402  (a build does not have the project's folder on its path)
+from cflags import FLAGS  # noqa: E402
 
-FLAGS = """-std=c11 -O3 -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=fast -pthread
-           -Wall -Wextra""".split()
 CODE = [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("csrc/**/*.*"))]
 SOURCES = [path for path in CODE if path.endswith(".c")]
 HEADERS = [path for path in CODE if path.endswith((".h", ".inc", ".def"))]

@@ -5,59 +5,56 @@ python -m benchmarks.threads --threads 1 2 --json
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
 import sys
 from collections.abc import Callable
 
 import numpy as np
 
 import crlso
-from benchmarks.timing import interleaved, ratios
-from benchmarks.train_epoch import Ours, batches
+from benchmarks import timing
+from benchmarks.model import Model, batches
 
 
-def final_parameters(threads: int, width: int, steps: int) -> bytes:
+def final_parameters(threads: int, width: int, steps: int = 5) -> bytes:
     """All parameters after some training steps, as bytes."""
-    ours = Ours(width, threads)
-    ours.epoch(batches(len(ours.codes), 256, ours.vae.latent, seed=0)[:steps])
-    return b"".join(np.ascontiguousarray(tensor.numpy()).tobytes() for tensor in ours.parameters.values())
+    model = Model(width, threads)
+    model.epoch(batches(len(model.codes), model.vae.latent)[:steps])
+    return b"".join(np.ascontiguousarray(tensor.numpy()).tobytes() for tensor in model.parameters.values())
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = timing.parser(__doc__, rounds=7)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    parser.add_argument("--cells", type=int, default=15625, help="cells of an epoch; default: %(default)s")
+    arguments = timing.arguments_of(parser)
     counts = sorted({1, *arguments.threads})
-    results = {final_parameters(n, arguments.width, steps=5) for n in counts}
-    ours = Ours(arguments.width, 1)
-    made = batches(len(ours.codes), 256, ours.vae.latent, seed=0)[:20]
+    results = {final_parameters(n, arguments.width) for n in counts}
+    model = Model(arguments.width, 1)
+    made = batches(arguments.cells, model.vae.latent)
 
     def epoch(n: int) -> Callable[[], None]:
         def run() -> None:
             crlso.set_num_threads(n)
-            ours.epoch(made)
+            model.epoch(made)
 
         return run
 
-    seconds = interleaved({str(n): epoch(n) for n in counts}, arguments.rounds)
+    seconds = timing.interleaved({str(n): epoch(n) for n in counts}, arguments.rounds)
+    speed_up = {name: 1.0 / ratio for name, ratio in timing.ratios(seconds, "1").items()}
+    identical = len(results) == 1
     document = {
-        "seconds_20_batches": {name: statistics.median(values) for name, values in seconds.items()},
-        "speed_up": {name: 1.0 / ratio for name, ratio in ratios(seconds, "1").items()},
-        "bit_identical": len(results) == 1,
+        "seconds": timing.medians(seconds),
+        "speed_up": speed_up,
+        "bit_identical": identical,
         "width": arguments.width,
-        "version": crlso.__version__,
+        **timing.about(),
     }
-    if arguments.json:
-        print(json.dumps(document))
-    else:
-        for name, ratio in document["speed_up"].items():
-            print(f"{name} threads: {ratio:.2f} x one thread, bit-identical: {document['bit_identical']}")
-    return 0 if document["bit_identical"] else 1
+    lines = [f"1 thread: {document['seconds']['1']:.3f} s/epoch"]
+    lines += [f"{name} threads: {ratio:.2f} x one thread" for name, ratio in speed_up.items()]
+    lines.append(f"bit-identical parameters: {identical}")
+    timing.publish(document, arguments.json, lines)
+    return 0 if identical else 1
 
 
 if __name__ == "__main__":

@@ -1,12 +1,73 @@
-"""Timing that a noisy machine does not spoil: programs take turns, and ratios are taken within a turn."""
+"""What the benchmarks share: timing that a noisy machine does not spoil, arguments, and the document they print.
+
+Programs take turns, and ratios are taken within a turn.
+"""
 
 from __future__ import annotations
 
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-__all__ = ["interleaved", "ratios"]
+from crlso import _core
+
+__all__ = ["about", "arguments_of", "fitted_exponent", "interleaved", "medians", "parser", "publish", "ratios", "split"]
+
+NEEDS = {"pytorch": "torch", "pytorch-same-algebra": "torch", "pyg": "torch_geometric", "jax": "jax"}
+"""Name of a program -> the module without which it is skipped."""
+
+HELD_TO = {
+    "avx2": {
+        "CRLSO_ISA": "avx2",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "MKL_CBWR": "AVX2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    }
+}
+"""Instruction set -> the variables that hold everything to it; they are read before anything is imported."""
+
+
+def parser(text: str | None, rounds: int) -> argparse.ArgumentParser:
+    """A parser with the arguments that all benchmarks know."""
+    made = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--rounds", type=int, default=rounds, help="turns of each program; default: %(default)s")
+    made.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
+    made.add_argument("--isa", choices=list(HELD_TO), help="hold crlso and every framework to it")
+    return made
+
+
+def arguments_of(made: argparse.ArgumentParser) -> argparse.Namespace:
+    """The parsed arguments; with --isa the program is started once more, in the environment that this takes."""
+    arguments = made.parse_args()
+    if arguments.isa is not None and any(os.environ.get(k) != v for k, v in HELD_TO[arguments.isa].items()):
+        environment = {**os.environ, **HELD_TO[arguments.isa]}
+        command = [sys.executable, *sys.orig_argv[1:]]
+        raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
+    return arguments
+
+
+def split(made: argparse.ArgumentParser, text: str, names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The programs that --against names: those that can be run, and those skipped because something is missing."""
+    asked = [name for name in text.split(",") if name]
+    if unknown := [name for name in asked if name not in names]:
+        made.error(f"--against: expected names out of {', '.join(names)}, got {', '.join(unknown)}")
+    skipped = [name for name in asked if importlib.util.find_spec(NEEDS[name]) is None]
+    for name in skipped:
+        print(f"{name}: skipped, {NEEDS[name]} is not installed", file=sys.stderr)
+    return [name for name in asked if name not in skipped], skipped
 
 
 def interleaved(programs: Mapping[str, Callable[[], object]], rounds: int, repeat: int = 1) -> dict[str, list[float]]:
@@ -22,6 +83,11 @@ def interleaved(programs: Mapping[str, Callable[[], object]], rounds: int, repea
     return seconds
 
 
+def medians(seconds: Mapping[str, list[float]]) -> dict[str, float]:
+    """Median over rounds of each program's seconds."""
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
 def ratios(seconds: Mapping[str, list[float]], base: str) -> dict[str, float]:
     """Median over rounds of each program's seconds divided by those of `base` in the same round."""
     return {
@@ -29,3 +95,33 @@ def ratios(seconds: Mapping[str, list[float]], base: str) -> dict[str, float]:
         for name, values in seconds.items()
         if name != base
     }
+
+
+def fitted_exponent(x: Sequence[float], y: Sequence[float]) -> float:
+    """The exponent p of y = c x^p by least squares on logarithms."""
+    import numpy as np
+
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def about(packages: Iterable[str] = ()) -> dict[str, Any]:
+    """Versions (those of the distributions in `packages` included), the processor and its BLAS."""
+    info = _core.runtime_info()
+    versions = {name: importlib.metadata.version(name) for name in ("numpy", *sorted(set(packages)))}
+    return {
+        "versions": {"crlso": info["version"], "python": platform.python_version(), **versions},
+        "cpu": f"{_processor()}, {info['isa']}",
+        "blas": f"{info['blas']}, {info['blas_kernel']}",
+    }
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def publish(document: Mapping[str, Any], as_json: bool, lines: Iterable[str]) -> int:
+    """Print the document, or the lines of its table; returns the exit code."""
+    print(json.dumps(document) if as_json else "\n".join(lines))
+    return 0

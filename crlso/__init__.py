@@ -1,6 +1,6 @@
 """Neural architecture search in a convex latent space (CR-LSO, arXiv 2211.05950), with its core in C.
 
-Sub-packages and what they hold are imported when they are first used.
+Everything is imported when it is first used, the extension and NumPy included.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from crlso._core import GraphBatch, Tensor, get_num_threads, set_num_threads
 from crlso._version import __version__
 
 if TYPE_CHECKING:
     from crlso import benchmarks, models, nn, optim, plotting, search, spaces
+    from crlso._core import GraphBatch, Tensor, get_num_threads, set_num_threads
     from crlso.nn import grad, no_grad
     from crlso.study import Study, Trial
 
@@ -35,13 +35,18 @@ __all__ = [
     "spaces",
 ]
 
-_HOMES = {"Study": "crlso.study", "Trial": "crlso.study", "grad": "crlso.nn", "no_grad": "crlso.nn"}
+_HOMES = {
+    **dict.fromkeys(("GraphBatch", "Tensor", "get_num_threads", "set_num_threads"), "crlso._core"),
+    **dict.fromkeys(("Study", "Trial"), "crlso.study"),
+    **dict.fromkeys(("grad", "no_grad"), "crlso.nn"),
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    if name in __all__:
+        globals()[name] = value = getattr(import_module(_HOMES[name]), name)
+        return value
+    if name in __all__ or name == "_core":
         return import_module(f"crlso.{name}")
     raise AttributeError(f"module 'crlso' has no attribute {name!r}")
 

@@ -192,6 +192,7 @@ def _info(arguments: argparse.Namespace) -> None:
     import numpy
 
     from crlso import _core
+    from crlso._blas import slow_core
 
     rows = {
         "crlso": __version__,
@@ -200,6 +201,8 @@ def _info(arguments: argparse.Namespace) -> None:
         "platform": platform.platform(),
     }
     core = dict(_core.runtime_info())
+    if slow_core(str(core["blas_kernel"]), str(core["isa"])):
+        core["blas_kernel"] = f"{core['blas_kernel']} (slow: without AVX2, which this processor has)"
     rows["extension"] = f"{core.pop('version', 'of unknown version')} ({_core.__file__})"
     rows.update({str(name).replace("_", " "): str(value) for name, value in core.items()})
     width = max(map(len, rows)) + 2

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso import _core
+from crlso._blas import warn_of_slow_core
 from crlso._core import GraphBatch, Tensor
 from crlso._random import Stream
 
@@ -139,6 +140,7 @@ class Module:
 
 
 def _parameter(values: npt.NDArray[Any], dtype: str, nonnegative: bool = False) -> Tensor:
+    warn_of_slow_core()  # here and not on import: whoever makes a model is about to multiply matrices
     tensor = Tensor(np.ascontiguousarray(values, dtype=dtype), requires_grad=True)
     tensor.nonnegative = nonnegative
     return tensor

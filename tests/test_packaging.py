@@ -44,7 +44,7 @@ def test_licences_are_installed():
 @pytest.mark.skipif("CRLSO_OPENBLAS" in os.environ or "CRLSO_OPENBLAS_DIR" in os.environ, reason="another OpenBLAS")
 def test_our_own_openblas_is_loaded_at_one_thread(tmp_path):
     code = """if True:
-        import numpy, threadpoolctl, crlso
+        import numpy, threadpoolctl, crlso._core
         for found in threadpoolctl.threadpool_info():
             print(found["filepath"], found["internal_api"], found["num_threads"])"""
     env = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}

@@ -252,6 +252,7 @@ def train(
             optimiser.zero_grad()
             value.backward()
             optimiser.step(cosine(step, epochs * per_epoch, learning_rate))
+            del value  # releases its graph, whose memory the next step takes
             total += len(positions) * number
             step += 1
         optimiser.zero_grad()

@@ -1,0 +1,149 @@
+"""The published model of NAS-Bench-201 in crlso, and what a twin of it in another framework must agree with.
+
+A twin starts from copies of crlso's parameters. It is a class made of (model, threads) with
+
+    epoch(batches)                  gradients, clipping, Adam and projection for every batch
+    value_and_gradients(batch)      the loss, and its gradients by crlso's names of parameters
+
+for training, and functions of latents for the search, whose weights are frozen:
+
+    points(z)                       latents as the framework takes them, made once
+    evaluate(points)                the surrogate's values and gradients
+    step(points)                    codes decoded after one descent step
+    decode(points)                  codes decoded
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import crlso
+from crlso import _core
+from crlso.models import GraphVAE, ICNNSurrogate
+from crlso.models.graph import CellEncoding
+from crlso.spaces import NASBench201
+
+__all__ = ["ADAM", "DESCENT", "RATE", "SLOPE", "Batch", "Model", "batches", "check_search", "differences", "twin"]
+
+ADAM: dict[str, Any] = {"betas": (0.0, 0.5), "weight_decay": 3e-5, "max_norm": 5.0}
+RATE = 1e-4
+EPSILON = 1e-8
+SLOPE = 0.01
+DESCENT = 0.2  # step size of the search
+BATCH_SIZE = 256
+BATCHES_COMPARED = 7
+Batch = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]  # positions, noise, targets
+
+
+def batches(n: int, latent: int, cells: int = 15625, size: int = BATCH_SIZE, seed: int = 0) -> list[Batch]:
+    """Batches of n cells in all, the same for all programs; more cells than the space has are taken again."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(n) % cells
+    made = []
+    for first in range(0, n, size):
+        chosen = order[first : first + size]
+        noise = rng.normal(size=(len(chosen), latent)).astype(np.float32)
+        made.append((chosen, noise, rng.uniform(0.05, 0.5, len(chosen)).astype(np.float32)))
+    return made
+
+
+class Model:
+    """The training and search of crlso."""
+
+    name = "crlso"
+
+    def __init__(self, width: int, threads: int) -> None:
+        crlso.set_num_threads(threads)
+        self.space = NASBench201()
+        self.codes = self.space.all_codes()
+        self.classes = self.codes.astype(np.int64)
+        self.vae = GraphVAE(self.space, width=width, rng=0).initialise()
+        self.surrogate = ICNNSurrogate(rng=1).initialise(self.vae.latent, 0.2)
+        self.vae.surrogate_ = self.surrogate
+        modules = (self.vae.encoder_, self.vae.decoder_, self.surrogate.network_)
+        self.parameters = {
+            f"{label}.{name}": tensor
+            for label, module in zip(("encoder", "decoder", "icnn"), modules, strict=True)
+            for name, tensor in module.named_parameters().items()
+        }
+        self.encoding = CellEncoding(self.space, self.codes, self.vae.encoder_.trunk.first)
+        self.optimiser = _core.Adam(list(self.parameters.values()), **ADAM)
+
+    def loss(self, batch: Batch) -> Any:
+        chosen, noise, targets = batch
+        return self.vae.loss(self.encoding.batch(chosen), self.classes[chosen], noise, targets)
+
+    def epoch(self, made: Iterable[Batch]) -> None:
+        for batch in made:
+            loss = self.loss(batch)
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step(RATE)
+
+    def value_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Any]]:
+        self.optimiser.zero_grad()
+        loss = self.loss(batch)
+        loss.backward()
+        return loss.item(), {name: tensor.grad.numpy().copy() for name, tensor in self.parameters.items()}
+
+    def points(self, z: Any) -> Any:
+        return z
+
+    def evaluate(self, z: Any) -> Any:
+        return self.surrogate.evaluate(z)
+
+    def decode(self, z: Any) -> Any:
+        return self.vae.decode(z)
+
+    def step(self, z: Any) -> Any:
+        return self.vae.decode(self.surrogate.descend(z, DESCENT))
+
+
+def twin(name: str, model: Model, threads: int) -> Any:
+    """The same model in another framework."""
+    if name == "jax":
+        from benchmarks.with_jax import JaxProgram
+
+        return JaxProgram(model, threads)
+    if name == "pyg":
+        from benchmarks.with_pyg import PyGProgram
+
+        return PyGProgram(model, threads)
+    from benchmarks.with_pytorch import SameAlgebraProgram, TorchProgram
+
+    return (SameAlgebraProgram if name == "pytorch-same-algebra" else TorchProgram)(model, threads)
+
+
+def differences(model: Model, other: Any, made: list[Batch]) -> dict[str, float]:
+    """Differences of losses and gradients over the first batches.
+
+    `median`, `largest`: of batches, where a batch's is the largest difference of its loss or of an entry of its
+    gradient, relative to the loss and to the gradient's largest entry. `parameter`: the median, where the gradient of
+    each parameter is held against its own largest entry.
+
+    The median counts: in about one batch of twelve the input of a leaky ReLU is so near to 0 that rounding decides on
+    its side, and one message's gradient differs as a whole.
+    """
+    whole, own = [], []
+    for batch in made[:BATCHES_COMPARED]:
+        (a, ga), (b, gb) = model.value_and_gradients(batch), other.value_and_gradients(batch)
+        largest = {name: float(np.abs(gradient).max()) for name, gradient in ga.items()}
+        off = {name: float(np.abs(ga[name] - gb[name]).max()) for name in ga}
+        whole.append(max(abs(a - b) / abs(a), max(off.values()) / max(largest.values())))
+        own.append(max(off[name] / largest[name] for name in ga))
+    return {"median": statistics.median(whole), "largest": max(whole), "parameter": statistics.median(own)}
+
+
+def check_search(model: Model, other: Any, z: npt.NDArray[Any]) -> None:
+    """Raises AssertionError when values, gradients or decoded cells are not those of crlso."""
+    for mine, its in zip(model.evaluate(z), other.evaluate(other.points(z)), strict=True):
+        np.testing.assert_allclose(mine, np.asarray(its), rtol=0, atol=2e-5 * float(abs(mine).max()))
+    for function in ("decode", "step"):
+        mine, its = getattr(model, function)(z), getattr(other, function)(other.points(z))
+        # Two logits may be equal up to rounding: almost all cells, not all.
+        assert (mine == np.asarray(its)).all(axis=1).mean() > 0.99, f"{other.name}: {function} differs"
