@@ -71,7 +71,7 @@ class Model:
             for label, module in zip(("encoder", "decoder", "icnn"), modules, strict=True)
             for name, tensor in module.named_parameters().items()
         }
-        self.encoding = CellEncoding(self.space, self.codes, self.vae.encoder_.trunk.first)
+        self.encoding = CellEncoding(self.vae.encoder_.trunk, self.codes)
         self.optimiser = _core.Adam(list(self.parameters.values()), **ADAM)
 
     def loss(self, batch: Batch) -> Any:

@@ -223,7 +223,7 @@ def test_trunk_against_its_formula(layers):
     space, rng = NASBench201(), np.random.default_rng(layers)
     trunk = shake(GraphTrunk(space, 6, layers, Stream(3), dtype="float64"), rng)
     codes = space.sample(23, rng=layers)
-    batch = CellEncoding(space, codes, trunk.first).batch(slice(None))
+    batch = CellEncoding(trunk, codes).batch(slice(None))
     nodes = trunk.nodes(batch).numpy()
     np.testing.assert_allclose(nodes, trunk_twin(trunk.state(), space, codes), rtol=1e-11, atol=1e-11)
     pooled = nodes.reshape(23, 4, 6).sum(axis=1)
@@ -233,7 +233,7 @@ def test_trunk_against_its_formula(layers):
 def test_batches_of_an_encoding_are_its_rows():
     space = NASBench201()
     trunk = GraphTrunk(space, 8, 3, Stream(3), dtype="float64")
-    encoding = CellEncoding(space, space.all_codes(), trunk.first)
+    encoding = CellEncoding(trunk, space.all_codes())
     chosen = np.array([15624, 0, 77, 77])
     got = trunk.nodes(encoding.batch(chosen)).numpy()
     np.testing.assert_allclose(got, trunk_twin(trunk.state(), space, space.all_codes()[chosen]), rtol=1e-11, atol=1e-11)
@@ -244,7 +244,7 @@ def test_batches_of_an_encoding_are_its_rows():
 def test_trunk_starts_at_unit_scale(width):
     space = NASBench201()
     trunk = GraphTrunk(space, width, 4, Stream(0))
-    batch = CellEncoding(space, space.all_codes(), trunk.first).batch(slice(0, None, 25))
+    batch = CellEncoding(trunk, space.all_codes()).batch(slice(0, None, 25))
     x = trunk.first.table().gather_rows(batch.rows)
     scales = [np.sqrt((x.numpy() ** 2).mean())]
     for layer in trunk.layers:
