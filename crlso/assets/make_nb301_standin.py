@@ -17,8 +17,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from make_nasbench201 import write_npz
 
+from crlso.assets.make_nasbench201 import write_npz
 from crlso.benchmarks._standin import WEIGHT_UNIT, StandIn, features
 from crlso.models.base import kendall_tau
 from crlso.spaces._genotype import parse_genotype
@@ -109,7 +109,7 @@ def make_arrays(codes: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
     """The arrays of the asset by name; see NB301_STANDIN.md."""
     distances = Distances(codes)
     *weights, scale, noise = search(distances, values - values.mean())
-    units = np.rint(np.array(weights) / WEIGHT_UNIT).astype(np.int32)
+    units = np.rint(np.array(weights) / WEIGHT_UNIT).astype(np.int64)
     kernel = distances.kernel(units * WEIGHT_UNIT)
     tau, error = cross_validate(kernel, noise / scale, values)
     arrays = {
@@ -123,8 +123,7 @@ def make_arrays(codes: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
         "kendall_tau": np.float64(tau),
         "rmse": np.float64(error),
     }
-    model = StandIn(*(arrays[name] for name in ("codes", "count_weights", "edge_weights", "operation_weights")),
-                    arrays["coefficients"], float(arrays["mean"]))
+    model = StandIn(codes, units[:14], units[14:16], units[16:], arrays["coefficients"], float(values.mean()))
     print(f"10-fold Kendall tau {tau:.4f}, RMSE {error:.4f}, noise {np.sqrt(noise):.4f}")
     print(f"fitted: RMSE {np.sqrt(np.mean((model.predict(features(codes)) - values) ** 2)):.4f}")
     return arrays

@@ -61,7 +61,7 @@ class StandIn:
     ----------
     codes : ndarray of uint8, shape (m, 28)
         Cells that it was fitted to.
-    count_weights : ndarray of int, shape (2, 7)
+    count_weights : ndarray of int, shape (2, 7) or (14,)
         Weight of a squared difference of counts by cell and operation, in units of 2^-12.
     edge_weights, operation_weights : ndarray of int, shape (2,)
         Weight of an edge, and of an edge with its operation, that is not shared, by cell; in the same unit.
@@ -82,17 +82,18 @@ class StandIn:
     ) -> None:
         known = features(codes)
         self._counts = count_weights.reshape(-1).astype(np.float32)
-        shared = np.concatenate(
-            [np.repeat(operation_weights, _CELL * _N_OPERATIONS), np.repeat(edge_weights, _CELL)]
-        ).astype(np.float32)
-        # D = squares of the one + squares of the other and what could be shared - what is shared and mixed terms.
-        self._shared = np.concatenate([shared, 2 * self._counts])[:, None] * known.T
-        could_be_shared = np.float32(_EDGES_PER_CELL * int(edge_weights.sum() + operation_weights.sum()))
-        self._squares = self._square(known) + could_be_shared
+        shared = np.repeat(operation_weights, _CELL * _N_OPERATIONS), np.repeat(edge_weights, _CELL)
+        weights = np.concatenate([*shared, 2 * self._counts]).astype(np.float32)
+        could_be_shared = _EDGES_PER_CELL * (edge_weights.sum() + operation_weights.sum())
+        # -D = what is shared, and mixed terms - squares of the one - squares of the other and what could be shared.
+        self._known = np.ascontiguousarray(
+            np.vstack([weights[:, None] * known.T, np.full(len(codes), -1), -self._squares(known) - could_be_shared]),
+            dtype=np.float32,
+        )
         self._coefficients = coefficients
         self._mean = mean
 
-    def _square(self, rows: Floats32) -> Floats32:
+    def _squares(self, rows: Floats32) -> Floats32:
         squares: Floats32 = np.square(rows[:, -len(self._counts) :]) @ self._counts
         return squares
 
@@ -111,8 +112,8 @@ class StandIn:
         out = np.empty(len(rows))
         for start in range(0, len(rows), _CHUNK):
             some = rows[start : start + _CHUNK]
-            exponents = (some @ self._shared - self._squares - self._square(some)[:, None]).astype(np.float64)
-            exponents *= WEIGHT_UNIT
+            terms = np.column_stack([some, self._squares(some), np.ones(len(some), dtype=np.float32)])
+            exponents = np.multiply(terms @ self._known, WEIGHT_UNIT, dtype=np.float64)
             kernel = np.exp(exponents, out=exponents)
             kernel *= self._coefficients
             out[start : start + _CHUNK] = kernel.sum(axis=1)

@@ -73,10 +73,13 @@ def parse_genotype(source: Any) -> Codes:
 
     Examples
     --------
-    >>> codes = parse_genotype("[[(0, 3), (1, 3)] + 3 more nodes]")
+    >>> cell = "[(0, 3), (1, 3), (0, 3), (1, 3), (0, 3), (1, 2), (0, 2), (2, 5)]"
+    >>> parse_genotype(f"[{cell}, {cell}]")[:14].tolist()
+    [4, 4, 4, 4, 0, 4, 3, 0, 0, 3, 0, 6, 0, 0]
+    >>> parse_genotype("Genotype(normal=None)")
     Traceback (most recent call last):
     ...
-    ValueError: genotype: expected 8 edges in cell 'normal', got 2
+    ValueError: genotype: expected a list of edges at character 16, got 'None)'
     """
     if isinstance(source, str):
         cells = _Reader(source).genotype()

@@ -29,7 +29,7 @@ def numeric(kind, name, log, default, **limits):
 
 def space_text():
     def pairs(node):
-        return ["%d_%d" % pair for pair in itertools.combinations(range(node), 2)]
+        return [f"{a}_{b}" for a, b in itertools.combinations(range(node), 2)]
 
     parameters = [
         numeric("uniform_int", "CreateImageDataLoader:batch_size", True, 96, lower=64, upper=128),
@@ -57,14 +57,14 @@ def space_text():
     ]
     conditions = []
     for cell in CELLS:
-        parameters += [categorical(DARTS + "edge_%s_%d" % (cell, edge), OPERATIONS) for edge in range(14)]
+        parameters += [categorical(DARTS + f"edge_{cell}_{edge}", OPERATIONS) for edge in range(14)]
         edge = 2
         for node in (3, 4, 5):
-            parent = DARTS + "inputs_node_%s_%d" % (cell, node)
+            parent = DARTS + f"inputs_node_{cell}_{node}"
             parameters.append(categorical(parent, pairs(node)))
             for source in range(node):
                 values = [pair for pair in pairs(node) if str(source) in pair.split("_")]
-                child = DARTS + "edge_%s_%d" % (cell, edge)
+                child = DARTS + f"edge_{cell}_{edge}"
                 conditions.append({"child": child, "parent": parent, "type": "IN", "values": values})
                 edge += 1
     return json.dumps(
@@ -123,10 +123,10 @@ def configuration(compact):
         for i in range(4):
             pair = edges[2 * i : 2 * i + 2]
             for source, operation in pair:
-                values[DARTS + "edge_%s_%d" % (cell, first + source)] = OPERATIONS[operation]
+                values[DARTS + f"edge_{cell}_{first + source}"] = OPERATIONS[operation]
             if i:
                 sources = sorted(source for source, _ in pair)
-                values[DARTS + "inputs_node_%s_%d" % (cell, i + 2)] = "%d_%d" % tuple(sources)
+                values[DARTS + f"inputs_node_{cell}_{i + 2}"] = "_".join(map(str, sources))
             first += i + 2
     return values
 
