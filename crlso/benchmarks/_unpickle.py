@@ -78,10 +78,10 @@ def restricted_load(
     >>> import io
     >>> restricted_load(io.BytesIO(pickle.dumps({"accuracy": 91.5})), {}, "result")
     {'accuracy': 91.5}
-    >>> restricted_load(io.BytesIO(pickle.dumps(print)), {}, "result")
+    >>> restricted_load(io.BytesIO(pickle.dumps(print, protocol=3)), {}, "result")
     Traceback (most recent call last):
     ...
-    ValueError: result: expected a pickle of plain values, got at byte 21: global builtins.print is not allowed
+    ValueError: result: expected a pickle of plain values, got at byte 18: global builtins.print is not allowed
     """
     data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
