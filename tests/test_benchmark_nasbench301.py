@@ -303,5 +303,9 @@ def test_invalid_cells(standin):
         standin.validation(np.zeros((1, 28), dtype=np.uint8))
     with pytest.raises(ValueError, match="genotype: expected"):
         standin.evaluate("Genotype()")
+    broken = NASBench301([lambda codes: np.where(np.arange(len(codes)) == 1, np.nan, 93.0)], "broken", "of this test")
+    assert broken.validation(random_codes(1)) == [93.0]
+    with pytest.raises(ValueError, match="a number that is not finite"):
+        broken.validation(random_codes(2))
     with pytest.raises(ValueError, match="members: expected at least one model"):
         NASBench301([], "none", "nothing")

@@ -337,12 +337,17 @@ def _link(objective: str) -> _Link:
     return _LINKS[objective]
 
 
-def _base_margin(objective: str, score: float) -> np.float32:
-    """The margin of a base score that is a prediction."""
+def _base_margin(objective: str, score: float, is_margin: bool = False) -> np.float32:
+    """What the sum of leaves begins with: the base score, or the margin of which it is the prediction."""
     link = _link(objective)
-    if not link.low < score < link.high:
+    if not (is_margin or link.low < score < link.high):
         raise ValueError(f"expected a base score between {link.low} and {link.high}, got {score}")
-    return np.float32(link.margin(np.float32(score)))
+    with np.errstate(all="ignore"):
+        base = np.float32(score)
+        margin = base if is_margin else np.float32(link.margin(base))
+    if not np.isfinite(margin):
+        raise ValueError(f"expected a base score whose margin is finite, got {score}")
+    return margin
 
 
 # The binary form. All numbers are little-endian.
@@ -391,10 +396,7 @@ def _from_binary(buffer: bytes) -> _Model:
     objective, kind = stream.text(), stream.text()
     _check_kind(kind, n_classes)
     # Before release 1.0 the margin was written, since then the score as the user gave it.
-    base = _base_margin(objective, score) if major else np.float32(score)
-    _link(objective)
-    if not np.isfinite(base):
-        raise ValueError(f"expected a finite base score, got {base}")
+    base = _base_margin(objective, score, is_margin=major == 0)
     n_trees, leaf_size = stream.unpack(_GBTREE)
     _check_leaf_size(leaf_size)
     if n_trees < 0:
@@ -440,9 +442,11 @@ def _check_leaf_size(size: int) -> None:
 
 
 def _checked_weights(weights: npt.NDArray[Any], n_trees: int) -> Floats32:
-    if weights.shape != (n_trees,) or not np.isfinite(weights).all():
+    with np.errstate(over="ignore"):
+        checked: Floats32 = weights.astype(np.float32)
+    if checked.shape != (n_trees,) or not np.isfinite(checked).all():
         raise ValueError(f"expected {n_trees} finite weights of trees, got {len(weights)}")
-    return weights.astype(np.float32)
+    return checked
 
 
 # The JSON and UBJSON forms, which are one document.
@@ -459,7 +463,7 @@ def _from_document(document: object) -> _Model:
     if _number(parameters, "num_target", "1") > 1:
         raise ValueError("expected one output, got several targets")
     objective = _member(_member(learner, "objective", dict), "name", str)
-    base = _base_margin(objective, _base_score(parameters))
+    base = _base_margin(objective, float(_member(parameters, "base_score", str)))
     forest = _member(gradient_booster, "gbtree", dict) if kind == "dart" else gradient_booster
     trees = [_document_tree(tree) for tree in _member(_member(forest, "model", dict), "trees", list)]
     weights = None
@@ -496,14 +500,6 @@ def _number(parent: Mapping[str, Any], name: str, default: str | None = None) ->
     if not isinstance(text, str) or not text.isascii() or not text.isdigit() or len(text) > 9:
         raise ValueError(f"expected the digits of an integer as {name!r}, got {text!r:.60}")
     return int(text)
-
-
-def _base_score(parameters: Mapping[str, Any]) -> float:
-    text = _member(parameters, "base_score", str)
-    score = float(text)
-    if not np.isfinite(score):
-        raise ValueError(f"expected a finite base score, got {text!r:.60}")
-    return score
 
 
 def _column(tree: Any, name: str, count: int) -> npt.NDArray[Any]:

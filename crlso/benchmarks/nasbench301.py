@@ -197,7 +197,7 @@ class NASBench301:
         Raises
         ------
         TypeError, ValueError
-            For codes that are not valid.
+            For codes that are not valid, and where a model predicts no finite number.
         """
         predictions = self._predictions(codes)
         mean: Floats = predictions.mean(axis=0)
@@ -224,7 +224,10 @@ class NASBench301:
     def _predictions(self, codes: npt.ArrayLike) -> Floats:
         """Shape (members, n)."""
         rows = check_codes(codes)
-        return np.stack([member(rows) for member in self._members])
+        predictions = np.stack([member(rows) for member in self._members])
+        if not np.isfinite(predictions).all():
+            raise ValueError("codes: a model predicts a number that is not finite; its file may be broken")
+        return predictions
 
 
 def _official_member(file: Path) -> Member:
