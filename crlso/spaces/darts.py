@@ -1,0 +1,80 @@
+"""The DARTS space of NAS-Bench-301: a normal and a reduction cell with four intermediate nodes of two inputs each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from crlso.spaces._genotype import EDGES, OPERATIONS, format_genotype, parse_genotype
+from crlso.spaces.cell import Cell
+from crlso.spaces.layout import CellLayout, Codes, register_layout
+from crlso.spaces.space import CellSpace, Keys
+
+__all__ = ["DARTS"]
+
+
+def _to_text(codes: tuple[int, ...]) -> str:
+    """The usual text; of a row that is no cell, its edges."""
+    try:
+        return format_genotype(codes)
+    except ValueError:
+        return dataclasses.replace(_LAYOUT, to_text=None).text(codes)
+
+
+_LAYOUT = CellLayout(
+    "darts",
+    OPERATIONS,
+    n_nodes=6,
+    n_inputs=2,
+    edges=EDGES,
+    free=True,
+    has_output=False,
+    in_degree=2,
+    graphs=("normal", "reduce"),
+    to_text=_to_text,
+)
+
+
+class DARTS(CellSpace):
+    """All pairs of cells of the DARTS space.
+
+    A cell has two inputs (nodes 0 and 1: the outputs of the two cells before) and four intermediate nodes, each the sum
+    of operations on two different nodes before it; its output is all four. There are two: a normal and a reduction
+    cell, 28 codes. Edges are ordered by target and source; a code is 0 for no edge, else 1 + the index of the operation
+    in `operations`. Cells are equal when they differ in the order of intermediate nodes alone.
+
+    Text is the usual ``Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=...)``;
+    :meth:`cell` also takes an object or a mapping with these four fields.
+
+    Examples
+    --------
+    >>> space = DARTS()
+    >>> cells = space.cells(space.sample(2, rng=0))
+    >>> space.cell(str(cells[0])) == cells[0]
+    True
+    """
+
+    def __init__(self) -> None:
+        self._layout = register_layout(_LAYOUT)
+        self._members: tuple[Codes, Keys] | None = None
+
+    def cell(self, x: Any) -> Cell:
+        """Make a Cell.
+
+        Parameters
+        ----------
+        x : str, Genotype, mapping, sequence of int or Cell
+            A genotype as text or with the fields ``normal``, ``normal_concat``, ``reduce`` and ``reduce_concat``,
+            28 codes, or a Cell.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For anything that is no cell; what was expected is named.
+        """
+        if isinstance(x, str) and x.startswith("normal:"):  # a row that is no cell, see str(cell)
+            return super().cell(x)
+        if isinstance(x, (str, Mapping)) or hasattr(x, "normal_concat"):
+            return Cell(self.name, tuple(parse_genotype(x).tolist()))
+        return super().cell(x)

@@ -1,0 +1,36 @@
+"""Runs a fuzzer: ``python -m tests.fuzz TARGET [SECONDS] [libFuzzer options]``, with atheris installed.
+
+What is found is written to the current folder as ``crash-*``; ``python -m tests.fuzz TARGET FILE`` runs it again.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["crlso"]):
+    from tests.fuzz.targets import TARGETS
+
+from tests.fuzz.samples import samples
+
+
+def main() -> None:
+    name, *options = sys.argv[1:] or [""]
+    if name not in TARGETS:
+        sys.exit(f"{__doc__}\nTARGET: {', '.join(TARGETS)}")
+    if options and options[0].isdigit():
+        options[0] = f"-max_total_time={options[0]}"
+    with tempfile.TemporaryDirectory() as corpus:
+        for i, sample in enumerate(samples(name)):
+            Path(corpus, f"sample-{i}").write_bytes(sample)
+        limits = ["-max_len=24000", "-timeout=10", "-rss_limit_mb=2048"]
+        folders = [] if options and Path(options[0]).is_file() else [corpus]
+        atheris.Setup([sys.argv[0], *limits, *options, *folders], TARGETS[name])
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

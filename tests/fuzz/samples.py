@@ -1,0 +1,43 @@
+"""Genuine inputs of each target, from which fuzzers and the test of mutations start."""
+
+from __future__ import annotations
+
+import collections
+import pickle
+import pickletools
+from pathlib import Path
+
+import numpy as np
+
+_BOOSTERS = Path(__file__).resolve().parents[1] / "data" / "boosters"
+_CELL = "[('sep_conv_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 0), ('dil_conv_5x5', 2), ('sep_conv_5x5', 1), "
+_CELL += "('avg_pool_3x3', 3), ('dil_conv_3x3', 4), ('sep_conv_3x3', 0)]"
+_COMPACT = "((0, 6), (1, 4), (0, 0), (1, 5), (1, 4), (3, 2), (0, 6), (3, 2))"
+
+
+def _pickles() -> list[bytes]:
+    pickles = []
+    for path in sorted(_BOOSTERS.glob("xgboost-*.npz")):
+        with np.load(path) as file:
+            pickles += [file[f"{case}.pickle"].tobytes() for case in ("dart", "squarederror")]
+    return [data for data in pickles if len(data) < 20_000]
+
+
+def _buffer(data: bytes) -> bytes:
+    arguments = (argument for _, argument, _ in pickletools.genops(data))
+    texts = [a.encode("latin1") if isinstance(a, str) else a for a in arguments if isinstance(a, (str, bytes))]
+    return bytes(max(texts, key=len))
+
+
+def samples(target: str) -> list[bytes]:
+    """Genuine inputs of the target of that name, each less than 20 kB."""
+    if target == "genotype":
+        named = f"Genotype(normal={_CELL}, normal_concat=range(2, 6), reduce={_CELL}, reduce_concat=[2, 3, 4, 5])"
+        return [named.encode(), f"({_COMPACT}, {_COMPACT})".encode(), f"[{_COMPACT}, {_COMPACT}]".encode()]
+    if target == "booster_buffer":
+        return [_buffer(data) for data in _pickles()]
+    if target == "booster_pickle":
+        return _pickles()
+    plain = {"a": [1, 2.5, None, True, -(2**40)], "b": (b"x" * 300, "y" * 300), ("seed", 7): {3, 4}, 5: bytearray(9)}
+    values = [plain, [[], {}, (), set()], collections.OrderedDict(a=collections.OrderedDict())]
+    return [pickle.dumps(value, protocol) for value in values for protocol in range(2, 6)]
