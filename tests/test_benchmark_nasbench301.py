@@ -273,7 +273,7 @@ def test_standin_extrapolates(standin):
 
 
 def test_standin_does_not_depend_on_the_batch(standin):
-    codes = random_codes(700, seed=1)
+    codes = random_codes(1500, seed=1)  # more than one chunk
     values = standin.validation(codes)
     np.testing.assert_array_equal(values[:40], [standin.validation(row[None])[0] for row in codes[:40]])
     np.testing.assert_array_equal(values[::-1], standin.validation(codes[::-1]))
