@@ -4,8 +4,8 @@ Run from the root of the repository::
 
     python crlso/assets/make_encoder.py nasbench101 --cells 100000 --epochs 20
 
-The cells it was trained on and as many others again as `--held` says are drawn with seed 0. What is printed belongs into
-ENCODERS.md beside this file.
+The cells it is trained on, and others to test it on, are drawn with seed 0. What is printed belongs into ENCODERS.md
+beside this file.
 """
 
 from __future__ import annotations
