@@ -297,7 +297,7 @@ def test_standin_does_not_depend_on_threads():
 
 
 def test_invalid_cells(standin):
-    with pytest.raises(ValueError, match=r"codes: expected shape \(n, 28\), got \(28,\)"):
+    with pytest.raises(ValueError, match=r"cells: expected shape \(n, 28\), got \(28,\)"):
         standin.validation(np.zeros(28, dtype=np.uint8))
     with pytest.raises(ValueError, match="codes: expected two edges into each node, got 0 into node 2"):
         standin.validation(np.zeros((1, 28), dtype=np.uint8))
