@@ -47,9 +47,8 @@ def main() -> None:
     print(f"trained on {len(train)} cells in {time.perf_counter() - start:.0f} s")
     print(f"exact reconstruction of {len(held)} other cells: {100 * vae.score(held):.2f} %")
     print(f"latents: standard deviation {latents.std():.3f}")
-    print(
-        f"valid cells among {len(prior)} random latents of their spread: {100 * space.valid(vae.decode(prior)).mean():.1f} %"
-    )
+    valid = space.valid(vae.decode(prior)).mean()
+    print(f"valid cells among {len(prior)} random latents of their spread: {100 * valid:.1f} %")
     print(f"{out.stat().st_size} bytes, SHA-256 {hashlib.sha256(out.read_bytes()).hexdigest()}")
 
 

@@ -156,7 +156,7 @@ class GraphVAE(Estimator):
         """Make encoder and decoder anew, without training them."""
         for name, value, least in (("width", self.width, 1), ("latent", self.latent, 1), ("layers", self.layers, 2)):
             check_count(name, value, least)
-        self._stream = Stream(seed_of(self.rng)).child("vae")
+        self._stream = self._new_stream()
         self._dtype = dtype
         sizes = (self.space, self.width, self.latent)
         self.encoder_ = _Encoder(*sizes, self.layers, self._stream.child("encoder"), dtype)
@@ -164,6 +164,9 @@ class GraphVAE(Estimator):
         self.surrogate_: ICNNSurrogate | None = None
         self.history_: list[float] = []
         return self
+
+    def _new_stream(self) -> Stream:
+        return Stream(seed_of(self.rng)).child("vae")
 
     def loss(
         self, batch: CellBatch, codes: npt.NDArray[np.integer[Any]], noise: npt.ArrayLike, targets: Any = None
@@ -190,7 +193,14 @@ class GraphVAE(Estimator):
             total = total + _core.mse(self.surrogate_.network_(z), targets) * self.surrogate_weight
         return total
 
-    def fit(self, cells: Any, targets: npt.ArrayLike | None = None, *, on_epoch: Progress | None = None) -> Self:
+    def fit(
+        self,
+        cells: Any,
+        targets: npt.ArrayLike | None = None,
+        *,
+        warm_start: bool = False,
+        on_epoch: Progress | None = None,
+    ) -> Self:
         """Train on cells.
 
         Parameters
@@ -199,6 +209,8 @@ class GraphVAE(Estimator):
             Anything that ``space.codes`` takes, n cells; accuracy is not needed.
         targets : array_like, shape (n,), optional
             Errors, real or predicted ones, for the surrogate that shapes the latent space.
+        warm_start : bool
+            True: go on from the parameters of a fitted (or pretrained) model.
         on_epoch : callable, optional
             ``on_epoch(done, epochs)``.
 
@@ -211,7 +223,11 @@ class GraphVAE(Estimator):
         if len(codes) == 0:
             raise ValueError("cells: expected at least one, got none")
         errors = None if targets is None else check_targets(targets, len(codes), "targets")
-        self.initialise()
+        if warm_start:
+            self._fitted()
+            self._stream = self._new_stream()
+        else:
+            self.initialise()
         modules: list[Module] = [self.encoder_, self.decoder_]
         if errors is not None:
             if self.surrogate is not None and not isinstance(self.surrogate, ICNNSurrogate):

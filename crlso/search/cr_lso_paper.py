@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 PARENTS = 10  # best evaluated cells that a round starts from
 TRIES_PER_NOISE = 50  # step sizes tried from one noisy point
+CALIBRATION = 500  # cells on which the noise of a space is chosen
+BISECTIONS = 12
 NOISES = 10  # noisy points tried before a neighbour is taken: 500 tries in all
 
 
@@ -36,12 +38,15 @@ class Preset:
         Width of the surrogate.
     predictor_rate : float
         Learning rate of the predictor.
-    noise : float
-        Standard deviation of the noise that a search adds to latents.
+    noise : float, optional
+        Standard deviation of the noise that a search adds to latents; None: such that half of the moves by noise alone
+        decode to another cell.
     labels : int
         Size of the random sample.
     cells : int
         Cells of a large space that the VAE is trained on.
+    pretrained : bool
+        Whether training goes on from the VAE of the space that comes with crlso, which has seen no accuracy.
     """
 
     width: int
@@ -53,9 +58,10 @@ class Preset:
     batch_size: int
     surrogate_width: int
     predictor_rate: float
-    noise: float
+    noise: float | None
     labels: int
     cells: int
+    pretrained: bool = False
 
 
 _PAPER = Preset(
@@ -77,19 +83,27 @@ _FAST = dataclasses.replace(
 )
 
 PRESETS = {"paper": _PAPER, "fast": _FAST}
-"""Sizes by name, for NAS-Bench-201 and spaces that the paper does not have."""
+"""Presets by name, for NAS-Bench-201."""
 
-_NASBENCH101 = {
-    "paper": dataclasses.replace(
-        _PAPER, width=512, latent=64, kl_weight=0.1, batch_size=512, surrogate_width=256, noise=0.05, labels=600
-    ),
-    "fast": dataclasses.replace(_FAST, latent=64, surrogate_width=256, noise=0.05, labels=600),
+_OTHER_SPACES = {"paper": _PAPER, "fast": dataclasses.replace(_FAST, latent=64, noise=None)}
+_OF_SPACE = {
+    "nasbench201": PRESETS,
+    "nasbench101": {
+        "paper": dataclasses.replace(
+            _PAPER, width=512, latent=64, kl_weight=0.1, batch_size=512, surrogate_width=256, noise=0.05, labels=600
+        ),
+        "fast": dataclasses.replace(_FAST, latent=64, surrogate_width=256, noise=None, labels=600),
+    },
+    "darts": {
+        "paper": _PAPER,
+        "fast": dataclasses.replace(_FAST, latent=64, width=128, epochs=3, noise=None, pretrained=True),
+    },
 }
 
 
 def preset_for(space: Any, name: str) -> Preset:
     """The preset of a name for a space."""
-    presets = _NASBENCH101 if getattr(space, "name", None) == "nasbench101" else PRESETS
+    presets = _OF_SPACE.get(getattr(space, "name", ""), _OTHER_SPACES)
     if name not in presets:
         raise ValueError(f"preset: expected one of {', '.join(presets)}, got {name!r:.100}")
     return presets[name]
@@ -124,10 +138,11 @@ class PaperCRLSO(Optimiser):
         False: the VAE is trained without the surrogate term, and the surrogate afterwards on its latents with the
         same pseudo-labels and number of epochs (ablation).
     noise : float, optional
-        Standard deviation of the noise added to latents; by default that of the preset: 0.5, as published, for 'paper',
-        and 0.15 for 'fast', chosen on CIFAR-10: half of the latents' own standard deviation, so that a move stays near
-        the cell it starts from. (At 0.5 it changes three of six edges; below 0.1 most moves decode to known cells, and
-        neighbours do the search.)
+        Standard deviation of the noise added to latents; by default that of the preset: as published for 'paper', 0.5
+        (0.05 on NAS-Bench-101). For 'fast' it is 0.15 on NAS-Bench-201, chosen on CIFAR-10: half of the latents' own
+        standard deviation, so that a move stays near the cell it starts from (at 0.5 it changes three of six edges;
+        below 0.1 most moves decode to known cells, and neighbours do the search); on other spaces it is set such that
+        half of the moves by noise alone decode to another cell.
     step : float
         First step size eta, and what it grows by.
 
@@ -170,13 +185,13 @@ class PaperCRLSO(Optimiser):
         if isinstance(labels, bool) or not isinstance(labels, (int, np.integer)) or labels < 2:
             raise ValueError(f"labels: expected an integer of at least 2, got {labels!r:.100}")
         noise = self.preset.noise if noise is None else noise
-        for name, value in (("noise", noise), ("step", step)):
+        for name, value in (("noise", 1.0 if noise is None else noise), ("step", step)):
             if isinstance(value, bool) or not isinstance(value, numbers.Real):
                 raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name}: expected a positive number, got {value}")
         self.labels = min(int(labels), self.budget)
-        self.noise, self.step = float(noise), float(step)
+        self.noise, self.step = None if noise is None else float(noise), float(step)
         self.gradient, self.convex, self.regulariser = bool(gradient), bool(convex), bool(regulariser)
         self.predictor: Predictor | None = None
         self.vae: GraphVAE | None = None
@@ -240,10 +255,10 @@ class PaperCRLSO(Optimiser):
         self.surrogate = ICNNSurrogate(
             width=preset.surrogate_width, convex=self.convex, rng=self.stream.child("surrogate").seed
         )
-        self.vae = GraphVAE(
-            self.space,
-            width=preset.width,
-            latent=preset.latent,
+        self.vae = GraphVAE.pretrained(self.space) if preset.pretrained else GraphVAE(self.space)
+        if not preset.pretrained:
+            self.vae.set_params(width=preset.width, latent=preset.latent)
+        self.vae.set_params(
             batch_size=preset.batch_size,
             kl_weight=preset.kl_weight,
             epochs=preset.epochs,
@@ -255,6 +270,7 @@ class PaperCRLSO(Optimiser):
         self.vae.fit(
             self._all,
             targets if self.regulariser else None,
+            warm_start=preset.pretrained,
             on_epoch=lambda done, total: self.report("graph VAE", done, total),
         )
         if not self.regulariser:
@@ -264,6 +280,22 @@ class PaperCRLSO(Optimiser):
         reconstruction = self.diagnostics["reconstruction"] = self.vae.score(self._all)
         level = logging.INFO if reconstruction >= 0.99 else logging.WARNING
         _log.log(level, "the graph VAE gives %.2f %% of all cells back exactly", 100 * reconstruction)
+        if self.noise is None:
+            self.noise = self._calibrated_noise()
+        self.diagnostics["noise"] = self.noise
+
+    def _calibrated_noise(self) -> float:
+        """The noise at which half of the moves decode to another cell, by bisection."""
+        assert self.vae is not None
+        cells = self._all[self.stream.permutation("calibration", 0, len(self._all))[:CALIBRATION]]
+        keys, latents = self.space.canonical_key(cells), self.vae.encode(cells)
+        normal = self.stream.normal("calibration", 0, latents.shape)
+        low, high = 0.0, 4.0 * float(latents.std())
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            moved = self.space.canonical_key(self.vae.decode(latents + np.float32(middle) * normal)) != keys
+            low, high = (low, middle) if moved.mean() > 0.5 else (middle, high)
+        return high
 
     def _begin_round(self, complete: list[Any]) -> None:
         """Fine-tune the surrogate and choose where the next proposals start."""
