@@ -124,7 +124,7 @@ def torch_program(ours: Ours, threads: int, same_algebra: bool) -> Any:
                 sum(F.leaky_relu(target[i] + source[j] + of_edge[e], 0.01) for e, j in near[i]) for i in range(n_nodes)
             ]
 
-        def pooled(self, code: Any) -> Any:
+        def heads(self, code: Any) -> Any:
             """Today's maths, K split, a loop over edges."""
             q = self.layer(0)
             types = q("edge") + q("bias")
@@ -139,10 +139,10 @@ def torch_program(ours: Ours, threads: int, same_algebra: bool) -> Any:
                     r + m
                     for r, m in zip(roots, self.messages(target, source, q("edge") + q("bias"), code), strict=True)
                 ]
-            return sum(x)
+            return [F.linear(sum(x), self.p[f"encoder.{h}.weight"], self.p[f"encoder.{h}.bias"]) for h in ("mu", "log_variance")]
 
-        def pooled_by_tables(self, code: Any, chosen: Any) -> Any:
-            """The savings of crlso: layer 1 a table, the products of layer 2 on its rows, the last R2 R1 on sums."""
+        def heads_by_tables(self, code: Any, chosen: Any) -> Any:
+            """The savings of crlso: layer 1 a table, the products of layer 2 on its rows, the last R2 R1 on the heads."""
             q = self.layer(0)
             types = q("edge") + q("bias")
             parts = q("target")[kind_target] + q("source")[kind_source] + types[number % n_operations]
@@ -157,7 +157,10 @@ def torch_program(ours: Ours, threads: int, same_algebra: bool) -> Any:
             q = self.layer(2)
             target, source = x @ q("target").T, x @ q("source").T
             sums = self.messages(target.unbind(1), source.unbind(1), q("edge") + q("bias"), code)
-            return sum(sums) + F.linear(F.linear(x.sum(1), q("root1")), q("root2"))
+            weight = torch.cat([self.p["encoder.mu.weight"], self.p["encoder.log_variance.weight"]])
+            bias = torch.cat([self.p["encoder.mu.bias"], self.p["encoder.log_variance.bias"]])
+            both = F.linear(sum(sums), weight, bias) + F.linear(x.sum(1), weight @ q("root2") @ q("root1"))
+            return both.chunk(2, dim=1)
 
         def icnn(self, z: Any) -> Any:
             p = self.p
@@ -181,9 +184,7 @@ def torch_program(ours: Ours, threads: int, same_algebra: bool) -> Any:
         def loss(self, batch: tuple[Any, Any, Any]) -> Any:
             chosen, noise, targets = (torch.from_numpy(part) for part in batch)
             code, p, n = codes[chosen], self.p, len(chosen)
-            x = self.pooled_by_tables(code, chosen) if same_algebra else self.pooled(code)
-            mu = F.linear(x, p["encoder.mu.weight"], p["encoder.mu.bias"])
-            v = F.linear(x, p["encoder.log_variance.weight"], p["encoder.log_variance.bias"])
+            mu, v = self.heads_by_tables(code, chosen) if same_algebra else self.heads(code)
             z = mu + ours.vae.sigma_scale * torch.exp(0.5 * v) * noise
             logits = self.decode(z).reshape(-1, n_operations)
             total = F.cross_entropy(logits, code.reshape(-1), reduction="sum") / n

@@ -226,8 +226,9 @@ def test_trunk_against_its_formula(layers):
     batch = CellEncoding(space, codes, trunk.first).batch(slice(None))
     nodes = trunk.nodes(batch).numpy()
     np.testing.assert_allclose(nodes, trunk_twin(trunk.state(), space, codes), rtol=1e-11, atol=1e-11)
-    pooled = nodes.reshape(23, 4, 6).sum(axis=1)
-    np.testing.assert_allclose(trunk.pooled(batch).numpy(), pooled, rtol=1e-11, atol=1e-11)
+    weight, bias = rng.normal(size=(3, 6)), rng.normal(size=3)
+    expected = nodes.reshape(23, 4, 6).sum(axis=1) @ weight.T + bias
+    np.testing.assert_allclose(trunk.pooled(batch, weight, bias).numpy(), expected, rtol=1e-11, atol=1e-11)
 
 
 def test_batches_of_an_encoding_are_its_rows():

@@ -95,10 +95,15 @@ class GraphTrunk(Module):
             x = layer(x, batch.graph)
         return x
 
-    def pooled(self, batch: CellBatch) -> Tensor:
-        """Their sums over each graph: (graphs, width). The last ``R2 R1`` is applied to sums, as it is linear."""
+    def pooled(self, batch: CellBatch, weight: Tensor, bias: Tensor) -> Tensor:
+        """``W sum_i x_i + b`` for each graph: (graphs, outputs), for W of few rows.
+
+        The last layer's ``R2 R1`` is linear: W is multiplied by it, and the sums of what it acts on by the result.
+        """
         if len(self.layers) == 1:
-            return _core.sum_pool(self.nodes(batch), batch.graph)
+            return _core.linear(_core.sum_pool(self.nodes(batch), batch.graph), weight, bias)
         last = self.layers[-1]
         x = self._features(batch, self.layers[1:-1])
-        return _core.sum_pool(last.messages(x, batch.graph), batch.graph) + last.root(_core.sum_pool(x, batch.graph))
+        messages = _core.sum_pool(last.messages(x, batch.graph), batch.graph)
+        root = _core.matmul(_core.matmul(weight, last.root2), last.root1)
+        return _core.linear(messages, weight, bias) + _core.linear(_core.sum_pool(x, batch.graph), root)

@@ -32,8 +32,11 @@ class _Encoder(Module):
         self.log_variance = Linear(width, latent, stream.child("log_variance"), gain=0.1 * scale, dtype=dtype)
 
     def __call__(self, batch: CellBatch) -> tuple[Tensor, Tensor]:
-        x = self.trunk.pooled(batch)
-        return self.mu(x), self.log_variance(x)
+        heads = (self.mu, self.log_variance)
+        weight, bias = _core.concat([h.weight for h in heads]), _core.concat([h.bias for h in heads])
+        both = self.trunk.pooled(batch, weight, bias)
+        latent = self.mu.weight.shape[0]
+        return both.slice(0, latent, axis=1), both.slice(latent, 2 * latent, axis=1)
 
 
 class _Block(Module):
