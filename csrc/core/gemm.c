@@ -6,7 +6,7 @@
 
 /* Enough rows per chunk for a panel to be read from the first-level cache most of the time; enough chunks for threads
  * to end together. */
-#define ROWS_PER_CHUNK 36
+#define ROWS_PER_CHUNK 48
 #define COLUMNS_PER_CHUNK 256
 #define FLOPS_PER_CHUNK 1e6
 #define PACKED_PER_CHUNK 16384 /* elements */
@@ -76,32 +76,22 @@ static void product_chunk(void *context, size_t chunk)
     cr_chunk_range(divide_up(p->m, strip), p->row_chunks, chunk / p->column_chunks, &begin, &end);
     cr_chunk_range(p->panels, p->column_chunks, chunk % p->column_chunks, &first_panel, &last_panel);
     const size_t left = first_panel * panel, right = smaller(last_panel * panel, p->n);
-    const bool transposed = p->packed_a != NULL;
-    float *strips = transposed ? p->packed_a + (chunk % p->column_chunks * divide_up(p->m, strip) + begin) * strip *
-                                                   CR_GEMM_BLOCK
-                               : NULL;
+    const size_t top = begin * strip, rows = smaller(end * strip, p->m) - top;
+    float *strips = p->packed_a == NULL ? NULL
+                                        : p->packed_a + (chunk % p->column_chunks * divide_up(p->m, strip) + begin) *
+                                                            strip * CR_GEMM_BLOCK;
     for (size_t first = 0; first < p->k; first += CR_GEMM_BLOCK) {
         const size_t length = smaller(p->k - first, CR_GEMM_BLOCK);
         const float *block = p->packed + first * p->panels * panel;
-        for (size_t s = begin; transposed && s < end; s++)
-            p->kernels->pack_strip(length, smaller(p->m - s * strip, strip),
-                                   (cr_view){p->a.data + s * strip + first * p->a.column, 1, p->a.column},
-                                   strips + (s - begin) * strip * length);
-        /* A panel is used for all strips while it is in the first-level cache; where a chunk has but one strip, that
-         * strip takes all panels at once. */
-        const size_t step = end - begin == 1 ? right - left : panel;
-        for (size_t column = left; column < right; column += step)
-            for (size_t s = begin; s < end; s++) {
-                cr_view a = {p->a.data + s * strip * p->a.row + first, p->a.row, 1};
-                if (transposed)
-                    a = (cr_view){strips + (s - begin) * strip * length, 1, strip};
-                p->kernels->tiles(smaller(p->m - s * strip, strip), smaller(right - column, step), length, a,
-                                  block + column * length, first == 0 ? p->beta : 1.0f,
-                                  p->c + s * strip * p->stride_c + column, p->stride_c);
-            }
+        cr_view a = {p->a.data + top * p->a.row + first * p->a.column, p->a.row, p->a.column};
+        if (strips != NULL) {
+            p->kernels->pack_strips(length, rows, a, strips);
+            a = (cr_view){strips, 1, strip};
+        }
+        p->kernels->tiles(rows, right - left, length, a, block + left * length, first == 0 ? p->beta : 1.0f,
+                          p->c + top * p->stride_c + left, p->stride_c);
     }
-    size_t rows = smaller(end * strip, p->m) - begin * strip;
-    cr_epilogue_apply(p->epilogue, CR_F32, rows, left, right, p->c + begin * strip * p->stride_c, p->stride_c);
+    cr_epilogue_apply(p->epilogue, CR_F32, rows, left, right, p->c + top * p->stride_c, p->stride_c);
 }
 
 cr_status cr_gemm_run(size_t m, size_t n, size_t k, cr_view a, const float *packed, float beta, float *c,

@@ -28,9 +28,10 @@ typedef struct {
     size_t panel; /* columns of a tile */
     /* b (k rows, `columns` <= panel columns) into one panel: k rows of `panel` numbers, zeros behind the columns */
     void (*pack)(size_t k, size_t columns, cr_view b, float *to);
-    /* a transposed (k rows as stored, `rows` <= strip columns) into k rows of `strip` numbers */
-    void (*pack_strip)(size_t k, size_t rows, cr_view a, float *to);
-    /* c (rows x columns, <= strip, any number of panels) = beta c + a b; panels follow each other, k rows each */
+    /* a transposed (k rows as stored, `rows` columns) into strips, k rows of `strip` numbers each */
+    void (*pack_strips)(size_t k, size_t rows, cr_view a, float *to);
+    /* c (rows x columns) = beta c + a b. Panels of b follow each other, k rows each, and so do strips of a when they
+     * are packed (a.row 1, a.column strip) */
     void (*tiles)(size_t rows, size_t columns, size_t k, cr_view a, const float *b, float beta, float *c,
                   size_t stride_c);
 } cr_gemm_table;

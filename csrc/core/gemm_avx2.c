@@ -11,6 +11,7 @@
 #define CR_ISA avx2
 #define LANES ((size_t)8)
 #define STRIP 6
+#define RESTS REST(5) REST(4) REST(3) REST(2) REST(1)
 #define VEC __m256
 #define ZERO() _mm256_setzero_ps()
 #define BROADCAST(from) _mm256_broadcast_ss(from)
