@@ -127,20 +127,28 @@ static bool own_is_faster(size_t m, size_t n, size_t k, bool transposed)
            n <= OWN_MAX_PACKED / k;
 }
 
+/* Block by block of k, so that what has been packed is used while it is in the cache. */
 static cr_status own(size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c, size_t stride_c,
                      const cr_epilogue *epilogue, cr_error *err)
 {
     cr_buffer *buffer;
-    size_t elements;
-    cr_status status = cr_gemm_packed_size(k, n, &elements, err);
+    cr_view left = view_of(a), right = view_of(b);
+    size_t bytes;
+    cr_status status = cr_gemm_packed_size(k < CR_GEMM_BLOCK ? k : CR_GEMM_BLOCK, n, &bytes, err);
     if (status == CR_OK)
-        status = cr_size_multiply(elements, sizeof(float), &elements, "matrix product", err);
+        status = cr_size_multiply(bytes, sizeof(float), &bytes, "matrix product", err);
     if (status == CR_OK)
-        status = cr_buffer_new(elements, &buffer, err);
+        status = cr_buffer_new(bytes, &buffer, err);
     if (status != CR_OK)
         return status;
-    cr_gemm_pack(k, n, view_of(b), cr_buffer_data(buffer));
-    status = cr_gemm_run(m, n, k, view_of(a), cr_buffer_data(buffer), (float)beta, c, stride_c, epilogue, err);
+    for (size_t length, rest = k; status == CR_OK && rest > 0; rest -= length) {
+        length = rest < CR_GEMM_BLOCK ? rest : CR_GEMM_BLOCK;
+        cr_gemm_pack(length, n, right, cr_buffer_data(buffer));
+        status = cr_gemm_run(m, n, length, left, cr_buffer_data(buffer), rest == k ? (float)beta : 1.0f, c, stride_c,
+                             length == rest ? epilogue : NULL, err);
+        left.data += length * left.column;
+        right.data += length * right.row;
+    }
     cr_buffer_release(buffer);
     return status;
 }
