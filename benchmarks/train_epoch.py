@@ -97,8 +97,7 @@ def torch_program(ours: Ours, threads: int, same_algebra: bool) -> Any:
     n_nodes, n_operations, width = ours.space.n_nodes, len(ours.space.operations), ours.vae.width
     near = [[(e, a + b - i) for e, (a, b) in enumerate(edges) if i in (a, b)] for i in range(n_nodes)]
     rows = torch.from_numpy(ours.encoding.batch(slice(None)).rows).reshape(len(codes), n_nodes, -1)
-    number = torch.arange(n_nodes**2 * n_operations)
-    kind_target, kind_source = number // (n_nodes * n_operations), number // n_operations % n_nodes
+    kind_target, kind_source, kind_edge = map(torch.from_numpy, ours.vae.encoder_.trunk.first.messages())
 
     class Program:
         name = "pytorch-same-algebra" if same_algebra else "pytorch"
@@ -145,7 +144,7 @@ def torch_program(ours: Ours, threads: int, same_algebra: bool) -> Any:
             """The savings of crlso: layer 1 a table, the products of layer 2 on its rows, the last R2 R1 on the heads."""
             q = self.layer(0)
             types = q("edge") + q("bias")
-            parts = q("target")[kind_target] + q("source")[kind_source] + types[number % n_operations]
+            parts = q("target")[kind_target] + q("source")[kind_source] + types[kind_edge]
             table = torch.cat([q("root1") @ q("root2").T, F.leaky_relu(parts, 0.01)])
             row = rows[chosen].reshape(-1, rows.shape[2])
             q = self.layer(1)

@@ -306,7 +306,7 @@ class OneHotGraphLayer(_Messages):
     """A :class:`GraphLayer` on one-hot node features (node kinds), as a table of its few distinct terms.
 
     The output of a node is ``R2 R1 x_i``, one row per kind, plus one of ``kinds^2 edge_types`` distinct messages per
-    edge. :meth:`table` makes these rows, :meth:`rows` numbers them.
+    edge. :meth:`table` makes these rows, :meth:`message_rows` numbers them.
 
     Parameters
     ----------
@@ -317,22 +317,37 @@ class OneHotGraphLayer(_Messages):
         Initial values as in :class:`GraphLayer`, for vectors with one entry.
     degree : int
         As in :class:`GraphLayer`.
+    distinct : bool
+        True: nodes of one kind are never joined (positions, say), so that such messages need no rows.
     """
 
     def __init__(
-        self, kinds: int, outputs: int, edge_types: int, stream: Stream, *, degree: int = 1, dtype: str = "float32"
+        self,
+        kinds: int,
+        outputs: int,
+        edge_types: int,
+        stream: Stream,
+        *,
+        degree: int = 1,
+        distinct: bool = False,
+        dtype: str = "float32",
     ) -> None:
         self._start_messages((kinds, outputs), 1, edge_types, outputs, stream, degree, dtype)
         self.root1 = _normal(stream, "root1", (kinds, outputs), 1.0, dtype)
         self.root2 = _normal(stream, "root2", (outputs, outputs), math.sqrt(0.5 / outputs), dtype)
-        self._kinds, self._edge_types = kinds, edge_types
+        self._kinds, self._edge_types, self._distinct = kinds, edge_types, distinct
+
+    def messages(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Target kind, source kind and edge type of every distinct message, in the order of the rows."""
+        sources = self._kinds - self._distinct
+        number = np.arange(self._kinds * sources * self._edge_types)
+        target, source = number // (sources * self._edge_types), number // self._edge_types % max(sources, 1)
+        return target, source + (source >= target if self._distinct else 0), number % self._edge_types
 
     def table(self) -> Tensor:
         """Rows (kinds + kinds^2 edge_types, outputs): ``R2 R1 x`` of each kind, then every distinct message."""
-        number = np.arange(self._kinds**2 * self._edge_types)
-        target = _core.gather_rows(self.target, number // (self._kinds * self._edge_types))
-        source = _core.gather_rows(self.source, number // self._edge_types % self._kinds)
-        edge = _core.gather_rows(self.types(), number % self._edge_types)
+        kinds = self.messages()
+        target, source, edge = map(_core.gather_rows, (self.target, self.source, self.types()), kinds)
         messages = _core.leaky_relu(target + source + edge, slope=SLOPE)
         return _core.concat([_core.linear(self.root1, self.root2), messages])
 
@@ -340,7 +355,11 @@ class OneHotGraphLayer(_Messages):
         self, target: npt.NDArray[np.int64], source: npt.NDArray[np.int64], edge: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
         """Row numbers of messages, from the kinds at both ends and the edge types (arrays of one shape)."""
-        return self._kinds + (target * self._kinds + source) * self._edge_types + edge
+        if self._distinct:
+            target, source = target * (self._kinds - 1), source - (source > target)
+        else:
+            target = target * self._kinds
+        return self._kinds + (target + source) * self._edge_types + edge
 
 
 class ICNN(Module):

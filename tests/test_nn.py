@@ -218,6 +218,16 @@ def test_one_hot_layer_against_its_formula():
     np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("distinct", [False, True])
+def test_rows_of_a_one_hot_layer_are_numbered_in_order(distinct):
+    layer = nn.OneHotGraphLayer(3, 2, 4, Stream(0), distinct=distinct)
+    kinds = layer.messages()
+    assert len(set(zip(*(part.tolist() for part in kinds), strict=True))) == (24 if distinct else 36)
+    assert not distinct or (kinds[0] != kinds[1]).all()
+    np.testing.assert_array_equal(layer.message_rows(*kinds), 3 + np.arange(len(kinds[0])))
+    assert layer.table().shape == (3 + len(kinds[0]), 2)
+
+
 @pytest.mark.parametrize("layers", [2, 3, 4])
 def test_trunk_against_its_formula(layers):
     space, rng = NASBench201(), np.random.default_rng(layers)

@@ -77,7 +77,7 @@ class GraphTrunk(Module):
     def __init__(self, space: Any, width: int, layers: int, stream: Stream, *, dtype: str = "float32") -> None:
         operations, degree = len(space.operations), 2 * len(space.edges) // space.n_nodes
         self.first = OneHotGraphLayer(
-            space.n_nodes, width, operations, stream.child("layer0"), degree=degree, dtype=dtype
+            space.n_nodes, width, operations, stream.child("layer0"), degree=degree, distinct=True, dtype=dtype
         )
         self.layers = [
             GraphLayer(width, width, operations, stream.child(f"layer{i}"), degree=degree, dtype=dtype)
