@@ -138,10 +138,13 @@ def torch_program(ours: Ours, threads: int, same_algebra: bool) -> Any:
                     r + m
                     for r, m in zip(roots, self.messages(target, source, q("edge") + q("bias"), code), strict=True)
                 ]
-            return [F.linear(sum(x), self.p[f"encoder.{h}.weight"], self.p[f"encoder.{h}.bias"]) for h in ("mu", "log_variance")]
+            return [
+                F.linear(sum(x), self.p[f"encoder.{h}.weight"], self.p[f"encoder.{h}.bias"])
+                for h in ("mu", "log_variance")
+            ]
 
         def heads_by_tables(self, code: Any, chosen: Any) -> Any:
-            """The savings of crlso: layer 1 a table, the products of layer 2 on its rows, the last R2 R1 on the heads."""
+            """The savings of crlso: layer 1 a table, layer 2's products on its rows, the last R2 R1 on the heads."""
             q = self.layer(0)
             types = q("edge") + q("bias")
             parts = q("target")[kind_target] + q("source")[kind_source] + types[kind_edge]
@@ -182,7 +185,7 @@ def torch_program(ours: Ours, threads: int, same_algebra: bool) -> Any:
 
         def loss(self, batch: tuple[Any, Any, Any]) -> Any:
             chosen, noise, targets = (torch.from_numpy(part) for part in batch)
-            code, p, n = codes[chosen], self.p, len(chosen)
+            code, n = codes[chosen], len(chosen)
             mu, v = self.heads_by_tables(code, chosen) if same_algebra else self.heads(code)
             z = mu + ours.vae.sigma_scale * torch.exp(0.5 * v) * noise
             logits = self.decode(z).reshape(-1, n_operations)
