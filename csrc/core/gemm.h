@@ -64,6 +64,14 @@ void cr_epilogue_apply(const cr_epilogue *epilogue, cr_dtype dtype, size_t rows,
  * for about `seconds`: what benchmarks compare products with. */
 double cr_fma_peak(double seconds);
 
+/* In front of a loop: to be unrolled n times. */
+#define CR_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define CR_UNROLL(n) CR_PRAGMA(unroll n)
+#else
+#define CR_UNROLL(n) CR_PRAGMA(GCC unroll n)
+#endif
+
 /* What each translation unit exports. */
 double cr_fma_rounds_baseline(size_t rounds);
 #ifdef CR_HAVE_X86_KERNELS
