@@ -80,8 +80,8 @@ class Model:
 
     def epoch(self, made: Iterable[Batch]) -> None:
         for batch in made:
-            loss = self.loss(batch)
             self.optimiser.zero_grad()
+            loss = self.loss(batch)
             loss.backward()
             self.optimiser.step(RATE)
 

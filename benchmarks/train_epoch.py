@@ -33,13 +33,13 @@ def products(model: Model, n: int) -> list[tuple[int, int, int]]:
     """(rows, outputs, inputs) of every linear map of a step on n cells; each takes a product and two for gradients."""
     width, latent, space = model.vae.width, model.vae.latent, model.space
     hidden, layers = model.surrogate.width, model.surrogate.layers
-    table = space.n_nodes + space.n_nodes**2 * len(space.operations)
+    table = model.vae.encoder_.trunk.first.zero_row
     return [
         (space.n_nodes, width, width),  # R2 R1 of the first layer
         *4 * [(table, width, width)],  # second layer: K1, K2, R1, R2
         *2 * [(space.n_nodes * n, width, width)],  # third layer: K1, K2
-        *2 * [(n, width, width)],  # R1, R2 on sums
-        *2 * [(n, latent, width)],  # heads
+        *2 * [(2 * latent, width, width)],  # R2, R1 on the heads
+        *2 * [(n, 2 * latent, width)],  # heads, of messages and of sums
         (n, width, latent),  # decoder
         *4 * [(n, width, width)],
         (n, len(space.edges) * len(space.operations), width),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -61,6 +60,12 @@ class TorchProgram:
             x = F.linear(F.linear(x, q("root1")), q("root2")) + torch.cat(sums)
         return x.reshape(by_node).sum(0)
 
+    def heads(self, code: Any, chosen: Any) -> tuple[Any, Any]:
+        """Mean and logarithm of the variance of the latents: (batch, latent) each."""
+        x, p = self.pooled(code, chosen), self.p
+        mu = F.linear(x, p["encoder.mu.weight"], p["encoder.mu.bias"])
+        return mu, F.linear(x, p["encoder.log_variance.weight"], p["encoder.log_variance.bias"])
+
     def icnn(self, p: dict[str, Any], z: Any) -> Any:
         h = F.leaky_relu(F.linear(z, p["icnn.input_weight"], p["icnn.input_bias"]), SLOPE)
         for i in range(self.layers):
@@ -79,9 +84,7 @@ class TorchProgram:
     def loss(self, batch: Batch) -> Any:
         chosen, noise, targets = (torch.from_numpy(part) for part in batch)
         code, p, n = self.codes[chosen], self.p, len(chosen)
-        x = self.pooled(code, chosen)
-        mu = F.linear(x, p["encoder.mu.weight"], p["encoder.mu.bias"])
-        v = F.linear(x, p["encoder.log_variance.weight"], p["encoder.log_variance.bias"])
+        mu, v = self.heads(code, chosen)
         z = mu + self.vae.sigma_scale * torch.exp(0.5 * v) * noise
         total = F.cross_entropy(self.logits(p, z), code.reshape(-1), reduction="sum") / n
         total = total + self.vae.kl_weight * 0.5 * (mu * mu + torch.exp(v) - 1 - v).sum() / n
@@ -122,7 +125,7 @@ class TorchProgram:
 
 
 class SameAlgebraProgram(TorchProgram):
-    """Given crlso's savings: layer 1 a table, the products of layer 2 on its rows, the last R2 R1 on sums."""
+    """Given crlso's savings: layer 1 a table, the products of layer 2 on its rows, the last R2 R1 on the heads."""
 
     name = "pytorch-same-algebra"
 
@@ -130,11 +133,10 @@ class SameAlgebraProgram(TorchProgram):
         super().__init__(model, threads)
         rows = model.encoding.batch(slice(None)).rows
         self.rows = torch.from_numpy(rows).reshape(len(self.codes), self.n_nodes, -1)
-        number = np.arange(self.n_nodes**2 * self.n_operations)
-        kinds = (number // (self.n_nodes * self.n_operations), number // self.n_operations % self.n_nodes)
-        self.kind_target, self.kind_source, self.kind_type = map(torch.from_numpy, (*kinds, number % self.n_operations))
+        kinds = model.vae.encoder_.trunk.first.message_kinds
+        self.kind_target, self.kind_source, self.kind_type = map(torch.from_numpy, kinds)
 
-    def pooled(self, code: Any, chosen: Any) -> Any:
+    def heads(self, code: Any, chosen: Any) -> tuple[Any, Any]:
         q = self.layer(0)
         types = q("edge") + q("bias")
         parts = q("target")[self.kind_target] + q("source")[self.kind_source] + types[self.kind_type]
@@ -149,4 +151,7 @@ class SameAlgebraProgram(TorchProgram):
         q = self.layer(2)
         target, source = x @ q("target").T, x @ q("source").T
         sums = self.messages(target.unbind(1), source.unbind(1), q("edge") + q("bias"), code)
-        return sum(sums) + F.linear(F.linear(x.sum(1), q("root1")), q("root2"))
+        weight = torch.cat([self.p["encoder.mu.weight"], self.p["encoder.log_variance.weight"]])
+        bias = torch.cat([self.p["encoder.mu.bias"], self.p["encoder.log_variance.bias"]])
+        both = F.linear(sum(sums), weight, bias) + F.linear(x.sum(1), weight @ q("root2") @ q("root1"))
+        return both.chunk(2, dim=1)

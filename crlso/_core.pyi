@@ -483,5 +483,8 @@ def pool_stats() -> _PoolStatistics:
 def pool_trim() -> None:
     """Give pooled memory back to the system."""
 
+def fma_peak(seconds: float, /) -> float:
+    """Return the float32 operations per second of multiply-adds between registers on one thread."""
+
 def runtime_info() -> _RuntimeInfo:
     """Return what a bug report needs."""

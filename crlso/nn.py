@@ -307,8 +307,8 @@ class GraphLayer(_Messages):
 class OneHotGraphLayer(_Messages):
     """A :class:`GraphLayer` on one-hot node features (node kinds), as a table of its few distinct terms.
 
-    The output of a node is ``R2 R1 x_i``, one row per kind, plus one of ``kinds^2 edge_types`` distinct messages per
-    edge. :meth:`table` makes these rows, :meth:`rows` numbers them.
+    The output of a node is ``R2 R1 x_i``, one row per kind, plus one distinct message per edge. :meth:`table` makes
+    these rows, :meth:`message_rows` numbers them.
 
     Parameters
     ----------
@@ -319,6 +319,8 @@ class OneHotGraphLayer(_Messages):
         Initial values as in :class:`GraphLayer`, for vectors with one entry.
     degree : int
         As in :class:`GraphLayer`.
+    messages : int array, shape (m, 3), optional
+        The messages that occur, as kind of the target, kind of the source and edge type; all there can be by default.
     zero_row : bool
         Whether the table ends with a row of zeros, for nodes with fewer messages than others: number :attr:`zero_row`.
     """
@@ -331,22 +333,24 @@ class OneHotGraphLayer(_Messages):
         stream: Stream,
         *,
         degree: int = 1,
+        messages: npt.NDArray[np.int64] | None = None,
         zero_row: bool = False,
         dtype: str = "float32",
     ) -> None:
         self._start_messages((kinds, outputs), 1, edge_types, outputs, stream, degree, dtype)
         self.root1 = _normal(stream, "root1", (kinds, outputs), 1.0, dtype)
         self.root2 = _normal(stream, "root2", (outputs, outputs), math.sqrt(0.5 / outputs), dtype)
-        self._kinds, self._edge_types = kinds, edge_types
-        self.zero_row = kinds + kinds**2 * edge_types
+        if messages is None:
+            messages = np.indices((kinds, kinds, edge_types)).reshape(3, -1).T
+        self.message_kinds = tuple(np.ascontiguousarray(column) for column in messages.T)
+        self._rows = np.full((kinds, kinds, edge_types), -1)
+        self._rows[self.message_kinds] = kinds + np.arange(len(messages))
+        self.zero_row = kinds + len(messages)
         self._zeros = [np.zeros((1, outputs), dtype)] if zero_row else []
 
     def table(self) -> Tensor:
-        """Rows (kinds + kinds^2 edge_types, outputs), perhaps one of zeros more: ``R2 R1 x``, then the messages."""
-        number = np.arange(self._kinds**2 * self._edge_types)
-        target = _core.gather_rows(self.target, number // (self._kinds * self._edge_types))
-        source = _core.gather_rows(self.source, number // self._edge_types % self._kinds)
-        edge = _core.gather_rows(self.types(), number % self._edge_types)
+        """Rows (kinds + messages, outputs), perhaps one of zeros more: ``R2 R1 x`` of each kind, then the messages."""
+        target, source, edge = map(_core.gather_rows, (self.target, self.source, self.types()), self.message_kinds)
         messages = _core.leaky_relu(target + source + edge, slope=SLOPE)
         return _core.concat([_core.linear(self.root1, self.root2), messages, *self._zeros])
 
@@ -354,7 +358,8 @@ class OneHotGraphLayer(_Messages):
         self, target: npt.NDArray[np.int64], source: npt.NDArray[np.int64], edge: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
         """Row numbers of messages, from the kinds at both ends and the edge types (arrays of one shape)."""
-        return self._kinds + (target * self._kinds + source) * self._edge_types + edge
+        rows: npt.NDArray[np.int64] = self._rows[target, source, edge]
+        return rows
 
 
 class ICNN(Module):

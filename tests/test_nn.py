@@ -218,6 +218,17 @@ def test_one_hot_layer_against_its_formula():
     np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("chosen", [None, np.array([[0, 1, 3], [2, 0, 0], [1, 1, 2]])], ids=["all", "some"])
+def test_rows_of_a_one_hot_layer_are_numbered_in_order(chosen):
+    layer = nn.OneHotGraphLayer(3, 2, 4, Stream(0), messages=chosen, zero_row=True)
+    kinds = layer.message_kinds
+    n = 36 if chosen is None else len(chosen)
+    assert len(set(zip(*(part.tolist() for part in kinds), strict=True))) == n
+    assert layer.message_rows(*kinds).tolist() == list(range(3, 3 + n)) and layer.zero_row == 3 + n
+    table = layer.table().numpy()
+    assert table.shape == (4 + n, 2) and not table[-1].any()
+
+
 @pytest.mark.parametrize("layers", [2, 3, 4])
 def test_trunk_against_its_formula(layers):
     space, rng = NASBench201(), np.random.default_rng(layers)
@@ -226,8 +237,9 @@ def test_trunk_against_its_formula(layers):
     batch = CellEncoding(trunk, codes).batch(slice(None))
     nodes = trunk.nodes(batch).numpy()
     np.testing.assert_allclose(nodes, trunk_twin(trunk.state(), space, codes), rtol=1e-11, atol=1e-11)
-    pooled = nodes.reshape(23, 4, 6).sum(axis=1)
-    np.testing.assert_allclose(trunk.pooled(batch).numpy(), pooled, rtol=1e-11, atol=1e-11)
+    weight, bias = rng.normal(size=(3, 6)), rng.normal(size=3)
+    expected = nodes.reshape(23, 4, 6).sum(axis=1) @ weight.T + bias
+    np.testing.assert_allclose(trunk.pooled(batch, weight, bias).numpy(), expected, rtol=1e-11, atol=1e-11)
 
 
 def test_batches_of_an_encoding_are_its_rows():

@@ -245,11 +245,11 @@ def train(
         total = 0.0
         for first in range(0, n, batch_size):
             positions = order[first : first + batch_size]
+            optimiser.zero_grad()
             value = loss(positions, step)
             number = value.item()
             if not math.isfinite(number):
                 raise RuntimeError(f"training: the loss of step {step} is {number}; expected a finite one")
-            optimiser.zero_grad()
             value.backward()
             optimiser.step(cosine(step, epochs * per_epoch, learning_rate))
             del value  # releases its graph, whose memory the next step takes

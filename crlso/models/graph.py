@@ -77,6 +77,21 @@ class CellTemplate:
         self._other = np.where(self._near < 0, 0, other)
         self.is_padded = self.has_absent or bool((self._near < 0).any())
 
+    def messages(self) -> npt.NDArray[np.int64]:
+        """The messages that can be sent: kinds of target and source and edge type, (m, 3)."""
+        pairs = self.edges[:, ::-1]
+        if self.both_directions:
+            pairs = np.concatenate([pairs, self.edges])
+        kinds = [range(*self._first_kind[node : node + 2]) for node in range(self.n_nodes)]
+        found = {
+            (target, source, edge_type)
+            for i, j in pairs.tolist()
+            for target in kinds[i]
+            for source in kinds[j]
+            for edge_type in range(self.n_types)
+        }
+        return np.array(sorted(found), dtype=np.int64)
+
     def graph(self, codes: npt.NDArray[np.uint8]) -> GraphBatch:
         """The graphs of cells."""
         return _core.cell_graph(
@@ -150,6 +165,7 @@ class GraphTrunk(Module):
             template.n_types,
             stream.child("layer0"),
             degree=template.degree,
+            messages=template.messages(),
             zero_row=template.is_padded,
             dtype=dtype,
         )
@@ -169,10 +185,15 @@ class GraphTrunk(Module):
             x = layer(x, batch.graph)
         return x
 
-    def pooled(self, batch: CellBatch) -> Tensor:
-        """Their sums over each graph: (graphs, width). The last ``R2 R1`` is applied to sums, as it is linear."""
+    def pooled(self, batch: CellBatch, weight: Tensor, bias: Tensor) -> Tensor:
+        """``W sum_i x_i + b`` for each graph: (graphs, outputs), for W of few rows.
+
+        The last layer's ``R2 R1`` is linear: W is multiplied by it, and the sums of what it acts on by the result.
+        """
         if len(self.layers) == 1:
-            return _core.sum_pool(self.nodes(batch), batch.graph)
+            return _core.linear(_core.sum_pool(self.nodes(batch), batch.graph), weight, bias)
         last = self.layers[-1]
         x = self._features(batch, self.layers[1:-1])
-        return _core.sum_pool(last.messages(x, batch.graph), batch.graph) + last.root(_core.sum_pool(x, batch.graph))
+        messages = _core.sum_pool(last.messages(x, batch.graph), batch.graph)
+        root = _core.matmul(_core.matmul(weight, last.root2), last.root1)
+        return _core.linear(messages, weight, bias) + _core.linear(_core.sum_pool(x, batch.graph), root)

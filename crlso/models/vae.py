@@ -33,8 +33,11 @@ class _Encoder(Module):
         self.log_variance = Linear(width, latent, stream.child("log_variance"), gain=0.1 * scale, dtype=dtype)
 
     def __call__(self, batch: CellBatch) -> tuple[Tensor, Tensor]:
-        x = self.trunk.pooled(batch)
-        return self.mu(x), self.log_variance(x)
+        weight = _core.concat([self.mu.weight, self.log_variance.weight])
+        bias = _core.concat([tensor for tensor in (self.mu.bias, self.log_variance.bias) if tensor is not None])
+        both = self.trunk.pooled(batch, weight, bias)
+        latent = self.mu.weight.shape[0]
+        return both.slice(0, latent, axis=1), both.slice(latent, 2 * latent, axis=1)
 
 
 class _Block(Module):

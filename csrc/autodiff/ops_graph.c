@@ -13,7 +13,7 @@ typedef struct {
     void *out;
     void *d_target, *d_source;
     void *d_types; /* n_chunks partial tables, or NULL */
-    int accumulate;
+    int accumulate, accumulate_source;
 } graph_work_t;
 
 static cr_edges edges_of(const cr_graph *graph)
@@ -83,7 +83,8 @@ static void message_gradient_chunk(void *context, size_t chunk)
     node_range(w, chunk, &begin, &end);
     void *d_types = w->d_types == NULL ? NULL : cr_at(w->d_types, chunk * w->graph->n_types * w->columns, w->dtype);
     w->kernels->message_pass_gradient(begin, end, w->columns, edges_of(w->graph), w->slope, w->target, w->source,
-                                      w->types, w->dout, w->d_target, w->d_source, d_types);
+                                      w->types, w->dout, w->d_target, w->d_source, w->graph->n_types, d_types,
+                                      w->accumulate, w->accumulate_source);
 }
 
 cr_status message_pass_forward(cr_node *node, cr_tensor **out, cr_error *err)
@@ -107,13 +108,16 @@ cr_status message_pass_backward(const cr_node *node, const cr_tensor *out, const
     cr_buffer *partials = NULL;
     void *d_types;
     cr_status status;
-    CR_TRY(cr_grad_begin_zeroed(node->inputs[0], &w.d_target, err));
-    CR_TRY(cr_grad_begin_zeroed(node->inputs[1], &w.d_source, err));
+    CR_TRY(cr_grad_begin(node->inputs[0], &w.d_target, &w.accumulate, err));
+    CR_TRY(cr_grad_begin(node->inputs[1], &w.d_source, &w.accumulate_source, err));
+    if (w.d_target != NULL && w.d_target == w.d_source && !w.accumulate) { /* one tensor in both places */
+        w.kernels->fill(node->inputs[0]->size, 0, w.d_target);
+        w.accumulate = 1;
+    }
     CR_TRY(cr_grad_begin_zeroed(types, &d_types, err));
     if (d_types != NULL) {
         CR_TRY(cr_buffer_new(w.n_chunks * types->size * cr_dtype_size(out->dtype), &partials, err));
         w.d_types = cr_buffer_data(partials);
-        w.kernels->fill(w.n_chunks * types->size, 0, w.d_types);
     }
     w.dout = dout->data;
     cr_parallel(w.n_chunks, message_gradient_chunk, &w);

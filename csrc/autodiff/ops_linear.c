@@ -15,15 +15,6 @@ typedef struct {
     void *out;
 } rows_t;
 
-static void bias_activation_chunk(void *context, size_t chunk)
-{
-    const rows_t *r = context;
-    size_t begin, end;
-    cr_chunk_range(r->rows, r->n_chunks, chunk, &begin, &end);
-    r->kernels->bias_activation(r->activation, r->slope, end - begin, r->columns, r->bias,
-                                cr_at(r->out, begin * r->columns, r->dtype));
-}
-
 static void activation_gradient_chunk(void *context, size_t chunk)
 {
     const rows_t *r = context;
@@ -125,8 +116,9 @@ static cr_status expect_nonnegative(const cr_tensor *weight, cr_error *err)
     return CR_OK;
 }
 
-/* y = x W^T, a new tensor of x's leading axes and the rows of W. */
-static cr_status product(const cr_tensor *x, const cr_tensor *weight, cr_tensor **out, cr_error *err)
+/* y = x W^T and the epilogue (NULL for none), a new tensor of x's leading axes and the rows of W. */
+static cr_status product(const cr_tensor *x, const cr_tensor *weight, const cr_epilogue *epilogue, cr_tensor **out,
+                         cr_error *err)
 {
     size_t shape[CR_MAX_NDIM], n = weight->shape[0], k = weight->shape[1];
     for (int d = 0; d + 1 < x->ndim; d++)
@@ -135,8 +127,8 @@ static cr_status product(const cr_tensor *x, const cr_tensor *weight, cr_tensor 
     cr_status status = cr_tensor_new(x->dtype, x->ndim, shape, out, err);
     if (status != CR_OK)
         return status;
-    status = cr_gemm(x->dtype, rows_of(x), n, k, cr_plain(x->data, k), cr_transposed(weight->data, k), 0, (*out)->data, n,
-                     err);
+    status = cr_gemm_then(x->dtype, rows_of(x), n, k, cr_plain(x->data, k), cr_transposed(weight->data, k), 0,
+                          (*out)->data, n, epilogue, err);
     if (status != CR_OK) {
         cr_tensor_release(*out);
         *out = NULL;
@@ -150,16 +142,9 @@ static cr_status affine_layer(const cr_node *node, cr_unary activation, double s
     cr_status status = expect_layer(x, "x", weight, "weight", err);
     if (status == CR_OK)
         status = expect_bias(bias, weight, err);
-    if (status == CR_OK)
-        status = product(x, weight, out, err);
-    if (status != CR_OK || (bias == NULL && activation == CR_IDENTITY))
-        return status;
-    size_t rows = rows_of(x), n = weight->shape[0];
-    rows_t r = {.kernels = cr_kernels(x->dtype), .dtype = x->dtype, .activation = activation, .slope = slope,
-                .rows = rows, .columns = n, .n_chunks = cr_chunk_count(rows, n),
-                .bias = bias == NULL ? NULL : bias->data, .out = (*out)->data};
-    cr_parallel(r.n_chunks, bias_activation_chunk, &r);
-    return CR_OK;
+    const cr_epilogue epilogue = {activation, slope, bias == NULL ? NULL : bias->data};
+    const bool nothing = bias == NULL && activation == CR_IDENTITY;
+    return status == CR_OK ? product(x, weight, nothing ? NULL : &epilogue, out, err) : status;
 }
 
 static cr_status affine_layer_backward(const cr_node *node, cr_unary activation, double slope, const cr_tensor *out,
@@ -298,8 +283,8 @@ cr_status icnn_layer_forward(cr_node *node, cr_tensor **out, cr_error *err)
         goto fail;
     }
     CR_TRY(expect_nonnegative(weight, err));
-    CR_TRY(product(h, weight, &a, err));
-    CR_TRY(product(z, skip, &b, err));
+    CR_TRY(product(h, weight, NULL, &a, err));
+    CR_TRY(product(z, skip, NULL, &b, err));
     CR_TRY(cr_tensor_new(h->dtype, 2, a->shape, out, err));
     cr_kernels(h->dtype)->leaky_pair(a->size, node->reals[0], a->data, b->data, (*out)->data);
     node->saved[0] = a->buffer;

@@ -307,7 +307,7 @@ cr_status gather_rows_backward(const cr_node *node, const cr_tensor *out, const 
     if (status != CR_OK || data == NULL)
         return status;
     size_t k = node->index->ndim == 1 ? 1 : node->index->shape[1], columns = out->shape[1];
-    size_t n_chunks = columns < 64 || out->size * k < 65536 ? 1 : columns / 32; /* by columns: no partial sums */
+    size_t n_chunks = columns < 128 || out->size * k < 65536 ? 1 : columns / 64; /* by columns: no partial sums */
     gather_t g = {table, node->index, dout->data, data, out->shape[0], k, columns, n_chunks > 8 ? 8 : n_chunks};
     cr_parallel(g.n_chunks, scatter_chunk, &g);
     return CR_OK;

@@ -2,6 +2,8 @@
 
 #include <limits.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "threads.h"
 #include CRLSO_BLAS_HEADER
@@ -18,6 +20,12 @@
 #define FLOPS_PER_CHUNK_OF_MANY 6.4e7
 #define MIN_PER_CHUNK 32    /* rows or columns */
 
+/* Where our own kernel was ahead of OpenBLAS, by measurement on AVX2. */
+#define OWN_MIN_ROWS 24      /* fewer rows do not repay the packing of b */
+#define OWN_MIN_COLUMNS 8    /* fewer leave most of a panel empty, */
+#define OWN_MIN_TRANSPOSED 32 /* and do not repay the packing of a transposed a */
+#define OWN_MAX_PACKED ((size_t)1 << 19) /* elements of b: more do not stay in the caches */
+
 typedef struct {
     cr_dtype dtype;
     size_t m, n, k;
@@ -27,6 +35,7 @@ typedef struct {
     size_t stride_c;
     bool by_rows;
     size_t n_chunks;
+    const cr_epilogue *epilogue;
 } gemm_t;
 
 static const void *at(const void *data, size_t element, cr_dtype dtype)
@@ -56,6 +65,9 @@ static void run_chunk(void *context, size_t chunk)
         BLAS(cblas_sgemm)(CblasRowMajor, ta, tb, im, in, ik, 1.0f, a, lda, b, ldb, (float)g->beta, c, ldc);
     else
         BLAS(cblas_dgemm)(CblasRowMajor, ta, tb, im, in, ik, 1.0, a, lda, b, ldb, g->beta, c, ldc);
+    size_t first = g->by_rows ? 0 : begin;
+    cr_epilogue_apply(g->epilogue, g->dtype, m, first, first + n, (void *)at(g->c, g->by_rows ? begin * g->stride_c : 0, g->dtype),
+                      g->stride_c);
 }
 
 /* How many chunks of `each` steps, at most `most`. */
@@ -75,20 +87,157 @@ static size_t chunk_count(size_t m, size_t n, size_t k)
     return chunks == 0 ? 1 : chunks;
 }
 
-cr_status cr_gemm(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
-                  size_t stride_c, cr_error *err)
+static cr_status expect_sizes(size_t m, size_t n, size_t k, size_t a, size_t b, size_t c, cr_error *err)
 {
-    const size_t sizes[] = {m, n, k, a.stride, b.stride, stride_c};
+    const size_t sizes[] = {m, n, k, a, b, c};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (sizes[i] > INT_MAX)
             return cr_fail(err, CR_ERR_OVERFLOW, "matrix product: size %zu exceeds BLAS's limit %d", sizes[i], INT_MAX);
-    if (m == 0 || n == 0)
-        return CR_OK;
+    return CR_OK;
+}
+
+static void openblas(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
+                     size_t stride_c, const cr_epilogue *epilogue)
+{
     /* BLAS asks for strides of at least 1 even where k or a dimension is 0. */
     a.stride = a.stride == 0 ? 1 : a.stride;
     b.stride = b.stride == 0 ? 1 : b.stride;
-    gemm_t g = {dtype, m, n, k, a, b, beta, c, stride_c, m >= n, chunk_count(m, n, k)};
-    cr_parallel(g.n_chunks, run_chunk, &g);
+    gemm_t g = {dtype, m, n, k, a, b, beta, c, stride_c, m >= n, chunk_count(m, n, k), epilogue};
+    if (m > 0 && n > 0)
+        cr_parallel(g.n_chunks, run_chunk, &g);
+}
+
+cr_status cr_gemm_openblas(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
+                           size_t stride_c, cr_error *err)
+{
+    cr_status status = expect_sizes(m, n, k, a.stride, b.stride, stride_c, err);
+    if (status == CR_OK)
+        openblas(dtype, m, n, k, a, b, beta, c, stride_c, NULL);
+    return status;
+}
+
+static cr_view view_of(cr_matrix matrix)
+{
+    return matrix.transposed ? (cr_view){matrix.data, 1, matrix.stride} : (cr_view){matrix.data, matrix.stride, 1};
+}
+
+static bool own_is_faster(size_t m, size_t n, size_t k, bool transposed)
+{
+    return m >= OWN_MIN_ROWS && n >= (transposed ? OWN_MIN_TRANSPOSED : OWN_MIN_COLUMNS) && k > 0 &&
+           n <= OWN_MAX_PACKED / k;
+}
+
+/* Block by block of k, so that what has been packed is used while it is in the cache. */
+static cr_status own(size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c, size_t stride_c,
+                     const cr_epilogue *epilogue, cr_error *err)
+{
+    cr_buffer *buffer;
+    cr_view left = view_of(a), right = view_of(b);
+    size_t bytes;
+    cr_status status = cr_gemm_packed_size(k < CR_GEMM_BLOCK ? k : CR_GEMM_BLOCK, n, &bytes, err);
+    if (status == CR_OK)
+        status = cr_size_multiply(bytes, sizeof(float), &bytes, "matrix product", err);
+    if (status == CR_OK)
+        status = cr_buffer_new(bytes, &buffer, err);
+    if (status != CR_OK)
+        return status;
+    for (size_t length, rest = k; status == CR_OK && rest > 0; rest -= length) {
+        length = rest < CR_GEMM_BLOCK ? rest : CR_GEMM_BLOCK;
+        cr_gemm_pack(length, n, right, cr_buffer_data(buffer));
+        status = cr_gemm_run(m, n, length, left, cr_buffer_data(buffer), rest == k ? (float)beta : 1.0f, c, stride_c,
+                             length == rest ? epilogue : NULL, err);
+        left.data += length * left.column;
+        right.data += length * right.row;
+    }
+    cr_buffer_release(buffer);
+    return status;
+}
+
+cr_status cr_gemm_then(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
+                       size_t stride_c, const cr_epilogue *epilogue, cr_error *err)
+{
+    cr_status status = expect_sizes(m, n, k, a.stride, b.stride, stride_c, err);
+    if (status != CR_OK)
+        return status;
+    if (dtype == CR_F32 && cr_gemm_kernels() != NULL && own_is_faster(m, n, k, a.transposed))
+        return own(m, n, k, a, b, beta, c, stride_c, epilogue, err);
+    openblas(dtype, m, n, k, a, b, beta, c, stride_c, epilogue);
+    return CR_OK;
+}
+
+cr_status cr_gemm(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
+                  size_t stride_c, cr_error *err)
+{
+    return cr_gemm_then(dtype, m, n, k, a, b, beta, c, stride_c, NULL, err);
+}
+
+/* ---- packed operands ---- */
+
+struct cr_packed {
+    cr_dtype dtype;
+    size_t k, n;
+    bool panels;       /* packed for our own kernel; else a copy of k x n, row-major */
+    cr_buffer *buffer;
+};
+
+static void copy_matrix(cr_dtype dtype, size_t rows, size_t columns, cr_matrix from, void *to)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++) {
+            size_t source = from.transposed ? j * from.stride + i : i * from.stride + j;
+            memcpy((void *)at(to, i * columns + j, dtype), at(from.data, source, dtype), cr_dtype_size(dtype));
+        }
+}
+
+cr_status cr_packed_new(cr_dtype dtype, size_t k, size_t n, cr_matrix b, cr_packed **out, cr_error *err)
+{
+    cr_status status = expect_sizes(0, n, k, 0, b.stride, 0, err);
+    size_t elements, bytes;
+    cr_packed *packed = NULL;
+    const bool panels = dtype == CR_F32 && cr_gemm_kernels() != NULL && k > 0 && n >= OWN_MIN_COLUMNS;
+    *out = NULL;
+    if (status == CR_OK)
+        status = panels ? cr_gemm_packed_size(k, n, &elements, err)
+                        : cr_size_multiply(k, n, &elements, "matrix product", err);
+    if (status == CR_OK)
+        status = cr_size_multiply(elements, cr_dtype_size(dtype), &bytes, "matrix product", err);
+    if (status != CR_OK)
+        return status;
+    packed = malloc(sizeof *packed);
+    if (packed == NULL)
+        return cr_fail(err, CR_ERR_MEMORY, "cannot allocate a packed matrix");
+    *packed = (cr_packed){dtype, k, n, panels, NULL};
+    status = cr_buffer_new(bytes, &packed->buffer, err);
+    if (status != CR_OK) {
+        free(packed);
+        return status;
+    }
+    if (panels)
+        cr_gemm_pack(k, n, view_of(b), cr_buffer_data(packed->buffer));
+    else
+        copy_matrix(dtype, k, n, b, cr_buffer_data(packed->buffer));
+    *out = packed;
+    return CR_OK;
+}
+
+void cr_packed_release(cr_packed *packed)
+{
+    if (packed == NULL)
+        return;
+    cr_buffer_release(packed->buffer);
+    free(packed);
+}
+
+cr_status cr_gemm_packed(size_t m, cr_matrix a, const cr_packed *b, double beta, void *c, size_t stride_c,
+                         const cr_epilogue *epilogue, cr_error *err)
+{
+    cr_status status = expect_sizes(m, b->n, b->k, a.stride, 0, stride_c, err);
+    if (status != CR_OK || m == 0)
+        return status;
+    void *data = cr_buffer_data(b->buffer);
+    if (b->panels)
+        return cr_gemm_run(m, b->n, b->k, view_of(a), data, (float)beta, c, stride_c, epilogue, err);
+    openblas(b->dtype, m, b->n, b->k, a, cr_plain(data, b->n), beta, c, stride_c, epilogue);
     return CR_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "dtype.h"
+#include "gemm.h"
 #include "status.h"
 
 /* A matrix operand: rows x columns as stored, `stride` elements between rows; transposed: used as its transpose. */
@@ -25,11 +26,30 @@ static inline cr_matrix cr_transposed(const void *data, size_t stride)
     return (cr_matrix){data, stride, true};
 }
 
-/* c (m x n, stride_c) = a (m x k) b (k x n) + beta c. Cut into chunks of rows or columns by shape, run by the pool;
- * for beta = 0 the old content of c is not read. CR_ERR_OVERFLOW when a size exceeds BLAS's integers.
- * Complexity 2 m n k. */
+/* c (m x n, stride_c) = a (m x k) b (k x n) + beta c, then the epilogue of cr_gemm_then (NULL for none). Cut into
+ * chunks of rows or columns by shape, run by the pool; for beta = 0 the old content of c is not read. float32 goes to
+ * our own kernel (gemm.h) where that is the faster one, all else to OpenBLAS. CR_ERR_OVERFLOW when a size exceeds
+ * BLAS's integers. Complexity 2 m n k. */
 CR_MUST_USE cr_status cr_gemm(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta,
                               void *c, size_t stride_c, cr_error *err);
+CR_MUST_USE cr_status cr_gemm_then(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta,
+                                   void *c, size_t stride_c, const cr_epilogue *epilogue, cr_error *err);
+
+/* The same by OpenBLAS alone: the twin that tests and benchmarks compare with. */
+CR_MUST_USE cr_status cr_gemm_openblas(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b,
+                                       double beta, void *c, size_t stride_c, cr_error *err);
+
+/* A right operand prepared once for many products: weights that do not move. Reading it from several threads is safe. */
+typedef struct cr_packed cr_packed;
+
+/* Copies b (k x n). CR_ERR_MEMORY, CR_ERR_OVERFLOW. */
+CR_MUST_USE cr_status cr_packed_new(cr_dtype dtype, size_t k, size_t n, cr_matrix b, cr_packed **out, cr_error *err);
+void cr_packed_release(cr_packed *packed); /* NULL is allowed */
+
+/* c (m x n, stride_c) = a (m x k) b + beta c, then the epilogue (NULL for none), for any number of rows: fast from one
+ * on. A row's result does not depend on the other rows. */
+CR_MUST_USE cr_status cr_gemm_packed(size_t m, cr_matrix a, const cr_packed *b, double beta, void *c, size_t stride_c,
+                                     const cr_epilogue *epilogue, cr_error *err);
 
 /* Puts BLAS on one thread; called once when the extension is loaded. */
 void cr_blas_init(void);

@@ -4,14 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gemm.h"
+
 static struct {
     const cr_kernel_table *table;
+    const cr_gemm_table *gemm;
+    double (*fma_rounds)(size_t rounds);
     const char *isa;
 } chosen;
 
 static void choose(void)
 {
     chosen.table = cr_kernels_baseline;
+    chosen.fma_rounds = cr_fma_rounds_baseline;
     chosen.isa = "baseline";
 #ifdef CR_HAVE_X86_KERNELS
     const char *asked = getenv("CRLSO_ISA");
@@ -24,10 +29,14 @@ static void choose(void)
     if (level >= 2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
         __builtin_cpu_supports("bmi2")) {
         chosen.table = cr_kernels_avx2;
+        chosen.gemm = &cr_gemm_avx2;
+        chosen.fma_rounds = cr_fma_rounds_avx2;
         chosen.isa = "avx2";
         if (level >= 3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
             chosen.table = cr_kernels_avx512;
+            chosen.gemm = &cr_gemm_avx512;
+            chosen.fma_rounds = cr_fma_rounds_avx512;
             chosen.isa = "avx512";
         }
     }
@@ -46,4 +55,16 @@ const char *cr_kernels_isa(void)
 {
     pthread_once(&once, choose);
     return chosen.isa;
+}
+
+const cr_gemm_table *cr_gemm_kernels(void)
+{
+    pthread_once(&once, choose);
+    return chosen.gemm;
+}
+
+double cr_fma_rounds(size_t rounds)
+{
+    pthread_once(&once, choose);
+    return chosen.fma_rounds(rounds);
 }

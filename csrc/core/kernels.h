@@ -81,10 +81,12 @@ typedef struct {
     /* out[i] = sum over edges j -> i of leaky_relu(target[i] + source[j] + types[e]), targets [begin, end) */
     void (*message_pass)(size_t begin, size_t end, size_t columns, cr_edges edges, double slope, const void *target,
                          const void *source, const void *types, void *out);
-    /* the three gradients are added to; d_types is this chunk's own partial (n_types x columns); NULL: not wanted */
+    /* d_target and d_source (+)=, for whole graphs [begin, end); d_types is this chunk's own partial (n_types x
+     * columns) and is written; NULL: not wanted */
     void (*message_pass_gradient)(size_t begin, size_t end, size_t columns, cr_edges edges, double slope,
                                   const void *target, const void *source, const void *types, const void *dout,
-                                  void *d_target, void *d_source, void *d_types);
+                                  void *d_target, void *d_source, size_t n_types, void *d_types,
+                                  int accumulate_target, int accumulate_source);
     /* returns sum over rows of -log softmax(logits)[target]; probabilities (rows x classes) are kept for backward */
     double (*softmax_cross_entropy)(size_t rows, size_t classes, const void *logits, const int32_t *target,
                                     void *probabilities);

@@ -70,6 +70,20 @@ static PyObject *pool_trim(PyObject *module, PyObject *ignored)
     Py_RETURN_NONE;
 }
 
+static PyObject *fma_peak(PyObject *module, PyObject *argument)
+{
+    (void)module;
+    double seconds = PyFloat_AsDouble(argument), peak;
+    if (seconds == -1.0 && PyErr_Occurred())
+        return NULL;
+    if (!(seconds >= 0 && seconds <= 60))
+        return PyErr_Format(PyExc_ValueError, "seconds: expected a number from 0 to 60, got %R", argument);
+    Py_BEGIN_ALLOW_THREADS
+    peak = cr_fma_peak(seconds);
+    Py_END_ALLOW_THREADS
+    return PyFloat_FromDouble(peak);
+}
+
 #if defined(__clang__)
 #define COMPILER "clang " __clang_version__
 #elif defined(__GNUC__)
@@ -97,6 +111,10 @@ static PyMethodDef methods[] = {
     {"pool_trim", pool_trim, METH_NOARGS, PyDoc_STR("pool_trim()\n--\n\nGive pooled memory back to the system.")},
     {"runtime_info", runtime_info, METH_NOARGS,
      PyDoc_STR("runtime_info()\n--\n\nA dict: version, compiler, blas, blas_kernel, isa, threads.")},
+    {"fma_peak", fma_peak, METH_O,
+     PyDoc_STR("fma_peak(seconds, /)\n--\n\nWhat products are compared with in benchmarks: the float32 operations per\n"
+               "second that multiply-adds between registers reach on one thread, the best of about `seconds` (0 to 60)\n"
+               "of trying.")},
     {NULL, NULL, 0, NULL}};
 
 int cr_py_add_runtime(PyObject *module)

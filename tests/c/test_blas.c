@@ -1,4 +1,4 @@
-// sources: csrc/core/blas.c csrc/core/threads.c csrc/core/status.c
+// sources: @core
 /* Matrix products against the plain triple loop: all transposes, odd and empty sizes, strides, threads. */
 #include "core/blas.h"
 

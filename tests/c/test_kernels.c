@@ -1,4 +1,4 @@
-// sources: csrc/core/kernels.c csrc/core/kernels_baseline.c csrc/core/kernels_avx2.c csrc/core/kernels_avx512.c
+// sources: @core
 /* Every loop of every instruction set that this processor has, against plain loops in double, on memory of exactly the
  * right size. The sizes cross all vector widths and leave every remainder. */
 #define _POSIX_C_SOURCE 200809L
@@ -312,12 +312,14 @@ static void messages(size_t d)
     const cr_edges edges = {offsets, sources, types_of};
     real *target = array(NODES * d, -1, 1), *source = array(NODES * d, -1, 1), *types = array(TYPES * d, -1, 1);
     real *out = array(NODES * d, 5, 6), *dout = array(NODES * d, -1, 1);
-    real *grads[3] = {array(NODES * d, -1, 1), array(NODES * d, -1, 1), array(TYPES * d, -1, 1)};
-    double *sum = sample_memory(NODES * d, sizeof *sum), *expected[3];
-    for (int g = 0; g < 3; g++) {
+    enum { ADDED_TARGET, ADDED_SOURCE, TARGET, SOURCE, TYPE, GRADS };
+    real *grads[GRADS];
+    double *sum = sample_memory(NODES * d, sizeof *sum), *expected[GRADS];
+    for (int g = 0; g < GRADS; g++) { /* the first two are added to, the others written over */
+        grads[g] = array(NODES * d, -1, 1);
         expected[g] = sample_memory(NODES * d, sizeof *expected[g]);
-        for (size_t i = 0; i < (g == 2 ? TYPES : NODES) * d; i++)
-            expected[g][i] = (double)grads[g][i];
+        for (size_t i = 0; i < NODES * d; i++)
+            expected[g][i] = g <= ADDED_SOURCE ? (double)grads[g][i] : 0;
     }
     for (size_t t = 0; t < NODES; t++)
         for (size_t c = 0; c < d; c++) {
@@ -327,19 +329,25 @@ static void messages(size_t d)
                 double v = (double)(target[t * d + c] + source[s] + types[k]);
                 double g = (v > 0 ? 1 : 0.2) * (double)dout[t * d + c];
                 sum[t * d + c] += v > 0 ? v : 0.2 * v;
-                expected[0][t * d + c] += g;
-                expected[1][s] += g;
-                expected[2][k] += g;
+                expected[ADDED_TARGET][t * d + c] += g;
+                expected[ADDED_SOURCE][s] += g;
+                expected[TARGET][t * d + c] += g;
+                expected[SOURCE][s] += g;
+                expected[TYPE][k] += g;
             }
         }
     kernels->message_pass(0, 2, d, edges, 0.2, target, source, types, out);
     kernels->message_pass(2, NODES, d, edges, 0.2, target, source, types, out);
     expect("message_pass", NODES * d, out, sum, LOOSE);
-    kernels->message_pass_gradient(0, 3, d, edges, 0.2, target, source, types, dout, grads[0], grads[1], grads[2]);
-    kernels->message_pass_gradient(3, NODES, d, edges, 0.2, target, source, types, dout, grads[0], grads[1], grads[2]);
-    kernels->message_pass_gradient(0, NODES, d, edges, 0.2, target, source, types, dout, NULL, NULL, NULL);
-    for (int g = 0; g < 3; g++) {
-        expect("message_pass_gradient", (g == 2 ? TYPES : NODES) * d, grads[g], expected[g], LOOSE);
+    void *const added[] = {grads[ADDED_TARGET], grads[ADDED_SOURCE]};
+    kernels->message_pass_gradient(0, 3, d, edges, 0.2, target, source, types, dout, added[0], added[1], 0, NULL, 1, 1);
+    kernels->message_pass_gradient(3, NODES, d, edges, 0.2, target, source, types, dout, added[0], added[1], 0, NULL, 1,
+                                   1);
+    kernels->message_pass_gradient(0, NODES, d, edges, 0.2, target, source, types, dout, grads[TARGET], grads[SOURCE],
+                                   TYPES, grads[TYPE], 0, 0);
+    kernels->message_pass_gradient(0, NODES, d, edges, 0.2, target, source, types, dout, NULL, NULL, 0, NULL, 0, 0);
+    for (int g = 0; g < GRADS; g++) {
+        expect("message_pass_gradient", (g == TYPE ? TYPES : NODES) * d, grads[g], expected[g], LOOSE);
         free(grads[g]);
         free(expected[g]);
     }

@@ -1,0 +1,84 @@
+/* Our own matrix product in float32, for the sizes of training and search, where OpenBLAS packs too often.
+ *
+ * c (m x n) = a (m x k) b (k x n): b is copied into panels of a few columns once per product (or once for all, see
+ * cr_packed in blas.h), all threads read that copy, and tiles of c are summed in registers. An element of c is always
+ * summed over k one by one, in blocks of CR_GEMM_BLOCK: where rows and columns are cut cannot change a bit of it.
+ * One table of functions per instruction set (gemm.inc); callers use the door in blas.h.
+ */
+#ifndef CR_CORE_GEMM_H
+#define CR_CORE_GEMM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buffer.h"
+#include "kernels.h"
+#include "status.h"
+
+#define CR_GEMM_BLOCK 256 /* of k: a panel's block and a strip's stay in the first-level cache together */
+
+/* A float32 matrix: `row` elements from row to row and `column` from column to column. */
+typedef struct {
+    const float *data;
+    size_t row, column;
+} cr_view;
+
+typedef struct {
+    size_t strip; /* rows of a tile */
+    size_t panel; /* columns of a tile */
+    /* b (k rows, `columns` <= panel columns) into one panel: k rows of `panel` numbers, zeros behind the columns */
+    void (*pack)(size_t k, size_t columns, cr_view b, float *to);
+    /* a transposed (k rows as stored, `rows` columns) into strips, k rows of `strip` numbers each */
+    void (*pack_strips)(size_t k, size_t rows, cr_view a, float *to);
+    /* c (rows x columns) = beta c + a b. Panels of b follow each other, k rows each, and so do strips of a when they
+     * are packed (a.row 1, a.column strip) */
+    void (*tiles)(size_t rows, size_t columns, size_t k, cr_view a, const float *b, float beta, float *c,
+                  size_t stride_c);
+} cr_gemm_table;
+
+/* The functions for this machine; NULL when it has none and OpenBLAS does all the work. */
+const cr_gemm_table *cr_gemm_kernels(void);
+/* Runs the loop of cr_fma_peak; returns its floating-point operations per round. */
+double cr_fma_rounds(size_t rounds);
+
+/* What becomes of c when its sums are complete: f(c + bias), the bias a row or NULL. */
+typedef struct {
+    cr_unary activation;
+    double a;
+    const void *bias;
+} cr_epilogue;
+
+/* Elements of a packed k x n matrix, overflow-checked. */
+CR_MUST_USE cr_status cr_gemm_packed_size(size_t k, size_t n, size_t *elements, cr_error *err);
+/* Packs b (k x n), on all threads, into that many elements, aligned to 64 bytes. */
+void cr_gemm_pack(size_t k, size_t n, cr_view b, float *packed);
+/* c = beta c + a b, then the epilogue (NULL for none), on all threads. m, n > 0; for k = 0 the product is 0. */
+CR_MUST_USE cr_status cr_gemm_run(size_t m, size_t n, size_t k, cr_view a, const float *packed, float beta, float *c,
+                                  size_t stride_c, const cr_epilogue *epilogue, cr_error *err);
+
+/* Applies an epilogue to columns [begin, end) of `rows` rows of c. */
+void cr_epilogue_apply(const cr_epilogue *epilogue, cr_dtype dtype, size_t rows, size_t begin, size_t end, void *c,
+                       size_t stride_c);
+
+/* Multiplications and additions per second that fused multiply-adds between registers reach on one thread, measured
+ * for about `seconds`: what benchmarks compare products with. */
+double cr_fma_peak(double seconds);
+
+/* In front of a loop: to be unrolled n times. */
+#define CR_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define CR_UNROLL(n) CR_PRAGMA(unroll n)
+#else
+#define CR_UNROLL(n) CR_PRAGMA(GCC unroll n)
+#endif
+
+/* What each translation unit exports. */
+double cr_fma_rounds_baseline(size_t rounds);
+#ifdef CR_HAVE_X86_KERNELS
+double cr_fma_rounds_avx2(size_t rounds);
+double cr_fma_rounds_avx512(size_t rounds);
+extern const cr_gemm_table cr_gemm_avx2;
+extern const cr_gemm_table cr_gemm_avx512;
+#endif
+
+#endif
