@@ -1,5 +1,7 @@
 """Latents decoded to cells by the published decoder (width 256), against PyTorch eager and JAX jit.
 
+The decoder is frozen, its weights packed once, as a search uses it.
+
 python -m benchmarks.decode --against pytorch,jax --json
 """
 

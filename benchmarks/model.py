@@ -94,14 +94,18 @@ class Model:
     def points(self, z: Any) -> Any:
         return z
 
+    def freeze(self) -> None:
+        """Take the snapshots that the functions of latents below use, as a search does once in each of its rounds."""
+        self.descent, self.decoder = self.surrogate.freeze(), self.vae.freeze_decoder()
+
     def evaluate(self, z: Any) -> Any:
-        return self.surrogate.evaluate(z)
+        return self.descent.evaluate(z)
 
     def decode(self, z: Any) -> Any:
-        return self.vae.decode(z)
+        return self.decoder.decode(z)
 
     def step(self, z: Any) -> Any:
-        return self.vae.decode(self.surrogate.descend(z, DESCENT))
+        return self.decoder.decode(self.descent.descend(z, np.full(len(z), DESCENT)))
 
 
 def twin(name: str, model: Model, threads: int) -> Any:

@@ -3,8 +3,9 @@
     python -m benchmarks.surrogate_step --against pytorch,jax --json
 
 The network is the published surrogate (16 inputs, width 128, four layers); `step` also takes the descent step and
-decodes with the published decoder (width 256). Weights are equal and frozen: constants of JAX's compiled functions,
-leaves without gradients in PyTorch. Values, gradients and cells are compared first.
+decodes with the published decoder (width 256). Weights are equal and frozen: packed once in crlso (`freeze` of
+the surrogate, `freeze_decoder` of the VAE: what a search uses), constants of JAX's compiled functions, leaves without
+gradients in PyTorch. Values, gradients and cells are compared first.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def compare(functions: Sequence[str], text: str | None) -> int:
     names, skipped = timing.split(parser, arguments.against, ["pytorch", "jax"])
 
     model = Model(256, arguments.threads)
+    model.freeze()
     programs = [model, *(twin(name, model, arguments.threads) for name in names)]
     rows: list[dict[str, Any]] = []
     for n in arguments.latents:

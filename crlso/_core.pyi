@@ -249,6 +249,29 @@ class Adam:
         """Clear the gradients of all parameters."""
 
 @final
+class FrozenICNN:
+    """A snapshot of an input-convex network, its weights packed once for many evaluations."""
+
+    def __new__(cls, parameters: _Network, slope: float = 0.01, convex: bool = True) -> Self:
+        """Take the snapshot; with convex, a negative weight is a ValueError."""
+
+    def evaluate(self, z: npt.ArrayLike, /) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Return values (n,) and input gradients (n, d) at points z (n, d)."""
+
+    def descend(self, z: npt.ArrayLike, step: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return z - step * gradient, one step size per point; from one point, any number of steps (k,): (k, d)."""
+
+@final
+class FrozenDecoder:
+    """A snapshot of a decoder, its weights packed once for many evaluations."""
+
+    def __new__(cls, layers: Iterable[tuple[Tensor, Tensor | None]], slope: float = 0.01) -> Self:
+        """Take the snapshot of layers (weight, bias or None): first, inner and outer of each block, last."""
+
+    def logits(self, z: npt.ArrayLike, /) -> npt.NDArray[Any]:
+        """Return logits (n, outputs) at latents z (n, inputs)."""
+
+@final
 class CellSet:
     """A set of cells by their canonical keys, integers in [0, 2**64)."""
 
@@ -372,16 +395,6 @@ def gradients(output: Tensor, inputs: Iterable[Tensor], gradient: _Operand | Non
     """Return the gradients of output for each of inputs; no grad attribute changes."""
 
 # ---- search kernels ----
-
-def icnn_evaluate(
-    parameters: _Network, z: npt.ArrayLike, slope: float = 0.01, convex: bool = True
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return values (n,) and input gradients (n, d) of an input-convex network at points z (n, d)."""
-
-def descend(
-    parameters: _Network, z: npt.ArrayLike, step: npt.ArrayLike, slope: float = 0.01, convex: bool = True
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return z - step * gradient (n, d), and the values and gradients at z."""
 
 def smallest(values: npt.ArrayLike, k: SupportsIndex, /) -> npt.NDArray[np.int64]:
     """Return the positions of the k smallest values, smallest first."""

@@ -414,16 +414,16 @@ class ICNN(Module):
         inner = _core.linear(h, weight, activation="leaky_relu", slope=SLOPE)
         return inner + _core.linear(z, skip, activation="leaky_relu", slope=SLOPE)
 
-    def frozen(self) -> tuple[Any, ...]:
-        """The parameters as the search kernels of the core take them."""
+    def freeze(self) -> _core.FrozenICNN:
+        """A snapshot for many evaluations, its weights packed once; see :meth:`crlso.models.ICNNSurrogate.freeze`."""
         first = (self.input_weight, self.input_bias, self.weights, self.skips)
-        return (*first, self.output_weight, self.output_skip, self.output_bias)
+        last = (self.output_weight, self.output_skip, self.output_bias)
+        return _core.FrozenICNN((*first, *last), SLOPE, self.convex)
 
     def evaluate(self, z: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Values (n,) and input gradients (n, inputs) at points z, outside the graph."""
-        return _core.icnn_evaluate(self.frozen(), z, slope=SLOPE, convex=self.convex)
+        return self.freeze().evaluate(z)
 
     def descend(self, z: npt.ArrayLike, step: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Points ``z - step * gradient``, with one step size per point."""
-        moved: npt.NDArray[Any] = _core.descend(self.frozen(), z, step, slope=SLOPE, convex=self.convex)[0]
-        return moved
+        """Points ``z - step * gradient``, with one step size per point, or many for one point."""
+        return self.freeze().descend(z, step)

@@ -3,6 +3,6 @@
 from crlso.models.base import NotFittedError
 from crlso.models.predictor import Predictor
 from crlso.models.surrogate import ConvexityCertificate, ICNNSurrogate
-from crlso.models.vae import GraphVAE
+from crlso.models.vae import FrozenDecoder, GraphVAE
 
-__all__ = ["ConvexityCertificate", "GraphVAE", "ICNNSurrogate", "NotFittedError", "Predictor"]
+__all__ = ["ConvexityCertificate", "FrozenDecoder", "GraphVAE", "ICNNSurrogate", "NotFittedError", "Predictor"]

@@ -181,6 +181,36 @@ class ICNNSurrogate(Estimator):
         """Predicted errors (n,) and their gradients (n, inputs) at points z."""
         return self._network().evaluate(self._points(z))
 
+    def freeze(self) -> _core.FrozenICNN:
+        """A snapshot for a search that evaluates few points at a time, many times: the weights are packed once.
+
+        :meth:`evaluate` and :meth:`descend` take such a snapshot in every call, which many points repay.
+
+        Returns
+        -------
+        FrozenICNN
+            ``evaluate(z)`` gives the predicted errors (n,) and their gradients (n, inputs) at floats z (n, inputs).
+            ``descend(z, step)`` gives ``z - step * gradient``, with sizes of shape (n,), or with sizes (k,) the k
+            points that they reach from one start z (1, inputs). Fitting the model later does not change it.
+
+        Raises
+        ------
+        RuntimeError
+            Before :meth:`fit`.
+        ValueError
+            When a weight would break convexity; by both methods, when z is not finite or has another shape.
+        TypeError
+            By both methods, when z holds no floats.
+
+        Examples
+        --------
+        >>> model = ICNNSurrogate(width=8, rng=0).initialise(2)
+        >>> frozen = model.freeze()
+        >>> frozen.descend(np.ones((1, 2)), [0.1, 0.2, 0.3]).shape
+        (3, 2)
+        """
+        return self._network().freeze()
+
     def descend(self, z: npt.ArrayLike, step: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """One gradient step ``z - step * gradient``; `step` is one size or one per point, shape (n,)."""
         points = self._points(z)

@@ -15,12 +15,12 @@ from crlso.assets import asset_path
 from crlso.models.base import Estimator, Progress, check_count, check_points, check_targets, train
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.models.surrogate import ICNNSurrogate
-from crlso.nn import Linear, Module, no_grad
+from crlso.nn import SLOPE, Linear, Module, no_grad
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["GraphVAE"]
+__all__ = ["FrozenDecoder", "GraphVAE"]
 
 
 class _Encoder(Module):
@@ -67,6 +67,11 @@ class _Decoder(Module):
         logits: Tensor = self.logits(h)
         return logits
 
+    def freeze(self) -> _core.FrozenDecoder:
+        """The same with its weights packed once."""
+        inside = [layer for block in self.blocks for layer in (block.inner, block.outer)]
+        return _core.FrozenDecoder([(layer.weight, layer.bias) for layer in (self.first, *inside, self.logits)], SLOPE)
+
     def cross_entropy(self, logits: Tensor, codes: npt.NDArray[np.integer[Any]]) -> Tensor:
         """Of the codes (n, codes per cell): summed over codes, averaged over cells."""
         parts, first = [], 0
@@ -79,6 +84,33 @@ class _Decoder(Module):
         for part in parts[1:]:
             total = total + part
         return total
+
+
+class FrozenDecoder:
+    """The decoder of a :class:`GraphVAE` as it was when frozen, its weights packed once: for a search that decodes few
+    latents at a time, many times. Made by :meth:`GraphVAE.freeze_decoder`; training later does not change it.
+    """
+
+    def __init__(self, space: Any, network: _core.FrozenDecoder) -> None:
+        self._space = space
+        self._network = network
+
+    def logits(self, z: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Logits of all codes, shape (n, sum of their numbers of values), at floats z (n, latent).
+
+        Raises
+        ------
+        ValueError
+            When z is not finite or has another shape.
+        TypeError
+            When z holds no floats.
+        """
+        return self._network.logits(z)
+
+    def decode(self, z: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+        """Codes of the most likely cells at latents z, as of :meth:`GraphVAE.decode`; errors of :meth:`logits`."""
+        codes: npt.NDArray[np.uint8] = self._space.from_logits(self._network.logits(z))
+        return codes
 
 
 class GraphVAE(Estimator):
@@ -291,12 +323,30 @@ class GraphVAE(Estimator):
 
         In spaces with free edges they are pruned, and some may be no cells: ``space.valid`` tells.
         """
+        decoder = self.freeze_decoder()
+        return decoder.decode(check_points(z, self.latent, self._dtype))
+
+    def freeze_decoder(self) -> FrozenDecoder:
+        """A snapshot of the decoder for many calls; :meth:`decode` takes one in every call, which many latents repay.
+
+        Returns
+        -------
+        FrozenDecoder
+
+        Raises
+        ------
+        RuntimeError
+            Before :meth:`fit`.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> decoder = GraphVAE(NASBench201(), width=16, rng=0).initialise().freeze_decoder()
+        >>> decoder.decode(np.zeros((3, 16))).shape
+        (3, 6)
+        """
         self._fitted()
-        points = check_points(z, self.latent, self._dtype)
-        with no_grad():
-            logits = self.decoder_(points)
-        codes: npt.NDArray[np.uint8] = self.space.from_logits(logits.numpy())
-        return codes
+        return FrozenDecoder(self.space, self.decoder_.freeze())
 
     def score(self, cells: Any, y: Any = None) -> float:
         """Share of cells that decode(encode(cells)) gives back exactly; `y` is ignored."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso import _core
-from crlso.models import GraphVAE, ICNNSurrogate, Predictor
+from crlso.models import FrozenDecoder, GraphVAE, ICNNSurrogate, Predictor
 from crlso.search.base import Optimiser
 
 __all__ = ["PRESETS", "PaperCRLSO", "Preset"]
@@ -196,6 +196,8 @@ class PaperCRLSO(Optimiser):
         self.predictor: Predictor | None = None
         self.vae: GraphVAE | None = None
         self.surrogate: ICNNSurrogate | None = None
+        self._descent: _core.FrozenICNN | None = None  # the surrogate of this round
+        self._decoder: FrozenDecoder | None = None
         self._all = self._training_cells()
         self._keys = space.canonical_key(self._all)
         self._sample = self._draw_sample()
@@ -277,6 +279,7 @@ class PaperCRLSO(Optimiser):
             self.surrogate.set_params(epochs=preset.epochs, batch_size=self.vae.batch_size)
             self.surrogate.fit(self.vae.encode(self._all), targets)
         self.surrogate.set_params(epochs=50, batch_size=64, input_noise=0.05, label_noise=0.01)
+        self._decoder = self.vae.freeze_decoder()
         reconstruction = self.diagnostics["reconstruction"] = self.vae.score(self._all)
         level = logging.INFO if reconstruction >= 0.99 else logging.WARNING
         _log.log(level, "the graph VAE gives %.2f %% of all cells back exactly", 100 * reconstruction)
@@ -286,14 +289,14 @@ class PaperCRLSO(Optimiser):
 
     def _calibrated_noise(self) -> float:
         """The noise at which half of the moves decode to another cell, by bisection."""
-        assert self.vae is not None
+        assert self.vae is not None and self._decoder is not None
         cells = self._all[self.stream.permutation("calibration", 0, len(self._all))[:CALIBRATION]]
         keys, latents = self.space.canonical_key(cells), self.vae.encode(cells)
         normal = self.stream.normal("calibration", 0, latents.shape)
         low, high = 0.0, 4.0 * float(latents.std())
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
-            moved = self.space.canonical_key(self.vae.decode(latents + np.float32(middle) * normal)) != keys
+            moved = self.space.canonical_key(self._decoder.decode(latents + np.float32(middle) * normal)) != keys
             low, high = (low, middle) if moved.mean() > 0.5 else (middle, high)
         return high
 
@@ -303,6 +306,7 @@ class PaperCRLSO(Optimiser):
         codes, errors = self._codes_and_errors(complete)
         latents = self.vae.encode(codes)
         self.surrogate.fit(latents, errors, warm_start=True)
+        self._descent = self.surrogate.freeze()
         best = _core.smallest(errors, min(PARENTS, len(errors)))
         self._parents = [latents[i] for i in best]
         self._parent_codes = [codes[i] for i in best]
@@ -314,9 +318,9 @@ class PaperCRLSO(Optimiser):
     # -- proposals ------------------------------------------------------------------------------------------------
 
     def _propose(self, latent: npt.NDArray[np.float32], codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        assert self.vae is not None
+        assert self._decoder is not None
         for attempt in range(NOISES):
-            candidates = self.vae.decode(self._moves(latent, attempt))
+            candidates = self._decoder.decode(self._moves(latent, attempt))
             fresh = np.flatnonzero(self.space.valid(candidates) & ~self.seen(candidates))
             if fresh.size:
                 self.diagnostics["latent_moves"] += 1
@@ -328,14 +332,13 @@ class PaperCRLSO(Optimiser):
 
     def _moves(self, latent: npt.NDArray[np.float32], attempt: int) -> npt.NDArray[np.float32]:
         """The points of all tries from one noisy point: growing steps, or without the gradient new noise each."""
-        assert self.surrogate is not None
+        assert self._descent is not None
         scale: Any = np.float32(self.noise)
         purpose, number = "latent noise", len(self.trials) * NOISES + attempt
         if not self.gradient:
             return latent + scale * self.stream.normal(purpose, number, (TRIES_PER_NOISE, latent.size))
         start = latent + scale * self.stream.normal(purpose, number, (1, latent.size))
-        steps = self.step * np.arange(1, TRIES_PER_NOISE + 1)
-        return self.surrogate.descend(np.repeat(start, TRIES_PER_NOISE, axis=0), steps)
+        return self._descent.descend(start, self.step * np.arange(1, TRIES_PER_NOISE + 1))
 
     def _best_unseen_neighbour(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """By the surrogate; when all neighbours are known, the best unseen cell of the space."""

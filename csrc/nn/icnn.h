@@ -14,12 +14,20 @@ typedef struct {
     double slope;
 } cr_icnn;
 
-/* Checks shapes and dtypes; with `convex`, that every W_l and w is non-negative too. */
-CR_MUST_USE cr_status cr_icnn_check(const cr_icnn *net, bool convex, cr_error *err);
+/* A snapshot of such a network, its weights packed for products in both directions: what happens to the tensors later
+ * does not reach it. Never changes, so several threads may read it. */
+typedef struct cr_icnn_frozen cr_icnn_frozen;
 
-/* value (n,) and gradient (n, d) at the points z (n, d), z of the net's dtype; gradient may be NULL.
- * A. Amos et al., arXiv 1609.07152. O(n n_layers m (m + d)). */
-CR_MUST_USE cr_status cr_icnn_evaluate(const cr_icnn *net, const void *z, size_t n, void *value, void *gradient,
+/* Checks shapes and dtypes, with `convex` also that every W_l and w is non-negative, and takes the snapshot. */
+CR_MUST_USE cr_status cr_icnn_freeze(const cr_icnn *net, bool convex, cr_icnn_frozen **out, cr_error *err);
+void cr_icnn_frozen_release(cr_icnn_frozen *net); /* NULL is allowed */
+
+size_t cr_icnn_inputs(const cr_icnn_frozen *net); /* d */
+cr_dtype cr_icnn_dtype(const cr_icnn_frozen *net);
+
+/* value (n,) and gradient (n, d) at the points z (n, d), z of the net's dtype; both may be NULL. CR_ERR_VALUE when z is
+ * not finite. A. Amos et al., arXiv 1609.07152. O(n n_layers m (m + d)). */
+CR_MUST_USE cr_status cr_icnn_evaluate(const cr_icnn_frozen *net, const void *z, size_t n, void *value, void *gradient,
                                        cr_error *err);
 
 #endif

@@ -140,8 +140,8 @@ static int execute(PyObject *module)
         return -1;
     }
     int (*const parts[])(PyObject *) = {cr_py_add_runtime, cr_py_add_random, cr_py_add_tensor, cr_py_add_graph,
-                                        cr_py_add_ops, cr_py_add_optim, cr_py_add_search, cr_py_add_nasbench101,
-                                        cr_py_add_nasbench201};
+                                        cr_py_add_ops, cr_py_add_optim, cr_py_add_frozen, cr_py_add_search,
+                                        cr_py_add_nasbench101, cr_py_add_nasbench201};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (parts[i](module) < 0)
             return -1;
@@ -155,6 +155,8 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->graph);
     Py_VISIT(state->adam);
     Py_VISIT(state->cell_set);
+    Py_VISIT(state->frozen_icnn);
+    Py_VISIT(state->frozen_decoder);
     return 0;
 }
 
@@ -165,6 +167,8 @@ static int clear(PyObject *module)
     Py_CLEAR(state->graph);
     Py_CLEAR(state->adam);
     Py_CLEAR(state->cell_set);
+    Py_CLEAR(state->frozen_icnn);
+    Py_CLEAR(state->frozen_decoder);
     return 0;
 }
 

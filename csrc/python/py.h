@@ -21,7 +21,7 @@
 
 /* What belongs to one copy of the module: its types. */
 typedef struct {
-    PyTypeObject *tensor, *graph, *adam, *cell_set;
+    PyTypeObject *tensor, *graph, *adam, *cell_set, *frozen_icnn, *frozen_decoder;
 } cr_py_state;
 
 cr_py_state *cr_py_state_of(PyObject *module);
@@ -65,6 +65,7 @@ int cr_py_add_tensor(PyObject *module);
 int cr_py_add_graph(PyObject *module);
 int cr_py_add_ops(PyObject *module);
 int cr_py_add_optim(PyObject *module);
+int cr_py_add_frozen(PyObject *module);
 int cr_py_add_search(PyObject *module);
 int cr_py_add_nasbench101(PyObject *module);
 int cr_py_add_nasbench201(PyObject *module);

@@ -1,23 +1,24 @@
 #include "descent.h"
 
 #include <math.h>
-#include <string.h>
 
-cr_status cr_descend(const cr_icnn *net, const void *z, size_t n, const double *step, void *value, void *gradient,
+cr_status cr_descend(const cr_icnn_frozen *net, const void *z, bool one_start, const double *step, size_t n_steps,
                      void *out, cr_error *err)
 {
-    size_t d = net->input_weight->shape[1];
-    cr_dtype dtype = net->input_weight->dtype;
-    for (size_t i = 0; i < n; i++)
+    const size_t d = cr_icnn_inputs(net);
+    const cr_dtype dtype = cr_icnn_dtype(net);
+    const cr_kernel_table *kernels = cr_kernels(dtype);
+    for (size_t i = 0; i < n_steps; i++)
         if (!isfinite(step[i]))
             return cr_fail(err, CR_ERR_VALUE, "step: expected finite numbers, got %g at position %zu", step[i], i);
-    cr_status status = cr_icnn_evaluate(net, z, n, value, gradient, err);
+    cr_status status = cr_icnn_evaluate(net, z, one_start && n_steps > 0 ? 1 : n_steps, NULL, out, err);
     if (status != CR_OK)
         return status;
-    if (out != z)
-        memcpy(out, z, n * d * cr_dtype_size(dtype));
-    for (size_t i = 0; i < n; i++)
-        cr_kernels(dtype)->axpy(d, -step[i], cr_at(gradient, i * d, dtype), cr_at(out, i * d, dtype));
+    for (size_t i = n_steps; i-- > 0;) { /* the row with the one gradient of all comes last */
+        void *row = cr_at(out, i * d, dtype);
+        kernels->unary(CR_AFFINE, -step[i], 0, d, one_start ? out : row, row);
+        kernels->axpy(d, 1, one_start ? z : cr_at(z, i * d, dtype), row);
+    }
     return CR_OK;
 }
 

@@ -4,10 +4,10 @@
 
 #include "../nn/icnn.h"
 
-/* out (n, d) = z - step_i g_i, g the gradient of the net at z (n, d); step (n,) doubles, one size per point, each
- * finite. The gradients themselves go to gradient (n, d) and the values to value (n,). out may be z. */
-CR_MUST_USE cr_status cr_descend(const cr_icnn *net, const void *z, size_t n, const double *step, void *value,
-                                 void *gradient, void *out, cr_error *err);
+/* out (n_steps, d) = z_i - step_i g_i, g the gradient of the net at the points z; step (n_steps,) doubles, each finite.
+ * z has n_steps points, or one that all steps start from. out and z do not overlap. */
+CR_MUST_USE cr_status cr_descend(const cr_icnn_frozen *net, const void *z, bool one_start, const double *step,
+                                 size_t n_steps, void *out, cr_error *err);
 
 /* The positions of the k smallest of n values, smallest first; equal values keep their order, NaN comes last.
  * k <= n. O(n log k) time, O(k) extra memory: none, the heap lives in `positions`. */

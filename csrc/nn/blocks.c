@@ -1,0 +1,85 @@
+#include "blocks.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "../core/buffer.h"
+#include "../core/threads.h"
+
+/* Rows whose scratch memory takes about half of a second-level cache; whole tiles of every kernel (12 or 6 rows, see
+ * gemm.h), and enough of them to be worth the reading of the weights. */
+#define BLOCK_BYTES ((size_t)1 << 18)
+#define ROWS_STEP 12
+#define MIN_ROWS 24
+#define MAX_ROWS 96
+
+typedef struct {
+    size_t n, rows, scratch;
+    cr_block_function run;
+    void *context;
+    atomic_int status;
+    atomic_flag has_failed;
+    cr_error *err;
+} blocks_t;
+
+static size_t rows_of_block(size_t scratch)
+{
+    size_t rows = scratch == 0 ? MAX_ROWS : BLOCK_BYTES / scratch / ROWS_STEP * ROWS_STEP;
+    return rows < MIN_ROWS ? MIN_ROWS : rows > MAX_ROWS ? MAX_ROWS : rows;
+}
+
+static void run_block(void *context, size_t number)
+{
+    blocks_t *b = context;
+    size_t begin = number * b->rows, rows = b->n - begin < b->rows ? b->n - begin : b->rows, bytes;
+    cr_buffer *buffer = NULL;
+    cr_error err;
+    if (atomic_load(&b->status) != CR_OK)
+        return;
+    cr_status status = cr_size_multiply(rows, b->scratch, &bytes, "scratch memory", &err);
+    if (status == CR_OK)
+        status = cr_buffer_new(bytes, &buffer, &err);
+    if (status == CR_OK)
+        status = b->run(b->context, begin, rows, cr_buffer_data(buffer), &err);
+    cr_buffer_release(buffer);
+    if (status == CR_OK || atomic_flag_test_and_set(&b->has_failed))
+        return;
+    atomic_store(&b->status, (int)status);
+    if (b->err != NULL)
+        *b->err = err;
+}
+
+cr_status cr_run_blocks(size_t n, size_t scratch, cr_block_function run, void *context, cr_error *err)
+{
+    blocks_t b = {n, rows_of_block(scratch), scratch, run, context, CR_OK, ATOMIC_FLAG_INIT, err};
+    cr_parallel(n / b.rows + (n % b.rows != 0), run_block, &b);
+    return (cr_status)atomic_load(&b.status);
+}
+
+static double number_at(cr_dtype dtype, const void *x, size_t i)
+{
+    return dtype == CR_F32 ? (double)((const float *)x)[i] : ((const double *)x)[i];
+}
+
+static bool all_finite(cr_dtype dtype, size_t n, const void *x)
+{
+    bool bad = false; /* a difference that is 0 for finite numbers alone, and no branch: the loops become vectors */
+    if (dtype == CR_F32)
+        for (size_t i = 0; i < n; i++)
+            bad |= !(((const float *)x)[i] - ((const float *)x)[i] == 0);
+    else
+        for (size_t i = 0; i < n; i++)
+            bad |= !(((const double *)x)[i] - ((const double *)x)[i] == 0);
+    return !bad;
+}
+
+cr_status cr_expect_finite(cr_dtype dtype, size_t n, const void *x, const char *name, cr_error *err)
+{
+    size_t i = 0;
+    if (all_finite(dtype, n, x))
+        return CR_OK;
+    while (isfinite(number_at(dtype, x, i)))
+        i++;
+    return cr_fail(err, CR_ERR_VALUE, "%s: expected finite numbers, got %g", name, number_at(dtype, x, i));
+}

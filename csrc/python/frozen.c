@@ -1,0 +1,334 @@
+/* Networks with fixed weights for Python: the types FrozenICNN and FrozenDecoder. */
+#include "py.h"
+
+#include <string.h>
+
+#include "../nn/decoder.h"
+#include "../search/descent.h"
+
+/* z as a contiguous (n, d) array of the network's type, new reference. */
+static PyArrayObject *points_argument(PyObject *object, size_t inputs, cr_dtype dtype)
+{
+    int type = dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64;
+    Py_ssize_t d = (Py_ssize_t)inputs;
+    PyArrayObject *given = (PyArrayObject *)PyArray_FROM_O(object), *z = NULL;
+    if (given == NULL)
+        return NULL;
+    if (PyArray_DESCR(given)->kind != 'f')
+        PyErr_Format(PyExc_TypeError, "z: expected an array of floats, got dtype %S", (PyObject *)PyArray_DESCR(given));
+    else if (PyArray_NDIM(given) != 2 || PyArray_DIM(given, 1) != d)
+        PyErr_Format(PyExc_ValueError, "z: expected shape (n, %zd), got %d dimensions, the last %zd", d,
+                     PyArray_NDIM(given), PyArray_NDIM(given) > 0 ? (Py_ssize_t)PyArray_DIM(given, PyArray_NDIM(given) - 1) : 0);
+    else
+        z = (PyArrayObject *)PyArray_FromArray(given, PyArray_DescrFromType(type),
+                                               NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_FORCECAST |
+                                                   NPY_ARRAY_ENSUREARRAY);
+    Py_DECREF(given);
+    return z;
+}
+
+static PyArrayObject *new_array(PyArrayObject *z, int ndim, npy_intp rows, npy_intp columns)
+{
+    npy_intp shape[2] = {rows, columns};
+    return (PyArrayObject *)PyArray_SimpleNew(ndim, shape, PyArray_TYPE(z));
+}
+
+static const cr_tensor *tensor_argument(cr_py_state *state, PyObject *object, const char *name)
+{
+    if (!PyObject_TypeCheck(object, state->tensor))
+        return (const cr_tensor *)cr_py_wrong_type(name, "a Tensor", object);
+    return ((TensorObject *)object)->tensor;
+}
+
+/* ---- FrozenICNN ---- */
+
+typedef struct {
+    cr_icnn net;
+    const cr_tensor **layers; /* weights, then skips; memory of PyMem */
+    PyObject *tuples[2];      /* keep the tensors of the layers alive */
+} network_t;
+
+static void network_clear(network_t *network)
+{
+    PyMem_Free(network->layers);
+    Py_CLEAR(network->tuples[0]);
+    Py_CLEAR(network->tuples[1]);
+}
+
+/* parameters: (input_weight, input_bias, weights, skips, output_weight, output_skip, output_bias), borrowed. */
+static int network_read(cr_py_state *state, PyObject *parameters, double slope, network_t *network)
+{
+    PyObject *p[7];
+    memset(network, 0, sizeof *network);
+    if (!PyTuple_Check(parameters) || PyTuple_GET_SIZE(parameters) != 7) {
+        PyErr_SetString(PyExc_TypeError, "parameters: expected a tuple of 7: input_weight, input_bias, weights, skips, "
+                                         "output_weight, output_skip, output_bias");
+        return -1;
+    }
+    for (int i = 0; i < 7; i++)
+        p[i] = PyTuple_GET_ITEM(parameters, i);
+    for (int side = 0; side < 2; side++)
+        if ((network->tuples[side] = PySequence_Tuple(p[2 + side])) == NULL)
+            goto fail;
+    Py_ssize_t n = PyTuple_GET_SIZE(network->tuples[0]);
+    if (PyTuple_GET_SIZE(network->tuples[1]) != n) {
+        PyErr_SetString(PyExc_ValueError, "parameters: expected as many weights as skips");
+        goto fail;
+    }
+    network->layers = PyMem_Calloc((size_t)(2 * n) + 1, sizeof *network->layers);
+    if (network->layers == NULL) {
+        PyErr_NoMemory();
+        goto fail;
+    }
+    for (Py_ssize_t i = 0; i < 2 * n; i++)
+        if ((network->layers[i] = tensor_argument(state, PyTuple_GET_ITEM(network->tuples[i / n], i % n),
+                                                  i < n ? "weights" : "skips")) == NULL)
+            goto fail;
+    network->net = (cr_icnn){.input_weight = tensor_argument(state, p[0], "input_weight"),
+                             .weights = network->layers, .skips = network->layers + n, .n_layers = (size_t)n,
+                             .slope = slope};
+    if (network->net.input_weight == NULL || (network->net.input_bias = tensor_argument(state, p[1], "input_bias")) == NULL ||
+        (network->net.output_weight = tensor_argument(state, p[4], "output_weight")) == NULL ||
+        (network->net.output_skip = tensor_argument(state, p[5], "output_skip")) == NULL ||
+        (network->net.output_bias = tensor_argument(state, p[6], "output_bias")) == NULL)
+        goto fail;
+    return 0;
+fail:
+    network_clear(network);
+    return -1;
+}
+
+typedef struct {
+    PyObject_HEAD
+    cr_icnn_frozen *net; /* owned, never NULL in a constructed object */
+} ICNNObject;
+
+static PyObject *icnn_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"parameters", "slope", "convex", NULL};
+    PyObject *parameters;
+    double slope = 0.01;
+    int convex = 1;
+    network_t network;
+    cr_error err;
+    cr_py_state *state = cr_py_state_of_type(type);
+    if (state == NULL ||
+        !PyArg_ParseTupleAndKeywords(args, keywords, "O|dp:FrozenICNN", names, &parameters, &slope, &convex) ||
+        network_read(state, parameters, slope, &network) < 0)
+        return NULL;
+    ICNNObject *self = (ICNNObject *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        cr_status status = cr_icnn_freeze(&network.net, convex != 0, &self->net, &err);
+        if (status != CR_OK) {
+            Py_CLEAR(self);
+            cr_py_raise(status, &err);
+        }
+    }
+    network_clear(&network);
+    return (PyObject *)self;
+}
+
+static void icnn_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    cr_icnn_frozen_release(((ICNNObject *)object)->net);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyObject *icnn_evaluate(PyObject *object, PyObject *argument)
+{
+    const cr_icnn_frozen *net = ((ICNNObject *)object)->net;
+    PyArrayObject *z = points_argument(argument, cr_icnn_inputs(net), cr_icnn_dtype(net)), *value = NULL, *gradient = NULL;
+    PyObject *result = NULL;
+    if (z != NULL && (value = new_array(z, 1, PyArray_DIM(z, 0), 0)) != NULL &&
+        (gradient = new_array(z, 2, PyArray_DIM(z, 0), PyArray_DIM(z, 1))) != NULL) {
+        cr_error err;
+        cr_status status;
+        Py_BEGIN_ALLOW_THREADS
+        status = cr_icnn_evaluate(net, PyArray_DATA(z), (size_t)PyArray_DIM(z, 0), PyArray_DATA(value),
+                                  PyArray_DATA(gradient), &err);
+        Py_END_ALLOW_THREADS
+        result = status == CR_OK ? PyTuple_Pack(2, value, gradient) : cr_py_raise(status, &err);
+    }
+    Py_XDECREF(z);
+    Py_XDECREF(value);
+    Py_XDECREF(gradient);
+    return result;
+}
+
+/* One size for each of n points, or any number of them for one point. */
+static PyArrayObject *steps_argument(PyObject *object, npy_intp n)
+{
+    PyArrayObject *steps = (PyArrayObject *)PyArray_FROM_OTF(object, NPY_FLOAT64, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_ENSUREARRAY);
+    if (steps != NULL && (PyArray_NDIM(steps) != 1 || (n != 1 && PyArray_DIM(steps, 0) != n))) {
+        if (n == 1)
+            PyErr_SetString(PyExc_ValueError, "step: expected shape (k,), any number of sizes for the one point");
+        else
+            PyErr_Format(PyExc_ValueError, "step: expected shape (%zd,), one size per point", (Py_ssize_t)n);
+        Py_CLEAR(steps);
+    }
+    return steps;
+}
+
+static PyObject *icnn_descend(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"z", "step", NULL};
+    const cr_icnn_frozen *net = ((ICNNObject *)object)->net;
+    PyObject *z_object, *step_object;
+    PyArrayObject *step = NULL, *moved = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO:descend", names, &z_object, &step_object))
+        return NULL;
+    PyArrayObject *z = points_argument(z_object, cr_icnn_inputs(net), cr_icnn_dtype(net));
+    if (z != NULL && (step = steps_argument(step_object, PyArray_DIM(z, 0))) != NULL &&
+        (moved = new_array(z, 2, PyArray_DIM(step, 0), PyArray_DIM(z, 1))) != NULL) {
+        cr_error err;
+        cr_status status;
+        Py_BEGIN_ALLOW_THREADS
+        status = cr_descend(net, PyArray_DATA(z), PyArray_DIM(z, 0) == 1, PyArray_DATA(step),
+                            (size_t)PyArray_DIM(step, 0), PyArray_DATA(moved), &err);
+        Py_END_ALLOW_THREADS
+        if (status != CR_OK) {
+            Py_CLEAR(moved);
+            cr_py_raise(status, &err);
+        }
+    }
+    Py_XDECREF(z);
+    Py_XDECREF(step);
+    return (PyObject *)moved;
+}
+
+static PyMethodDef icnn_methods[] = {
+    {"evaluate", icnn_evaluate, METH_O,
+     PyDoc_STR("evaluate($self, z, /)\n--\n\nValues (n,) and input gradients (n, d) at points z (n, d).")},
+    {"descend", (PyCFunction)(void (*)(void))icnn_descend, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("descend($self, z, step)\n--\n\nz - step * gradient, one step size (n,) per point; from one point z (1, d) "
+               "any number of steps (k,), the gradient taken once: (k, d).")},
+    {NULL, NULL, 0, NULL}};
+
+static const char icnn_doc[] =
+    "FrozenICNN(parameters, slope=0.01, convex=True)\n--\n\n"
+    "A snapshot of an input-convex network, its weights packed once for many evaluations.\n\n"
+    "With convex, a negative weight is a ValueError. What happens to the parameters later does not reach it.\n";
+
+static PyType_Slot icnn_slots[] = {{Py_tp_doc, (void *)icnn_doc},
+                                   {Py_tp_new, icnn_new},
+                                   {Py_tp_dealloc, icnn_dealloc},
+                                   {Py_tp_methods, icnn_methods},
+                                   {0, NULL}};
+
+static PyType_Spec icnn_spec = {.name = "crlso._core.FrozenICNN",
+                                .basicsize = sizeof(ICNNObject),
+                                .flags = Py_TPFLAGS_DEFAULT,
+                                .slots = icnn_slots};
+
+/* ---- FrozenDecoder ---- */
+
+typedef struct {
+    PyObject_HEAD
+    cr_decoder_frozen *net; /* owned, never NULL in a constructed object */
+} DecoderObject;
+
+/* A snapshot of the network whose layers are pairs (weight, bias) in a tuple; NULL with an exception. */
+static cr_decoder_frozen *decoder_of(cr_py_state *state, PyObject *layers, double slope)
+{
+    const Py_ssize_t n = PyTuple_GET_SIZE(layers);
+    cr_decoder_frozen *net = NULL;
+    cr_error err;
+    cr_affine *affine = PyMem_Calloc((size_t)n + 1, sizeof *affine);
+    if (affine == NULL)
+        return (cr_decoder_frozen *)PyErr_NoMemory();
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *pair = PyTuple_GET_ITEM(layers, i);
+        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
+            cr_py_wrong_type("layers", "tuples (weight, bias)", pair);
+            goto done;
+        }
+        PyObject *bias = PyTuple_GET_ITEM(pair, 1);
+        if ((affine[i].weight = tensor_argument(state, PyTuple_GET_ITEM(pair, 0), "weight")) == NULL ||
+            (bias != Py_None && (affine[i].bias = tensor_argument(state, bias, "bias")) == NULL))
+            goto done;
+    }
+    cr_status status = cr_decoder_freeze(&(cr_decoder){affine, (size_t)n, slope}, &net, &err);
+    if (status != CR_OK)
+        cr_py_raise(status, &err);
+done:
+    PyMem_Free(affine);
+    return net;
+}
+
+static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"layers", "slope", NULL};
+    PyObject *layers;
+    double slope = 0.01;
+    cr_py_state *state = cr_py_state_of_type(type);
+    if (state == NULL || !PyArg_ParseTupleAndKeywords(args, keywords, "O|d:FrozenDecoder", names, &layers, &slope) ||
+        (layers = PySequence_Tuple(layers)) == NULL)
+        return NULL;
+    DecoderObject *self = (DecoderObject *)type->tp_alloc(type, 0);
+    if (self != NULL && (self->net = decoder_of(state, layers, slope)) == NULL)
+        Py_CLEAR(self);
+    Py_DECREF(layers);
+    return (PyObject *)self;
+}
+
+static void decoder_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    cr_decoder_frozen_release(((DecoderObject *)object)->net);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyObject *decoder_logits(PyObject *object, PyObject *argument)
+{
+    const cr_decoder_frozen *net = ((DecoderObject *)object)->net;
+    PyArrayObject *z = points_argument(argument, cr_decoder_inputs(net), cr_decoder_dtype(net)), *logits = NULL;
+    if (z != NULL &&
+        (logits = new_array(z, 2, PyArray_DIM(z, 0), (npy_intp)cr_decoder_outputs(net))) != NULL) {
+        cr_error err;
+        cr_status status;
+        Py_BEGIN_ALLOW_THREADS
+        status = cr_decoder_logits(net, PyArray_DATA(z), (size_t)PyArray_DIM(z, 0), PyArray_DATA(logits), &err);
+        Py_END_ALLOW_THREADS
+        if (status != CR_OK) {
+            Py_CLEAR(logits);
+            cr_py_raise(status, &err);
+        }
+    }
+    Py_XDECREF(z);
+    return (PyObject *)logits;
+}
+
+static PyMethodDef decoder_methods[] = {
+    {"logits", decoder_logits, METH_O,
+     PyDoc_STR("logits($self, z, /)\n--\n\nLogits (n, outputs) at latents z (n, inputs).")},
+    {NULL, NULL, 0, NULL}};
+
+static const char decoder_doc[] =
+    "FrozenDecoder(layers, slope=0.01)\n--\n\n"
+    "A snapshot of a decoder, its weights packed once for many evaluations.\n\n"
+    "layers are tuples (weight, bias or None): first, inner and outer of each block, last. It computes h = tanh(first(z)), for "
+    "each block\nh + outer(leaky_relu(inner(h))), then last(h). What happens to the parameters later does not reach it.\n";
+
+static PyType_Slot decoder_slots[] = {{Py_tp_doc, (void *)decoder_doc},
+                                      {Py_tp_new, decoder_new},
+                                      {Py_tp_dealloc, decoder_dealloc},
+                                      {Py_tp_methods, decoder_methods},
+                                      {0, NULL}};
+
+static PyType_Spec decoder_spec = {.name = "crlso._core.FrozenDecoder",
+                                   .basicsize = sizeof(DecoderObject),
+                                   .flags = Py_TPFLAGS_DEFAULT,
+                                   .slots = decoder_slots};
+
+int cr_py_add_frozen(PyObject *module)
+{
+    cr_py_state *state = cr_py_state_of(module);
+    state->frozen_icnn = (PyTypeObject *)PyType_FromModuleAndSpec(module, &icnn_spec, NULL);
+    if (state->frozen_icnn == NULL || PyModule_AddType(module, state->frozen_icnn) < 0)
+        return -1;
+    state->frozen_decoder = (PyTypeObject *)PyType_FromModuleAndSpec(module, &decoder_spec, NULL);
+    return state->frozen_decoder == NULL ? -1 : PyModule_AddType(module, state->frozen_decoder);
+}
