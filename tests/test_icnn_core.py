@@ -77,7 +77,7 @@ def jensen_gap(net: Net, rng, n=2000, d=4, convex=True) -> float:
     x = centre + rng.normal(size=(n, d)) * 10 ** rng.uniform(-2, 1.5, size=(n, 1))
     t = rng.uniform(size=(n, 1))
     points = np.concatenate([x, centre, t * x + (1 - t) * centre])
-    f = _core.icnn_evaluate(net.parameters, points, SLOPE, convex)[0].reshape(3, n)
+    f = _core.FrozenICNN(net.parameters, SLOPE, convex).evaluate(points)[0].reshape(3, n)
     gap = f[2] - t[:, 0] * f[0] - (1 - t[:, 0]) * f[1]
     return float(np.max(gap / (1 + np.abs(f).max(0))))
 
@@ -151,7 +151,7 @@ def test_equal_to_its_composition(n, d, m, layers, signed, dtype, rtol):
     rng = np.random.default_rng(n + m)
     net = Net(rng, d, m, layers, dtype, signed)
     z = rng.normal(size=(n, d)).astype(dtype)
-    value, gradient = _core.icnn_evaluate(net.parameters, z, SLOPE, not signed)
+    value, gradient = _core.FrozenICNN(net.parameters, SLOPE, not signed).evaluate(z)
     assert (value.shape, gradient.shape, value.dtype, gradient.dtype) == ((n,), (n, d), dtype, dtype)
     leaf = Tensor(z, requires_grad=True)
     composed = net.compose(leaf)
@@ -164,7 +164,7 @@ def test_equal_to_its_composition(n, d, m, layers, signed, dtype, rtol):
 def test_gradient_against_central_differences():
     rng = np.random.default_rng(1)
     net, z, h = Net(rng), rng.normal(size=(20, 4)), 1e-6
-    _, gradient = _core.icnn_evaluate(net.parameters, z)
+    _, gradient = _core.FrozenICNN(net.parameters).evaluate(z)
     for axis in range(4):
         step = np.eye(4)[axis] * h
         slope = (net.numpy(z + step) - net.numpy(z - step)) / (2 * h)
@@ -179,27 +179,27 @@ def test_equal_to_icnn_layers():
     for weight, skip in zip(w, u):
         h = _core.icnn_layer(h, z, weight, skip, slope=0.1)
     expected = _core.nonnegative_linear(h, ow, ob) + _core.linear(z, ou)
-    np.testing.assert_allclose(_core.icnn_evaluate(net.parameters, z, 0.1)[0], expected.numpy()[:, 0], rtol=1e-12)
+    np.testing.assert_allclose(_core.FrozenICNN(net.parameters, 0.1).evaluate(z)[0], expected.numpy()[:, 0], rtol=1e-12)
 
 
 def test_memory_of_the_pool_is_not_read_before_it_is_written():
     rng = np.random.default_rng(3)
     net, z = Net(rng, 3, 10, 2), rng.normal(size=(6, 3))
-    clean = [a.tobytes() for a in _core.icnn_evaluate(net.parameters, z)]
+    clean = [a.tobytes() for a in _core.FrozenICNN(net.parameters).evaluate(z)]
     held = [_core.affine(np.zeros(size), np.nan, np.nan) for size in range(8, 1200, 40) for _ in range(3)]
     del held
-    assert [a.tobytes() for a in _core.icnn_evaluate(net.parameters, z)] == clean
+    assert [a.tobytes() for a in _core.FrozenICNN(net.parameters).evaluate(z)] == clean
 
 
 def test_points_of_other_layouts():
     rng = np.random.default_rng(4)
     net = Net(rng)
     z = rng.normal(size=(6, 4))
-    expected = _core.icnn_evaluate(net.parameters, z)[0]
+    expected = _core.FrozenICNN(net.parameters).evaluate(z)[0]
     frozen = z.copy()
     frozen.flags.writeable = False
     for same in (np.asfortranarray(z), z.astype(">f8"), np.repeat(z, 2, 1)[:, ::2], frozen, z.tolist(), z.astype("g")):
-        np.testing.assert_array_equal(_core.icnn_evaluate(net.parameters, same)[0], expected)
+        np.testing.assert_array_equal(_core.FrozenICNN(net.parameters).evaluate(same)[0], expected)
 
 
 # ---- what is refused ----
@@ -214,15 +214,15 @@ def test_bad_weights_are_refused_only_when_convexity_is_asked_for():
             net.weights()[number].numpy()[0, -1] = bad
             name = "output_weight" if number == 3 else "weights"
             with pytest.raises(ValueError, match=f"{name}: expected no negative entry and no NaN"):
-                _core.icnn_evaluate(net.parameters, z)
+                _core.FrozenICNN(net.parameters)
             with pytest.raises(ValueError, match="the net is not convex"):
-                _core.descend(net.parameters, z, [0.1, 0.1])
-            _core.icnn_evaluate(net.parameters, z, convex=False)
+                _core.FrozenICNN(net.parameters, convex=True)
+            _core.FrozenICNN(net.parameters, convex=False).evaluate(z)
     net = Net(rng)
     net.weights()[0].numpy()[...] = -0.0  # is not negative
-    _core.icnn_evaluate(net.parameters, z)
+    _core.FrozenICNN(net.parameters).evaluate(z)
     net.parameters[0].numpy()[...] = -1  # may be
-    _core.icnn_evaluate(net.parameters, z)
+    _core.FrozenICNN(net.parameters).evaluate(z)
 
 
 class RaisingIteration:
@@ -272,6 +272,8 @@ def changed(position, value):
         (GOOD, np.zeros((2, 4), complex), TypeError, "z: expected an array of floats"),
         (GOOD, "abc", TypeError, "z: expected an array of floats"),
         (GOOD, None, TypeError, "z: expected an array of floats"),
+        (GOOD, [[0, 0, 0, 0], [0, np.nan, 0, 0.0]], ValueError, "z: expected finite numbers, got nan"),
+        (GOOD, [[0, 0, -np.inf, 0.0]] * 2, ValueError, "z: expected finite numbers, got -inf"),
         (GOOD, [[1.0], [1.0, 2.0]], ValueError, None),
         (GOOD, RaisingArray(), RuntimeError, "no array today"),
         (GOOD, np.broadcast_to(0.5, (2**50, 4)), (MemoryError, ValueError, OverflowError), None),
@@ -279,23 +281,23 @@ def changed(position, value):
 )
 def test_bad_input_is_refused(parameters, z, error, words):
     with pytest.raises(error, match=words):
-        _core.icnn_evaluate(parameters, z)
+        _core.FrozenICNN(parameters).evaluate(z)
     with pytest.raises(error, match=words):
-        _core.descend(parameters, z, [0.1, 0.1])
-    assert _core.icnn_evaluate(GOOD, Z)[0].shape == (2,)
+        _core.FrozenICNN(parameters).descend(z, [0.1, 0.1])
+    assert _core.FrozenICNN(GOOD).evaluate(Z)[0].shape == (2,)
 
 
 @pytest.mark.parametrize("slope", [0.0, 1.0, -0.1, np.nan, np.inf])
 def test_bad_slopes_are_refused(slope):
     with pytest.raises(ValueError, match="slope: expected a number between 0 and 1"):
-        _core.icnn_evaluate(GOOD, Z, slope)
+        _core.FrozenICNN(GOOD, slope)
 
 
 def test_networks_of_width_zero():
     empty = (Tensor(np.ones((0, 3))), Tensor(np.ones(0)), [], [], Tensor(np.ones((1, 0))), Tensor(np.ones((1, 3))))
-    value, gradient = _core.icnn_evaluate((*empty, Tensor(np.ones(1))), np.full((2, 3), 2.0))
+    value, gradient = _core.FrozenICNN((*empty, Tensor(np.ones(1)))).evaluate(np.full((2, 3), 2.0))
     assert value.tolist() == [7, 7] and gradient.tolist() == [[1, 1, 1], [1, 1, 1]]
     flat = Net(np.random.default_rng(8), d=0)
-    value, gradient = _core.icnn_evaluate(flat.parameters, np.zeros((2, 0)))
+    value, gradient = _core.FrozenICNN(flat.parameters).evaluate(np.zeros((2, 0)))
     assert gradient.shape == (2, 0)
     np.testing.assert_allclose(value, flat.numpy(np.zeros((2, 0))), rtol=1e-12)

@@ -18,10 +18,8 @@ def test_descent_is_a_step_along_the_gradient(dtype):
     net = Net(rng, dtype=dtype)
     z, step = rng.normal(size=(30, 4)).astype(dtype), rng.uniform(-0.1, 2, size=30)
     before = z.copy()
-    moved, value, gradient = _core.descend(net.parameters, z, step)
-    expected = _core.icnn_evaluate(net.parameters, z)
-    np.testing.assert_array_equal(value, expected[0])
-    np.testing.assert_array_equal(gradient, expected[1])
+    frozen = _core.FrozenICNN(net.parameters)
+    moved, gradient = frozen.descend(z, step), frozen.evaluate(z)[1]
     np.testing.assert_allclose(moved, z - step[:, None] * gradient, rtol=1e-6 if dtype == np.float32 else 1e-14)
     np.testing.assert_array_equal(z, before)
     assert not np.shares_memory(moved, z) and moved.dtype == dtype
@@ -30,24 +28,35 @@ def test_descent_is_a_step_along_the_gradient(dtype):
 def test_descent_goes_down():
     rng = np.random.default_rng(1)
     net = Net(rng)
-    z = rng.normal(size=(50, 4))
+    frozen, z = _core.FrozenICNN(net.parameters), rng.normal(size=(50, 4))
     values = []
     for _ in range(30):
-        z, value, _ = _core.descend(net.parameters, z, np.full(50, 0.02))
-        values.append(value.mean())
+        values.append(frozen.evaluate(z)[0].mean())
+        z = frozen.descend(z, np.full(50, 0.02))
     assert (np.diff(values) < 0).all()
 
 
 def test_descent_of_no_points_and_of_zero_steps():
-    moved, value, gradient = _core.descend(GOOD, np.zeros((0, 4)), [])
-    assert (moved.shape, value.shape, gradient.shape) == ((0, 4), (0,), (0, 4))
-    np.testing.assert_array_equal(_core.descend(GOOD, Z + 1, [0, 0])[0], Z + 1)
+    frozen = _core.FrozenICNN(GOOD)
+    assert frozen.descend(np.zeros((0, 4)), []).shape == (0, 4) == frozen.descend(Z[:1], []).shape
+    np.testing.assert_array_equal(frozen.descend(Z + 1, [0, 0]), Z + 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_many_steps_from_one_start(dtype):
+    rng = np.random.default_rng(4)
+    frozen = _core.FrozenICNN(Net(rng, dtype=dtype).parameters)
+    z, step = rng.normal(size=(1, 4)).astype(dtype), rng.uniform(-1, 2, size=150)
+    moved = frozen.descend(z, step)
+    assert moved.shape == (150, 4) and moved.dtype == dtype
+    np.testing.assert_allclose(moved, z - step[:, None] * frozen.evaluate(z)[1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(moved[[7]], frozen.descend(z, step[[7]]))
 
 
 def test_descent_without_convexity():
     net = Net(np.random.default_rng(2), signed=True)
-    moved, _, gradient = _core.descend(net.parameters, Z, [1.0, 1.0], convex=False)
-    np.testing.assert_allclose(moved, Z - gradient)
+    frozen = _core.FrozenICNN(net.parameters, convex=False)
+    np.testing.assert_allclose(frozen.descend(Z, [1.0, 1.0]), Z - frozen.evaluate(Z)[1])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +75,12 @@ def test_descent_without_convexity():
 )
 def test_bad_steps_are_refused(step, error, words):
     with pytest.raises(error, match=words):
-        _core.descend(GOOD, Z, step)
+        _core.FrozenICNN(GOOD).descend(Z, step)
+
+
+def test_a_scalar_is_no_step_of_one_point():
+    with pytest.raises(ValueError, match=r"step: expected shape \(k,\)"):
+        _core.FrozenICNN(GOOD).descend(Z[:1], 0.1)
 
 
 # ---- smallest values ----

@@ -214,7 +214,7 @@ def test_stub_agrees_with_the_module():
         ("def mse(prediction: _Operand, target:", "def mse(prediction: _Operand, /, target:", "mse: the stub has"),
         ("noise: _Operand, scale: float", "noise: float, scale: float", "gaussian: the stub has"),
         ("def exp(x: _Operand) -> Tensor", "def exp(x: _Operand) -> float", "exp: the stub has"),
-        ("convex: bool = True", "convex: bool = False", "descend: the stub has"),
+        ("convex: bool = True", "convex: bool = False", "FrozenICNN.__new__: "),
         ("def smallest(values: npt.ArrayLike, k: SupportsIndex, /)", "def smallest(values: int, k: int)", "smallest: "),
         ("betas: tuple[float, float] = (0.9, 0.999)", "betas: tuple[float, float] = (0.9, 0.99)", "Adam.__new__: "),
         ("learning_rate: float, /", "rate: float, /", "Adam.step: the stub has"),

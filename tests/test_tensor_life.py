@@ -101,6 +101,8 @@ LEAKS = """
     w = np.ones((3, 4), np.float32)
     graph = _core.GraphBatch([0, 2], [0, 1, 2], [1, 0], [0, 1], 2)
     leaf = Tensor(w, requires_grad=True)
+    ones = [Tensor(np.ones(s, np.float32)) for s in [(2, 4), 2, (2, 2), (2, 4), (1, 2), (1, 4), 1]]
+    good = _core.FrozenICNN((ones[0], ones[1], [ones[2]], [ones[3]], *ones[4:]))
     class Evil:
         def __array__(self, dtype=None, copy=None):
             raise RuntimeError
@@ -126,9 +128,10 @@ LEAKS = """
         adam.zero_grad()
         _core.CellSet().add(5)
         _core.smallest([3.0, 1.0], 1), _core.argmax_last(w)
-        one = [Tensor(np.ones(s, np.float32)) for s in [(2, 4), 2, (2, 2), (2, 4), (1, 2), (1, 4), 1]]
-        net = (one[0], one[1], [one[2]], [one[3]], *one[4:])
-        _core.icnn_evaluate(net, w), _core.descend(net, w, [0.1, 0.2, 0.3])
+        frozen = _core.FrozenICNN((ones[0], ones[1], [ones[2]], [ones[3]], *ones[4:]))
+        frozen.evaluate(w), frozen.descend(w, [0.1, 0.2, 0.3]), frozen.descend(w[:1], np.ones(5))
+        wide, flat = Tensor(np.ones((4, 4), np.float32)), Tensor(np.ones(4, np.float32))
+        _core.FrozenDecoder([(wide, flat), (wide, flat), (wide, None), (leaf, None)]).logits(w)
     def errors():
         attempt(lambda: Tensor("a"))
         attempt(lambda: Tensor(Evil()))
@@ -147,7 +150,13 @@ LEAKS = """
         attempt(lambda: _core.GraphBatch([0, 2], [0, 1, 2], [1, 5], [0, 1], 2))
         attempt(lambda: _core.Adam([leaf, leaf]))
         attempt(lambda: _core.Adam([leaf, 1]))
-        attempt(lambda: _core.icnn_evaluate((leaf,) * 7, w))
+        attempt(lambda: _core.FrozenICNN((leaf,) * 7))
+        attempt(lambda: _core.FrozenDecoder([(leaf, None), (leaf, leaf)]))
+        attempt(lambda: _core.FrozenDecoder([(leaf, None), Evil()]))
+        attempt(lambda: good.evaluate(w * np.nan))
+        attempt(lambda: good.evaluate(Evil()))
+        attempt(lambda: good.descend(w, [0.1, np.nan, 0]))
+        attempt(lambda: good.descend(w, Evil()))
         attempt(lambda: _core.CellSet().add(-1))
         attempt(lambda: leaf.reshape((5, "a")))
         attempt(lambda: np.asarray(leaf, dtype="O5"))

@@ -168,11 +168,11 @@ def test_icnn_is_the_same_for_any_number_of_threads():
         u[0].slice(0, 1),
         Tensor(np.ones(1)),
     )
-    z = rng.normal(size=(1500, d))
+    frozen, z = _core.FrozenICNN(net), rng.normal(size=(1500, d))
     results = []
     for n in (1, 2, 3, 4):
         with threads(n):
-            results.append([a.tobytes() for a in _core.descend(net, z, np.ones(1500))])
+            results.append([a.tobytes() for a in (*frozen.evaluate(z), frozen.descend(z, np.ones(1500)))])
     assert results[1:] == [results[0]] * 3
 
 

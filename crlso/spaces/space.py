@@ -517,11 +517,13 @@ class CellSpace:
         ndarray of uint8, shape (n, codes per cell)
             Not every row need be a cell: see :meth:`valid`.
         """
-        first = np.cumsum([0, *self.cardinalities])
         rows = np.zeros((len(logits), len(self.cardinalities)), dtype=np.uint8)
+        first = 0
         for begin, end, k in self._layout.groups:
-            part = np.ascontiguousarray(logits[:, first[begin] : first[end]]).reshape(len(logits), end - begin, k)
+            last = first + (end - begin) * k
+            part = np.ascontiguousarray(logits[:, first:last]).reshape(len(logits), end - begin, k)
             rows[:, begin:end] = self._likely(part, begin)
+            first = last
         return self.prune(rows) if self._layout.free else rows
 
     def _likely(self, logits: npt.NDArray[Any], begin: int) -> npt.NDArray[Any]:

@@ -1,5 +1,5 @@
-// sources: @core @autodiff csrc/nn/icnn.c csrc/search/descent.c
-/* The input-convex network and descent on it, against plain loops; Jensen's inequality; what is refused. */
+// sources: @core @autodiff @nn csrc/search/descent.c
+/* The frozen input-convex network and descent on it, against plain loops; Jensen's inequality; what is refused. */
 #include "nn/icnn.h"
 
 #include <string.h>
@@ -13,12 +13,13 @@ typedef CR_TEST_REAL real;
 #define DTYPE (sizeof(real) == sizeof(float) ? CR_F32 : CR_F64)
 #define TOLERANCE (DTYPE == CR_F32 ? 1e-5 : 1e-12)
 
-enum { LAYERS = 3, M = 9, D = 4, MOST = 40 };
+enum { LAYERS = 3, M = 9, D = 4, MOST = 250 }; /* three blocks of rows */
 
 typedef struct {
     cr_tensor *all[5 + 2 * LAYERS]; /* A, b, w, u, c, then weights and skips */
     const cr_tensor *weights[LAYERS], *skips[LAYERS];
     cr_icnn net;
+    cr_icnn_frozen *frozen;
 } network_t;
 
 /* Weights in [low, 1): convex when low >= 0. */
@@ -34,10 +35,13 @@ static void network_new(network_t *n, double low)
         n->skips[l] = n->all[6 + 2 * l] = leaf(DTYPE, M, D, -1, 1);
     }
     n->net = (cr_icnn){n->all[0], n->all[1], n->weights, n->skips, LAYERS, n->all[2], n->all[3], n->all[4], 0.1};
+    cr_error err = {""};
+    CHECK(cr_icnn_freeze(&n->net, low >= 0, &n->frozen, &err) == CR_OK, "%s", err.text);
 }
 
 static void network_free(network_t *n)
 {
+    cr_icnn_frozen_release(n->frozen);
     for (int i = 0; i < 5 + 2 * LAYERS; i++)
         cr_tensor_release(n->all[i]);
     CHECK(cr_pool_stats().live_bytes == 0, "%zu bytes are left", cr_pool_stats().live_bytes);
@@ -83,9 +87,8 @@ static void values_and_gradients(void)
     for (int trial = 0; trial < 20; trial++) {
         network_new(&n, trial % 2 ? -1 : 0);
         points(z, MOST);
-        CHECK(cr_icnn_check(&n.net, trial % 2 == 0, &err) == CR_OK, "%s", err.text);
-        CHECK(cr_icnn_evaluate(&n.net, z, MOST, value, gradient, &err) == CR_OK, "%s", err.text);
-        CHECK(cr_icnn_evaluate(&n.net, z, MOST, alone, NULL, &err) == CR_OK, "%s", err.text);
+        CHECK(cr_icnn_evaluate(n.frozen, z, MOST, value, gradient, &err) == CR_OK, "%s", err.text);
+        CHECK(cr_icnn_evaluate(n.frozen, z, MOST, alone, NULL, &err) == CR_OK, "%s", err.text);
         CHECK(memcmp(value, alone, sizeof value) == 0, "the gradient changes the values");
         for (size_t r = 0; r < MOST; r++) {
             double at[D], ends[2];
@@ -107,7 +110,10 @@ static void values_and_gradients(void)
         network_free(&n);
     }
     network_new(&n, 0);
-    CHECK(cr_icnn_evaluate(&n.net, NULL, 0, NULL, NULL, &err) == CR_OK, "%s", err.text);
+    CHECK(cr_icnn_evaluate(n.frozen, NULL, 0, NULL, NULL, &err) == CR_OK, "%s", err.text);
+    z[MOST * D - 1] = (real)NAN;
+    CHECK(cr_icnn_evaluate(n.frozen, z, MOST, value, gradient, &err) == CR_ERR_VALUE, "a point that is no number");
+    CHECK(strstr(err.text, "z: expected finite numbers") != NULL, "%s", err.text);
     network_free(&n);
 }
 
@@ -121,7 +127,7 @@ static double jensen_gap(const network_t *n)
         points(z, 2);
         for (size_t i = 0; i < D; i++)
             z[2 * D + i] = (z[i] + z[D + i]) / 2;
-        CHECK(cr_icnn_evaluate(&n->net, z, 3, value, NULL, &err) == CR_OK, "%s", err.text);
+        CHECK(cr_icnn_evaluate(n->frozen, z, 3, value, NULL, &err) == CR_OK, "%s", err.text);
         worst = fmax(worst, (double)value[2] - ((double)value[0] + (double)value[1]) / 2);
     }
     return worst;
@@ -145,7 +151,10 @@ static void convex_only_with_nonnegative_weights(void)
 static void refuse(const cr_icnn *net, cr_status expected, const char *words)
 {
     cr_error err = {""};
-    cr_status status = cr_icnn_check(net, true, &err);
+    cr_icnn_frozen *frozen;
+    cr_status status = cr_icnn_freeze(net, true, &frozen, &err);
+    CHECK((frozen != NULL) == (status == CR_OK), "status %d", (int)status);
+    cr_icnn_frozen_release(frozen);
     CHECK(status == expected, "status %d, expected %d", (int)status, (int)expected);
     CHECK(strstr(err.text, words) != NULL, "'%s', expected '%s'", err.text, words);
 }
@@ -178,7 +187,9 @@ static void bad_networks(void)
             double kept = cr_load(tensor, tensor->size - 1);
             cr_store(tensor, tensor->size - 1, bad[i]);
             refuse(&n.net, CR_ERR_VALUE, which ? "output_weight: expected no neg" : "weights: expected no neg");
-            CHECK(cr_icnn_check(&n.net, false, NULL) == CR_OK, "refused without convexity");
+            cr_icnn_frozen *frozen;
+            CHECK(cr_icnn_freeze(&n.net, false, &frozen, NULL) == CR_OK, "refused without convexity");
+            cr_icnn_frozen_release(frozen);
             cr_store(tensor, tensor->size - 1, kept);
         }
     }
@@ -190,24 +201,45 @@ static void bad_networks(void)
 static void descent(void)
 {
     network_t n;
-    real z[5 * D], value[5], gradient[5 * D], out[5 * D], expected[5], slopes[5 * D];
+    real z[5 * D], gradient[5 * D], out[5 * D], again[5 * D];
     double step[5] = {0, 0.1, 0.2, -0.3, 2};
     cr_error err = {""};
     network_new(&n, 0);
     points(z, 5);
-    CHECK(cr_icnn_evaluate(&n.net, z, 5, expected, slopes, &err) == CR_OK, "%s", err.text);
-    CHECK(cr_descend(&n.net, z, 5, step, value, gradient, out, &err) == CR_OK, "%s", err.text);
-    CHECK(memcmp(value, expected, sizeof value) == 0, "other values");
-    CHECK(memcmp(gradient, slopes, sizeof slopes) == 0, "other gradients");
-    for (size_t i = 0; i < 5 * D; i++)
-        CHECK(sample_close((double)out[i], (double)z[i] - step[i / D] * (double)slopes[i], TOLERANCE), "at %zu", i);
-    CHECK(cr_descend(&n.net, z, 5, step, value, gradient, z, &err) == CR_OK, "%s", err.text);
-    CHECK(memcmp(z, out, sizeof z) == 0, "in place is not the same");
-    step[3] = INFINITY;
-    CHECK(cr_descend(&n.net, z, 5, step, value, gradient, out, &err) == CR_ERR_VALUE, "an infinite step");
-    step[3] = NAN;
-    CHECK(cr_descend(&n.net, z, 5, step, value, gradient, z, &err) == CR_ERR_VALUE, "a step that is no number");
-    CHECK(memcmp(z, out, sizeof z) == 0, "a refused step moved the points");
+    CHECK(cr_icnn_evaluate(n.frozen, z, 5, NULL, gradient, &err) == CR_OK, "%s", err.text);
+    for (int one = 0; one < 2; one++) {
+        CHECK(cr_descend(n.frozen, z, one, step, 5, out, &err) == CR_OK, "%s", err.text);
+        for (size_t i = 0; i < 5 * D; i++) {
+            size_t start = one ? i % D : i;
+            double expected = (double)z[start] - step[i / D] * (double)gradient[start];
+            CHECK(sample_close((double)out[i], expected, TOLERANCE), "%g, expected %g", (double)out[i], expected);
+        }
+    }
+    CHECK(cr_descend(n.frozen, z, true, step, 0, NULL, &err) == CR_OK, "%s", err.text);
+    memcpy(again, out, sizeof again);
+    const double bad[] = {INFINITY, NAN};
+    for (int i = 0; i < 2; i++) {
+        step[3] = bad[i];
+        CHECK(cr_descend(n.frozen, z, false, step, 5, out, &err) == CR_ERR_VALUE, "a step of %g", bad[i]);
+        CHECK(memcmp(again, out, sizeof out) == 0, "a refused step wrote points");
+    }
+    network_free(&n);
+}
+
+/* What happens to the tensors after freezing does not reach the snapshot. */
+static void snapshot(void)
+{
+    network_t n;
+    real z[2 * D], before[2], after[2];
+    cr_error err = {""};
+    network_new(&n, 0);
+    points(z, 2);
+    CHECK(cr_icnn_evaluate(n.frozen, z, 2, before, NULL, &err) == CR_OK, "%s", err.text);
+    for (int i = 0; i < 5 + 2 * LAYERS; i++)
+        for (size_t j = 0; j < n.all[i]->size; j++)
+            cr_store(n.all[i], j, NAN);
+    CHECK(cr_icnn_evaluate(n.frozen, z, 2, after, NULL, &err) == CR_OK, "%s", err.text);
+    CHECK(memcmp(before, after, sizeof before) == 0, "%g, was %g", (double)after[0], (double)before[0]);
     network_free(&n);
 }
 
@@ -217,5 +249,6 @@ int main(void)
     RUN(convex_only_with_nonnegative_weights);
     RUN(bad_networks);
     RUN(descent);
+    RUN(snapshot);
     return check_finish("test_icnn");
 }

@@ -3,6 +3,7 @@
  * leak checker looks too) and the same program then runs to its end with the same result. */
 #include "core/threads.h"
 #include "graph/cell_batch.h"
+#include "nn/decoder.h"
 #include "nn/icnn.h"
 #include "optim/adam.h"
 #include "search/cell_set.h"
@@ -61,6 +62,8 @@ typedef struct {
     cr_graph *graph;
     cr_index *index;
     cr_adam *adam;
+    cr_icnn_frozen *icnn;
+    cr_decoder_frozen *decoder;
     cr_cell_set set;
     double result;
 } program_t;
@@ -145,7 +148,7 @@ fail:
 static cr_status use_network(program_t *p, cr_tensor **leaves, cr_error *err)
 {
     cr_tensor *bias, *row, *skip, *one;
-    double z[2 * WIDTH] = {0}, value[2], gradient[2 * WIDTH];
+    double z[2 * WIDTH] = {0}, value[2], gradient[2 * WIDTH], logits[2 * WIDTH];
     const size_t width = WIDTH, single = 1;
     cr_status status;
     CR_TRY(cr_tensor_view(leaves[1]->buffer, leaves[1]->data, CR_F64, 1, &width, &bias, err));
@@ -156,8 +159,11 @@ static cr_status use_network(program_t *p, cr_tensor **leaves, cr_error *err)
     CR_TRY(new_leaf(p, 1, WIDTH, &skip, err));
     const cr_tensor *layer = leaves[3];
     cr_icnn net = {leaves[1], bias, &layer, &layer, 1, row, skip, one, 0.1};
-    CR_TRY(cr_icnn_check(&net, false, err));
-    CR_TRY(cr_icnn_evaluate(&net, z, 2, value, gradient, err));
+    CR_TRY(cr_icnn_freeze(&net, false, &p->icnn, err));
+    CR_TRY(cr_icnn_evaluate(p->icnn, z, 2, value, gradient, err));
+    const cr_affine layers[] = {{leaves[1], bias}, {leaves[3], NULL}, {leaves[1], bias}, {leaves[3], bias}};
+    CR_TRY(cr_decoder_freeze(&(cr_decoder){layers, 4, 0.1}, &p->decoder, err));
+    CR_TRY(cr_decoder_logits(p->decoder, z, 2, logits, err));
     for (uint64_t key = 0; key < 100; key++) {
         bool added;
         size_t count = p->set.count;
@@ -166,7 +172,7 @@ static cr_status use_network(program_t *p, cr_tensor **leaves, cr_error *err)
             CHECK(p->set.count == count && (count == 0 || cr_cell_set_has(&p->set, (key - 1) * 77)), "the set changed");
         CR_TRY(grown);
     }
-    p->result += value[1] + gradient[3];
+    p->result += value[1] + gradient[3] + logits[5];
 fail:
     return status;
 }
@@ -174,6 +180,8 @@ fail:
 static void clean_up(program_t *p)
 {
     cr_adam_free(p->adam);
+    cr_icnn_frozen_release(p->icnn);
+    cr_decoder_frozen_release(p->decoder);
     cr_cell_set_free(&p->set);
     for (size_t i = 0; i < p->n; i++)
         cr_tensor_release(p->held[i]);
