@@ -66,8 +66,8 @@ static void run_chunk(void *context, size_t chunk)
     else
         BLAS(cblas_dgemm)(CblasRowMajor, ta, tb, im, in, ik, 1.0, a, lda, b, ldb, g->beta, c, ldc);
     size_t first = g->by_rows ? 0 : begin;
-    cr_epilogue_apply(g->epilogue, g->dtype, m, first, first + n, (void *)at(g->c, g->by_rows ? begin * g->stride_c : 0, g->dtype),
-                      g->stride_c);
+    void *rows = (void *)at(g->c, g->by_rows ? begin * g->stride_c : 0, g->dtype);
+    cr_epilogue_apply(g->epilogue, g->dtype, m, first, first + n, rows, g->stride_c);
 }
 
 /* How many chunks of `each` steps, at most `most`. */

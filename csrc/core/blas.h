@@ -39,7 +39,7 @@ CR_MUST_USE cr_status cr_gemm_then(cr_dtype dtype, size_t m, size_t n, size_t k,
 CR_MUST_USE cr_status cr_gemm_openblas(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b,
                                        double beta, void *c, size_t stride_c, cr_error *err);
 
-/* A right operand prepared once for many products: weights that do not move. Reading it from several threads is safe. */
+/* A right operand prepared once for many products: weights that do not move. Several threads may read it at once. */
 typedef struct cr_packed cr_packed;
 
 /* Copies b (k x n). CR_ERR_MEMORY, CR_ERR_OVERFLOW. */
