@@ -41,8 +41,8 @@ class Preset:
     noise : float, optional
         Standard deviation of the noise that a search adds to latents; None: such that half of the moves by noise alone
         decode to another cell.
-    labels : int
-        Size of the random sample.
+    labels, queries : int
+        Size of the random sample, and the budget for which it is meant.
     cells : int
         Cells of a large space that the VAE is trained on.
     pretrained : bool
@@ -60,6 +60,7 @@ class Preset:
     predictor_rate: float
     noise: float | None
     labels: int
+    queries: int
     cells: int
     pretrained: bool = False
 
@@ -76,6 +77,7 @@ _PAPER = Preset(
     predictor_rate=1e-4,
     noise=0.5,
     labels=300,
+    queries=500,
     cells=20_000,
 )
 _FAST = dataclasses.replace(
@@ -90,9 +92,17 @@ _OF_SPACE = {
     "nasbench201": PRESETS,
     "nasbench101": {
         "paper": dataclasses.replace(
-            _PAPER, width=512, latent=64, kl_weight=0.1, batch_size=512, surrogate_width=256, noise=0.05, labels=600
+            _PAPER,
+            width=512,
+            latent=64,
+            kl_weight=0.1,
+            batch_size=512,
+            surrogate_width=256,
+            noise=0.05,
+            labels=600,
+            queries=900,
         ),
-        "fast": dataclasses.replace(_FAST, latent=64, surrogate_width=256, noise=None, labels=600),
+        "fast": dataclasses.replace(_FAST, latent=64, surrogate_width=256, noise=None, labels=600, queries=900),
     },
     "darts": {
         "paper": _PAPER,
@@ -126,8 +136,8 @@ class PaperCRLSO(Optimiser):
     rng, budget
         See :class:`crlso.search.Optimiser`.
     labels : int, optional
-        Size of the random sample; by default as published, 300 (600 on NAS-Bench-101), or three fifths of the budget
-        where that is less.
+        Size of the random sample; by default as published, 300 of 500 queries (600 of 900 on NAS-Bench-101), and three
+        fifths of a smaller budget.
     preset : {'fast', 'paper'}
         Sizes and lengths of training; 'paper' is the published one, see :data:`PRESETS`.
     gradient : bool
@@ -181,7 +191,8 @@ class PaperCRLSO(Optimiser):
         super().__init__(space, rng=rng, budget=budget)
         self.preset = preset_for(space, preset)
         if labels is None:
-            labels = min(self.preset.labels, max(2, 3 * self.budget // 5))
+            enough = self.budget >= self.preset.queries
+            labels = self.preset.labels if enough else min(self.preset.labels, max(2, 3 * self.budget // 5))
         if isinstance(labels, bool) or not isinstance(labels, (int, np.integer)) or labels < 2:
             raise ValueError(f"labels: expected an integer of at least 2, got {labels!r:.100}")
         noise = self.preset.noise if noise is None else noise

@@ -340,8 +340,8 @@ class CellSpace:
     def canonical_key(self, codes: Any) -> Keys:
         """One integer per cell, the same for equal cells, shape (n,).
 
-        The canonical row as one number, or where that is too large, a 64-bit hash of it: among a million cells, two
-        different ones share a hash with a probability of 3e-8.
+        The canonical row as one number, or where that is too large, a 63-bit hash of it: among a million cells, two
+        different ones share a hash with a probability of 6e-8. Never negative.
         """
         return _keys(self.canonicalise(codes), self.cardinalities)
 
@@ -549,7 +549,7 @@ def _keys(rows: Codes, cardinalities: tuple[int, ...]) -> Keys:
     keys = np.zeros(len(rows), dtype=np.uint64)
     for column in range(rows.shape[1]):  # rounds of splitmix64 (Steele, Lea, Flood 2014)
         keys = _mixed(keys + rows[:, column] + np.uint64(0x9E3779B97F4A7C15))
-    return keys.view(np.int64)
+    return (keys >> np.uint64(1)).view(np.int64)  # keys are not negative
 
 
 @functools.lru_cache(maxsize=64)
