@@ -26,6 +26,7 @@ KEYS = [
     "seconds",
     "diagnostics",
     "version",
+    "objective",
 ]
 
 
@@ -303,7 +304,7 @@ def test_representations():
     for part in ("random", "seed 3", "3 of 3 queries", "best 92.500 (test 91.250)", str(NASBench201().cell(2))):
         assert part in text
     assert "interrupted" in repr(make_study([90.0], state="interrupted"))
-    assert "queries     3 of 3, 1 failed" in str(study)
+    assert "queries    3 of 3, 1 failed" in str(study)
     for html in (study._repr_html_(), study.trials[1]._repr_html_(), study.trials[2]._repr_html_()):
         parser = Balanced()
         parser.feed(html)

@@ -117,8 +117,8 @@ class Tabular(Benchmark):
         What each is worth, to be maximised; finite.
     test_values : array_like, shape (n,), optional
         Reported for the best cells, never used to choose them.
-    name : str
-        What results are labelled with.
+    name, objective : str
+        What results and their values are labelled with.
 
     Raises
     ------
@@ -141,6 +141,7 @@ class Tabular(Benchmark):
         values: npt.ArrayLike,
         test_values: npt.ArrayLike | None = None,
         name: str = "table",
+        objective: str = "value",
     ) -> None:
         if not isinstance(space, CellSpace):
             raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
@@ -148,7 +149,7 @@ class Tabular(Benchmark):
         keys = space.canonical_key(codes)
         self._values = _means(keys, _checked(values, len(codes), "values"))
         self._test = None if test_values is None else _means(keys, _checked(test_values, len(codes), "test_values"))
-        self.space, self.name = space.subset(codes), name
+        self.space, self.name, self.objective = space.subset(codes), name, objective
         self._keys = np.unique(keys)
 
     def __len__(self) -> int:
