@@ -230,7 +230,7 @@ class Tabular(Benchmark):
                     if "test" in header:
                         tests.append(_number(row["test"], "test"))
             except (ValueError, csv.Error) as error:
-                raise ValueError(f"table {os.fspath(path)!r}, line {rows.line_num}: {error}") from None
+                raise ValueError(f"table {os.fspath(path)!r}, line {rows.reader.line_num}: {error}") from None
         if not cells:
             raise ValueError(f"table {os.fspath(path)!r}: expected at least one row, got none")
         try:
