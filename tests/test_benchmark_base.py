@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -107,18 +109,18 @@ def test_files_of_many_kinds(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "line 0: expected"),
+        ("", "line 1: expected a header"),
         ("cell;value\n", "line 1: expected"),
         ("cell,value\n", "at least one row"),
         ("cell,value\noutput(0),nan\n", "line 2: expected a finite number in column value, got 'nan'"),
         ("cell,value\noutput(0),\n", "line 2: expected a finite number"),
-        ("cell,value\noutput(0)\n", "line 2: expected a finite number"),
+        ("cell,value\noutput(0)\n", "line 2: expected 2 fields"),
         ("cell,value\noutput(0),1\nconv(9)+output(1),2\n", "line 3: cell string: expected"),
         ("cell,value,test\noutput(0),1,x\n", "line 2: expected a finite number in column test"),
         ("cell,value\n,1\n", "line 2: cell string"),
         ('cell,value\n"output(0),1\n', "line 2"),
         ("cell,value\n" + "a" * 200_000 + ",1\n", "line 2"),
-        ("cell,value\nconv(0)+output(0),1\noutput(),2\n", "cells of the space"),
+        ("cell,value\nconv(0)+output(0),1\noutput(),2\n", "line 3: expected a cell of the space"),
         ("cell,value\n\x00,1\n", "t.csv"),
     ],
 )
@@ -210,3 +212,13 @@ def test_cr_lso_of_large_spaces(space, small_presets):
     assert optimiser.diagnostics["latent_moves"] + optimiser.diagnostics["neighbours"] == 20
     assert optimiser.diagnostics["noise"] > 0
     assert cells == queried(PaperCRLSO(space, rng=3, budget=30, labels=10))
+
+
+def test_the_example_of_the_readme_runs(capsys):
+    text = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    code = text.split("## A space of your own")[1].split("```python\n")[1].split("```")[0]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 7
+    scope: dict[str, object] = {}
+    exec(code, scope)
+    assert capsys.readouterr().out.startswith("benchmark  accuracy\n")
+    assert scope["study"].best.value >= 96
