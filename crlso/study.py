@@ -14,7 +14,10 @@ import numpy as np
 
 from crlso._version import __version__
 
-__all__ = ["Study", "Trial"]
+__all__ = ["ORACLE", "Study", "Trial"]
+
+ORACLE = "test (oracle)"
+"""Objective of a benchmark whose value is the test accuracy itself: there is none to report beside it."""
 
 TRIAL_STATES = ("pending", "complete", "failed")
 STUDY_STATES = ("running", "complete", "interrupted", "failed")
@@ -82,7 +85,8 @@ class Study:
     """The record of one search.
 
     The best trial is the one with the highest value, the first of equals. Test accuracies are reported beside it and
-    play no part in the choice; there is no way to choose by them.
+    play no part in the choice. Where a benchmark has nothing else to maximise, its `objective` says so, and no test
+    accuracy is reported as if it were another measurement.
 
     Parameters
     ----------
@@ -106,6 +110,9 @@ class Study:
         How the search ended.
     version : str
         Version of crlso that ran it.
+    objective : str or None
+        What the value of a trial is, as the benchmark says: ``"validation"``, ``"test (oracle)"``, ``"validation
+        (stand-in)"``, ``"simulated validation (test + noise)"``, ``"value"``; None when it does not say.
 
     Examples
     --------
@@ -125,6 +132,7 @@ class Study:
     diagnostics: dict[str, Any] = field(default_factory=dict)
     state: str = "complete"
     version: str = __version__
+    objective: str | None = None
 
     def __post_init__(self) -> None:
         if self.state not in STUDY_STATES:
@@ -211,15 +219,17 @@ class Study:
         Returns
         -------
         dict
-            ``benchmark``, ``dataset``, ``method``, ``seed``, ``budget``, ``n_queries``, ``best`` (``cell``,
-            ``index``, ``val``, ``test``), ``trajectory`` (lists of query, best validation, its test), ``seconds``
-            by phase, ``diagnostics``, ``version``. None for what is unknown; no NaN and no infinity.
+            ``benchmark``, ``dataset``, ``objective``, ``method``, ``seed``, ``budget``, ``n_queries``, ``best``
+            (``cell``, ``index``, ``val``, which is the value, ``test``), ``trajectory`` (lists of query, best value,
+            its test), ``seconds`` by phase, ``diagnostics``, ``version``. None for what is unknown; no NaN and no
+            infinity.
         """
         best = self.improvements[-1][1] if self.improvements else None
         attrs = {} if best is None else best.user_attrs
         document = {
             "benchmark": self.benchmark,
             "dataset": self.dataset,
+            "objective": self.objective,
             "method": self.method,
             "seed": self.seed,
             "budget": self.budget,
@@ -322,6 +332,7 @@ class Study:
             diagnostics=_typed(document, "diagnostics", dict),
             state=_typed(document, "state", str),
             version=_typed(document, "version", str),
+            objective=_typed({"objective": None, **document}, "objective", str, None),  # older files have none
         )
 
     def _summary(self) -> list[tuple[str, str]]:
@@ -332,7 +343,7 @@ class Study:
             best = self.best
             rows.append(("best cell", str(best.cell)))
             rows += [("index", str(best.user_attrs["index"]))] if best.user_attrs.get("index") is not None else []
-            rows.append(("validation", _number(best.value)))
+            rows.append((self.objective or "value", _number(best.value)))
             rows += [("test", _number(best.user_attrs["test"]))] if best.user_attrs.get("test") is not None else []
         failed = sum(trial.state == "failed" for trial in self.trials)
         queries = f"{self.n_queries} of {self.budget}" + (f", {failed} failed" if failed else "")
@@ -352,7 +363,8 @@ class Study:
         if self.improvements:
             best = self.best
             test = best.user_attrs.get("test")
-            text += f", best {_number(best.value)}" + (f" (test {_number(test)})" if test is not None else "")
+            text += f", best {self.objective or 'value'} {_number(best.value)}"
+            text += f" (test {_number(test)})" if test is not None else ""
             text += f" {best.cell}"
         return f"Study({text}{'' if self.state == 'complete' else ', ' + self.state})"
 

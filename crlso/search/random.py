@@ -11,8 +11,8 @@ from crlso.search.base import Optimiser
 
 __all__ = ["RandomSearch"]
 
-DRAWN = 256  # cells drawn at a time from a space that is too large to list
-DRAWS = 20
+DRAWN = 256  # cells drawn at a time from a large space
+DRAWS = 20  # without a new cell among them, after which a space is listed, or given up if it cannot be
 
 
 class RandomSearch(Optimiser):
@@ -47,7 +47,7 @@ class RandomSearch(Optimiser):
         return queue
 
     def _draw(self) -> npt.NDArray[Any]:
-        """Some cells of a space that is too large to list, not asked for yet, in random order."""
+        """Some cells of a large space, not asked for yet, in random order."""
         for attempt in range(DRAWS):
             rng = self.stream.child(f"draw {len(self.trials)} {attempt}").seed
             codes = self.space.sample(min(DRAWN, self.budget), rng=rng)
@@ -55,7 +55,11 @@ class RandomSearch(Optimiser):
             if len(fresh):
                 self._first = len(self.trials)
                 return fresh
-        raise RuntimeError(f"random search: expected a new cell in {DRAWS} draws of {len(codes)}, got none")
+        if self.space.n_cells is None:
+            raise RuntimeError(f"random search: expected a new cell in {DRAWS} draws of {len(codes)}, got none")
+        queue = self._all_classes()
+        self._first = len(self.trials)
+        return queue[~self.seen(queue)]
 
     def _next(self) -> npt.ArrayLike:
         # Each ask takes the next of the queue, whose entries are of different classes.

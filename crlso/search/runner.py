@@ -18,7 +18,7 @@ import numpy as np
 from crlso._random import seed_of
 from crlso.search import METHODS
 from crlso.search.base import Optimiser, finite_value
-from crlso.study import Study, Trial
+from crlso.study import ORACLE, Study, Trial
 
 __all__ = ["EvaluationError", "search"]
 
@@ -50,13 +50,15 @@ def search(
     Each query evaluates the representative of a class of cells that was not evaluated before. An evaluation that
     raises, or gives no finite number, is logged, counts as a query and goes into the study as a failed trial with
     the text of the error in ``user_attrs["error"]``. When the search is over, the benchmark's test accuracy, if it
-    has one, is looked up for the cells that were the best at their time; it has no influence on the search.
+    has one beside its value, is looked up for the cells that were the best at their time; it has no influence on the
+    search.
 
     Parameters
     ----------
     benchmark : object
-        Has ``space`` and ``evaluate(cell) -> float``, the value to maximise; may have ``name``, ``dataset`` and
-        ``test(cells)``, test accuracies of a list of cells.
+        Has ``space`` and ``evaluate(cell) -> float``, the value to maximise; may have ``name``, ``dataset``,
+        ``objective``, which says what the value is, and ``test(cells)``, test accuracies of a list of cells. With the
+        objective ``"test (oracle)"`` the value is the test accuracy, and none is looked up.
     method : str or subclass of Optimiser
         A key of :data:`crlso.search.METHODS`, or a class.
     budget : int
@@ -108,6 +110,7 @@ def search(
         trials=optimiser.trials,
         diagnostics=optimiser.diagnostics,
         state="running",
+        objective=_text(getattr(benchmark, "objective", None)),
     )
     try:
         with listener:
@@ -188,7 +191,7 @@ def _note_tests(benchmark: Any, study: Study) -> None:
     cells = [trial.cell for trial in chosen]
     for key, owner, kind in (("index", benchmark.space, int), ("test", benchmark, float)):
         look_up = getattr(owner, key, None)
-        if not callable(look_up):
+        if not callable(look_up) or (key == "test" and study.objective == ORACLE):
             continue
         try:
             found = np.asarray(look_up(cells), dtype=np.float64).reshape(len(cells))

@@ -8,6 +8,7 @@ import functools
 import inspect
 import itertools
 import math
+import operator
 import os
 import re
 import sys
@@ -122,6 +123,8 @@ class CellSpace:
                 return CellSpace(**given)
             except (ValueError, TypeError) as error:
                 raise ValueError(f"space {os.fspath(path)!r}: {error}") from None
+            except RecursionError:
+                raise ValueError(f"space {os.fspath(path)!r}: expected TOML that is not nested as deep") from None
 
     # -- what the space is ----------------------------------------------------------------------------------------
 
@@ -645,7 +648,7 @@ def _checked_edges(edges: Any, nodes: int, inputs: int) -> tuple[tuple[int, int]
             raise ValueError(f"edges: expected 'complete', 'free' or pairs of nodes, got {edges!r:.100}")
         return possible
     try:
-        pairs = {(int(source), int(target)) for source, target in edges}
+        pairs = {(operator.index(source), operator.index(target)) for source, target in edges}
     except (TypeError, ValueError):
         raise TypeError(f"edges: expected 'complete', 'free' or pairs of nodes, got {edges!r:.100}") from None
     wrong = sorted(pairs - set(possible))
