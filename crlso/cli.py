@@ -25,12 +25,8 @@ __all__ = ["main"]
 DONE, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 BENCHMARKS = ("nasbench101", "nasbench201", "nasbench301")
-BENCHMARK, DATASET = "nasbench201", "cifar10"
-"""What is searched when nothing is said. The other benchmarks have this dataset alone."""
-
+DEFAULT_BENCHMARK = "nasbench201"
 SIMULATED = "simulated-validation"
-ONLY_WITH = {"objective": "nasbench101", "models": "nasbench301"}
-"""Option -> the benchmark that has it."""
 
 ABLATIONS = ("gradient", "convex", "regulariser")
 PAPER = "cr-lso-paper"
@@ -113,8 +109,18 @@ def _add_search(commands: Any) -> None:
         description="Search the best cell of a benchmark. Progress goes to stderr, the result to stdout.",
     )
     search.set_defaults(run=_search)
-    search.add_argument("--benchmark", choices=BENCHMARKS, help=f"default: {BENCHMARK}")
-    search.add_argument("--dataset", help=f"of the benchmark; default: {DATASET}")
+    search.add_argument("--benchmark", choices=BENCHMARKS, help=f"default: {DEFAULT_BENCHMARK}")
+    search.add_argument("--dataset", help="of the benchmark; default: cifar10")
+    search.add_argument(
+        "--objective",
+        choices=[SIMULATED],
+        help="nasbench101: test accuracy with the noise of a validation instead of the test accuracy itself",
+    )
+    search.add_argument(
+        "--models", metavar="DIR", help="nasbench301: the official ensemble instead of the stand-in of crlso"
+    )
+    search.add_argument("--table", metavar="FILE.csv", help="cells of your own: columns cell, value and perhaps test")
+    search.add_argument("--space", metavar="SPEC.toml", help="the space of these cells: arguments of CellSpace")
     search.add_argument("--method", choices=list(METHODS), default=PAPER, help="default: %(default)s")
     search.add_argument("--budget", type=_at_least(1), default=100, metavar="N", help="queries; default: %(default)s")
     search.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="default: %(default)s")
@@ -122,17 +128,6 @@ def _add_search(commands: Any) -> None:
     search.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     search.add_argument("--out", metavar="FILE", help="write the study, all trials included (Study.load reads it)")
     search.add_argument("-v", "--verbose", action="count", default=0, help="log more; traceback on failure")
-    source = search.add_argument_group(
-        "what values are",
-        "nasbench201: mean validation accuracy. nasbench101: mean test accuracy, an oracle. nasbench301: a stand-in "
-        "fitted to few of its predictions, no oracle of CIFAR-10. Or a table of your own.",
-    )
-    source.add_argument(
-        "--objective", choices=[SIMULATED], help="of nasbench101: test accuracy plus noise; test is reported beside it"
-    )
-    source.add_argument("--models", metavar="DIR", help="of nasbench301: the official models instead of the stand-in")
-    source.add_argument("--table", metavar="FILE", help="CSV with the columns cell, value and perhaps test")
-    source.add_argument("--space", metavar="FILE", help="TOML with the arguments of CellSpace, for --table")
     paper = search.add_argument_group(f"options of {PAPER}")
     paper.add_argument("--preset", choices=["fast", "paper"], help="sizes and lengths of training")
     paper.add_argument("--no-gradient", action="store_true", help="perturb by noise alone")
@@ -157,8 +152,8 @@ def _at_least(lowest: int) -> Any:
 
 def _search(arguments: argparse.Namespace) -> None:
     options = _options(arguments)
-    _check_source(arguments)
     _check_out(arguments.out)
+    _check_source(arguments)
     # Imported now: the help must not wait for it.
     import crlso
     from crlso.search.base import check_budget, count_classes
@@ -169,13 +164,49 @@ def _search(arguments: argparse.Namespace) -> None:
             crlso.set_num_threads(arguments.threads)
         benchmark = _benchmark(arguments)
         check_budget(arguments.budget, count_classes(benchmark.space))
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, OSError) as error:
         raise UsageError(_one_line(error)) from error
     study = search(benchmark, arguments.method, arguments.budget, arguments.seed, **options)
     sys.stdout.write((study.to_json() if arguments.json else str(study)) + "\n")
     sys.stdout.flush()
     if arguments.out is not None:
         study.save(arguments.out)
+
+
+def _check_source(arguments: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if (arguments.table is None) != (arguments.space is None):
+        raise UsageError("--table, --space: expected both or neither")
+    if arguments.table is not None and (arguments.benchmark is not None or arguments.dataset is not None):
+        raise UsageError("--table: expected without --benchmark and --dataset")
+    if arguments.table is None and arguments.benchmark is None:
+        arguments.benchmark = DEFAULT_BENCHMARK
+    for flag, value, home in (
+        ("--objective", arguments.objective, "nasbench101"),
+        ("--models", arguments.models, "nasbench301"),
+    ):
+        if value is not None and arguments.benchmark != home:
+            raise UsageError(f"{flag}: expected with --benchmark {home} only")
+
+
+def _benchmark(arguments: argparse.Namespace) -> Any:
+    """The benchmark that the options name."""
+    import crlso.benchmarks
+    import crlso.spaces
+
+    if arguments.table is not None:
+        return crlso.benchmarks.Tabular.from_csv(arguments.table, crlso.spaces.CellSpace.from_toml(arguments.space))
+    dataset = "cifar10" if arguments.dataset is None else arguments.dataset
+    if arguments.benchmark == "nasbench201":
+        return crlso.benchmarks.NASBench201(dataset)
+    if dataset != "cifar10":
+        raise ValueError(f"--dataset: expected cifar10, the only one of {arguments.benchmark}, got {dataset!r:.100}")
+    if arguments.benchmark == "nasbench101":
+        table = crlso.benchmarks.NASBench101()
+        return table.simulated_validation(arguments.seed) if arguments.objective == SIMULATED else table
+    if arguments.models is not None:
+        return crlso.benchmarks.NASBench301.from_official(arguments.models)
+    return crlso.benchmarks.NASBench301.standin()
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -187,44 +218,6 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         flags = ", ".join("--preset" if name == "preset" else f"--no-{name}" for name in options)
         raise UsageError(f"{flags}: expected with --method {PAPER} only, got --method {arguments.method}")
     return options
-
-
-def _check_source(arguments: argparse.Namespace) -> None:
-    """Refuse options that do not belong to what is searched."""
-    if (arguments.table is None) != (arguments.space is None):
-        alone = "--space" if arguments.table is None else "--table"
-        raise UsageError(f"--table, --space: expected both or none, got {alone} alone")
-    if arguments.table is not None:
-        for option in ("benchmark", "dataset", *ONLY_WITH):
-            if getattr(arguments, option) is not None:
-                raise UsageError(f"--{option}: expected none with --table, got {getattr(arguments, option)!r:.100}")
-        return
-    benchmark = arguments.benchmark or BENCHMARK
-    for option, owner in ONLY_WITH.items():
-        if getattr(arguments, option) is not None and benchmark != owner:
-            raise UsageError(f"--{option}: expected with --benchmark {owner} only, got --benchmark {benchmark}")
-    if benchmark != BENCHMARK and arguments.dataset not in (None, DATASET):
-        raise UsageError(f"--dataset: expected {DATASET}, all that {benchmark} has, got {arguments.dataset!r:.100}")
-
-
-def _benchmark(arguments: argparse.Namespace) -> Any:
-    """What to search; files of the user's that cannot be read are wrong usage."""
-    from crlso import benchmarks
-    from crlso.spaces import CellSpace
-
-    try:
-        if arguments.table is not None:
-            return benchmarks.Tabular.from_csv(arguments.table, CellSpace.from_toml(arguments.space))
-        if arguments.models is not None:
-            return benchmarks.NASBench301.from_official(arguments.models)
-    except OSError as error:
-        raise UsageError(_one_line(error)) from error
-    if arguments.benchmark == "nasbench101":
-        oracle = benchmarks.NASBench101()
-        return oracle if arguments.objective is None else oracle.simulated_validation(arguments.seed)
-    if arguments.benchmark == "nasbench301":
-        return benchmarks.NASBench301.standin()
-    return benchmarks.NASBench201(DATASET if arguments.dataset is None else arguments.dataset)
 
 
 def _check_out(out: str | None) -> None:

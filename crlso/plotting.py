@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from crlso.spaces.cell import NO_EDGE
+
 __all__ = ["plot_cell", "plot_trajectory"]
 
 # Told apart by colour-blind readers too (Okabe, Ito).
@@ -18,19 +20,18 @@ _STEP = 2.4  # between nodes
 _LIFT = 0.85  # height of an arc per node it passes
 _HALF_HEIGHT = 0.26  # of a node's box
 _INCHES = 0.77  # per unit of length in a new figure
-_ABSENT = "none"
 
 
 def plot_cell(cell: Any, ax: Any = None) -> Any:
     """Draw a cell: its nodes in a row, its edges as arrows with the names of their operations.
 
     Edges between neighbours are straight, longer ones are arcs: above the nodes where the source is even, below where
-    it is odd. Edges with the operation ``none`` are left out, and a node without any edge is dotted.
+    it is odd. Edges with the operation ``none`` are left out, as are absent nodes; a node without any edge is dotted.
 
     Parameters
     ----------
     cell : Cell
-        What to draw: an object with ``edges``, ``operations`` and ``codes``.
+        What to draw: an object with ``graphs``; several graphs are drawn below each other.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -49,24 +50,33 @@ def plot_cell(cell: Any, ax: Any = None) -> Any:
     >>> ax = plot_cell(NASBench201().cell(9930))
     """
     _need_matplotlib("plot_cell")
-    n_nodes = 1 + max(target for _, target in cell.edges)
-    above = max((target - source for source, target in cell.edges if source % 2 == 0), default=1) - 1
-    below = max((target - source for source, target in cell.edges if source % 2 == 1), default=1) - 1
-    left, right = -0.75, _STEP * (n_nodes - 1) + 0.75
-    bottom, top = -0.5 - _LIFT * below, 0.5 + _LIFT * above
+    graphs = cell.graphs
+    spans = [_span(graph) for graph in graphs]
+    widest = max(len(graph.labels) for graph in graphs)
+    left, right = -0.75, _STEP * (widest - 1) + 0.75
+    height = sum(above + below for above, below in spans)
     if ax is None:
-        ax = _new_axes((_INCHES * (right - left), _INCHES * (top - bottom)))
-    drawn = [edge for edge in zip(cell.edges, cell.operations, cell.codes) if edge[1] != _ABSENT]
-    connected = {node for edge, _, _ in drawn for node in edge}
-    for node in range(n_nodes):
-        _draw_node(ax, node, n_nodes, node in connected)
-    for edge, operation, code in drawn:
-        _draw_edge(ax, edge, n_nodes, operation, _OPERATION_COLOURS[code % len(_OPERATION_COLOURS)])
+        ax = _new_axes((_INCHES * (right - left), _INCHES * height))
+    top = spans[0][0]  # so that the nodes of the first graph stand at height 0
+    for graph, (above, below) in zip(graphs, spans):
+        _draw_graph(ax, graph, top - above)
+        if graph.title:
+            ax.text(left + 0.1, top - 0.1, graph.title, va="top", fontsize=9, color="#222222", zorder=5)
+        top -= above + below
     ax.set_xlim(left, right)
-    ax.set_ylim(bottom, top)
+    ax.set_ylim(top, spans[0][0])
     ax.set_aspect("equal")
     ax.set_axis_off()
     return ax
+
+
+def _span(graph: Any) -> tuple[float, float]:
+    """Room that a graph needs above and below its nodes."""
+    above, below = (
+        max((target - source for source, target, _, _ in graph.edges if source % 2 == odd), default=1) - 1
+        for odd in (0, 1)
+    )
+    return 0.5 + _LIFT * above, 0.5 + _LIFT * below
 
 
 def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) -> Any:
@@ -113,7 +123,7 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     for place, (method, group) in enumerate(by_method.items()):
         _draw_group(ax, method, group, optimum, _METHOD_COLOURS[place % len(_METHOD_COLOURS)])
     ax.set_xlabel("queries")
-    ax.set_ylabel("best validation accuracy (%)" if optimum is None else "regret (percentage points)")
+    ax.set_ylabel(_value_label(checked[0]) if optimum is None else "regret (percentage points)")
     where = " / ".join(str(part) for part in (checked[0].benchmark, checked[0].dataset) if part)
     ax.set_title(where, fontsize="medium")
     ax.set_xlim(left=0)
@@ -123,6 +133,11 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, loc="upper right" if optimum is not None else "lower right")
     return ax
+
+
+def _value_label(study: Any) -> str:
+    objective = getattr(study, "objective", None) or "validation"
+    return "best value" if objective == "value" else f"best {objective} accuracy (%)"
 
 
 def _need_matplotlib(what: str) -> None:
@@ -138,19 +153,43 @@ def _new_axes(size: tuple[float, float]) -> Any:
     return pyplot.subplots(figsize=size, layout="constrained")[1]
 
 
-def _half_width(node: int, n_nodes: int) -> float:
-    """Half the width of a node's box; "input" and "output" need more room than a number."""
-    return 0.42 if node in (0, n_nodes - 1) else 0.26
+def _draw_graph(ax: Any, graph: Any, height: float) -> None:
+    """The nodes of a graph in a row at some height, and its edges."""
+    edges = [edge for edge in graph.edges if edge[2] != NO_EDGE]
+    connected = {node for source, target, _, _ in edges for node in (source, target)}
+    names = [_node_name(label) for label in graph.labels]
+    for node, name in enumerate(names):
+        if graph.labels[node] != "absent":
+            _draw_node(ax, (_STEP * node, height), name, node in connected)
+    for source, target, operation, code in edges:
+        colour = _OPERATION_COLOURS[code % len(_OPERATION_COLOURS)] if operation else "#444444"
+        _draw_edge(ax, _route((source, target), names), height, operation, colour)
 
 
-def _draw_node(ax: Any, node: int, n_nodes: int, connected: bool) -> None:
+def _node_name(label: str) -> str:
+    """What stands in a node's box; long names of operations on two lines."""
+    if label in ("in", "out"):
+        return label + "put"
+    breaks = [place for place in (label.find(mark, 4) for mark in "-_") if place > 0]
+    if len(label) <= 9 or not breaks:
+        return label
+    return f"{label[: min(breaks)]}\n{label[min(breaks) + 1 :]}"
+
+
+def _half_width(name: str) -> float:
+    """Half the width of a node's box: room for its name."""
+    if name in ("input", "output"):
+        return 0.42
+    return max(0.26, 0.12 + 0.055 * max(map(len, name.split("\n"))))
+
+
+def _draw_node(ax: Any, place: tuple[float, float], name: str, connected: bool) -> None:
     """A box with the node's name."""
     from matplotlib.patches import FancyBboxPatch
 
-    name = "input" if node == 0 else "output" if node == n_nodes - 1 else str(node)
-    x, half, pad = _STEP * node, _half_width(node, n_nodes), 0.06
+    (x, y), half, pad = place, _half_width(name), 0.06
     box = FancyBboxPatch(
-        (x - half + pad, -_HALF_HEIGHT + pad),
+        (x - half + pad, y - _HALF_HEIGHT + pad),
         2 * (half - pad),
         2 * (_HALF_HEIGHT - pad),
         boxstyle=f"round,pad={pad},rounding_size=0.12",
@@ -162,19 +201,22 @@ def _draw_node(ax: Any, node: int, n_nodes: int, connected: bool) -> None:
     )
     ax.add_patch(box)
     colour = "#222222" if connected else "#8a8a8a"
-    ax.text(x, 0, name, ha="center", va="center", fontsize=9, color=colour, zorder=4)
+    size = 7.5 if "\n" in name else 9
+    ax.text(x, y, name, ha="center", va="center", fontsize=size, color=colour, linespacing=1.0, zorder=4)
 
 
-def _draw_edge(ax: Any, edge: tuple[int, int], n_nodes: int, operation: str, colour: str) -> None:
-    """An arrow between two boxes, and its label on the middle of it."""
+def _draw_edge(
+    ax: Any, route: tuple[tuple[float, float], tuple[float, float], float], height: float, operation: str, colour: str
+) -> None:
+    """An arrow between two boxes, and its label, if it has one, on the middle of it."""
     from matplotlib.patches import FancyArrowPatch
 
-    start, end, lift = _route(edge, n_nodes)
+    start, end, lift = route
     # arc3 is a quadratic Bezier curve: its control point is |rad| * length off the line, its middle half as far.
     bend = -2 * (lift - start[1]) / (end[0] - start[0])
     arrow = FancyArrowPatch(
-        start,
-        end,
+        (start[0], start[1] + height),
+        (end[0], end[1] + height),
         shrinkA=0,
         shrinkB=0.5,
         connectionstyle=f"arc3,rad={bend}",
@@ -184,9 +226,11 @@ def _draw_edge(ax: Any, edge: tuple[int, int], n_nodes: int, operation: str, col
         zorder=3,
     )
     ax.add_patch(arrow)
+    if not operation:
+        return
     ax.text(
         (start[0] + end[0]) / 2,
-        lift if lift else 0.06,
+        height + (lift if lift else 0.06),
         operation,
         ha="center",
         va="center" if lift else "bottom",
@@ -197,19 +241,19 @@ def _draw_edge(ax: Any, edge: tuple[int, int], n_nodes: int, operation: str, col
     )
 
 
-def _route(edge: tuple[int, int], n_nodes: int) -> tuple[tuple[float, float], tuple[float, float], float]:
-    """Where an edge starts and ends, and the height of its middle.
+def _route(edge: tuple[int, int], names: list[str]) -> tuple[tuple[float, float], tuple[float, float], float]:
+    """Where an edge starts and ends, and the height of its middle, above the line of the nodes.
 
     Neighbours are joined from side to side. An arc joins the tops or the bottoms of its boxes, the longer the nearer
     to their middles, so that arcs of one box do not begin in one point.
     """
     source, target = edge
     start, end = _STEP * source, _STEP * target
-    before, after = _half_width(source, n_nodes), _half_width(target, n_nodes)
+    before, after = _half_width(names[source]), _half_width(names[target])
     if target == source + 1:
         return (start + before, 0.0), (end - after, 0.0), 0.0
     side = 1 if source % 2 == 0 else -1
-    share = 0.7 * (1 - (target - source - 2) / max(n_nodes - 2, 1))
+    share = 0.7 * (1 - (target - source - 2) / max(len(names) - 2, 1))
     y = side * _HALF_HEIGHT
     return (start + share * before, y), (end - share * after, y), side * _LIFT * (target - source - 1)
 

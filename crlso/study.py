@@ -14,10 +14,7 @@ import numpy as np
 
 from crlso._version import __version__
 
-__all__ = ["ORACLE", "Study", "Trial"]
-
-ORACLE = "test (oracle)"
-"""Objective of a benchmark whose value is the test accuracy itself: there is none to report beside it."""
+__all__ = ["Study", "Trial"]
 
 TRIAL_STATES = ("pending", "complete", "failed")
 STUDY_STATES = ("running", "complete", "interrupted", "failed")
@@ -85,8 +82,8 @@ class Study:
     """The record of one search.
 
     The best trial is the one with the highest value, the first of equals. Test accuracies are reported beside it and
-    play no part in the choice. Where a benchmark has nothing else to maximise, its `objective` says so, and no test
-    accuracy is reported as if it were another measurement.
+    play no part in the choice. Where the value is a test accuracy itself, `objective` says so, and none is reported
+    beside it as if it were another measurement.
 
     Parameters
     ----------
@@ -219,9 +216,9 @@ class Study:
         Returns
         -------
         dict
-            ``benchmark``, ``dataset``, ``objective``, ``method``, ``seed``, ``budget``, ``n_queries``, ``best``
-            (``cell``, ``index``, ``val``, which is the value, ``test``), ``trajectory`` (lists of query, best value,
-            its test), ``seconds`` by phase, ``diagnostics``, ``version``. None for what is unknown; no NaN and no
+            ``benchmark``, ``dataset``, ``method``, ``seed``, ``budget``, ``n_queries``, ``best`` (``cell``,
+            ``index``, ``val``, which is the value, ``test``), ``trajectory`` (lists of query, best value, its test),
+            ``seconds`` by phase, ``diagnostics``, ``version``, ``objective``. None for what is unknown; no NaN and no
             infinity.
         """
         best = self.improvements[-1][1] if self.improvements else None
@@ -229,7 +226,6 @@ class Study:
         document = {
             "benchmark": self.benchmark,
             "dataset": self.dataset,
-            "objective": self.objective,
             "method": self.method,
             "seed": self.seed,
             "budget": self.budget,
@@ -244,6 +240,7 @@ class Study:
             "seconds": self.seconds,
             "diagnostics": self.diagnostics,
             "version": self.version,
+            "objective": self.objective,
         }
         plain: dict[str, Any] = _plain(document)
         return plain
@@ -332,7 +329,7 @@ class Study:
             diagnostics=_typed(document, "diagnostics", dict),
             state=_typed(document, "state", str),
             version=_typed(document, "version", str),
-            objective=_typed({"objective": None, **document}, "objective", str, None),  # older files have none
+            objective=_typed(document, "objective", str, None) if "objective" in document else None,
         )
 
     def _summary(self) -> list[tuple[str, str]]:
@@ -363,8 +360,8 @@ class Study:
         if self.improvements:
             best = self.best
             test = best.user_attrs.get("test")
-            text += f", best {self.objective or 'value'} {_number(best.value)}"
-            text += f" (test {_number(test)})" if test is not None else ""
+            what = "" if self.objective in (None, "validation") else f"{self.objective} "
+            text += f", best {what}{_number(best.value)}" + (f" (test {_number(test)})" if test is not None else "")
             text += f" {best.cell}"
         return f"Study({text}{'' if self.state == 'complete' else ', ' + self.state})"
 

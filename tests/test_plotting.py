@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ import crlso
 from crlso.benchmarks import NASBench201
 from crlso.plotting import plot_cell, plot_trajectory
 from crlso.search import search
-from crlso.spaces import Cell
+from crlso.spaces import DARTS, Cell, CellSpace, NASBench101
 from crlso.study import Study, Trial
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -236,3 +238,65 @@ def test_importing_does_not_import_matplotlib():
     package = str(Path(crlso.__file__).parents[1])
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {package!r}); {code}"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+# -- cells of other spaces ------------------------------------------------------------------------------------------
+
+LARGE = NASBench101().all_codes()
+OTHERS = [
+    NASBench101().cells(LARGE[(LARGE[:, 5:].sum(axis=1) == 9) & ((LARGE[:, :5] > 0).sum(axis=1) == 5)][5000:5001])[0],
+    NASBench101().cell("output(0)"),
+    DARTS().cells(DARTS().sample(1, rng=1))[0],
+    CellSpace(6, ["conv_3x3", "pool"], edges="free", input_nodes=2).cell("||+||+|conv_3x3~0|pool~1|+|pool~4|"),
+]
+
+
+@pytest.mark.parametrize("cell", OTHERS, ids=lambda cell: str(cell)[:30])
+def test_cells_of_other_spaces_are_drawn_whole(cell):
+    ax = cell.plot()
+    figure = ax.figure
+    boxes = patches_of(ax, FancyBboxPatch)
+    nodes = [label for graph in cell.graphs for label in graph.labels if label != "absent"]
+    edges = [edge for graph in cell.graphs for edge in graph.edges]
+    assert len(boxes) == len(nodes) and len(patches_of(ax, FancyArrowPatch)) == len(edges)
+    texts = [text.get_text() for text in ax.texts]
+    assert sum(text in {name for _, _, name, _ in edges if name} for text in texts) == sum(bool(e[2]) for e in edges)
+    drawn = Counter(text.replace("\n", "-") for text in texts)
+    for label, number in Counter(nodes).items():
+        assert label in ("in", "out") or drawn[label] == number
+    assert {graph.title for graph in cell.graphs} - {""} <= set(texts)
+    pixels = boxes_in_pixels([*boxes, *ax.texts], figure)
+    for box in pixels:
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+    for first, second in itertools.combinations(pixels[: len(boxes)], 2):
+        assert not first.overlaps(second)
+    for box, name in zip(pixels, nodes, strict=False):  # names stand inside their boxes
+        inside = [
+            t for t in pixels[len(boxes) :] if box.x0 <= t.x0 and t.x1 <= box.x1 and box.y0 <= t.y0 and t.y1 <= box.y1
+        ]
+        assert inside, name
+
+
+@pytest.mark.parametrize("cell", OTHERS, ids=lambda cell: str(cell)[:30])
+def test_text_pictures_of_other_spaces(cell):
+    svg, dot = ElementTree.fromstring(cell._repr_html_()), cell.to_dot()
+    edges = [edge for graph in cell.graphs for edge in graph.edges]
+    nodes = [label for graph in cell.graphs for label in graph.labels if label != "absent"]
+    tags = Counter(element.tag.rpartition("}")[2] for element in svg.iter())
+    assert tags["path"] == 2 * len(edges) and tags["circle"] == len(nodes)
+    assert dot.count("->") == len(edges)
+    for _, _, name, _ in edges:
+        assert not name or f'label="{name}"' in dot
+
+
+def test_the_axis_says_what_values_are():
+    studies = {
+        "test (oracle)": "best test (oracle) accuracy (%)",
+        "value": "best value",
+        None: "best validation accuracy (%)",
+    }
+    for objective, label in studies.items():
+        trials = [Trial(0, "cell", 90.0, "complete")]
+        ax = plot_trajectory(Study("mine", None, "random", 0, 1, trials, objective=objective))
+        assert ax.get_ylabel() == label

@@ -18,7 +18,6 @@ from crlso.benchmarks.base import Benchmark
 from crlso.spaces.cell import Cell
 from crlso.spaces.nasbench101 import NASBench101 as Space
 from crlso.spaces.space import rows_of_keys
-from crlso.study import ORACLE
 
 __all__ = ["NASBench101"]
 
@@ -30,6 +29,7 @@ _TEST_PARTS = 3 * 9_984  # the asset counts correct answers of three runs on 39 
 _N_INNER, _N_VERTICES = 5, 7
 _EDGES = tuple((source, target) for target in range(1, _N_VERTICES) for source in range(target))
 
+_ORACLE = "test (oracle)"
 _VALIDATION = "validation"
 _SIMULATED = "simulated validation (test + noise)"
 
@@ -116,7 +116,7 @@ class NASBench101(Benchmark):
 
     def __init__(self) -> None:
         self.space = Space()
-        self.objective = ORACLE
+        self.objective = _ORACLE
         self._epochs = 108
         self._noise = ""
         self._table = _embedded()

@@ -180,12 +180,15 @@ def _svg_graph(graph: Graph, top: int) -> tuple[list[str], int]:
     if graph.title:
         parts.append(f'<text x="4" y="{top + 12}" fill="#222222">{escape(graph.title)}</text>')
     for node, label in enumerate(graph.labels):
+        if label == "absent":
+            continue
         x = 30 + _STEP * node
-        below_node = len(label) > 5  # an operation: the circle has no room for it
+        y, halo = middle + 4, ""
+        if len(label) > 5:  # an operation: the circle has no room for it
+            y, halo = middle + 28, ' stroke="#ffffff" stroke-width="3" style="paint-order:stroke"'
         parts.append(
             f'<circle cx="{x}" cy="{middle}" r="{_RADIUS}" fill="#f4f4f4" stroke="#555555"/>'
-            f'<text x="{x}" y="{middle + (28 if below_node else 4)}" text-anchor="middle" fill="#222222">'
-            f"{escape(label)}</text>"
+            f'<text x="{x}" y="{y}" text-anchor="middle" fill="#222222"{halo}>{escape(label)}</text>'
         )
     return parts, 60 + _ARC * (above + below)
 

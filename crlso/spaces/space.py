@@ -385,7 +385,7 @@ class CellSpace:
         good = self.valid(rows)
         if not good.all():
             raise ValueError(
-                f"cells: expected cells of the space, got {self._layout.text(tuple(rows[~good][0]))!r:.200}"
+                f"cells: expected cells of the space, got {self._layout.text(tuple(rows[~good][0].tolist()))!r:.200}"
             )
         keys, first = np.unique(self.canonical_key(rows), return_index=True)
         members = self.canonicalise(rows[first])
