@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -240,3 +243,20 @@ def test_cr_lso_of_large_spaces(space, small_presets):
     assert optimiser.diagnostics["latent_moves"] + optimiser.diagnostics["neighbours"] == 20
     assert optimiser.diagnostics["noise"] > 0
     assert cells == queried(PaperCRLSO(space, rng=3, budget=30, labels=10))
+
+
+def test_the_example_of_the_readme_runs(capsys):
+    """In at most seven lines, with the output that is shown but for times and what depends on rounding."""
+    text = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    code, shown = re.findall(
+        r"```\w*\n(.*?)```", text.split("## A space of your own\n")[1].split("\n## ")[0], re.DOTALL
+    )
+    assert len([line for line in code.splitlines() if line.strip()]) <= 7
+    exec(code, {})
+    ran, told = (
+        {name.strip(): value for name, value in re.findall(r"(?m)^(best cell|\w+) +(.*)$", out)}
+        for out in (capsys.readouterr().out, shown)
+    )
+    assert list(ran) == list(told) == ["benchmark", "method", "best cell", "value", "queries", "seconds"]
+    assert all(ran[key] == told[key] for key in ("benchmark", "method", "queries"))
+    assert float(ran["value"]) == pytest.approx(float(told["value"]), abs=0.5)
