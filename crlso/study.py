@@ -82,7 +82,8 @@ class Study:
     """The record of one search.
 
     The best trial is the one with the highest value, the first of equals. Test accuracies are reported beside it and
-    play no part in the choice; there is no way to choose by them.
+    play no part in the choice. Where the value is a test accuracy itself, `objective` says so, and none is reported
+    beside it as if it were another measurement.
 
     Parameters
     ----------
@@ -107,7 +108,8 @@ class Study:
     version : str
         Version of crlso that ran it.
     objective : str or None
-        What the values are: ``"validation"``, ``"test (oracle)"``.
+        What the value of a trial is, as the benchmark says: ``"validation"``, ``"test (oracle)"``, ``"validation
+        (stand-in)"``, ``"simulated validation (test + noise)"``, ``"value"``; None when it does not say.
 
     Examples
     --------
@@ -215,8 +217,9 @@ class Study:
         -------
         dict
             ``benchmark``, ``dataset``, ``method``, ``seed``, ``budget``, ``n_queries``, ``best`` (``cell``,
-            ``index``, ``val``, ``test``), ``trajectory`` (lists of query, best value, its test), ``seconds`` by
-            phase, ``diagnostics``, ``version``, ``objective``. None for what is unknown; no NaN and no infinity.
+            ``index``, ``val``, which is the value, ``test``), ``trajectory`` (lists of query, best value, its test),
+            ``seconds`` by phase, ``diagnostics``, ``version``, ``objective``. None for what is unknown; no NaN and no
+            infinity.
         """
         best = self.improvements[-1][1] if self.improvements else None
         attrs = {} if best is None else best.user_attrs

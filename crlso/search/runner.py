@@ -50,7 +50,8 @@ def search(
     Each query evaluates the representative of a class of cells that was not evaluated before. An evaluation that
     raises, or gives no finite number, is logged, counts as a query and goes into the study as a failed trial with
     the text of the error in ``user_attrs["error"]``. When the search is over, the benchmark's test accuracy, if it
-    has one, is looked up for the cells that were the best at their time; it has no influence on the search.
+    has one beside its value, is looked up for the cells that were the best at their time; it has no influence on the
+    search.
 
     Parameters
     ----------
