@@ -210,6 +210,7 @@ def small_presets(monkeypatch):
     small = {name: dataclasses.replace(p, width=8, epochs=1, cells=300) for name, p in _OTHER_SPACES.items()}
     monkeypatch.setattr(cr_lso_paper, "_OTHER_SPACES", small)
     monkeypatch.setitem(_OF_SPACE, "nasbench101", small)
+    monkeypatch.setitem(_OF_SPACE, "darts", small)
 
 
 def queried(optimiser):
@@ -233,7 +234,7 @@ def test_random_search_of_large_spaces(space):
 
 
 @pytest.mark.parametrize(
-    "space", [NASBench101(), CellSpace(6, ("a", "b", "c"), edges="free")], ids=lambda s: s.name[:20]
+    "space", [NASBench101(), DARTS(), CellSpace(6, ("a", "b", "c"), edges="free")], ids=lambda s: s.name[:20]
 )
 def test_cr_lso_of_large_spaces(space, small_presets):
     optimiser = PaperCRLSO(space, rng=3, budget=30, labels=10)
