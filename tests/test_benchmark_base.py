@@ -261,3 +261,14 @@ def test_the_example_of_the_readme_runs(capsys):
     assert list(ran) == list(told) == ["benchmark", "method", "best cell", "value", "queries", "seconds"]
     assert all(ran[key] == told[key] for key in ("benchmark", "method", "queries"))
     assert float(ran["value"]) == pytest.approx(float(told["value"]), abs=0.5)
+
+
+def test_a_space_of_many_rows_and_few_cells(small_presets):
+    """8.4 million rows, too many to list, but hardly a hundred cells."""
+    space = CellSpace(6, ["a", "b", "c"], operations_on="nodes", edges="free", max_edges=4)
+    found = space.sample_up_to(5000, rng=0)
+    assert 60 < len(found) < 200
+    for optimiser in (RandomSearch(space, rng=0, budget=50), PaperCRLSO(space, rng=0, budget=30, labels=10)):
+        assert len(set(queried(optimiser))) == optimiser.budget
+    with pytest.raises(ValueError, match="labels: expected at most about"):
+        PaperCRLSO(space, rng=0, budget=3000, labels=2000)

@@ -50,7 +50,7 @@ class RandomSearch(Optimiser):
         """Some cells of a large space, not asked for yet, in random order."""
         for attempt in range(DRAWS):
             rng = self.stream.child(f"draw {len(self.trials)} {attempt}").seed
-            codes = self.space.sample(min(DRAWN, self.budget), rng=rng)
+            codes = self.space.sample_up_to(min(DRAWN, self.budget), rng=rng)
             fresh: npt.NDArray[Any] = codes[~self.seen(codes)]
             if len(fresh):
                 self._first = len(self.trials)

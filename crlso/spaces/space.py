@@ -432,6 +432,13 @@ class CellSpace:
             raise ValueError(f"n: expected at most about {len(found)} (the different cells found), got {n}")
         return found
 
+    def sample_up_to(self, n: int, rng: Any) -> Codes:
+        """As :meth:`sample`, but fewer cells where the space has no more (or hardly any more can be found)."""
+        number = self.n_cells
+        if number is not None:
+            return self.sample(min(n, number), rng)
+        return self._draw_until(n, np.random.default_rng(rng))
+
     def _draw_until(self, n: int, generator: np.random.Generator) -> Codes:
         found: Codes = np.zeros((0, len(self.cardinalities)), dtype=np.uint8)
         fruitless = 0
