@@ -327,6 +327,13 @@ def test_operations_of_darts_are_told_apart():
         assert len({found[name] for name in space.operations}) == 7
 
 
+def test_colours_of_nasbench201_are_what_they_were():
+    cell = Cell("nasbench201", (1, 2, 3, 4, 1, 0))
+    assert [text.get_color() for text in labels_of(cell.plot())] == "#5f5f5f #0072b2 #d55e00 #00805b #5f5f5f".split()
+    strokes = re.findall(r'stroke="(#[0-9a-f]{6})" stroke-width', cell._repr_html_())
+    assert strokes == "#999999 #0072b2 #d55e00 #009e73 #999999".split()
+
+
 def test_absent_nodes_leave_no_gap():
     cell = NASBench101().cell("output(0)")
     ax = cell.plot()
