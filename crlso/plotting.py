@@ -5,11 +5,12 @@ Every function takes the axes to draw on and returns them, so that pictures can 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from crlso.spaces.cell import NO_EDGE
+from crlso.spaces.cell import NO_EDGE, Shown, shown, tint
 
 __all__ = ["plot_cell", "plot_trajectory"]
 
@@ -18,8 +19,11 @@ _OPERATION_COLOURS = ("#8a8a8a", "#5f5f5f", "#0072b2", "#d55e00", "#00805b", "#b
 _METHOD_COLOURS = ("#0072b2", "#d55e00", "#00805b", "#b0568a", "#b87700", "#5f5f5f", "#56b4e9")
 _STEP = 2.4  # between nodes
 _LIFT = 0.85  # height of an arc per node it passes
+_BARE_LIFT = 0.6  # the same of arcs without labels
 _HALF_HEIGHT = 0.26  # of a node's box
 _INCHES = 0.77  # per unit of length in a new figure
+_LETTER = 0.095  # width of a letter of an edge's label in a new figure
+_GAP = 0.35  # least length of a straight edge beside its label
 
 
 def plot_cell(cell: Any, ax: Any = None) -> Any:
@@ -27,11 +31,12 @@ def plot_cell(cell: Any, ax: Any = None) -> Any:
 
     Edges between neighbours are straight, longer ones are arcs: above the nodes where the source is even, below where
     it is odd. Edges with the operation ``none`` are left out, as are absent nodes; a node without any edge is dotted.
+    Operations on nodes stand in boxes of their colours.
 
     Parameters
     ----------
     cell : Cell
-        What to draw: an object with ``graphs``; several graphs are drawn below each other.
+        What to draw; several graphs are drawn below each other, with their titles.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -50,16 +55,16 @@ def plot_cell(cell: Any, ax: Any = None) -> Any:
     >>> ax = plot_cell(NASBench201().cell(9930))
     """
     _need_matplotlib("plot_cell")
-    graphs = cell.graphs
+    graphs = shown(cell)
+    step = max(_STEP, *(_needed_step(graph) for graph in graphs))
     spans = [_span(graph) for graph in graphs]
-    widest = max(len(graph.labels) for graph in graphs)
-    left, right = -0.75, _STEP * (widest - 1) + 0.75
+    left, right = -0.75, max(_right(graph, step) for graph in graphs)
     height = sum(above + below for above, below in spans)
     if ax is None:
         ax = _new_axes((_INCHES * (right - left), _INCHES * height))
     top = spans[0][0]  # so that the nodes of the first graph stand at height 0
     for graph, (above, below) in zip(graphs, spans):
-        _draw_graph(ax, graph, top - above)
+        _draw_graph(ax, graph, top - above, step)
         if graph.title:
             ax.text(left + 0.1, top - 0.1, graph.title, va="top", fontsize=9, color="#222222", zorder=5)
         top -= above + below
@@ -70,13 +75,32 @@ def plot_cell(cell: Any, ax: Any = None) -> Any:
     return ax
 
 
-def _span(graph: Any) -> tuple[float, float]:
+def _needed_step(graph: Shown) -> float:
+    """The least distance of nodes at which straight edges have room for their labels."""
+    halves = [_half_width(name) for name in _names(graph)]
+    names = max((len(name) for source, target, name, _ in graph.edges if target == source + 1), default=0)
+    return max((a + b for a, b in itertools.pairwise(halves)), default=0) + _LETTER * names + _GAP
+
+
+def _right(graph: Shown, step: float) -> float:
+    """Where the room of a graph ends."""
+    return step * (len(graph.labels) - 1) + max(0.75, _half_width(_names(graph)[-1]) + 0.2)
+
+
+def _span(graph: Shown) -> tuple[float, float]:
     """Room that a graph needs above and below its nodes."""
     above, below = (
         max((target - source for source, target, _, _ in graph.edges if source % 2 == odd), default=1) - 1
         for odd in (0, 1)
     )
-    return 0.5 + _LIFT * above, 0.5 + _LIFT * below
+    lift = _lift(graph)
+    title = 0.3 if graph.title and not above else 0.0
+    return 0.5 + title + lift * above, 0.5 + lift * below
+
+
+def _lift(graph: Shown) -> float:
+    """Height of an arc per node it passes."""
+    return _LIFT if any(name for _, _, name, _ in graph.edges) else _BARE_LIFT
 
 
 def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) -> Any:
@@ -102,8 +126,8 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     ImportError
         When matplotlib is not installed.
     ValueError
-        For no study, a study without a complete trial, studies of different datasets, or an optimum that is not
-        known.
+        For no study, a study without a complete trial, studies of different datasets or objectives, or an optimum
+        that is not known.
 
     Examples
     --------
@@ -123,7 +147,7 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     for place, (method, group) in enumerate(by_method.items()):
         _draw_group(ax, method, group, optimum, _METHOD_COLOURS[place % len(_METHOD_COLOURS)])
     ax.set_xlabel("queries")
-    ax.set_ylabel(_value_label(checked[0]) if optimum is None else "regret (percentage points)")
+    ax.set_ylabel(_value_label(checked[0], regret=optimum is not None))
     where = " / ".join(str(part) for part in (checked[0].benchmark, checked[0].dataset) if part)
     ax.set_title(where, fontsize="medium")
     ax.set_xlim(left=0)
@@ -135,9 +159,13 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     return ax
 
 
-def _value_label(study: Any) -> str:
+def _value_label(study: Any, regret: bool) -> str:
+    """What the values of a study are; its objective says so."""
     objective = getattr(study, "objective", None) or "validation"
-    return "best value" if objective == "value" else f"best {objective} accuracy (%)"
+    is_accuracy = "validation" in objective or "test" in objective
+    if regret:
+        return "regret (percentage points)" if is_accuracy else f"regret ({objective})"
+    return f"best {objective} accuracy (%)" if is_accuracy else f"best {objective}"
 
 
 def _need_matplotlib(what: str) -> None:
@@ -153,27 +181,39 @@ def _new_axes(size: tuple[float, float]) -> Any:
     return pyplot.subplots(figsize=size, layout="constrained")[1]
 
 
-def _draw_graph(ax: Any, graph: Any, height: float) -> None:
+def _draw_graph(ax: Any, graph: Shown, height: float, step: float) -> None:
     """The nodes of a graph in a row at some height, and its edges."""
-    edges = [edge for edge in graph.edges if edge[2] != NO_EDGE]
-    connected = {node for source, target, _, _ in edges for node in (source, target)}
-    names = [_node_name(label) for label in graph.labels]
-    for node, name in enumerate(names):
-        if graph.labels[node] != "absent":
-            _draw_node(ax, (_STEP * node, height), name, node in connected)
-    for source, target, operation, code in edges:
-        colour = _OPERATION_COLOURS[code % len(_OPERATION_COLOURS)] if operation else "#444444"
-        _draw_edge(ax, _route((source, target), names), height, operation, colour)
+    names = _names(graph)
+    halves = [_half_width(name) for name in names]
+    for node, (name, number) in enumerate(zip(names, graph.colours)):
+        colours = ("#f2f2f2", "#444444") if number is None else (tint(_colour(number)), _colour(number))
+        _draw_node(ax, (step * node, height), name, colours if node in graph.linked else None)
+    for source, target, operation, number in graph.edges:
+        if operation != NO_EDGE:
+            route = _route((source, target), halves, step, _lift(graph))
+            _draw_edge(ax, route, height, operation, _colour(number) if operation else "#444444")
 
 
-def _node_name(label: str) -> str:
-    """What stands in a node's box; long names of operations on two lines."""
-    if label in ("in", "out"):
-        return label + "put"
-    breaks = [place for place in (label.find(mark, 4) for mark in "-_") if place > 0]
-    if len(label) <= 9 or not breaks:
-        return label
-    return f"{label[: min(breaks)]}\n{label[min(breaks) + 1 :]}"
+def _colour(number: int) -> str:
+    return _OPERATION_COLOURS[number % len(_OPERATION_COLOURS)]
+
+
+def _names(graph: Shown) -> list[str]:
+    """What stands in the boxes of nodes."""
+    ends = {"in": "input", "out": "output"}
+    return [
+        ends.get(label, label) if colour is None else _two_lines(label)
+        for label, colour in zip(graph.labels, graph.colours)
+    ]
+
+
+def _two_lines(name: str) -> str:
+    """A long name of an operation on two lines: broken behind the mark that makes the longer line shortest."""
+    places = [place + 1 for place, letter in enumerate(name[:-1]) if letter in "-_." and place]
+    if len(name) <= 9 or not places:
+        return name
+    place = min(places, key=lambda place: max(place, len(name) - place))
+    return f"{name[:place]}\n{name[place:]}"
 
 
 def _half_width(name: str) -> float:
@@ -183,24 +223,25 @@ def _half_width(name: str) -> float:
     return max(0.26, 0.12 + 0.055 * max(map(len, name.split("\n"))))
 
 
-def _draw_node(ax: Any, place: tuple[float, float], name: str, connected: bool) -> None:
-    """A box with the node's name."""
+def _draw_node(ax: Any, place: tuple[float, float], name: str, colours: tuple[str, str] | None) -> None:
+    """A box with the node's name, of some colours inside and around; dotted without any."""
     from matplotlib.patches import FancyBboxPatch
 
     (x, y), half, pad = place, _half_width(name), 0.06
+    inside, around = colours or ("white", "#aaaaaa")
     box = FancyBboxPatch(
         (x - half + pad, y - _HALF_HEIGHT + pad),
         2 * (half - pad),
         2 * (_HALF_HEIGHT - pad),
         boxstyle=f"round,pad={pad},rounding_size=0.12",
-        facecolor="#f2f2f2" if connected else "white",
-        edgecolor="#444444" if connected else "#aaaaaa",
-        linestyle="solid" if connected else "dotted",
+        facecolor=inside,
+        edgecolor=around,
+        linestyle="solid" if colours else "dotted",
         linewidth=1.1,
         zorder=2,
     )
     ax.add_patch(box)
-    colour = "#222222" if connected else "#8a8a8a"
+    colour = "#222222" if colours else "#8a8a8a"
     size = 7.5 if "\n" in name else 9
     ax.text(x, y, name, ha="center", va="center", fontsize=size, color=colour, linespacing=1.0, zorder=4)
 
@@ -241,21 +282,22 @@ def _draw_edge(
     )
 
 
-def _route(edge: tuple[int, int], names: list[str]) -> tuple[tuple[float, float], tuple[float, float], float]:
+def _route(
+    edge: tuple[int, int], halves: list[float], step: float, lift: float
+) -> tuple[tuple[float, float], tuple[float, float], float]:
     """Where an edge starts and ends, and the height of its middle, above the line of the nodes.
 
     Neighbours are joined from side to side. An arc joins the tops or the bottoms of its boxes, the longer the nearer
     to their middles, so that arcs of one box do not begin in one point.
     """
     source, target = edge
-    start, end = _STEP * source, _STEP * target
-    before, after = _half_width(names[source]), _half_width(names[target])
+    start, end = step * source, step * target
     if target == source + 1:
-        return (start + before, 0.0), (end - after, 0.0), 0.0
+        return (start + halves[source], 0.0), (end - halves[target], 0.0), 0.0
     side = 1 if source % 2 == 0 else -1
-    share = 0.7 * (1 - (target - source - 2) / max(len(names) - 2, 1))
+    share = 0.7 * (1 - (target - source - 2) / max(len(halves) - 2, 1))
     y = side * _HALF_HEIGHT
-    return (start + share * before, y), (end - share * after, y), side * _LIFT * (target - source - 1)
+    return (start + share * halves[source], y), (end - share * halves[target], y), side * lift * (target - source - 1)
 
 
 def _checked_studies(studies: Any) -> list[Any]:
@@ -268,6 +310,9 @@ def _checked_studies(studies: Any) -> list[Any]:
     problems = {(study.benchmark, study.dataset) for study in found}
     if len(problems) > 1:
         raise ValueError(f"studies: expected one benchmark and dataset, got {sorted(map(str, problems))}")
+    objectives = {getattr(study, "objective", None) for study in found}
+    if len(objectives) > 1:
+        raise ValueError(f"studies: expected values of one objective, got {sorted(map(str, objectives))}")
     return found
 
 
