@@ -91,8 +91,11 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 1 failure, 2 wrong usage, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"crlso {__version__}")
+    from crlso import cli_compare  # which imports this module
+
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_search(commands)
+    cli_compare.add_compare(commands)
     info = commands.add_parser("info", help="versions, BLAS and threads, as a bug report needs them")
     info.add_argument("-v", "--verbose", action="count", default=0, help="traceback on failure")
     info.set_defaults(run=_info)

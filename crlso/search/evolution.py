@@ -28,8 +28,8 @@ class Evolution(Optimiser):
     space, rng, budget
         See :class:`crlso.search.Optimiser`; the space also has ``neighbours(codes)``.
     population : int
-        Cells that can be parents. By default 10, and with it a tournament of 3, as in the experiments of NATS-Bench.
-        The populations of 100 that other work uses leave small budgets to random search.
+        Cells that can be parents. By default 30, and with it a tournament of 10, as NASLib has it for searches of 150
+        queries. (NATS-Bench has 10 and 3; the 100 of longer searches leave small budgets to random search.)
     tournament : int
         Cells drawn, without replacement, to choose a parent among; at most `population`.
 
@@ -41,7 +41,7 @@ class Evolution(Optimiser):
     References
     ----------
     Real, Aggarwal, Huang, Le: Regularized evolution for image classifier architecture search. AAAI 2019.
-    Dong, Liu, Musial, Gabrys: NATS-Bench. TPAMI 2021.
+    NASLib, https://github.com/automl/NASLib, ``create_configs.py``: population and tournament.
 
     Examples
     --------
