@@ -141,6 +141,9 @@ def run_searches(
     with contextlib.closing(finished):  # type: ignore[type-var]
         for record in finished:
             results.add(record)
+            if record["state"] == "failed":
+                where = f"{record['method']} on {record['benchmark']}/{record['dataset']}, seed {record['seed']}"
+                _log.warning("%s failed: %s", where, record["error"])
             done += 1
             if report is not None:
                 report("searches", done, len(tasks))
@@ -174,11 +177,8 @@ def run_search(benchmark: Any, task: Task) -> Record:
 
 def failed(task: Task, error: BaseException) -> Record:
     """The record of a search that failed."""
-    head = task.head
-    text = f"{type(error).__name__}: {error}"
-    _log.warning("%s on %s/%s, seed %s failed: %s", task.label, head["benchmark"], head["dataset"], head["seed"], text)
     nothing = {"n_queries": 0, "trajectory": [], "cell": None, "optimum": None, "seconds": {}}
-    return {**head, "state": "failed", "error": text, **nothing}
+    return {**task.head, "state": "failed", "error": f"{type(error).__name__}: {error}", **nothing}
 
 
 def _optimum(benchmark: Any) -> float | None:

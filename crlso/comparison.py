@@ -190,7 +190,7 @@ def _checked_heads(places: list[Any], chosen: dict[str, tuple[Any, dict[str, Any
     names = set()
     for place, benchmark in enumerate(places):
         _check_benchmark(benchmark)
-        name = tuple(_text(getattr(benchmark, key, None)) for key in KEYS[:3])
+        name = tuple(_text(getattr(benchmark, key, None)) for key in ("name", "dataset", "objective"))
         if name in names:
             raise ValueError(f"benchmarks: expected different names and datasets, got {name} twice")
         names.add(name)
