@@ -149,6 +149,8 @@ def _checked_methods(methods: Any) -> dict[str, tuple[Any, dict[str, Any]]]:
     """Label -> method and options."""
     if isinstance(methods, (str, type)):
         methods = [methods]
+    if not isinstance(methods, Iterable):
+        raise TypeError(f"methods: expected names, classes or a mapping, got {type(methods).__name__}")
     chosen: dict[str, tuple[Any, dict[str, Any]]] = {}
     if isinstance(methods, Mapping):
         entries = [

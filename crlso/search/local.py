@@ -98,7 +98,7 @@ class LocalSearch(Optimiser):
                 self.diagnostics["climbs"] += 1
                 self._move(start)
             else:
-                self._place = None
+                self._place = self._best = None
                 return
 
     def _move(self, trial: Trial) -> None:
