@@ -289,7 +289,8 @@ def test_toml(tmp_path):
     path = tmp_path / "spec.toml"
     path.write_text('nodes = 4\noperations = ["a", "b"]\nedges = [[0, 1], [1, 2], [2, 3]]\noperations_on = "nodes"\n')
     assert CellSpace.from_toml(path).edges == ((0, 1), (1, 2), (2, 3))
-    for text in ("nodes = [", "knots = 4", "nodes = 'four'", 'edges = "some"'):
+    wrong = ["nodes = [", "knots = 4", "nodes = 'four'", 'edges = "some"', "edges = [[0.5, 1]]", "edges = [[inf, 1]]"]
+    for text in [*wrong, "edges = " + "[" * 100_000]:
         path.write_text(text)
         with pytest.raises(ValueError, match=r"spec\.toml"):
             CellSpace.from_toml(path)

@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 PARENTS = 10  # best evaluated cells that a round starts from
 TRIES_PER_NOISE = 50  # step sizes tried from one noisy point
+STEPS = 62  # of an epoch of NAS-Bench-201, for which the presets are made: smaller spaces take more epochs
 CALIBRATION = 500  # cells on which the noise of a space is chosen
 BISECTIONS = 12
 NOISES = 10  # noisy points tried before a neighbour is taken: 500 tries in all
@@ -235,9 +236,10 @@ class PaperCRLSO(Optimiser):
         if self.is_listed:
             every: npt.NDArray[np.uint8] = self.space.all_codes()
             return every
-        drawn: npt.NDArray[np.uint8] = self.space.sample(
-            max(self.preset.cells, self.labels), rng=self.stream.child("cells").seed
-        )
+        wanted = max(self.preset.cells, self.labels)
+        drawn: npt.NDArray[np.uint8] = self.space.sample_up_to(wanted, rng=self.stream.child("cells").seed)
+        if len(drawn) < self.labels:
+            raise ValueError(f"labels: expected at most about {len(drawn)} (the cells found), got {self.labels}")
         return drawn
 
     def _draw_sample(self) -> npt.NDArray[np.uint8]:
@@ -266,13 +268,14 @@ class PaperCRLSO(Optimiser):
         self.surrogate = ICNNSurrogate(
             width=preset.surrogate_width, convex=self.convex, rng=self.stream.child("surrogate").seed
         )
+        epochs = max(preset.epochs, preset.epochs * STEPS // -(-len(self._all) // preset.batch_size))
         self.vae = GraphVAE.pretrained(self.space) if preset.pretrained else GraphVAE(self.space)
         if not preset.pretrained:
             self.vae.set_params(width=preset.width, latent=preset.latent)
         self.vae.set_params(
             batch_size=preset.batch_size,
             kl_weight=preset.kl_weight,
-            epochs=preset.epochs,
+            epochs=epochs,
             learning_rate=preset.learning_rate,
             betas=preset.betas,
             surrogate=self.surrogate,
@@ -285,7 +288,7 @@ class PaperCRLSO(Optimiser):
             on_epoch=lambda done, total: self.report("graph VAE", done, total),
         )
         if not self.regulariser:
-            self.surrogate.set_params(epochs=preset.epochs, batch_size=self.vae.batch_size)
+            self.surrogate.set_params(epochs=epochs, batch_size=self.vae.batch_size)
             self.surrogate.fit(self.vae.encode(self._all), targets)
         self.surrogate.set_params(epochs=50, batch_size=64, input_noise=0.05, label_noise=0.01)
         reconstruction = self.diagnostics["reconstruction"] = self.vae.score(self._all)

@@ -60,7 +60,7 @@ class RandomOrder:
         optimiser = self._optimiser
         for attempt in range(DRAWS):
             rng = optimiser.stream.child(f"draw {len(optimiser.trials)} {attempt}").seed
-            codes = optimiser.space.sample(min(DRAWN, optimiser.budget), rng=rng)
+            codes = optimiser.space.sample_up_to(min(DRAWN, optimiser.budget), rng=rng)
             fresh: npt.NDArray[Any] = codes[~optimiser.seen(codes)]
             if len(fresh):
                 return fresh

@@ -8,6 +8,7 @@ import functools
 import inspect
 import itertools
 import math
+import operator
 import os
 import re
 import sys
@@ -122,6 +123,8 @@ class CellSpace:
                 return CellSpace(**given)
             except (ValueError, TypeError) as error:
                 raise ValueError(f"space {os.fspath(path)!r}: {error}") from None
+            except RecursionError:
+                raise ValueError(f"space {os.fspath(path)!r}: expected TOML that is not nested as deep") from None
 
     # -- what the space is ----------------------------------------------------------------------------------------
 
@@ -382,7 +385,7 @@ class CellSpace:
         good = self.valid(rows)
         if not good.all():
             raise ValueError(
-                f"cells: expected cells of the space, got {self._layout.text(tuple(rows[~good][0]))!r:.200}"
+                f"cells: expected cells of the space, got {self._layout.text(tuple(rows[~good][0].tolist()))!r:.200}"
             )
         keys, first = np.unique(self.canonical_key(rows), return_index=True)
         members = self.canonicalise(rows[first])
@@ -428,6 +431,13 @@ class CellSpace:
         if len(found) < n:
             raise ValueError(f"n: expected at most about {len(found)} (the different cells found), got {n}")
         return found
+
+    def sample_up_to(self, n: int, rng: Any) -> Codes:
+        """As :meth:`sample`, but fewer cells where the space has no more (or hardly any more can be found)."""
+        number = self.n_cells
+        if number is not None:
+            return self.sample(min(n, number), rng)
+        return self._draw_until(n, np.random.default_rng(rng))
 
     def _draw_until(self, n: int, generator: np.random.Generator) -> Codes:
         found: Codes = np.zeros((0, len(self.cardinalities)), dtype=np.uint8)
@@ -645,7 +655,7 @@ def _checked_edges(edges: Any, nodes: int, inputs: int) -> tuple[tuple[int, int]
             raise ValueError(f"edges: expected 'complete', 'free' or pairs of nodes, got {edges!r:.100}")
         return possible
     try:
-        pairs = {(int(source), int(target)) for source, target in edges}
+        pairs = {(operator.index(source), operator.index(target)) for source, target in edges}
     except (TypeError, ValueError):
         raise TypeError(f"edges: expected 'complete', 'free' or pairs of nodes, got {edges!r:.100}") from None
     wrong = sorted(pairs - set(possible))
