@@ -24,14 +24,12 @@ def add_compare(commands: Any) -> None:
     compare = commands.add_parser(
         "compare",
         help="compare methods over many seeds",
-        description="Compare methods over many seeds. Progress goes to stderr, the result to stdout.",
+        description="Compare methods over many seeds. Progress goes to stderr, the result to stdout. --dataset takes "
+        f"several, as in {DATASETS}.",
     )
     at_least = cli._at_least
     compare.set_defaults(run=run)
-    compare.add_argument(
-        "--benchmark", choices=list(cli.BENCHMARKS), default="nasbench201", help="default: %(default)s"
-    )
-    compare.add_argument("--dataset", default="cifar10", help=f"one, or several as in {DATASETS}; default: %(default)s")
+    cli._add_source(compare)
     compare.add_argument(
         "--methods",
         default=METHODS,
@@ -59,6 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
         For what does not exist or cannot be.
     """
     cli._check_out(arguments.out)
+    cli._check_source(arguments)
     # Imported now: the help must not wait for it.
     from crlso.comparison import compare
     from crlso.search import METHODS as KNOWN
@@ -68,9 +67,9 @@ def run(arguments: argparse.Namespace) -> None:
     if unknown:
         raise cli.UsageError(f"--methods: expected of {', '.join(KNOWN)}, got {unknown[0]!r:.100}")
     try:
-        places = [_benchmark(arguments.benchmark, name.strip()) for name in arguments.dataset.split(",")]
+        places = [_benchmark(arguments, name) for name in _datasets(arguments)]
         result = compare(places, methods, arguments.seeds, arguments.budget, jobs=arguments.jobs, path=arguments.out)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OSError) as error:
         raise cli.UsageError(cli._one_line(error)) from error
     except KeyboardInterrupt:
         # Finished searches are in the file already; without a study the program writes nothing over it.
@@ -78,7 +77,11 @@ def run(arguments: argparse.Namespace) -> None:
     sys.stdout.write((result.to_json() if arguments.json else str(result)) + "\n")
 
 
-def _benchmark(name: str, dataset: str) -> Any:
-    from crlso import benchmarks
+def _datasets(arguments: argparse.Namespace) -> list[str | None]:
+    """The datasets that are named, or that of the benchmark."""
+    return [None] if arguments.dataset is None else [name.strip() for name in arguments.dataset.split(",")]
 
-    return getattr(benchmarks, cli.BENCHMARKS[name])(dataset)
+
+def _benchmark(arguments: argparse.Namespace, dataset: str | None) -> Any:
+    """The benchmark on one of the datasets; the noise of a simulated validation is the same for all searches."""
+    return cli._benchmark(argparse.Namespace(**{**vars(arguments), "dataset": dataset, "seed": 0}))

@@ -129,7 +129,7 @@ def test_one_record_per_search_and_what_is_in_it(tmp_path):
         assert line["optimum"] == bench.evaluate(bench.optimum())
         assert (line["benchmark"], line["objective"], line["budget"], line["n_queries"]) == (
             "mine",
-            "validation",
+            "value",
             12,
             12,
         )
@@ -434,9 +434,18 @@ def test_the_command_prints_tables(capsys):
     assert "nasbench201 / cifar100: 2 seeds, 8 queries" in out
 
 
+def test_the_command_takes_the_sources_of_a_search(capsys):
+    arguments = ["compare", "--benchmark", "nasbench101", "--objective", "simulated-validation", "--json"]
+    assert cli.main([*arguments, "--methods", "random", "--seeds", "2", "--budget", "5"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["objective"].startswith("simulated validation")
+    assert document["results"][0]["val_mean"] != document["results"][0]["test_mean"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--models", "x"], "--models: expected with --benchmark nasbench301 only"),
         (["--methods", "magic"], f"--methods: expected of {', '.join(METHODS)}, got 'magic'"),
         (["--methods", ""], "--methods: expected of"),
         (["--methods", "local,local"], "methods: expected each once"),
