@@ -92,8 +92,11 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 1 failure, 2 wrong usage, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"crlso {__version__}")
+    from crlso import cli_compare  # which imports this module
+
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_search(commands)
+    cli_compare.add_compare(commands)
     info = commands.add_parser("info", help="versions, BLAS and threads, as a bug report needs them")
     info.add_argument("-v", "--verbose", action="count", default=0, help="traceback on failure")
     info.set_defaults(run=_info)
@@ -109,18 +112,7 @@ def _add_search(commands: Any) -> None:
         description="Search the best cell of a benchmark. Progress goes to stderr, the result to stdout.",
     )
     search.set_defaults(run=_search)
-    search.add_argument("--benchmark", choices=BENCHMARKS, help=f"default: {DEFAULT_BENCHMARK}")
-    search.add_argument("--dataset", help="of the benchmark; default: cifar10")
-    search.add_argument(
-        "--objective",
-        choices=[SIMULATED],
-        help="nasbench101: test accuracy with the noise of a validation instead of the test accuracy itself",
-    )
-    search.add_argument(
-        "--models", metavar="DIR", help="nasbench301: the official ensemble instead of the stand-in of crlso"
-    )
-    search.add_argument("--table", metavar="FILE.csv", help="cells of your own: columns cell, value and perhaps test")
-    search.add_argument("--space", metavar="SPEC.toml", help="the space of these cells: arguments of CellSpace")
+    _add_source(search)
     search.add_argument("--method", choices=list(METHODS), default=PAPER, help="default: %(default)s")
     search.add_argument("--budget", type=_at_least(1), default=100, metavar="N", help="queries; default: %(default)s")
     search.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="default: %(default)s")
@@ -133,6 +125,22 @@ def _add_search(commands: Any) -> None:
     paper.add_argument("--no-gradient", action="store_true", help="perturb by noise alone")
     paper.add_argument("--no-convex", action="store_true", help="the same surrogate without the constraint")
     paper.add_argument("--no-regulariser", action="store_true", help="train the VAE without the surrogate's term")
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    """Options that say what is searched."""
+    parser.add_argument("--benchmark", choices=BENCHMARKS, help=f"default: {DEFAULT_BENCHMARK}")
+    parser.add_argument("--dataset", help="of the benchmark; default: cifar10")
+    parser.add_argument(
+        "--objective",
+        choices=[SIMULATED],
+        help="nasbench101: test accuracy with the noise of a validation instead of the test accuracy itself",
+    )
+    parser.add_argument(
+        "--models", metavar="DIR", help="nasbench301: the official ensemble instead of the stand-in of crlso"
+    )
+    parser.add_argument("--table", metavar="FILE.csv", help="cells of your own: columns cell, value and perhaps test")
+    parser.add_argument("--space", metavar="SPEC.toml", help="the space of these cells: arguments of CellSpace")
 
 
 def _at_least(lowest: int) -> Any:
