@@ -264,8 +264,11 @@ static void factorise(void *context, size_t i)
     const int in = (int)n;
     double *a = s->a + i * n * n;
     BLAS(dpotrf_)("U", &in, a, &in, &s->info[i], 1); /* by columns, our lower half is the upper one */
-    for (size_t row = 0; row < n; row++)
+    for (size_t row = 0; row < n; row++) {
         memset(a + row * n + row + 1, 0, (n - row - 1) * sizeof *a);
+        if (s->info[i] == 0 && !(a[row * n + row] > 0)) /* NaN, which some builds let through */
+            s->info[i] = (int)row + 1;
+    }
 }
 
 cr_status cr_cholesky(size_t batch, size_t n, double *a, size_t *failed, cr_error *err)
