@@ -32,6 +32,7 @@ __all__ = ["METHODS", "BudgetSpent", "EvaluationError", "Optimiser", "PaperCRLSO
 METHODS = Registry(
     {
         "cr-lso-paper": "crlso.search.cr_lso_paper:PaperCRLSO",
+        "gp": "crlso.search.gp:GPSearch",
         "random": "crlso.search.random:RandomSearch",
     }
 )

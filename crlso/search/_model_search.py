@@ -1,0 +1,148 @@
+"""What the searches with a Gaussian process share: first cells, batches, candidates and their ranking."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crlso.models.base import check_count, finite_number
+from crlso.search._features import Floats
+from crlso.search._gaussian_process import Features, GaussianProcess, Kernel, Posterior, normal_scores
+from crlso.search.base import Optimiser
+from crlso.spaces.layout import Codes
+
+__all__ = ["ModelSearch"]
+
+REFERENCE = 2000  # random cells that stand for a space that is too large to list
+
+
+class ModelSearch(Optimiser):
+    """First some random cells, then batches with the largest upper confidence bound of a Gaussian process.
+
+    A subclass calls :meth:`_start` when it is ready to describe cells, and has :meth:`_describe`; for spaces that
+    are too large to list, it has :meth:`_pool` too.
+
+    Parameters
+    ----------
+    space, rng, budget
+        See :class:`crlso.search.Optimiser`.
+    beta : float
+        Standard deviations that are added to the mean.
+    initial : int
+        First cells; half of them from the upper third by size where cells have one.
+    batch : int
+        Cells chosen with one fit; each of them lowers the variance for the next.
+    """
+
+    kernel: Kernel
+
+    def __init__(
+        self, space: Any, *, rng: Any = 0, budget: int | None = None, beta: float, initial: int, batch: int
+    ) -> None:
+        super().__init__(space, rng=rng, budget=budget)
+        self.beta = finite_number("beta", beta)
+        if self.beta < 0:
+            raise ValueError(f"beta: expected at least 0, got {beta}")
+        check_count("initial", initial)
+        check_count("batch", batch)
+        self.initial, self.batch = int(initial), int(batch)
+        self._round = 0
+        self._queue: list[npt.NDArray[np.uint8]] = []
+        self.diagnostics["model"] = []
+
+    # -- for subclasses -------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _describe(self, codes: Codes) -> Features:
+        """What the kernel sees of canonical cells."""
+
+    def _pool(self) -> Codes:
+        """Cells to choose from in this round, of a space that is too large to list; others than those seen."""
+        raise NotImplementedError
+
+    def _picked(self, positions: npt.NDArray[np.int64]) -> None:  # noqa: B027  (most methods take no note)
+        """Take note of which cells of the pool were chosen."""
+
+    def _reference(self) -> Codes:
+        """All classes of a listed space, in the order of their keys; else some random cells."""
+        if not self.is_listed:
+            return self.space.sample(REFERENCE, rng=self.stream.child("reference").seed)
+        codes = self.space.canonicalise(self.space.all_codes())
+        return codes[np.unique(self.space.canonical_key(codes), return_index=True)[1]]
+
+    def _start(self, reference: Codes) -> None:
+        """Choose the first cells, and describe those of a listed space."""
+        self._cells = reference
+        features = self._describe(reference)
+        self._features = features if self.is_listed else None
+        self._queue = list(reference[self._first_positions(features.size)])
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _first_positions(self, size: Floats | None) -> npt.NDArray[np.int64]:
+        n = len(self._cells)
+        order = self.stream.permutation("initial", 0, n)
+        if size is not None:
+            large = np.argsort(-size, kind="stable")[: max(1, n // 3)]
+            upper = large[self.stream.permutation("initial large", 0, len(large))[: self.initial // 2]]
+            order = np.concatenate([upper, order[~np.isin(order, upper)]])
+        return order[: self.initial]
+
+    def _next(self) -> npt.ArrayLike:
+        if not self._queue:
+            with self.phase("choice"):
+                self._queue = list(self._choose(min(self.batch, self.remaining)))
+        return self._queue.pop(0)
+
+    def _choose(self, n: int) -> Codes:
+        """The next `n` cells."""
+        self._round += 1
+        cells = self._cells if self.is_listed else self._pool()
+        fresh = np.flatnonzero(~self.seen(cells))
+        if not len(fresh):
+            raise RuntimeError(f"{self.name}: expected a new cell among {len(cells)} candidates, got none")
+        told = [trial for trial in self.trials if trial.value is not None]
+        if not told:
+            return cells[fresh[self.stream.permutation("blind", self._round, len(fresh))[:n]]]
+        posterior = self._fitted(told, cells[fresh], fresh)
+        chosen: list[int] = []
+        open_cells = np.ones(len(fresh), dtype=bool)
+        for _ in range(min(n, len(fresh))):
+            if chosen:
+                posterior.observe(chosen[-1])
+            value = self._acquisition(posterior)[: len(fresh)]
+            chosen.append(int(np.where(open_cells, value, -np.inf).argmax()))
+            open_cells[chosen[-1]] = False
+        positions = fresh[chosen]
+        self._picked(positions)
+        return cells[positions]
+
+    def _acquisition(self, posterior: Posterior) -> Floats:
+        return posterior.upper(self.beta)
+
+    def _fitted(self, told: list[Any], cells: Codes, fresh: npt.NDArray[np.int64]) -> Posterior:
+        """The posterior at some cells, with the pending ones at the end."""
+        process = GaussianProcess(self.kernel).fit(self._features_of(told), normal_scores([t.value for t in told]))
+        self.diagnostics["model"].append(
+            {"told": len(told), "weights": list(process.weights_), "noise": process.noise_}
+        )
+        features = self._describe(cells) if self._features is None else self._features[fresh]
+        pending = self.pending
+        if pending:
+            features = Features.join(features, self._features_of(pending))
+        posterior = process.posterior(features)
+        for i in range(len(cells), len(features)):
+            posterior.observe(i)
+        self._process = process
+        return posterior
+
+    def _features_of(self, trials: list[Any]) -> Features:
+        codes = np.array([trial.cell.codes for trial in trials], dtype=np.uint8)
+        if self._features is None:
+            return self._describe(codes)
+        if not hasattr(self, "_keys"):
+            self._keys = self.space.canonical_key(self._cells)
+        return self._features[np.searchsorted(self._keys, self.space.canonical_key(codes))]
