@@ -31,6 +31,7 @@ __all__ = ["METHODS", "BudgetSpent", "EvaluationError", "Optimiser", "PaperCRLSO
 
 METHODS = Registry(
     {
+        "cr-lso": "crlso.search.cr_lso:CRLSO",
         "cr-lso-paper": "crlso.search.cr_lso_paper:PaperCRLSO",
         "gp": "crlso.search.gp:GPSearch",
         "random": "crlso.search.random:RandomSearch",

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from crlso.models.base import check_count, finite_number
 from crlso.search._features import Floats
 from crlso.search._gaussian_process import Features, GaussianProcess, Kernel, Posterior, normal_scores
+from crlso.search._pool import merged
 from crlso.search.base import Optimiser
 from crlso.spaces.layout import Codes
 
@@ -59,12 +60,15 @@ class ModelSearch(Optimiser):
     def _describe(self, codes: Codes) -> Features:
         """What the kernel sees of canonical cells."""
 
-    def _pool(self) -> Codes:
-        """Cells to choose from in this round, of a space that is too large to list; others than those seen."""
-        raise NotImplementedError
+    @abstractmethod
+    def _pool(self) -> dict[str, Codes]:
+        """Cells to choose from in this round by source, of a space that is too large to list."""
 
-    def _picked(self, positions: npt.NDArray[np.int64]) -> None:  # noqa: B027  (most methods take no note)
-        """Take note of which cells of the pool were chosen."""
+    def _told_scores(self) -> tuple[Codes, Floats]:
+        """Codes of the cells whose values are known, and the normal scores of these."""
+        told = [trial for trial in self.trials if trial.value is not None]
+        codes = np.array([trial.cell.codes for trial in told], dtype=np.uint8)
+        return codes, normal_scores([trial.value for trial in told])
 
     def _reference(self) -> Codes:
         """All classes of a listed space, in the order of their keys; else some random cells."""
@@ -76,6 +80,7 @@ class ModelSearch(Optimiser):
     def _start(self, reference: Codes) -> None:
         """Choose the first cells, and describe those of a listed space."""
         self._cells = reference
+        self._keys = self.space.canonical_key(reference)
         features = self._describe(reference)
         self._features = features if self.is_listed else None
         self._queue = list(reference[self._first_positions(features.size)])
@@ -98,51 +103,52 @@ class ModelSearch(Optimiser):
         return self._queue.pop(0)
 
     def _choose(self, n: int) -> Codes:
-        """The next `n` cells."""
+        """The next `n` cells, or fewer."""
         self._round += 1
-        cells = self._cells if self.is_listed else self._pool()
+        informed = any(trial.value is not None for trial in self.trials)
+        cells, sources = self._candidates(informed)
         fresh = np.flatnonzero(~self.seen(cells))
         if not len(fresh):
             raise RuntimeError(f"{self.name}: expected a new cell among {len(cells)} candidates, got none")
-        told = [trial for trial in self.trials if trial.value is not None]
-        if not told:
+        if not informed:
             return cells[fresh[self.stream.permutation("blind", self._round, len(fresh))[:n]]]
-        posterior = self._fitted(told, cells[fresh], fresh)
+        posterior = self._posterior(cells, fresh)
         chosen: list[int] = []
-        open_cells = np.ones(len(fresh), dtype=bool)
         for _ in range(min(n, len(fresh))):
-            if chosen:
-                posterior.observe(chosen[-1])
-            value = self._acquisition(posterior)[: len(fresh)]
-            chosen.append(int(np.where(open_cells, value, -np.inf).argmax()))
-            open_cells[chosen[-1]] = False
-        positions = fresh[chosen]
-        self._picked(positions)
-        return cells[positions]
+            bound = posterior.upper(self.beta)[: len(fresh)]
+            bound[chosen] = -np.inf
+            chosen.append(int(bound.argmax()))
+            posterior.observe(chosen[-1])
+        for i in fresh[chosen] if sources else ():
+            picks = self.diagnostics.setdefault("sources", {})
+            picks[sources[i]] = picks.get(sources[i], 0) + 1
+        return cells[fresh[chosen]]
 
-    def _acquisition(self, posterior: Posterior) -> Floats:
-        return posterior.upper(self.beta)
+    def _candidates(self, informed: bool) -> tuple[Codes, list[str]]:
+        """Cells to choose from, and of a pool the source of each."""
+        if self.is_listed:
+            return self._cells, []
+        if informed:
+            return merged(self.space, self._pool())
+        return self.space.sample(REFERENCE, rng=self.stream.child(f"blind{self._round}").seed), []
 
-    def _fitted(self, told: list[Any], cells: Codes, fresh: npt.NDArray[np.int64]) -> Posterior:
-        """The posterior at some cells, with the pending ones at the end."""
-        process = GaussianProcess(self.kernel).fit(self._features_of(told), normal_scores([t.value for t in told]))
+    def _posterior(self, cells: Codes, fresh: npt.NDArray[np.int64]) -> Posterior:
+        """What is known of the fresh ones of some cells, followed by the pending ones, which are being evaluated."""
+        codes, scores = self._told_scores()
+        process = GaussianProcess(self.kernel).fit(self._features_of(codes), scores)
         self.diagnostics["model"].append(
-            {"told": len(told), "weights": list(process.weights_), "noise": process.noise_}
+            {"told": len(codes), "weights": list(process.weights_), "noise": process.noise_}
         )
-        features = self._describe(cells) if self._features is None else self._features[fresh]
-        pending = self.pending
-        if pending:
+        features = self._describe(cells[fresh]) if self._features is None else self._features[fresh]
+        if self.pending:
+            pending = np.array([trial.cell.codes for trial in self.pending], dtype=np.uint8)
             features = Features.join(features, self._features_of(pending))
         posterior = process.posterior(features)
-        for i in range(len(cells), len(features)):
+        for i in range(len(fresh), len(features)):
             posterior.observe(i)
-        self._process = process
         return posterior
 
-    def _features_of(self, trials: list[Any]) -> Features:
-        codes = np.array([trial.cell.codes for trial in trials], dtype=np.uint8)
+    def _features_of(self, codes: Codes) -> Features:
         if self._features is None:
             return self._describe(codes)
-        if not hasattr(self, "_keys"):
-            self._keys = self.space.canonical_key(self._cells)
         return self._features[np.searchsorted(self._keys, self.space.canonical_key(codes))]

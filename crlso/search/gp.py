@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from crlso.models.base import check_count
 from crlso.search._features import CellFeatures
 from crlso.search._gaussian_process import Features, Kernel
 from crlso.search._model_search import ModelSearch
+from crlso.search._pool import cell_pool
 from crlso.spaces.layout import Codes
 
 __all__ = ["GPSearch"]
@@ -78,9 +78,7 @@ class GPSearch(ModelSearch):
         features = self._cell_features
         return Features((features.operations(codes), features.paths(codes)), features.size(codes))
 
-    def _pool(self) -> Codes:
-        return _pool_of(self, self.pool)
-
-
-def _pool_of(search: ModelSearch, n_random: int) -> Codes:
-    raise NotImplementedError
+    def _pool(self) -> dict[str, Codes]:
+        told, scores = self._told_scores()
+        stream = self.stream.child(f"pool{self._round}")
+        return cell_pool(self.space, told[np.argsort(-scores, kind="stable")], self.pool, stream)
