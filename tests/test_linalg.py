@@ -61,7 +61,7 @@ def test_bits_do_not_depend_on_threads():
 def test_not_positive_definite_is_named():
     a = positive(np.random.default_rng(4), 4, 6)
     a[2, 3, 3] = -1.0
-    with pytest.raises(ValueError, match="a: expected positive definite .* leading 4 rows are not, at position 2"):
+    with pytest.raises(ValueError, match=r"a: expected positive definite .* leading 4 rows are not, at position 2"):
         _core.cholesky(a)
     with pytest.raises(ValueError, match="positive definite"):
         _core.cholesky(np.full((2, 2), np.nan))

@@ -44,7 +44,10 @@ def main() -> None:
             convex=not arguments.no_convexity,
         )
         parts.append(class_latents(space, vae).astype(np.float16))
-        print(f"seed {seed}: {time.perf_counter() - start:.0f} s, reconstruction {100 * vae.score(codes):.2f} %", flush=True)
+        print(
+            f"seed {seed}: {time.perf_counter() - start:.0f} s, reconstruction {100 * vae.score(codes):.2f} %",
+            flush=True,
+        )
     np.savez_compressed(arguments.out, latents=np.stack(parts), seeds=np.array(arguments.seeds))
     print(f"{arguments.out.stat().st_size} bytes, SHA-256 {hashlib.sha256(arguments.out.read_bytes()).hexdigest()}")
 

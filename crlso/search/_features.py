@@ -61,8 +61,8 @@ class CellFeatures:
         if self.layout.name == "nasbench201":
             first, second = map(self.layout.operations.index, _NB201_CONVOLUTIONS)
             similar[first, second] = similar[second, first] = 0.5
-        rows = np.linalg.cholesky(similar)[codes]
-        return rows.reshape(len(codes), -1)
+        rows: Floats = np.linalg.cholesky(similar)[codes].reshape(len(codes), -1)
+        return rows
 
     def _count_features(self, codes: Codes) -> Floats:
         parts = []

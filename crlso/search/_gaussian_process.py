@@ -38,9 +38,7 @@ class Features:
         return len(self.groups[0])
 
     def __getitem__(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> Features:
-        return Features(
-            tuple(group[chosen] for group in self.groups), None if self.size is None else self.size[chosen]
-        )
+        return Features(tuple(group[chosen] for group in self.groups), None if self.size is None else self.size[chosen])
 
     @staticmethod
     def join(first: Features, second: Features) -> Features:

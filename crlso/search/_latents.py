@@ -83,7 +83,11 @@ def shaped_vae(
         total = total + _core.kl_normal(mu, log_variance) * vae.kl_weight
         return total + heads.loss(z, [target[positions] for target in wanted])
 
-    modules = [vae.encoder_, vae.decoder_, heads] if size is not None else [vae.encoder_, vae.decoder_, heads.paths, heads.live]
+    modules = (
+        [vae.encoder_, vae.decoder_, heads]
+        if size is not None
+        else [vae.encoder_, vae.decoder_, heads.paths, heads.live]
+    )
     vae.history_ = train(
         [tensor for module in modules for tensor in module.parameters()],
         loss,

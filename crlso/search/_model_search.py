@@ -66,9 +66,8 @@ class ModelSearch(Optimiser):
 
     def _told_scores(self) -> tuple[Codes, Floats]:
         """Codes of the cells whose values are known, and the normal scores of these."""
-        told = [trial for trial in self.trials if trial.value is not None]
-        codes = np.array([trial.cell.codes for trial in told], dtype=np.uint8)
-        return codes, normal_scores([trial.value for trial in told])
+        told = [(trial.cell.codes, trial.value) for trial in self.trials if trial.value is not None]
+        return np.array([codes for codes, _ in told], dtype=np.uint8), normal_scores([value for _, value in told])
 
     def _reference(self) -> Codes:
         """All classes of a listed space, in the order of their keys; else some random cells."""

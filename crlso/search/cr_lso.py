@@ -110,7 +110,8 @@ class CRLSO(ModelSearch):
             parts = np.asarray(encoder)
             if parts.dtype.kind != "f" or parts.ndim != 3 or parts.shape[1] != n or not np.isfinite(parts).all():
                 raise ValueError(
-                    f"encoder: expected a GraphVAE or finite latents (encoders, {n}, d), got {parts.dtype} {parts.shape}"
+                    f"encoder: expected a GraphVAE or finite latents (encoders, {n}, d), "
+                    f"got {parts.dtype} {parts.shape}"
                 )
             return parts
         shipped = self.side_information and self.convex and self.space.name == "nasbench201" and n == 4930
@@ -157,7 +158,5 @@ class CRLSO(ModelSearch):
         stream = self.stream.child(f"pool{self._round}")
         told, scores = self._told_scores()
         pool = cell_pool(self.space, told[np.argsort(-scores, kind="stable")], self.pool, stream)
-        latent = latent_pool(
-            self._vae, told, scores, self.pool, stream, gradient=self.gradient, convex=self.convex
-        )
+        latent = latent_pool(self._vae, told, scores, self.pool, stream, gradient=self.gradient, convex=self.convex)
         return latent | pool
