@@ -35,7 +35,8 @@ class CellFeatures:
     """
 
     def __init__(self, space: Any, reference: Codes, columns: int = 128) -> None:
-        self.space = space
+        if not isinstance(getattr(space, "layout", None), CellLayout):
+            raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
         self.layout: CellLayout = space.layout
         self._ways = _ways(self.layout)
         self._is_skip = np.array([name in _SKIPS for name in self.layout.operations])
@@ -61,8 +62,8 @@ class CellFeatures:
         if self.layout.name == "nasbench201":
             first, second = map(self.layout.operations.index, _NB201_CONVOLUTIONS)
             similar[first, second] = similar[second, first] = 0.5
-        rows: Floats = np.linalg.cholesky(similar)[codes].reshape(len(codes), -1)
-        return rows
+        rows: Floats = np.asarray(np.linalg.cholesky(similar), dtype=np.float64)[codes]
+        return rows.reshape(len(codes), -1)
 
     def _count_features(self, codes: Codes) -> Floats:
         parts = []

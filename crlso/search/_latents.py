@@ -21,7 +21,7 @@ __all__ = ["class_latents", "join_latents", "shaped_vae"]
 
 Latents = npt.NDArray[np.float32]
 
-_PATHS, _LIVE, _SIZE = 4.0, 0.3, 0.3  # weights of the heads' squared errors
+_PATHS, _LIVE, _SIZE = 4.0, 0.3, 0.3  # weights of the heads' mean squared errors
 
 
 class _Heads(Module):
@@ -33,8 +33,8 @@ class _Heads(Module):
         self.size = ICNN(latent, 32, 2, stream.child("size"), convex=convex)
 
     def loss(self, z: Tensor, targets: list[Latents]) -> Tensor:
-        total = _core.mse(self.paths(z), targets[0]) * (_PATHS * targets[0].shape[1])
-        total = total + _core.mse(self.live(z), targets[1]) * (_LIVE * targets[1].shape[1])
+        total = _core.mse(self.paths(z), targets[0]) * _PATHS
+        total = total + _core.mse(self.live(z), targets[1]) * _LIVE
         if len(targets) > 2:
             total = total + _core.mse(self.size(z), targets[2]) * _SIZE
         return total
