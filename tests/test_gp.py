@@ -203,7 +203,7 @@ def test_large_spaces_are_not_listed_and_sources_are_counted(method, space):
     assert len(set(space.canonical_key(space.codes(cells)).tolist())) == 24
     sources = optimiser.diagnostics["sources"]
     assert sum(sources.values()) == 8
-    assert set(sources) <= {"random", "neighbours", "mutations", "latent noise", "latent gradient"}
+    assert set(sources) <= {"random", "neighbours", "mutations", "latent noise", "latent gradient", "evolution"}
 
 
 @pytest.mark.parametrize("switch", ["gradient", "convex", "side_information"])

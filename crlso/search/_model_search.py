@@ -17,6 +17,7 @@ from crlso.spaces.layout import Codes
 
 __all__ = ["ModelSearch"]
 
+POPULATION = 40  # parents of each generation
 REFERENCE = 2000  # random cells that stand for a space that is too large to list
 
 
@@ -39,6 +40,8 @@ class ModelSearch(Optimiser):
     """
 
     kernel: Kernel
+    generations = 0
+    """Generations of mutants that improve the pool of a space that is too large to list."""
 
     def __init__(
         self, space: Any, *, rng: Any = 0, budget: int | None = None, beta: float, initial: int, batch: int
@@ -106,12 +109,15 @@ class ModelSearch(Optimiser):
         self._round += 1
         informed = any(trial.value is not None for trial in self.trials)
         cells, sources = self._candidates(informed)
+        process = self._fit() if informed else None
+        if process is not None and sources and self.generations:
+            cells, sources = self._evolved(process, cells, sources)
         fresh = np.flatnonzero(~self.seen(cells))
         if not len(fresh):
             raise RuntimeError(f"{self.name}: expected a new cell among {len(cells)} candidates, got none")
-        if not informed:
+        if process is None:
             return cells[fresh[self.stream.permutation("blind", self._round, len(fresh))[:n]]]
-        posterior = self._posterior(cells, fresh)
+        posterior = self._posterior(process, cells, fresh)
         chosen: list[int] = []
         for _ in range(min(n, len(fresh))):
             bound = posterior.upper(self.beta)[: len(fresh)]
@@ -131,13 +137,32 @@ class ModelSearch(Optimiser):
             return merged(self.space, self._pool())
         return self.space.sample(REFERENCE, rng=self.stream.child(f"blind{self._round}").seed), []
 
-    def _posterior(self, cells: Codes, fresh: npt.NDArray[np.int64]) -> Posterior:
-        """What is known of the fresh ones of some cells, followed by the pending ones, which are being evaluated."""
+    def _evolved(self, process: GaussianProcess, cells: Codes, sources: list[str]) -> tuple[Codes, list[str]]:
+        """The pool and generations of mutants of those of it that the model likes best."""
+        offspring = cells[~self.seen(cells)]
+        population = offspring[:0]
+        for generation in range(self.generations + 1):
+            joined, _ = merged(self.space, {"": np.concatenate([population, offspring])})
+            joined = joined[~self.seen(joined)]
+            bound = process.posterior(self._describe(joined)).upper(self.beta)
+            population = joined[np.argsort(-bound, kind="stable")[:POPULATION]]
+            if generation < self.generations:
+                rng = self.stream.child(f"evolution{self._round}.{generation}").seed
+                offspring = self.space.mutate(population, rng=rng)
+        all_cells, _ = merged(self.space, {"": np.concatenate([cells, population])})
+        return all_cells, sources + ["evolution"] * (len(all_cells) - len(cells))
+
+    def _fit(self) -> GaussianProcess:
+        """The process of all values that are known."""
         codes, scores = self._told_scores()
         process = GaussianProcess(self.kernel).fit(self._features_of(codes), scores)
         self.diagnostics["model"].append(
             {"told": len(codes), "weights": list(process.weights_), "noise": process.noise_}
         )
+        return process
+
+    def _posterior(self, process: GaussianProcess, cells: Codes, fresh: npt.NDArray[np.int64]) -> Posterior:
+        """What is known of the fresh ones of some cells, followed by the pending ones, which are being evaluated."""
         features = self._describe(cells[fresh]) if self._features is None else self._features[fresh]
         if self.pending:
             pending = np.array([trial.cell.codes for trial in self.pending], dtype=np.uint8)

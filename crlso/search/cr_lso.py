@@ -31,8 +31,8 @@ class CRLSO(ModelSearch):
     network (for NAS-Bench-101 and 201; left out elsewhere). The latents of NAS-Bench-201 come with crlso: four VAEs
     whose latents also tell path counts, counts of live operations and, through a convex network, the size; side by
     side, averaged over a class. For another space of at most 20,000 classes, encoders are trained when a search
-    begins. Larger spaces need a pretrained encoder; a round ranks random cells, neighbours of the best, and cells
-    decoded from latents near the best.
+    begins. Larger spaces need a pretrained encoder; a round ranks random cells, neighbours of the best, cells decoded
+    from latents near the best, and some generations of mutants of those that the model likes best.
 
     Parameters
     ----------
@@ -65,6 +65,7 @@ class CRLSO(ModelSearch):
     """
 
     name = "cr-lso"
+    generations = 4
 
     def __init__(
         self,
