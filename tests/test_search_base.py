@@ -617,7 +617,7 @@ def test_bars_go_to_stderr(capsys, progress, shown):
 
 
 def test_the_registry():
-    assert list(METHODS) == ["cr-lso-paper", "evolution", "local", "random"]
+    assert list(METHODS) == ["cr-lso", "cr-lso-paper", "evolution", "gp", "local", "random"]
     assert METHODS["random"] is RandomSearch
     registry = Registry({"a": "collections:OrderedDict"})
     registry.register("b", dict)

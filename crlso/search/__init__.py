@@ -43,8 +43,10 @@ __all__ = [
 
 METHODS = Registry(
     {
+        "cr-lso": "crlso.search.cr_lso:CRLSO",
         "cr-lso-paper": "crlso.search.cr_lso_paper:PaperCRLSO",
         "evolution": "crlso.search.evolution:Evolution",
+        "gp": "crlso.search.gp:GPSearch",
         "local": "crlso.search.local:LocalSearch",
         "random": "crlso.search.random:RandomSearch",
     }
