@@ -13,16 +13,19 @@ from crlso._version import __version__
 if TYPE_CHECKING:
     from crlso import benchmarks, models, nn, optim, plotting, search, spaces
     from crlso._core import GraphBatch, Tensor, get_num_threads, set_num_threads
+    from crlso.comparison import Comparison, compare
     from crlso.nn import grad, no_grad
     from crlso.study import Study, Trial
 
 __all__ = [
+    "Comparison",
     "GraphBatch",
     "Study",
     "Tensor",
     "Trial",
     "__version__",
     "benchmarks",
+    "compare",
     "get_num_threads",
     "grad",
     "models",
@@ -38,6 +41,7 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("GraphBatch", "Tensor", "get_num_threads", "set_num_threads"), "crlso._core"),
     **dict.fromkeys(("Study", "Trial"), "crlso.study"),
+    **dict.fromkeys(("Comparison", "compare"), "crlso.comparison"),
     **dict.fromkeys(("grad", "no_grad"), "crlso.nn"),
 }
 

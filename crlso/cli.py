@@ -24,8 +24,9 @@ __all__ = ["main"]
 
 DONE, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
 
-BENCHMARKS = {"nasbench201": "NASBench201"}
-"""Name on the command line -> class in crlso.benchmarks."""
+BENCHMARKS = ("nasbench101", "nasbench201", "nasbench301")
+DEFAULT_BENCHMARK = "nasbench201"
+SIMULATED = "simulated-validation"
 
 ABLATIONS = ("gradient", "convex", "regulariser")
 PAPER = "cr-lso-paper"
@@ -91,8 +92,11 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 1 failure, 2 wrong usage, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"crlso {__version__}")
+    from crlso import cli_compare  # which imports this module
+
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_search(commands)
+    cli_compare.add_compare(commands)
     info = commands.add_parser("info", help="versions, BLAS and threads, as a bug report needs them")
     info.add_argument("-v", "--verbose", action="count", default=0, help="traceback on failure")
     info.set_defaults(run=_info)
@@ -108,8 +112,7 @@ def _add_search(commands: Any) -> None:
         description="Search the best cell of a benchmark. Progress goes to stderr, the result to stdout.",
     )
     search.set_defaults(run=_search)
-    search.add_argument("--benchmark", choices=list(BENCHMARKS), default="nasbench201", help="default: %(default)s")
-    search.add_argument("--dataset", default="cifar10", help="of the benchmark; default: %(default)s")
+    _add_source(search)
     search.add_argument("--method", choices=list(METHODS), default=PAPER, help="default: %(default)s")
     search.add_argument("--budget", type=_at_least(1), default=100, metavar="N", help="queries; default: %(default)s")
     search.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="default: %(default)s")
@@ -122,6 +125,22 @@ def _add_search(commands: Any) -> None:
     paper.add_argument("--no-gradient", action="store_true", help="perturb by noise alone")
     paper.add_argument("--no-convex", action="store_true", help="the same surrogate without the constraint")
     paper.add_argument("--no-regulariser", action="store_true", help="train the VAE without the surrogate's term")
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    """Options that say what is searched."""
+    parser.add_argument("--benchmark", choices=BENCHMARKS, help=f"default: {DEFAULT_BENCHMARK}")
+    parser.add_argument("--dataset", help="of the benchmark; default: cifar10")
+    parser.add_argument(
+        "--objective",
+        choices=[SIMULATED],
+        help="nasbench101: test accuracy with the noise of a validation instead of the test accuracy itself",
+    )
+    parser.add_argument(
+        "--models", metavar="DIR", help="nasbench301: the official ensemble instead of the stand-in of crlso"
+    )
+    parser.add_argument("--table", metavar="FILE.csv", help="cells of your own: columns cell, value and perhaps test")
+    parser.add_argument("--space", metavar="SPEC.toml", help="the space of these cells: arguments of CellSpace")
 
 
 def _at_least(lowest: int) -> Any:
@@ -142,24 +161,60 @@ def _at_least(lowest: int) -> Any:
 def _search(arguments: argparse.Namespace) -> None:
     options = _options(arguments)
     _check_out(arguments.out)
+    _check_source(arguments)
     # Imported now: the help must not wait for it.
     import crlso
-    import crlso.benchmarks
     from crlso.search.base import check_budget, count_classes
     from crlso.search.runner import search
 
     try:
         if arguments.threads is not None:
             crlso.set_num_threads(arguments.threads)
-        benchmark = getattr(crlso.benchmarks, BENCHMARKS[arguments.benchmark])(arguments.dataset)
+        benchmark = _benchmark(arguments)
         check_budget(arguments.budget, count_classes(benchmark.space))
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, OSError) as error:
         raise UsageError(_one_line(error)) from error
     study = search(benchmark, arguments.method, arguments.budget, arguments.seed, **options)
     sys.stdout.write((study.to_json() if arguments.json else str(study)) + "\n")
     sys.stdout.flush()
     if arguments.out is not None:
         study.save(arguments.out)
+
+
+def _check_source(arguments: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if (arguments.table is None) != (arguments.space is None):
+        raise UsageError("--table, --space: expected both or neither")
+    if arguments.table is not None and (arguments.benchmark is not None or arguments.dataset is not None):
+        raise UsageError("--table: expected without --benchmark and --dataset")
+    if arguments.table is None and arguments.benchmark is None:
+        arguments.benchmark = DEFAULT_BENCHMARK
+    for flag, value, home in (
+        ("--objective", arguments.objective, "nasbench101"),
+        ("--models", arguments.models, "nasbench301"),
+    ):
+        if value is not None and arguments.benchmark != home:
+            raise UsageError(f"{flag}: expected with --benchmark {home} only")
+
+
+def _benchmark(arguments: argparse.Namespace) -> Any:
+    """The benchmark that the options name."""
+    import crlso.benchmarks
+    import crlso.spaces
+
+    if arguments.table is not None:
+        return crlso.benchmarks.Tabular.from_csv(arguments.table, crlso.spaces.CellSpace.from_toml(arguments.space))
+    dataset = "cifar10" if arguments.dataset is None else arguments.dataset
+    if arguments.benchmark == "nasbench201":
+        return crlso.benchmarks.NASBench201(dataset)
+    if dataset != "cifar10":
+        raise ValueError(f"--dataset: expected cifar10, the only one of {arguments.benchmark}, got {dataset!r:.100}")
+    if arguments.benchmark == "nasbench101":
+        table = crlso.benchmarks.NASBench101()
+        return table.simulated_validation(arguments.seed) if arguments.objective == SIMULATED else table
+    if arguments.models is not None:
+        return crlso.benchmarks.NASBench301.from_official(arguments.models)
+    return crlso.benchmarks.NASBench301.standin()
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:

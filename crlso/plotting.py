@@ -5,9 +5,12 @@ Every function takes the axes to draw on and returns them, so that pictures can 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
+
+from crlso.spaces.cell import NO_EDGE, Shown, shown, tint
 
 __all__ = ["plot_cell", "plot_trajectory"]
 
@@ -16,21 +19,24 @@ _OPERATION_COLOURS = ("#8a8a8a", "#5f5f5f", "#0072b2", "#d55e00", "#00805b", "#b
 _METHOD_COLOURS = ("#0072b2", "#d55e00", "#00805b", "#b0568a", "#b87700", "#5f5f5f", "#56b4e9")
 _STEP = 2.4  # between nodes
 _LIFT = 0.85  # height of an arc per node it passes
+_BARE_LIFT = 0.6  # the same of arcs without labels
 _HALF_HEIGHT = 0.26  # of a node's box
 _INCHES = 0.77  # per unit of length in a new figure
-_ABSENT = "none"
+_LETTER = 0.095  # width of a letter of an edge's label in a new figure
+_GAP = 0.35  # least length of a straight edge beside its label
 
 
 def plot_cell(cell: Any, ax: Any = None) -> Any:
     """Draw a cell: its nodes in a row, its edges as arrows with the names of their operations.
 
     Edges between neighbours are straight, longer ones are arcs: above the nodes where the source is even, below where
-    it is odd. Edges with the operation ``none`` are left out, and a node without any edge is dotted.
+    it is odd. Edges with the operation ``none`` are left out, as are absent nodes; a node without any edge is dotted.
+    Operations on nodes stand in boxes of their colours.
 
     Parameters
     ----------
     cell : Cell
-        What to draw: an object with ``edges``, ``operations`` and ``codes``.
+        What to draw; several graphs are drawn below each other, with their titles.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -49,24 +55,52 @@ def plot_cell(cell: Any, ax: Any = None) -> Any:
     >>> ax = plot_cell(NASBench201().cell(9930))
     """
     _need_matplotlib("plot_cell")
-    n_nodes = 1 + max(target for _, target in cell.edges)
-    above = max((target - source for source, target in cell.edges if source % 2 == 0), default=1) - 1
-    below = max((target - source for source, target in cell.edges if source % 2 == 1), default=1) - 1
-    left, right = -0.75, _STEP * (n_nodes - 1) + 0.75
-    bottom, top = -0.5 - _LIFT * below, 0.5 + _LIFT * above
+    graphs = shown(cell)
+    step = max(_STEP, *(_needed_step(graph) for graph in graphs))
+    spans = [_span(graph) for graph in graphs]
+    left, right = -0.75, max(_right(graph, step) for graph in graphs)
+    height = sum(above + below for above, below in spans)
     if ax is None:
-        ax = _new_axes((_INCHES * (right - left), _INCHES * (top - bottom)))
-    drawn = [edge for edge in zip(cell.edges, cell.operations, cell.codes) if edge[1] != _ABSENT]
-    connected = {node for edge, _, _ in drawn for node in edge}
-    for node in range(n_nodes):
-        _draw_node(ax, node, n_nodes, node in connected)
-    for edge, operation, code in drawn:
-        _draw_edge(ax, edge, n_nodes, operation, _OPERATION_COLOURS[code % len(_OPERATION_COLOURS)])
+        ax = _new_axes((_INCHES * (right - left), _INCHES * height))
+    top = spans[0][0]  # so that the nodes of the first graph stand at height 0
+    for graph, (above, below) in zip(graphs, spans):
+        _draw_graph(ax, graph, top - above, step)
+        if graph.title:
+            ax.text(left + 0.1, top - 0.1, graph.title, va="top", fontsize=9, color="#222222", zorder=5)
+        top -= above + below
     ax.set_xlim(left, right)
-    ax.set_ylim(bottom, top)
+    ax.set_ylim(top, spans[0][0])
     ax.set_aspect("equal")
     ax.set_axis_off()
     return ax
+
+
+def _needed_step(graph: Shown) -> float:
+    """The least distance of nodes at which straight edges have room for their labels."""
+    halves = [_half_width(name) for name in _names(graph)]
+    names = max((len(name) for source, target, name, _ in graph.edges if target == source + 1), default=0)
+    return max((a + b for a, b in itertools.pairwise(halves)), default=0) + _LETTER * names + _GAP
+
+
+def _right(graph: Shown, step: float) -> float:
+    """Where the room of a graph ends."""
+    return step * (len(graph.labels) - 1) + max(0.75, _half_width(_names(graph)[-1]) + 0.2)
+
+
+def _span(graph: Shown) -> tuple[float, float]:
+    """Room that a graph needs above and below its nodes."""
+    above, below = (
+        max((target - source for source, target, _, _ in graph.edges if source % 2 == odd), default=1) - 1
+        for odd in (0, 1)
+    )
+    lift = _lift(graph)
+    title = 0.3 if graph.title and not above else 0.0
+    return 0.5 + title + lift * above, 0.5 + lift * below
+
+
+def _lift(graph: Shown) -> float:
+    """Height of an arc per node it passes."""
+    return _LIFT if any(name for _, _, name, _ in graph.edges) else _BARE_LIFT
 
 
 def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) -> Any:
@@ -92,8 +126,8 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     ImportError
         When matplotlib is not installed.
     ValueError
-        For no study, a study without a complete trial, studies of different datasets, or an optimum that is not
-        known.
+        For no study, a study without a complete trial, studies of different datasets or objectives, or an optimum
+        that is not known.
 
     Examples
     --------
@@ -113,7 +147,7 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     for place, (method, group) in enumerate(by_method.items()):
         _draw_group(ax, method, group, optimum, _METHOD_COLOURS[place % len(_METHOD_COLOURS)])
     ax.set_xlabel("queries")
-    ax.set_ylabel("best validation accuracy (%)" if optimum is None else "regret (percentage points)")
+    ax.set_ylabel(_value_label(checked[0], regret=optimum is not None))
     where = " / ".join(str(part) for part in (checked[0].benchmark, checked[0].dataset) if part)
     ax.set_title(where, fontsize="medium")
     ax.set_xlim(left=0)
@@ -123,6 +157,15 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, loc="upper right" if optimum is not None else "lower right")
     return ax
+
+
+def _value_label(study: Any, regret: bool) -> str:
+    """What the values of a study are; its objective says so."""
+    objective = getattr(study, "objective", None) or "validation"
+    is_accuracy = "validation" in objective or "test" in objective
+    if regret:
+        return "regret (percentage points)" if is_accuracy else f"regret ({objective})"
+    return f"best {objective} accuracy (%)" if is_accuracy else f"best {objective}"
 
 
 def _need_matplotlib(what: str) -> None:
@@ -138,43 +181,83 @@ def _new_axes(size: tuple[float, float]) -> Any:
     return pyplot.subplots(figsize=size, layout="constrained")[1]
 
 
-def _half_width(node: int, n_nodes: int) -> float:
-    """Half the width of a node's box; "input" and "output" need more room than a number."""
-    return 0.42 if node in (0, n_nodes - 1) else 0.26
+def _draw_graph(ax: Any, graph: Shown, height: float, step: float) -> None:
+    """The nodes of a graph in a row at some height, and its edges."""
+    names = _names(graph)
+    halves = [_half_width(name) for name in names]
+    for node, (name, number) in enumerate(zip(names, graph.colours)):
+        colours = ("#f2f2f2", "#444444") if number is None else (tint(_colour(number)), _colour(number))
+        _draw_node(ax, (step * node, height), name, colours if node in graph.linked else None)
+    for source, target, operation, number in graph.edges:
+        if operation != NO_EDGE:
+            route = _route((source, target), halves, step, _lift(graph))
+            _draw_edge(ax, route, height, operation, _colour(number) if operation else "#444444")
 
 
-def _draw_node(ax: Any, node: int, n_nodes: int, connected: bool) -> None:
-    """A box with the node's name."""
+def _colour(number: int) -> str:
+    return _OPERATION_COLOURS[number % len(_OPERATION_COLOURS)]
+
+
+def _names(graph: Shown) -> list[str]:
+    """What stands in the boxes of nodes."""
+    ends = {"in": "input", "out": "output"}
+    return [
+        ends.get(label, label) if colour is None else _two_lines(label)
+        for label, colour in zip(graph.labels, graph.colours)
+    ]
+
+
+def _two_lines(name: str) -> str:
+    """A long name of an operation on two lines: broken behind the mark that makes the longer line shortest."""
+    places = [place + 1 for place, letter in enumerate(name[:-1]) if letter in "-_." and place]
+    if len(name) <= 9 or not places:
+        return name
+    place = min(places, key=lambda place: max(place, len(name) - place))
+    return f"{name[:place]}\n{name[place:]}"
+
+
+def _half_width(name: str) -> float:
+    """Half the width of a node's box: room for its name."""
+    if name in ("input", "output"):
+        return 0.42
+    return max(0.26, 0.12 + 0.055 * max(map(len, name.split("\n"))))
+
+
+def _draw_node(ax: Any, place: tuple[float, float], name: str, colours: tuple[str, str] | None) -> None:
+    """A box with the node's name, of some colours inside and around; dotted without any."""
     from matplotlib.patches import FancyBboxPatch
 
-    name = "input" if node == 0 else "output" if node == n_nodes - 1 else str(node)
-    x, half, pad = _STEP * node, _half_width(node, n_nodes), 0.06
+    (x, y), half, pad = place, _half_width(name), 0.06
+    inside, around = colours or ("white", "#aaaaaa")
     box = FancyBboxPatch(
-        (x - half + pad, -_HALF_HEIGHT + pad),
+        (x - half + pad, y - _HALF_HEIGHT + pad),
         2 * (half - pad),
         2 * (_HALF_HEIGHT - pad),
         boxstyle=f"round,pad={pad},rounding_size=0.12",
-        facecolor="#f2f2f2" if connected else "white",
-        edgecolor="#444444" if connected else "#aaaaaa",
-        linestyle="solid" if connected else "dotted",
+        facecolor=inside,
+        edgecolor=around,
+        linestyle="solid" if colours else "dotted",
         linewidth=1.1,
         zorder=2,
     )
     ax.add_patch(box)
-    colour = "#222222" if connected else "#8a8a8a"
-    ax.text(x, 0, name, ha="center", va="center", fontsize=9, color=colour, zorder=4)
+    colour = "#222222" if colours else "#8a8a8a"
+    size = 7.5 if "\n" in name else 9
+    ax.text(x, y, name, ha="center", va="center", fontsize=size, color=colour, linespacing=1.0, zorder=4)
 
 
-def _draw_edge(ax: Any, edge: tuple[int, int], n_nodes: int, operation: str, colour: str) -> None:
-    """An arrow between two boxes, and its label on the middle of it."""
+def _draw_edge(
+    ax: Any, route: tuple[tuple[float, float], tuple[float, float], float], height: float, operation: str, colour: str
+) -> None:
+    """An arrow between two boxes, and its label, if it has one, on the middle of it."""
     from matplotlib.patches import FancyArrowPatch
 
-    start, end, lift = _route(edge, n_nodes)
+    start, end, lift = route
     # arc3 is a quadratic Bezier curve: its control point is |rad| * length off the line, its middle half as far.
     bend = -2 * (lift - start[1]) / (end[0] - start[0])
     arrow = FancyArrowPatch(
-        start,
-        end,
+        (start[0], start[1] + height),
+        (end[0], end[1] + height),
         shrinkA=0,
         shrinkB=0.5,
         connectionstyle=f"arc3,rad={bend}",
@@ -184,9 +267,11 @@ def _draw_edge(ax: Any, edge: tuple[int, int], n_nodes: int, operation: str, col
         zorder=3,
     )
     ax.add_patch(arrow)
+    if not operation:
+        return
     ax.text(
         (start[0] + end[0]) / 2,
-        lift if lift else 0.06,
+        height + (lift if lift else 0.06),
         operation,
         ha="center",
         va="center" if lift else "bottom",
@@ -197,21 +282,22 @@ def _draw_edge(ax: Any, edge: tuple[int, int], n_nodes: int, operation: str, col
     )
 
 
-def _route(edge: tuple[int, int], n_nodes: int) -> tuple[tuple[float, float], tuple[float, float], float]:
-    """Where an edge starts and ends, and the height of its middle.
+def _route(
+    edge: tuple[int, int], halves: list[float], step: float, lift: float
+) -> tuple[tuple[float, float], tuple[float, float], float]:
+    """Where an edge starts and ends, and the height of its middle, above the line of the nodes.
 
     Neighbours are joined from side to side. An arc joins the tops or the bottoms of its boxes, the longer the nearer
     to their middles, so that arcs of one box do not begin in one point.
     """
     source, target = edge
-    start, end = _STEP * source, _STEP * target
-    before, after = _half_width(source, n_nodes), _half_width(target, n_nodes)
+    start, end = step * source, step * target
     if target == source + 1:
-        return (start + before, 0.0), (end - after, 0.0), 0.0
+        return (start + halves[source], 0.0), (end - halves[target], 0.0), 0.0
     side = 1 if source % 2 == 0 else -1
-    share = 0.7 * (1 - (target - source - 2) / max(n_nodes - 2, 1))
+    share = 0.7 * (1 - (target - source - 2) / max(len(halves) - 2, 1))
     y = side * _HALF_HEIGHT
-    return (start + share * before, y), (end - share * after, y), side * _LIFT * (target - source - 1)
+    return (start + share * halves[source], y), (end - share * halves[target], y), side * lift * (target - source - 1)
 
 
 def _checked_studies(studies: Any) -> list[Any]:
@@ -224,6 +310,9 @@ def _checked_studies(studies: Any) -> list[Any]:
     problems = {(study.benchmark, study.dataset) for study in found}
     if len(problems) > 1:
         raise ValueError(f"studies: expected one benchmark and dataset, got {sorted(map(str, problems))}")
+    objectives = {getattr(study, "objective", None) for study in found}
+    if len(objectives) > 1:
+        raise ValueError(f"studies: expected values of one objective, got {sorted(map(str, objectives))}")
     return found
 
 

@@ -82,7 +82,8 @@ class Study:
     """The record of one search.
 
     The best trial is the one with the highest value, the first of equals. Test accuracies are reported beside it and
-    play no part in the choice; there is no way to choose by them.
+    play no part in the choice. Where the value is a test accuracy itself, `objective` says so, and none is reported
+    beside it as if it were another measurement.
 
     Parameters
     ----------
@@ -106,6 +107,9 @@ class Study:
         How the search ended.
     version : str
         Version of crlso that ran it.
+    objective : str or None
+        What the value of a trial is, as the benchmark says: ``"validation"``, ``"test (oracle)"``, ``"validation
+        (stand-in)"``, ``"simulated validation (test + noise)"``, ``"value"``; None when it does not say.
 
     Examples
     --------
@@ -125,6 +129,7 @@ class Study:
     diagnostics: dict[str, Any] = field(default_factory=dict)
     state: str = "complete"
     version: str = __version__
+    objective: str | None = None
 
     def __post_init__(self) -> None:
         if self.state not in STUDY_STATES:
@@ -212,8 +217,9 @@ class Study:
         -------
         dict
             ``benchmark``, ``dataset``, ``method``, ``seed``, ``budget``, ``n_queries``, ``best`` (``cell``,
-            ``index``, ``val``, ``test``), ``trajectory`` (lists of query, best validation, its test), ``seconds``
-            by phase, ``diagnostics``, ``version``. None for what is unknown; no NaN and no infinity.
+            ``index``, ``val``, which is the value, ``test``), ``trajectory`` (lists of query, best value, its test),
+            ``seconds`` by phase, ``diagnostics``, ``version``, ``objective``. None for what is unknown; no NaN and no
+            infinity.
         """
         best = self.improvements[-1][1] if self.improvements else None
         attrs = {} if best is None else best.user_attrs
@@ -234,6 +240,7 @@ class Study:
             "seconds": self.seconds,
             "diagnostics": self.diagnostics,
             "version": self.version,
+            "objective": self.objective,
         }
         plain: dict[str, Any] = _plain(document)
         return plain
@@ -322,6 +329,7 @@ class Study:
             diagnostics=_typed(document, "diagnostics", dict),
             state=_typed(document, "state", str),
             version=_typed(document, "version", str),
+            objective=_typed(document, "objective", str, None) if "objective" in document else None,
         )
 
     def _summary(self) -> list[tuple[str, str]]:
@@ -332,7 +340,7 @@ class Study:
             best = self.best
             rows.append(("best cell", str(best.cell)))
             rows += [("index", str(best.user_attrs["index"]))] if best.user_attrs.get("index") is not None else []
-            rows.append(("validation", _number(best.value)))
+            rows.append((self.objective or "value", _number(best.value)))
             rows += [("test", _number(best.user_attrs["test"]))] if best.user_attrs.get("test") is not None else []
         failed = sum(trial.state == "failed" for trial in self.trials)
         queries = f"{self.n_queries} of {self.budget}" + (f", {failed} failed" if failed else "")
@@ -352,7 +360,8 @@ class Study:
         if self.improvements:
             best = self.best
             test = best.user_attrs.get("test")
-            text += f", best {_number(best.value)}" + (f" (test {_number(test)})" if test is not None else "")
+            what = "" if self.objective in (None, "validation") else f"{self.objective} "
+            text += f", best {what}{_number(best.value)}" + (f" (test {_number(test)})" if test is not None else "")
             text += f" {best.cell}"
         return f"Study({text}{'' if self.state == 'complete' else ', ' + self.state})"
 

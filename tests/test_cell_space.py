@@ -289,7 +289,8 @@ def test_toml(tmp_path):
     path = tmp_path / "spec.toml"
     path.write_text('nodes = 4\noperations = ["a", "b"]\nedges = [[0, 1], [1, 2], [2, 3]]\noperations_on = "nodes"\n')
     assert CellSpace.from_toml(path).edges == ((0, 1), (1, 2), (2, 3))
-    for text in ("nodes = [", "knots = 4", "nodes = 'four'", 'edges = "some"'):
+    wrong = ["nodes = [", "knots = 4", "nodes = 'four'", 'edges = "some"', "edges = [[0.5, 1]]", "edges = [[inf, 1]]"]
+    for text in [*wrong, "edges = " + "[" * 100_000]:
         path.write_text(text)
         with pytest.raises(ValueError, match=r"spec\.toml"):
             CellSpace.from_toml(path)
@@ -425,3 +426,10 @@ def test_nasbench101_takes_the_forms_of_the_benchmark():
             space.cell(bad)
     with pytest.raises(ValueError, match="reached from the input"):
         space.matrix(np.zeros(26, int))
+
+
+@pytest.mark.parametrize(("name", "n"), [("nasbench201", 6), ("nasbench101", 26), ("darts", 28)])
+def test_cells_of_the_benchmarks_are_known_by_name_in_a_new_process(name, n):
+    code = f"from crlso.spaces.cell import Cell; print(Cell({name!r}, (0,) * {n}).space)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == name

@@ -49,7 +49,7 @@ def test_json_is_the_only_thing_on_stdout(dataset, tmp_path):
     done = run(*RANDOM, "--dataset", dataset, "--budget", "40", "--seed", "5", "--json", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     document = parse(done.stdout)
-    assert set(document) == KEYS | {"version"}
+    assert set(document) == KEYS | {"version", "objective"} and document["objective"] == "validation"
     assert {key: document[key] for key in ("benchmark", "dataset", "method", "seed", "budget", "n_queries")} == {
         "benchmark": "nasbench201",
         "dataset": dataset,
@@ -170,15 +170,75 @@ def test_flags_become_options(flags, options, monkeypatch, capsys):
     assert calls == [("cr-lso-paper", 100, 0, options)]
 
 
-def test_the_program_knows_the_benchmarks_of_the_package():
-    assert set(cli.BENCHMARKS.values()) <= set(crlso.benchmarks.__all__)
-    for name, attribute in cli.BENCHMARKS.items():
-        assert getattr(crlso.benchmarks, attribute)("cifar10").name == name
+# name, options, value, what the value is called, whether a test accuracy is told beside it
+BENCHMARKS = [
+    ("nasbench101", [], "test (oracle)", False),
+    ("nasbench101", ["--objective", "simulated-validation"], "simulated validation (test + noise)", True),
+    ("nasbench201", ["--dataset", "cifar100"], "validation", True),
+    ("nasbench301", [], "validation (stand-in)", False),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "objective", "has_test"), BENCHMARKS)
+def test_every_benchmark_says_what_its_values_are(capsys, name, options, objective, has_test):
+    command = [*RANDOM[:1], "--method", "random", "--benchmark", name, *options, "--budget", "5"]
+    assert main(command) == 0
+    table = capsys.readouterr().out
+    assert f"\n{objective}  " in table and ("\ntest  " in table) == has_test
+    assert main([*command, "--json"]) == 0
+    document = parse(capsys.readouterr().out)
+    assert document["benchmark"].startswith(name) and document["objective"] == objective
+    assert (document["best"]["test"] is not None) == has_test
+    assert ("standin" in document["benchmark"]) == (name == "nasbench301")
+    assert name in cli.BENCHMARKS
+
+
+SPEC = 'nodes = 4\noperations = ["conv", "pool"]\noperations_on = "nodes"\nedges = "free"\n'
+
+
+@pytest.fixture
+def table(tmp_path):
+    space = crlso.spaces.CellSpace(nodes=4, operations=["conv", "pool"], operations_on="nodes", edges="free")
+    cells = space.cells(space.all_codes())
+    lines = [f'"{cell}",{90 + i % 7},{80 + i}' for i, cell in enumerate(cells)]
+    (tmp_path / "cells.csv").write_text("\n".join(["cell,value,test", *lines]) + "\n")
+    (tmp_path / "spec.toml").write_text(SPEC)
+    return ["--table", str(tmp_path / "cells.csv"), "--space", str(tmp_path / "spec.toml")]
+
+
+@pytest.mark.parametrize("method", ["random", "cr-lso-paper"])
+def test_a_table_of_ones_own(capsys, table, method):
+    assert main(["search", *table, "--method", method, "--budget", "40", "--json"]) == 0
+    document = parse(capsys.readouterr().out)
+    assert document["benchmark"] == "cells" and document["objective"] == "value" and document["dataset"] is None
+    assert document["best"]["val"] == 96.0 and document["best"]["test"] is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda table: table[:2], "--table, --space: expected both or neither"),
+        (lambda table: [*table, "--benchmark", "nasbench201"], "--table: expected without --benchmark"),
+        (lambda table: [*table, "--dataset", "cifar10"], "--table: expected without --benchmark and --dataset"),
+        (lambda table: [*table, "--budget", "99"], "budget: expected at most 43"),
+        (lambda table: [table[0], table[3], *table[2:]], "line 1: expected"),
+        (lambda table: [*table[:3], table[1]], "space '"),
+        (lambda table: [*table[:3], "missing.toml"], "missing.toml"),
+    ],
+)
+def test_tables_that_cannot_be_searched(capsys, table, change, words):
+    assert main(["search", "--method", "random", *change(table)]) == cli.USAGE
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
 
 
 # -- wrong usage --------------------------------------------------------------------------------------------------
 
 WRONG = [
+    (["search", "--benchmark", "nasbench101", "--dataset", "cifar100"], "--dataset: expected cifar10"),
+    (["search", "--benchmark", "nasbench301", "--objective", "simulated-validation"], "nasbench101 only"),
+    (["search", "--models", "nowhere"], "--models: expected with --benchmark nasbench301 only"),
+    (["search", "--benchmark", "nasbench301", "--models", "nowhere"], "nowhere"),
     ([], "the following arguments are required: COMMAND"),
     (["find"], "invalid choice: 'find'"),
     (["search", "--nothing"], "unrecognized arguments: --nothing"),

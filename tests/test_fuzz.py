@@ -8,7 +8,14 @@ import pytest
 from tests.fuzz.samples import samples
 from tests.fuzz.targets import TARGETS
 
-MUTATIONS = {"genotype": 1000, "booster_buffer": 500, "booster_pickle": 500, "unpickle": 2000}
+MUTATIONS = {
+    "genotype": 1000,
+    "booster_buffer": 500,
+    "booster_pickle": 500,
+    "unpickle": 2000,
+    "cell_text": 1000,
+    "space_name": 1000,
+}
 
 
 def mutated(random: np.random.Generator, data: bytes, other: bytes) -> bytes:

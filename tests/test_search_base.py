@@ -442,7 +442,7 @@ def test_a_method_of_ones_own():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"method": "magic"}, ValueError, "method: expected one of cr-lso-paper, random, got 'magic'"),
+        ({"method": "magic"}, ValueError, f"method: expected one of {', '.join(METHODS)}, got 'magic'"),
         ({"method": 3}, TypeError, "method: expected a name or a subclass of Optimiser, got 3"),
         ({"method": dict}, TypeError, "method: expected a name or a subclass of Optimiser, got <class 'dict'>"),
         ({"gradient": False, "b": 1}, TypeError, "options of method 'random': expected none, got b, gradient"),
@@ -617,7 +617,7 @@ def test_bars_go_to_stderr(capsys, progress, shown):
 
 
 def test_the_registry():
-    assert list(METHODS) == ["cr-lso-paper", "random"]
+    assert list(METHODS) == ["cr-lso", "cr-lso-paper", "evolution", "gp", "local", "random"]
     assert METHODS["random"] is RandomSearch
     registry = Registry({"a": "collections:OrderedDict"})
     registry.register("b", dict)

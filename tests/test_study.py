@@ -26,6 +26,7 @@ KEYS = [
     "seconds",
     "diagnostics",
     "version",
+    "objective",
 ]
 
 
@@ -303,7 +304,7 @@ def test_representations():
     for part in ("random", "seed 3", "3 of 3 queries", "best 92.500 (test 91.250)", str(NASBench201().cell(2))):
         assert part in text
     assert "interrupted" in repr(make_study([90.0], state="interrupted"))
-    assert "queries     3 of 3, 1 failed" in str(study)
+    assert "queries    3 of 3, 1 failed" in str(study)
     for html in (study._repr_html_(), study.trials[1]._repr_html_(), study.trials[2]._repr_html_()):
         parser = Balanced()
         parser.feed(html)
@@ -316,3 +317,22 @@ def test_representations():
 def test_state_of_a_study_is_checked():
     with pytest.raises(ValueError, match="state: expected one of running, complete, interrupted, failed, got 'x'"):
         Study(None, None, "random", 0, 1, state="x")
+
+
+@pytest.mark.parametrize(
+    ("objective", "label", "said"),
+    [
+        ("validation", "validation", "best 90.000"),
+        ("test (oracle)", "test (oracle)", "best test (oracle) 90.000"),
+        (None, "value", "best 90.000"),
+    ],
+)
+def test_every_output_says_what_the_value_is(objective, label, said, tmp_path):
+    study = make_study([90.0], objective=objective)
+    assert f"\n{label}  " in str(study) and f">{label}</th>" in study._repr_html_() and said in repr(study)
+    study.save(tmp_path / "s.json")
+    document = json.loads((tmp_path / "s.json").read_text())
+    assert document["objective"] == objective == Study.load(tmp_path / "s.json").objective
+    del document["objective"]  # as files were before there was one
+    (tmp_path / "old.json").write_text(json.dumps(document))
+    assert Study.load(tmp_path / "old.json").objective is None

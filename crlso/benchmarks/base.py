@@ -6,7 +6,7 @@ import csv
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,9 @@ class Benchmark(ABC):
     ----------
     space : CellSpace
     name, dataset : str
-        What results are labelled with.
+        What results are labelled with; a benchmark need not have a dataset.
     objective : str
-        What the value is: ``"validation"``, say.
+        What the value is; every result is labelled with it.
     """
 
     space: CellSpace
@@ -86,11 +86,11 @@ class Function(Benchmark):
             if not callable(value) and (value is not None or argument == "f"):
                 raise TypeError(f"{argument}: expected a function of a cell, got {type(value).__name__}")
         self.space, self.objective = space, objective
-        self.name = name if name is not None else getattr(f, "__name__", type(f).__name__)
+        self.name = getattr(f, "__name__", type(f).__name__) if name is None else name
         self._f, self._test = f, test
 
     def evaluate(self, cell: Any) -> float:
-        """Whatever the function gives for the cell."""
+        """Whatever the function gives for the cell; what it raises is passed on."""
         return self._f(self.space.cell(cell))
 
     def test(self, cells: Any) -> Floats:
@@ -105,7 +105,7 @@ class Tabular(Benchmark):
     """A benchmark made of a table of measured cells.
 
     The space of the benchmark has the cells of the table alone: nothing else is asked for. Rows of equal cells are one
-    cell, whose value is their mean.
+    cell, whose value is their mean (of NAS-Bench-201 the cells that compute the same function).
 
     Parameters
     ----------
@@ -117,8 +117,8 @@ class Tabular(Benchmark):
         What each is worth, to be maximised; finite.
     test_values : array_like, shape (n,), optional
         Reported for the best cells, never used to choose them.
-    name : str
-        What results are labelled with.
+    name, objective : str
+        What results are labelled with: the table, and what its values are.
 
     Raises
     ------
@@ -141,6 +141,7 @@ class Tabular(Benchmark):
         values: npt.ArrayLike,
         test_values: npt.ArrayLike | None = None,
         name: str = "table",
+        objective: str = "value",
     ) -> None:
         if not isinstance(space, CellSpace):
             raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
@@ -148,7 +149,7 @@ class Tabular(Benchmark):
         keys = space.canonical_key(codes)
         self._values = _means(keys, _checked(values, len(codes), "values"))
         self._test = None if test_values is None else _means(keys, _checked(test_values, len(codes), "test_values"))
-        self.space, self.name = space.subset(codes), name
+        self.space, self.name, self.objective = space.subset(codes), name, objective
         self._keys = np.unique(keys)
 
     def __len__(self) -> int:
@@ -201,7 +202,8 @@ class Tabular(Benchmark):
         Parameters
         ----------
         path : str or path
-            A CSV file with a header, UTF-8; cells as text, as ``str(cell)`` gives them.
+            A CSV file with a header, UTF-8; cells as text, as ``str(cell)`` gives them, in quotes where they have
+            commas. Other columns are passed over, and so are blank lines.
         space : CellSpace
 
         Raises
@@ -209,38 +211,45 @@ class Tabular(Benchmark):
         OSError
             When the file cannot be read.
         ValueError
-            For another header, and for a row that is no cell with finite values; the line is named.
+            For another header, and for a row that is no cell of the space with finite values; the line is named.
         """
-        cells: list[Cell] = []
-        values: list[float] = []
-        tests: list[float] = []
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, strict=True)
+        if not isinstance(space, CellSpace):
+            raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
+        # Bytes that are no UTF-8 become characters that no cell or number has, so that their line is found as well.
+        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            reader = csv.reader(file, strict=True)
             try:
-                header = [name.strip() for name in rows.fieldnames or []]
-                if not {"cell", "value"} <= set(header):
-                    raise ValueError(
-                        f"expected a header with the columns cell and value, got {','.join(header)!r:.200}"
-                    )
-                rows.fieldnames = header
-                for row in rows:
-                    cells.append(space.cell((row["cell"] or "").strip()))
-                    values.append(_number(row["value"], "value"))
-                    if "test" in header:
-                        tests.append(_number(row["test"], "test"))
+                rows = list(_rows_of_table(reader, space))
             except (ValueError, csv.Error) as error:
-                raise ValueError(f"table {os.fspath(path)!r}, line {rows.line_num}: {error}") from None
-        if not cells:
+                line = max(reader.line_num, 1)
+                raise ValueError(f"table {os.fspath(path)!r}, line {line}: {error}") from None
+        if not rows:
             raise ValueError(f"table {os.fspath(path)!r}: expected at least one row, got none")
-        try:
-            return cls(space, cells, values, tests or None, name=Path(path).stem)
-        except ValueError as error:
-            raise ValueError(f"table {os.fspath(path)!r}: {error}") from None
+        cells, values, tests = zip(*rows)
+        return cls(space, cells, values, None if tests[0] is None else tests, name=Path(path).stem)
 
 
-def _number(text: str | None, column: str) -> float:
+def _rows_of_table(reader: Any, space: CellSpace) -> Iterator[tuple[Cell, float, float | None]]:
+    """Cell, value and test value of each row of a CSV file, which are checked when they are read."""
+    header = [name.strip() for name in next(reader, [])]
+    places = {name: header.index(name) for name in ("cell", "value", "test") if header.count(name) == 1}
+    if not {"cell", "value"} <= set(places) or header.count("test") > 1:
+        raise ValueError(f"expected a header with one column cell, one value and at most one test, got {header!r:.200}")
+    for row in filter(None, reader):
+        if len(row) != len(header):
+            raise ValueError(
+                f"expected {len(header)} fields (a cell with commas stands in quotes), got {len(row)}: {row!r:.200}"
+            )
+        cell = space.cell(row[places["cell"]].strip())
+        if not space.valid([cell])[0]:
+            raise ValueError(f"expected a cell of the space, got {cell!s:.200}")
+        test = _number(row[places["test"]], "test") if "test" in places else None
+        yield cell, _number(row[places["value"]], "value"), test
+
+
+def _number(text: str, column: str) -> float:
     try:
-        number = float(text or "")
+        number = float(text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
@@ -249,18 +258,23 @@ def _number(text: str | None, column: str) -> float:
 
 
 def _checked(values: npt.ArrayLike, n: int, name: str) -> Floats:
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name}: expected {n} numbers, got sequences of different lengths") from None
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
     if array.shape != (n,):
         raise ValueError(f"{name}: expected shape ({n},), one for each cell, got {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name}: expected finite numbers, got {array[~np.isfinite(array)][0]}")
-    return array.astype(np.float64)
+    numbers = array.astype(np.float64)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{name}: expected finite numbers, got {array[~np.isfinite(numbers)][0]}")
+    return numbers
 
 
 def _means(keys: npt.NDArray[np.int64], values: Floats) -> Floats:
     """Mean value of each key, in ascending order of keys."""
     inverse = np.unique(keys, return_inverse=True)[1].reshape(-1)
-    means: Floats = np.bincount(inverse, weights=values) / np.bincount(inverse)
+    shares = values / np.bincount(inverse)[inverse]  # added up instead of the values, whose sum may not be finite
+    means: Floats = np.bincount(inverse, weights=shares).astype(np.float64)
     return means

@@ -23,15 +23,31 @@ from crlso.search._registry import Registry
 if TYPE_CHECKING:
     from crlso.search.base import BudgetSpent, Optimiser
     from crlso.search.cr_lso_paper import PaperCRLSO
+    from crlso.search.evolution import Evolution
+    from crlso.search.local import LocalSearch
     from crlso.search.random import RandomSearch
     from crlso.search.runner import EvaluationError, search
     from crlso.study import Study, Trial
 
-__all__ = ["METHODS", "BudgetSpent", "EvaluationError", "Optimiser", "PaperCRLSO", "RandomSearch", "search"]
+__all__ = [
+    "METHODS",
+    "BudgetSpent",
+    "EvaluationError",
+    "Evolution",
+    "LocalSearch",
+    "Optimiser",
+    "PaperCRLSO",
+    "RandomSearch",
+    "search",
+]
 
 METHODS = Registry(
     {
+        "cr-lso": "crlso.search.cr_lso:CRLSO",
         "cr-lso-paper": "crlso.search.cr_lso_paper:PaperCRLSO",
+        "evolution": "crlso.search.evolution:Evolution",
+        "gp": "crlso.search.gp:GPSearch",
+        "local": "crlso.search.local:LocalSearch",
         "random": "crlso.search.random:RandomSearch",
     }
 )
@@ -39,6 +55,8 @@ METHODS = Registry(
 _HOMES = {
     "BudgetSpent": "crlso.search.base",
     "EvaluationError": "crlso.search.runner",
+    "Evolution": "crlso.search.evolution",
+    "LocalSearch": "crlso.search.local",
     "Optimiser": "crlso.search.base",
     "PaperCRLSO": "crlso.search.cr_lso_paper",
     "RandomSearch": "crlso.search.random",

@@ -19,7 +19,15 @@ from crlso._core import CellSet
 from crlso._random import Stream, seed_of
 from crlso.study import Trial
 
-__all__ = ["LARGEST_LISTED", "BudgetSpent", "Optimiser", "check_budget", "count_classes", "finite_value"]
+__all__ = [
+    "LARGEST_LISTED",
+    "BudgetSpent",
+    "Optimiser",
+    "check_budget",
+    "count_classes",
+    "finite_value",
+    "unseen_neighbours",
+]
 
 LARGEST_LISTED = 20_000  # different cells up to which a search looks at all cells of a space
 
@@ -268,6 +276,29 @@ class Optimiser(ABC):
         if number not in self._pending:
             raise ValueError(f"trial: expected a pending one, got number {number}, which was told before")
         return self._pending[number]
+
+
+def unseen_neighbours(optimiser: Optimiser, cell: Any) -> npt.NDArray[Any]:
+    """Neighbours of a cell whose classes an optimiser has not asked for, one of each class.
+
+    Parameters
+    ----------
+    optimiser : Optimiser
+        Its space has ``neighbours``.
+    cell : Cell or sequence of int
+        A cell of a trial.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, codes per cell)
+        In the order of the space.
+    """
+    codes = np.asarray(optimiser.space.neighbours(getattr(cell, "codes", cell)))
+    if not len(codes):
+        return codes
+    first = np.sort(np.unique(optimiser.space.canonical_key(codes), return_index=True)[1])
+    different: npt.NDArray[Any] = codes[first]
+    return different[~optimiser.seen(different)]
 
 
 def count_classes(space: Any) -> int | None:

@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 PARENTS = 10  # best evaluated cells that a round starts from
 TRIES_PER_NOISE = 50  # step sizes tried from one noisy point
+STEPS = 62  # of an epoch of NAS-Bench-201, for which the presets are made: smaller spaces take more epochs
 CALIBRATION = 500  # cells on which the noise of a space is chosen
 BISECTIONS = 12
 NOISES = 10  # noisy points tried before a neighbour is taken: 500 tries in all
@@ -41,8 +42,8 @@ class Preset:
     noise : float, optional
         Standard deviation of the noise that a search adds to latents; None: such that half of the moves by noise alone
         decode to another cell.
-    labels : int
-        Size of the random sample.
+    labels, queries : int
+        Size of the random sample, and the budget for which it is meant.
     cells : int
         Cells of a large space that the VAE is trained on.
     pretrained : bool
@@ -60,6 +61,7 @@ class Preset:
     predictor_rate: float
     noise: float | None
     labels: int
+    queries: int
     cells: int
     pretrained: bool = False
 
@@ -76,6 +78,7 @@ _PAPER = Preset(
     predictor_rate=1e-4,
     noise=0.5,
     labels=300,
+    queries=500,
     cells=20_000,
 )
 _FAST = dataclasses.replace(
@@ -90,9 +93,17 @@ _OF_SPACE = {
     "nasbench201": PRESETS,
     "nasbench101": {
         "paper": dataclasses.replace(
-            _PAPER, width=512, latent=64, kl_weight=0.1, batch_size=512, surrogate_width=256, noise=0.05, labels=600
+            _PAPER,
+            width=512,
+            latent=64,
+            kl_weight=0.1,
+            batch_size=512,
+            surrogate_width=256,
+            noise=0.05,
+            labels=600,
+            queries=900,
         ),
-        "fast": dataclasses.replace(_FAST, latent=64, surrogate_width=256, noise=None, labels=600),
+        "fast": dataclasses.replace(_FAST, latent=64, surrogate_width=256, noise=None, labels=600, queries=900),
     },
     "darts": {
         "paper": _PAPER,
@@ -126,8 +137,8 @@ class PaperCRLSO(Optimiser):
     rng, budget
         See :class:`crlso.search.Optimiser`.
     labels : int, optional
-        Size of the random sample; by default as published, 300 (600 on NAS-Bench-101), or three fifths of the budget
-        where that is less.
+        Size of the random sample; by default as published, 300 of 500 queries (600 of 900 on NAS-Bench-101), and three
+        fifths of a smaller budget.
     preset : {'fast', 'paper'}
         Sizes and lengths of training; 'paper' is the published one, see :data:`PRESETS`.
     gradient : bool
@@ -181,7 +192,8 @@ class PaperCRLSO(Optimiser):
         super().__init__(space, rng=rng, budget=budget)
         self.preset = preset_for(space, preset)
         if labels is None:
-            labels = min(self.preset.labels, max(2, 3 * self.budget // 5))
+            enough = self.budget >= self.preset.queries
+            labels = self.preset.labels if enough else min(self.preset.labels, max(2, 3 * self.budget // 5))
         if isinstance(labels, bool) or not isinstance(labels, (int, np.integer)) or labels < 2:
             raise ValueError(f"labels: expected an integer of at least 2, got {labels!r:.100}")
         noise = self.preset.noise if noise is None else noise
@@ -226,9 +238,10 @@ class PaperCRLSO(Optimiser):
         if self.is_listed:
             every: npt.NDArray[np.uint8] = self.space.all_codes()
             return every
-        drawn: npt.NDArray[np.uint8] = self.space.sample(
-            max(self.preset.cells, self.labels), rng=self.stream.child("cells").seed
-        )
+        wanted = max(self.preset.cells, self.labels)
+        drawn: npt.NDArray[np.uint8] = self.space.sample_up_to(wanted, rng=self.stream.child("cells").seed)
+        if len(drawn) < self.labels:
+            raise ValueError(f"labels: expected at most about {len(drawn)} (the cells found), got {self.labels}")
         return drawn
 
     def _draw_sample(self) -> npt.NDArray[np.uint8]:
@@ -257,13 +270,14 @@ class PaperCRLSO(Optimiser):
         self.surrogate = ICNNSurrogate(
             width=preset.surrogate_width, convex=self.convex, rng=self.stream.child("surrogate").seed
         )
+        epochs = max(preset.epochs, preset.epochs * STEPS // -(-len(self._all) // preset.batch_size))
         self.vae = GraphVAE.pretrained(self.space) if preset.pretrained else GraphVAE(self.space)
         if not preset.pretrained:
             self.vae.set_params(width=preset.width, latent=preset.latent)
         self.vae.set_params(
             batch_size=preset.batch_size,
             kl_weight=preset.kl_weight,
-            epochs=preset.epochs,
+            epochs=epochs,
             learning_rate=preset.learning_rate,
             betas=preset.betas,
             surrogate=self.surrogate,
@@ -276,7 +290,7 @@ class PaperCRLSO(Optimiser):
             on_epoch=lambda done, total: self.report("graph VAE", done, total),
         )
         if not self.regulariser:
-            self.surrogate.set_params(epochs=preset.epochs, batch_size=self.vae.batch_size)
+            self.surrogate.set_params(epochs=epochs, batch_size=self.vae.batch_size)
             self.surrogate.fit(self.vae.encode(self._all), targets)
         self.surrogate.set_params(epochs=50, batch_size=64, input_noise=0.05, label_noise=0.01)
         self._decoder = self.vae.freeze_decoder()

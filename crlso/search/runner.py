@@ -50,13 +50,14 @@ def search(
     Each query evaluates the representative of a class of cells that was not evaluated before. An evaluation that
     raises, or gives no finite number, is logged, counts as a query and goes into the study as a failed trial with
     the text of the error in ``user_attrs["error"]``. When the search is over, the benchmark's test accuracy, if it
-    has one, is looked up for the cells that were the best at their time; it has no influence on the search.
+    has one beside its value, is looked up for the cells that were the best at their time; it has no influence on the
+    search.
 
     Parameters
     ----------
     benchmark : object
-        Has ``space`` and ``evaluate(cell) -> float``, the value to maximise; may have ``name``, ``dataset`` and
-        ``test(cells)``, test accuracies of a list of cells.
+        Has ``space`` and ``evaluate(cell) -> float``, the value to maximise; may have ``name``, ``dataset``,
+        ``objective`` (what the value is) and ``test(cells)``, test accuracies of a list of cells.
     method : str or subclass of Optimiser
         A key of :data:`crlso.search.METHODS`, or a class.
     budget : int
@@ -102,6 +103,7 @@ def search(
     study = Study(
         benchmark=_text(getattr(benchmark, "name", None)),
         dataset=_text(getattr(benchmark, "dataset", None)),
+        objective=_text(getattr(benchmark, "objective", None)),
         method=method if isinstance(method, str) else optimiser.name,
         seed=operator.index(seed),
         budget=optimiser.budget,
@@ -188,7 +190,8 @@ def _note_tests(benchmark: Any, study: Study) -> None:
     cells = [trial.cell for trial in chosen]
     for key, owner, kind in (("index", benchmark.space, int), ("test", benchmark, float)):
         look_up = getattr(owner, key, None)
-        if not callable(look_up):
+        is_value = key == "test" and str(getattr(benchmark, "objective", "")).startswith("test")
+        if not callable(look_up) or is_value:
             continue
         try:
             found = np.asarray(look_up(cells), dtype=np.float64).reshape(len(cells))

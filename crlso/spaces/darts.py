@@ -22,17 +22,19 @@ def _to_text(codes: tuple[int, ...]) -> str:
         return dataclasses.replace(_LAYOUT, to_text=None).text(codes)
 
 
-_LAYOUT = CellLayout(
-    "darts",
-    OPERATIONS,
-    n_nodes=6,
-    n_inputs=2,
-    edges=EDGES,
-    free=True,
-    has_output=False,
-    in_degree=2,
-    graphs=("normal", "reduce"),
-    to_text=_to_text,
+_LAYOUT = register_layout(
+    CellLayout(
+        "darts",
+        OPERATIONS,
+        n_nodes=6,
+        n_inputs=2,
+        edges=EDGES,
+        free=True,
+        has_output=False,
+        in_degree=2,
+        graphs=("normal", "reduce"),
+        to_text=_to_text,
+    )
 )
 
 
@@ -56,7 +58,7 @@ class DARTS(CellSpace):
     """
 
     def __init__(self) -> None:
-        self._layout = register_layout(_LAYOUT)
+        self._layout = _LAYOUT
         self._members: tuple[Codes, Keys] | None = None
 
     def cell(self, x: Any) -> Cell:

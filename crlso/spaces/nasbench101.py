@@ -17,15 +17,17 @@ from crlso.spaces.space import CellSpace, Keys, rows_of_keys
 __all__ = ["NASBench101"]
 
 _VERTICES = 7
-_LAYOUT = CellLayout(
-    "nasbench101",
-    ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"),
-    n_nodes=_VERTICES,
-    n_inputs=1,
-    edges=tuple((source, target) for target in range(1, _VERTICES) for source in range(target)),
-    free=True,
-    operations_on_nodes=True,
-    max_edges=9,
+_LAYOUT = register_layout(
+    CellLayout(
+        "nasbench101",
+        ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"),
+        n_nodes=_VERTICES,
+        n_inputs=1,
+        edges=tuple((source, target) for target in range(1, _VERTICES) for source in range(target)),
+        free=True,
+        operations_on_nodes=True,
+        max_edges=9,
+    )
 )
 _N_INNER = len(_LAYOUT.intermediate)
 _ENDS = ("input", "output")
@@ -62,7 +64,7 @@ class NASBench101(CellSpace):
     """
 
     def __init__(self) -> None:
-        self._layout = register_layout(_LAYOUT)
+        self._layout = _LAYOUT
         self._members: tuple[Codes, Keys] | None = None
 
     @property

@@ -29,7 +29,7 @@ def _to_string(codes: tuple[int, ...]) -> str:
     return text
 
 
-_LAYOUT = CellLayout(_NAME, _OPERATIONS, n_nodes=4, n_inputs=1, edges=_EDGES, to_text=_to_string)
+_LAYOUT = register_layout(CellLayout(_NAME, _OPERATIONS, n_nodes=4, n_inputs=1, edges=_EDGES, to_text=_to_string))
 
 
 @functools.cache
@@ -77,7 +77,7 @@ class NASBench201(CellSpace):
     levels: tuple[str, ...] = ("function", "isomorphism")
 
     def __init__(self) -> None:
-        self._layout = register_layout(_LAYOUT)
+        self._layout = _LAYOUT
         self._members: tuple[Codes, Keys] | None = None
 
     def __repr__(self) -> str:

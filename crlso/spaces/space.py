@@ -8,6 +8,7 @@ import functools
 import inspect
 import itertools
 import math
+import operator
 import os
 import re
 import sys
@@ -122,6 +123,8 @@ class CellSpace:
                 return CellSpace(**given)
             except (ValueError, TypeError) as error:
                 raise ValueError(f"space {os.fspath(path)!r}: {error}") from None
+            except RecursionError:
+                raise ValueError(f"space {os.fspath(path)!r}: expected TOML that is not nested as deep") from None
 
     # -- what the space is ----------------------------------------------------------------------------------------
 
@@ -340,8 +343,8 @@ class CellSpace:
     def canonical_key(self, codes: Any) -> Keys:
         """One integer per cell, the same for equal cells, shape (n,).
 
-        The canonical row as one number, or where that is too large, a 64-bit hash of it: among a million cells, two
-        different ones share a hash with a probability of 3e-8.
+        The canonical row as one number, or where that is too large, a 63-bit hash of it: among a million cells, two
+        different ones share a hash with a probability of 6e-8. Never negative.
         """
         return _keys(self.canonicalise(codes), self.cardinalities)
 
@@ -382,7 +385,7 @@ class CellSpace:
         good = self.valid(rows)
         if not good.all():
             raise ValueError(
-                f"cells: expected cells of the space, got {self._layout.text(tuple(rows[~good][0]))!r:.200}"
+                f"cells: expected cells of the space, got {self._layout.text(tuple(rows[~good][0].tolist()))!r:.200}"
             )
         keys, first = np.unique(self.canonical_key(rows), return_index=True)
         members = self.canonicalise(rows[first])
@@ -428,6 +431,13 @@ class CellSpace:
         if len(found) < n:
             raise ValueError(f"n: expected at most about {len(found)} (the different cells found), got {n}")
         return found
+
+    def sample_up_to(self, n: int, rng: Any) -> Codes:
+        """As :meth:`sample`, but fewer cells where the space has no more (or hardly any more can be found)."""
+        number = self.n_cells
+        if number is not None:
+            return self.sample(min(n, number), rng)
+        return self._draw_until(n, np.random.default_rng(rng))
 
     def _draw_until(self, n: int, generator: np.random.Generator) -> Codes:
         found: Codes = np.zeros((0, len(self.cardinalities)), dtype=np.uint8)
@@ -551,7 +561,7 @@ def _keys(rows: Codes, cardinalities: tuple[int, ...]) -> Keys:
     keys = np.zeros(len(rows), dtype=np.uint64)
     for column in range(rows.shape[1]):  # rounds of splitmix64 (Steele, Lea, Flood 2014)
         keys = _mixed(keys + rows[:, column] + np.uint64(0x9E3779B97F4A7C15))
-    return keys.view(np.int64)
+    return (keys >> np.uint64(1)).view(np.int64)  # keys are not negative
 
 
 @functools.lru_cache(maxsize=64)
@@ -647,7 +657,7 @@ def _checked_edges(edges: Any, nodes: int, inputs: int) -> tuple[tuple[int, int]
             raise ValueError(f"edges: expected 'complete', 'free' or pairs of nodes, got {edges!r:.100}")
         return possible
     try:
-        pairs = {(int(source), int(target)) for source, target in edges}
+        pairs = {(operator.index(source), operator.index(target)) for source, target in edges}
     except (TypeError, ValueError):
         raise TypeError(f"edges: expected 'complete', 'free' or pairs of nodes, got {edges!r:.100}") from None
     wrong = sorted(pairs - set(possible))

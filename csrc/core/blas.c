@@ -66,8 +66,8 @@ static void run_chunk(void *context, size_t chunk)
     else
         BLAS(cblas_dgemm)(CblasRowMajor, ta, tb, im, in, ik, 1.0, a, lda, b, ldb, g->beta, c, ldc);
     size_t first = g->by_rows ? 0 : begin;
-    cr_epilogue_apply(g->epilogue, g->dtype, m, first, first + n, (void *)at(g->c, g->by_rows ? begin * g->stride_c : 0, g->dtype),
-                      g->stride_c);
+    void *rows = (void *)at(g->c, g->by_rows ? begin * g->stride_c : 0, g->dtype);
+    cr_epilogue_apply(g->epilogue, g->dtype, m, first, first + n, rows, g->stride_c);
 }
 
 /* How many chunks of `each` steps, at most `most`. */
@@ -238,6 +238,84 @@ cr_status cr_gemm_packed(size_t m, cr_matrix a, const cr_packed *b, double beta,
     if (b->panels)
         return cr_gemm_run(m, b->n, b->k, view_of(a), data, (float)beta, c, stride_c, epilogue, err);
     openblas(b->dtype, m, b->n, b->k, a, cr_plain(data, b->n), beta, c, stride_c, epilogue);
+    return CR_OK;
+}
+
+/* ---- linear systems ---- */
+
+#define SOLVE_COLUMNS 256 /* per chunk */
+
+/* LAPACK's Cholesky factor, Fortran's interface; some builds pass the length of the text at the end. */
+void BLAS(dpotrf_)(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t length);
+
+typedef struct {
+    size_t n, m, n_chunks;
+    double *a;
+    int *info;
+    const double *lower;
+    bool transposed;
+    double *b;
+} system_t;
+
+static void factorise(void *context, size_t i)
+{
+    const system_t *s = context;
+    const size_t n = s->n;
+    const int in = (int)n;
+    double *a = s->a + i * n * n;
+    BLAS(dpotrf_)("U", &in, a, &in, &s->info[i], 1); /* by columns, our lower half is the upper one */
+    for (size_t row = 0; row < n; row++) {
+        memset(a + row * n + row + 1, 0, (n - row - 1) * sizeof *a);
+        if (s->info[i] == 0 && !(a[row * n + row] > 0)) /* NaN, which some builds let through */
+            s->info[i] = (int)row + 1;
+    }
+}
+
+cr_status cr_cholesky(size_t batch, size_t n, double *a, size_t *failed, cr_error *err)
+{
+    cr_buffer *buffer;
+    size_t bytes;
+    *failed = batch;
+    cr_status status = expect_sizes(n, 0, 0, 0, 0, 0, err);
+    if (status == CR_OK)
+        status = cr_size_multiply(batch, sizeof(int), &bytes, "Cholesky factor", err);
+    if (status != CR_OK || batch == 0 || n == 0)
+        return status;
+    status = cr_buffer_new(bytes, &buffer, err);
+    if (status != CR_OK)
+        return status;
+    system_t s = {.n = n, .a = a, .info = cr_buffer_data(buffer)};
+    cr_parallel(batch, factorise, &s);
+    for (size_t i = 0; i < batch && status == CR_OK; i++)
+        if (s.info[i] != 0) {
+            *failed = i;
+            status = cr_fail(err, CR_ERR_VALUE, "a: expected positive definite matrices, got one of which the leading "
+                             "%d rows are not, at position %zu", s.info[i], i);
+        }
+    cr_buffer_release(buffer);
+    return status;
+}
+
+static void solve_chunk(void *context, size_t chunk)
+{
+    const system_t *s = context;
+    const size_t i = chunk / s->n_chunks;
+    size_t begin, end;
+    cr_chunk_range(s->m, s->n_chunks, chunk % s->n_chunks, &begin, &end);
+    BLAS(cblas_dtrsm)(CblasRowMajor, CblasLeft, CblasLower, s->transposed ? CblasTrans : CblasNoTrans, CblasNonUnit,
+                      (int)s->n, (int)(end - begin), 1.0, s->lower + i * s->n * s->n, (int)s->n,
+                      s->b + i * s->n * s->m + begin, (int)s->m);
+}
+
+cr_status cr_solve_lower(size_t batch, size_t n, size_t m, const double *lower, bool transposed, double *b,
+                         cr_error *err)
+{
+    cr_status status = expect_sizes(n, m, 0, 0, 0, 0, err);
+    if (status != CR_OK || batch == 0 || n == 0 || m == 0)
+        return status;
+    const size_t n_chunks = (m + SOLVE_COLUMNS - 1) / SOLVE_COLUMNS;
+    system_t s = {.n = n, .m = m, .n_chunks = n_chunks, .lower = lower, .transposed = transposed, .b = b};
+    cr_parallel(batch * n_chunks, solve_chunk, &s);
     return CR_OK;
 }
 

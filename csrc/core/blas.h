@@ -39,7 +39,7 @@ CR_MUST_USE cr_status cr_gemm_then(cr_dtype dtype, size_t m, size_t n, size_t k,
 CR_MUST_USE cr_status cr_gemm_openblas(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b,
                                        double beta, void *c, size_t stride_c, cr_error *err);
 
-/* A right operand prepared once for many products: weights that do not move. Reading it from several threads is safe. */
+/* A right operand prepared once for many products: weights that do not move. Several threads may read it at once. */
 typedef struct cr_packed cr_packed;
 
 /* Copies b (k x n). CR_ERR_MEMORY, CR_ERR_OVERFLOW. */
@@ -50,6 +50,18 @@ void cr_packed_release(cr_packed *packed); /* NULL is allowed */
  * on. A row's result does not depend on the other rows. */
 CR_MUST_USE cr_status cr_gemm_packed(size_t m, cr_matrix a, const cr_packed *b, double beta, void *c, size_t stride_c,
                                      const cr_epilogue *epilogue, cr_error *err);
+
+/* ---- linear systems, float64, row-major; `batch` matrices one after the other ---- */
+
+/* a[i] (n x n each) = its lower Cholesky factor, zeros above; only the lower half of a is read. *failed: the first
+ * matrix that is not positive definite (CR_ERR_VALUE, its content then has no meaning), `batch` when all are. Matrices
+ * are spread over the pool. CR_ERR_OVERFLOW when n exceeds BLAS's integers. Complexity batch n^3 / 3 (LAPACK's potrf). */
+CR_MUST_USE cr_status cr_cholesky(size_t batch, size_t n, double *a, size_t *failed, cr_error *err);
+
+/* b[i] (n x m each) = lower[i]^-1 b[i], or lower[i]^-T b[i] when transposed; the upper half of lower is not read. A zero
+ * on the diagonal gives infinities. Cut into chunks of columns by shape. Complexity batch n^2 m. */
+CR_MUST_USE cr_status cr_solve_lower(size_t batch, size_t n, size_t m, const double *lower, bool transposed, double *b,
+                                     cr_error *err);
 
 /* Puts BLAS on one thread; called once when the extension is loaded. */
 void cr_blas_init(void);

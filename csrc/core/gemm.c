@@ -61,7 +61,8 @@ static void pack_chunk(void *context, size_t chunk)
 void cr_gemm_pack(size_t k, size_t n, cr_view b, float *packed)
 {
     const cr_gemm_table *kernels = cr_gemm_kernels();
-    product_t p = {.kernels = kernels, .n = n, .k = k, .b = b, .packed = packed, .panels = divide_up(n, kernels->panel)};
+    product_t p = {.kernels = kernels, .n = n, .k = k, .b = b, .packed = packed,
+                   .panels = divide_up(n, kernels->panel)};
     p.column_chunks = smaller(p.panels, k * n / PACKED_PER_CHUNK + 1);
     cr_parallel(p.column_chunks, pack_chunk, &p);
 }

@@ -60,8 +60,9 @@ cr_status cr_cell_batch(const uint8_t *codes, size_t n_cells, const cr_cell_edge
     cr_graph *graph = NULL;
     size_t n_nodes, n_edges, next = 0;
     cr_status status;
-    if (edges->n_types > INT32_MAX)
-        return cr_fail(err, CR_ERR_OVERFLOW, "n_types: expected at most %d, got %zu", INT32_MAX, edges->n_types);
+    if (edges->n_types > INT32_MAX || n_cells > INT32_MAX)
+        return cr_fail(err, CR_ERR_OVERFLOW, "cell_graph: expected at most %d cells and types, got %zu and %zu", INT32_MAX,
+                       n_cells, edges->n_types);
     CR_TRY(check_edges(edges, err));
     CR_TRY(count(codes, n_cells, edges, &n_edges, err));
     CR_TRY(cr_size_multiply(n_cells, edges->n_nodes, &n_nodes, "nodes of the batch", err));

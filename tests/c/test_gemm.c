@@ -100,7 +100,8 @@ static void random_shapes(void)
 
 static void edges_of_tiles_and_blocks(void)
 {
-    const size_t rows[] = {1, 2, 5, 6, 7, 13, 24, 49}, columns[] = {1, 15, 16, 17, 32, 64, 65}, depths[] = {0, 1, 255, 256, 257};
+    const size_t rows[] = {1, 2, 5, 6, 7, 13, 24, 49}, columns[] = {1, 15, 16, 17, 32, 64, 65};
+    const size_t depths[] = {0, 1, 255, 256, 257};
     for (size_t i = 0; i < 8; i++)
         for (size_t j = 0; j < 7; j++)
             for (size_t l = 0; l < 5; l++)
@@ -127,8 +128,8 @@ static void rows_do_not_depend_on_each_other(void)
                       err.text);
             }
             for (size_t i = 0; i < M; i++)
-                CHECK(memcmp(all + i * p.stride_c, part + i * p.stride_c, N * sizeof *all) == 0, "%zu rows, row %zu", step,
-                      i);
+                CHECK(memcmp(all + i * p.stride_c, part + i * p.stride_c, N * sizeof *all) == 0, "%zu rows, row %zu",
+                      step, i);
         }
         CHECK(cr_threads_set(1, &err) == CR_OK, "%s", err.text);
         cr_packed_release(right);
@@ -171,11 +172,14 @@ static void epilogues(void)
         cr_error err;
         CHECK(cr_gemm_openblas(DTYPE, p.m, p.n, p.k, p.a, p.b, 0, expected, p.stride_c, &err) == CR_OK, "%s", err.text);
         for (size_t i = 0; i < p.m * p.stride_c; i++) {
-            double v = (double)expected[i] + (epilogue.bias == NULL || i % p.stride_c >= p.n ? 0 : (double)bias[i % p.stride_c]);
-            if (i % p.stride_c < p.n)
-                expected[i] = (real)(epilogue.activation == CR_TANH ? tanh(v) : v > 0 ? v : 0.1 * v);
+            size_t column = i % p.stride_c;
+            if (column >= p.n)
+                continue;
+            double v = (double)expected[i] + (epilogue.bias == NULL ? 0 : (double)bias[column]);
+            expected[i] = (real)(epilogue.activation == CR_TANH ? tanh(v) : v > 0 ? v : 0.1 * v);
         }
-        CHECK(cr_gemm_then(DTYPE, p.m, p.n, p.k, p.a, p.b, 0, got, p.stride_c, &epilogue, &err) == CR_OK, "%s", err.text);
+        CHECK(cr_gemm_then(DTYPE, p.m, p.n, p.k, p.a, p.b, 0, got, p.stride_c, &epilogue, &err) == CR_OK, "%s",
+              err.text);
         expect_close("cr_gemm_then", &p, got, expected);
         cr_packed *right;
         CHECK(cr_packed_new(DTYPE, p.k, p.n, p.b, &right, &err) == CR_OK, "%s", err.text);
@@ -195,7 +199,8 @@ static void sizes_beyond_the_limit(void)
     const size_t big = (size_t)INT_MAX + 1;
     cr_error err = {""};
     cr_packed *packed;
-    CHECK(cr_packed_new(DTYPE, big, 1, cr_plain(&x, 1), &packed, &err) == CR_ERR_OVERFLOW && packed == NULL, "%s", err.text);
+    CHECK(cr_packed_new(DTYPE, big, 1, cr_plain(&x, 1), &packed, &err) == CR_ERR_OVERFLOW && packed == NULL, "%s",
+          err.text);
     CHECK(cr_packed_new(DTYPE, 1, 1, cr_plain(&x, 1), &packed, &err) == CR_OK, "%s", err.text);
     CHECK(cr_gemm_packed(big, cr_plain(&x, 1), packed, 0, &x, 1, NULL, &err) == CR_ERR_OVERFLOW, "no error");
     cr_packed_release(packed);

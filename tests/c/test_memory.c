@@ -95,9 +95,9 @@ static cr_status run(program_t *p, cr_op op, size_t n, cr_tensor *const *inputs,
 static cr_status make_input(program_t *p, cr_error *err)
 {
     static const uint8_t codes[] = {0, 1, 2, 1, 1, 0};
-    static const int32_t from[] = {0, 0, 1}, to[] = {1, 2, 2};
+    static const int32_t from[] = {0, 0, 1}, to[] = {1, 2, 2}, column[] = {0, 1, 2};
     static const int64_t rows[NODES] = {0, 1, 2, 0, 1, 2};
-    const cr_cell_edges edges = {3, 3, 3, from, to};
+    const cr_cell_edges edges = {3, 3, 3, 3, from, to, column, false, true};
     const size_t length = NODES;
     cr_status status = cr_cell_batch(codes, 2, &edges, &p->graph, err);
     return status == CR_OK ? cr_index_new(rows, 1, &length, &p->index, err) : status;

@@ -34,6 +34,18 @@ def samples(target: str) -> list[bytes]:
     if target == "genotype":
         named = f"Genotype(normal={_CELL}, normal_concat=range(2, 6), reduce={_CELL}, reduce_concat=[2, 3, 4, 5])"
         return [named.encode(), f"({_COMPACT}, {_COMPACT})".encode(), f"[{_COMPACT}, {_COMPACT}]".encode()]
+    if target == "cell_text":
+        return [
+            b"|nor_conv_3x3~0|+|none~0|skip_connect~1|+|nor_conv_1x1~0|avg_pool_3x3~1|none~2|",
+            b"conv3x3-bn-relu(0)+maxpool3x3(0,1)+output(1,2)",
+            b"|conv~0|pool~1|+|pool~2|+|conv~0|conv~3|",
+            b"a(0)+b(1)+output(0,2)",
+        ]
+    if target == "space_name":
+        return [
+            b"cells[nodes=5;inputs=2;on=edges;edges=free;max=None;ops=conv,pool]",
+            b"cells[nodes=4;inputs=1;on=nodes;edges=0-1.1-2.0-3.2-3;max=None;ops=a,b]",
+        ]
     if target == "booster_buffer":
         return [_buffer(data) for data in _pickles()]
     if target == "booster_pickle":

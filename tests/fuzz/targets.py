@@ -13,7 +13,9 @@ import numpy as np
 
 from crlso.benchmarks._booster import Booster, load_booster, parse_booster
 from crlso.benchmarks._unpickle import restricted_load
+from crlso.spaces import CellSpace, NASBench101, NASBench201
 from crlso.spaces._genotype import check_codes, format_genotype, parse_genotype
+from crlso.spaces.space import layout_from_name
 
 
 def _read(read: Callable[[], Any], beginning: str) -> Any:
@@ -74,4 +76,29 @@ def unpickle(data: bytes) -> None:
     assert isinstance(value, _PLAIN) or value in (_Stub, _make)
 
 
-TARGETS = {f.__name__: f for f in (genotype, booster_buffer, booster_pickle, unpickle)}
+_SPACES = (
+    NASBench201(),
+    NASBench101(),
+    CellSpace(nodes=5, operations=["conv", "pool"], edges="free", input_nodes=2),
+    CellSpace(nodes=4, operations=["a", "b"], operations_on="nodes", edges=[(0, 1), (1, 2), (0, 3), (2, 3)]),
+)
+
+
+def cell_text(data: bytes) -> None:
+    """Text is refused by a space, or is a cell that is written and read again as it is."""
+    text = data.decode("utf-8", "replace")
+    for space in _SPACES:
+        cell = _read(lambda space=space: space.cell(text), "cell string")
+        if cell is not None:
+            assert space.cell(str(cell)) == cell
+            space.canonicalise([cell])
+
+
+def space_name(data: bytes) -> None:
+    """Text is refused, or is the name of a space that gives that name."""
+    text = data.decode("utf-8", "replace")
+    layout = _read(lambda: layout_from_name(text), "space: expected")
+    assert layout is None or layout.name == text
+
+
+TARGETS = {f.__name__: f for f in (genotype, booster_buffer, booster_pickle, unpickle, cell_text, space_name)}

@@ -1,4 +1,4 @@
-// sources: csrc/core/kernels.c csrc/core/kernels_baseline.c csrc/core/kernels_avx2.c csrc/core/kernels_avx512.c
+// sources: csrc/core/kernels.c csrc/core/kernels_baseline.c csrc/core/kernels_avx2.c csrc/core/kernels_avx512.c csrc/core/gemm_baseline.c csrc/core/gemm_avx2.c csrc/core/gemm_avx512.c
 /* Messages of 64 complete graphs of four nodes, width 256, forward and backward: an encoder's layer. */
 #include "measured.h"
 
@@ -31,5 +31,5 @@ __attribute__((noinline)) void measured(const cr_kernel_table *kernels)
 {
     cr_edges edges = {offsets, sources, types};
     kernels->message_pass(0, N, WIDTH, edges, 0.01, target, source, rows, out);
-    kernels->message_pass_gradient(0, N, WIDTH, edges, 0.01, target, source, rows, out, d_target, d_source, d_rows);
+    kernels->message_pass_gradient(0, N, WIDTH, edges, 0.01, target, source, rows, out, d_target, d_source, TYPES, d_rows, 0, 0);
 }

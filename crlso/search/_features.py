@@ -1,0 +1,214 @@
+"""What of cells the kernels compare, derived from the space alone: operations, paths from input to output, size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crlso.spaces.layout import CellLayout, Codes
+
+__all__ = ["CellFeatures", "Floats", "standardised"]
+
+Floats = npt.NDArray[np.float64]
+
+MAX_PATHS = 1024  # ways through a graph that are followed, the shortest first
+_DEAD = ("none", "zero")  # operations that pass nothing on
+_SKIPS = ("skip_connect", "identity", "skip")  # and those that change nothing
+_NB201_CONVOLUTIONS = ("nor_conv_1x1", "nor_conv_3x3")
+_NB101_KERNEL = {"conv3x3-bn-relu": 9.0, "conv1x1-bn-relu": 1.0, "maxpool3x3": 0.0}
+
+
+class CellFeatures:
+    """Features of the cells of a space.
+
+    Parameters
+    ----------
+    space : CellSpace
+    reference : ndarray of uint8, shape (n, codes per cell)
+        Canonical cells that stand for the space: sequences of operations that none of them has are not counted, and
+        of the others only those whose counts vary most.
+    columns : int
+        How many sequences are counted.
+    """
+
+    def __init__(self, space: Any, reference: Codes, columns: int = 128) -> None:
+        if not isinstance(getattr(space, "layout", None), CellLayout):
+            raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
+        self.layout: CellLayout = space.layout
+        self._ways = _ways(self.layout)
+        self._is_skip = np.array([name in _SKIPS for name in self.layout.operations])
+        self._is_dead = np.array([name in _DEAD for name in self.layout.operations])
+        numbers, alive = self._sequences(reference)
+        self._known: npt.NDArray[np.uint64] = np.unique(numbers[alive])
+        spread = self._counts(reference).std(axis=0)
+        self._known = self._known[np.sort(np.argsort(-spread, kind="stable")[:columns])]
+        sizes = self._log_size(reference)
+        self._centre = None if sizes is None else (float(sizes.mean()), float(sizes.std()) or 1.0)
+
+    def operations(self, codes: Codes) -> Floats:
+        """Rows between which half the squared distance is the number H of operations that differ.
+
+        Where edges are fixed, operations are compared place by place; of NAS-Bench-201, the two convolutions are half
+        the same. Where edges are free, the counts of live operations and edges of each graph are: another operation is
+        a difference of 1, an edge more or less one of 1/2.
+        """
+        if self.layout.free:
+            return self._count_features(codes)
+        n_operations = len(self.layout.operations)
+        similar = np.eye(n_operations)
+        if self.layout.name == "nasbench201":
+            first, second = map(self.layout.operations.index, _NB201_CONVOLUTIONS)
+            similar[first, second] = similar[second, first] = 0.5
+        rows: Floats = np.asarray(np.linalg.cholesky(similar), dtype=np.float64)[codes]
+        return rows.reshape(len(codes), -1)
+
+    def _count_features(self, codes: Codes) -> Floats:
+        parts = []
+        for part in self.layout.split(codes):
+            counts = [self._live_counts(part)]
+            if self.layout.operations_on_nodes:
+                counts.append((part[:, list(self.layout.edge_columns)] > 0).sum(axis=1)[:, None])
+            for count in np.concatenate(counts, axis=1).T:
+                # As many ones as are counted: the squared distance of two rows is the difference of the counts.
+                parts.append(np.arange(len(self.layout.edges)) < count[:, None])
+        return np.concatenate(parts, axis=1).astype(np.float64)
+
+    def paths(self, codes: Codes) -> Floats:
+        """Square roots of how many ways from an input to the output have a sequence of operations, skips left out."""
+        return np.sqrt(self._counts(codes))
+
+    def live_operations(self, codes: Codes) -> Floats:
+        """How often each operation is on a way from an input to the output: (n, graphs times operations)."""
+        return np.concatenate([self._live_counts(part) for part in self.layout.split(codes)], axis=1).astype(np.float64)
+
+    def size(self, codes: Codes) -> Floats | None:
+        """Standardised logarithm of the size of networks of the cells; None where the space says nothing about it."""
+        sizes = self._log_size(codes)
+        return None if sizes is None or self._centre is None else (sizes - self._centre[0]) / self._centre[1]
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _log_size(self, codes: Codes) -> Floats | None:
+        if self.layout.name == "nasbench201":
+            counts = self.live_operations(codes)
+            small, large = (counts[:, self.layout.operations.index(name)] for name in _NB201_CONVOLUTIONS)
+            return np.log(0.3 + large + 0.35 * small)
+        if self.layout.name == "nasbench101":
+            return np.log(_nasbench101_weights(self.layout, codes))
+        return None
+
+    def _operations(self, part: Codes) -> npt.NDArray[np.int64]:
+        """Number of each operation of one graph, those that are not there below 0."""
+        n = len(self.layout.intermediate if self.layout.operations_on_nodes else self.layout.edges)
+        numbers: npt.NDArray[np.int64] = part[:, :n].astype(np.int64) - self.layout.free
+        return numbers
+
+    def _passing(self, part: Codes) -> npt.NDArray[np.bool_]:
+        """Which edges of one graph pass something on: (n, edges)."""
+        columns = np.asarray(self.layout.edge_columns)
+        if self.layout.operations_on_nodes:
+            return (columns < 0) | (part[:, columns] > 0)
+        numbers = self._operations(part)
+        return (numbers >= 0) & ~self._is_dead[numbers]
+
+    def _live_counts(self, part: Codes) -> npt.NDArray[np.int64]:
+        layout = self.layout
+        passing, numbers = self._passing(part), self._operations(part)
+        reached = np.zeros((len(part), layout.n_nodes), dtype=bool)
+        used = reached.copy()
+        reached[:, : layout.n_inputs] = True
+        used[:, (layout.n_nodes - 1 if layout.has_output else layout.n_inputs) :] = True
+        for edge, (source, target) in enumerate(layout.edges):  # by target: sources come before
+            reached[:, target] |= passing[:, edge] & reached[:, source]
+        for edge in sorted(range(len(layout.edges)), key=lambda e: -layout.edges[e][0]):
+            source, target = layout.edges[edge]
+            used[:, source] |= passing[:, edge] & used[:, target]
+        if layout.operations_on_nodes:
+            inner = list(layout.intermediate)
+            live = reached[:, inner] & used[:, inner]
+        else:
+            sources, targets = np.array(layout.edges).T
+            live = passing & reached[:, sources] & used[:, targets]
+        return np.stack([(live & (numbers == k)).sum(axis=1) for k in range(len(layout.operations))], axis=1)
+
+    def _sequences(self, codes: Codes) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+        """A number for the sequence of operations on each way, and whether something passes: (n, graphs x ways)."""
+        found, open_ways = [], []
+        base = np.uint64(len(self.layout.operations) + 1)
+        for graph, part in enumerate(self.layout.split(codes)):
+            passing, numbers = self._passing(part), self._operations(part)
+            skipped = (numbers < 0) | self._is_skip[numbers]
+            digits = (numbers + 1).astype(np.uint64)
+            for edges in self._ways:
+                number = np.full(len(part), graph + 1, dtype=np.uint64)
+                for place in self._places(edges):
+                    number = np.where(skipped[:, place], number, number * base + digits[:, place])
+                found.append(number)
+                open_ways.append(passing[:, list(edges)].all(axis=1))
+        return np.stack(found, axis=1), np.stack(open_ways, axis=1)
+
+    def _places(self, edges: tuple[int, ...]) -> Iterator[int]:
+        """Where the operations of a way are."""
+        for edge in edges:
+            if not self.layout.operations_on_nodes:
+                yield edge
+            elif self.layout.edges[edge][1] in self.layout.intermediate:
+                yield self.layout.edges[edge][1] - self.layout.n_inputs
+
+    def _counts(self, codes: Codes) -> Floats:
+        numbers, alive = self._sequences(codes)
+        if not len(self._known):
+            return np.zeros((len(codes), 1))
+        place = np.minimum(np.searchsorted(self._known, numbers), len(self._known) - 1)
+        counted = alive & (self._known[place] == numbers)
+        rows = np.broadcast_to(np.arange(len(codes))[:, None], place.shape)
+        cells = rows[counted] * len(self._known) + place[counted]
+        counts = np.bincount(cells, minlength=len(codes) * len(self._known))
+        return counts.reshape(len(codes), -1).astype(np.float64)
+
+
+def _ways(layout: CellLayout) -> list[tuple[int, ...]]:
+    """Edges of the ways from an input to the output (or any intermediate node, where there is none)."""
+    ends = {layout.n_nodes - 1} if layout.has_output else set(layout.intermediate)
+    ways: list[tuple[int, ...]] = []
+    front: list[tuple[int, tuple[int, ...]]] = [(node, ()) for node in range(layout.n_inputs)]
+    while front and len(ways) < MAX_PATHS:
+        front = [
+            (target, (*way, edge))
+            for node, way in front
+            for edge, (source, target) in enumerate(layout.edges)
+            if source == node
+        ][: 16 * MAX_PATHS]
+        ways += [way for node, way in front if node in ends]
+    return ways[:MAX_PATHS]
+
+
+def _nasbench101_weights(layout: CellLayout, codes: Codes) -> Floats:
+    """Weights of cells of NAS-Bench-101 in units of the output's channels squared.
+
+    The channels of the output are shared by the vertices that lead to it, and other vertices have as many as the
+    largest that they lead to; an edge from the input is a projection by a convolution of 1 x 1.
+    """
+    last = layout.n_nodes - 1
+    edges = np.zeros((len(codes), layout.n_nodes, layout.n_nodes), dtype=bool)
+    sources, targets = np.array(layout.edges).T
+    edges[:, sources, targets] = codes[:, list(layout.edge_columns)] > 0
+    into_output = edges[:, 1:last, last]
+    channels = np.zeros((len(codes), last))
+    weights = edges[:, 0, last] + 1e-3
+    kernels = np.array([0.0, *(_NB101_KERNEL[name] for name in layout.operations)])
+    for node in reversed(layout.intermediate):
+        share = into_output[:, node - 1] / np.maximum(into_output.sum(axis=1), 1)
+        beyond = (edges[:, node, node + 1 : last] * channels[:, node + 1 :]).max(axis=1, initial=0.0)
+        channels[:, node] = np.maximum(share, beyond)
+        weights = weights + kernels[codes[:, node - 1]] * channels[:, node] ** 2 + edges[:, 0, node] * channels[:, node]
+    return weights
+
+
+def standardised(values: Floats) -> Floats:
+    """Values of mean 0 and standard deviation 1; zeros where all are equal."""
+    spread = float(values.std())
+    return (values - values.mean()) / spread if spread > 0 else np.zeros_like(values)

@@ -1,0 +1,120 @@
+/* Cholesky factors and triangular systems for Python. */
+#include "py.h"
+
+#include "../core/blas.h"
+
+/* A contiguous float64 copy of real numbers, of 2 or 3 dimensions; NULL with an exception that names the argument. */
+static PyArrayObject *copy_of(PyObject *object, const char *name)
+{
+    PyArrayObject *given = (PyArrayObject *)PyArray_FROM_O(object), *copy = NULL;
+    if (given == NULL)
+        return NULL;
+    const char kind = PyArray_DESCR(given)->kind;
+    if (kind != 'f' && kind != 'i' && kind != 'u')
+        PyErr_Format(PyExc_TypeError, "%s: expected real numbers, got dtype %S", name, (PyObject *)PyArray_DESCR(given));
+    else if (PyArray_NDIM(given) != 2 && PyArray_NDIM(given) != 3)
+        PyErr_Format(PyExc_ValueError, "%s: expected 2 or 3 dimensions, got %d", name, PyArray_NDIM(given));
+    else
+        copy = (PyArrayObject *)PyArray_FromArray(given, PyArray_DescrFromType(NPY_FLOAT64),
+                                                  NPY_ARRAY_CARRAY | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSURECOPY |
+                                                      NPY_ARRAY_ENSUREARRAY | NPY_ARRAY_FORCECAST);
+    Py_DECREF(given);
+    return copy;
+}
+
+/* Dimension `from_end` counted from the last, and the number of matrices. */
+static size_t dimension(PyArrayObject *array, int from_end)
+{
+    return (size_t)PyArray_DIM(array, PyArray_NDIM(array) - from_end);
+}
+
+static size_t batch_of(PyArrayObject *array)
+{
+    return PyArray_NDIM(array) == 3 ? (size_t)PyArray_DIM(array, 0) : 1;
+}
+
+static int expect_square(PyArrayObject *array, const char *name)
+{
+    if (dimension(array, 1) == dimension(array, 2))
+        return 0;
+    PyErr_Format(PyExc_ValueError, "%s: expected square matrices, got %zu x %zu", name, dimension(array, 2),
+                 dimension(array, 1));
+    return -1;
+}
+
+static PyObject *cholesky(PyObject *module, PyObject *object)
+{
+    (void)module;
+    PyArrayObject *a = copy_of(object, "a");
+    if (a == NULL)
+        return NULL;
+    if (expect_square(a, "a") < 0) {
+        Py_DECREF(a);
+        return NULL;
+    }
+    cr_error err;
+    size_t failed;
+    cr_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = cr_cholesky(batch_of(a), dimension(a, 1), PyArray_DATA(a), &failed, &err);
+    Py_END_ALLOW_THREADS
+    if (status == CR_OK)
+        return (PyObject *)a;
+    Py_DECREF(a);
+    return cr_py_raise(status, &err);
+}
+
+static PyObject *solve_lower(PyObject *module, PyObject *args, PyObject *keywords)
+{
+    (void)module;
+    static char *names[] = {"lower", "b", "transposed", NULL};
+    PyObject *lower_object, *b_object;
+    int transposed = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO|p:solve_lower", names, &lower_object, &b_object, &transposed))
+        return NULL;
+    PyArrayObject *lower = (PyArrayObject *)PyArray_FROM_OTF(lower_object, NPY_FLOAT64,
+                                                             NPY_ARRAY_CARRAY_RO | NPY_ARRAY_ENSUREARRAY);
+    PyArrayObject *b = lower == NULL ? NULL : copy_of(b_object, "b");
+    if (b == NULL) {
+        Py_XDECREF(lower);
+        return NULL;
+    }
+    cr_error err;
+    cr_status status = CR_OK;
+    int wrong = 0;
+    if (PyArray_NDIM(lower) != PyArray_NDIM(b) || batch_of(lower) != batch_of(b)) {
+        PyErr_Format(PyExc_ValueError, "lower: expected as many matrices as b, (n, n) or (k, n, n), got %d dimensions, "
+                     "b %d", PyArray_NDIM(lower), PyArray_NDIM(b));
+        wrong = -1;
+    } else if ((wrong = expect_square(lower, "lower")) == 0 && dimension(lower, 1) != dimension(b, 2)) {
+        PyErr_Format(PyExc_ValueError, "b: expected %zu rows, got %zu", dimension(lower, 1), dimension(b, 2));
+        wrong = -1;
+    }
+    if (wrong == 0) {
+        Py_BEGIN_ALLOW_THREADS
+        status = cr_solve_lower(batch_of(b), dimension(b, 2), dimension(b, 1), PyArray_DATA(lower), transposed != 0,
+                                PyArray_DATA(b), &err);
+        Py_END_ALLOW_THREADS
+        if (status != CR_OK)
+            cr_py_raise(status, &err);
+    }
+    Py_DECREF(lower);
+    if (wrong == 0 && status == CR_OK)
+        return (PyObject *)b;
+    Py_DECREF(b);
+    return NULL;
+}
+
+static PyMethodDef functions[] = {
+    {"cholesky", cholesky, METH_O,
+     PyDoc_STR("cholesky(a, /)\n--\n\nLower Cholesky factors, float64, of positive definite matrices (n, n) or (k, n, n); "
+               "ValueError where one is not. Only the lower half is read.")},
+    {"solve_lower", (PyCFunction)(void (*)(void))solve_lower, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("solve_lower(lower, b, transposed=False)\n--\n\nlower^-1 b, or lower^-T b, float64: lower (n, n) and b "
+               "(n, m), or (k, n, n) and (k, n, m).")},
+    {NULL, NULL, 0, NULL}};
+
+int cr_py_add_linalg(PyObject *module)
+{
+    return PyModule_AddFunctions(module, functions);
+}

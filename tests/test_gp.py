@@ -1,0 +1,253 @@
+"""Gaussian processes against NumPy, features of cells against brute force, and the searches on small spaces."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import crlso
+from crlso.search import METHODS, BudgetSpent
+from crlso.search._features import CellFeatures
+from crlso.search._gaussian_process import Features, GaussianProcess, Kernel, normal_scores
+from crlso.spaces import DARTS, CellSpace, NASBench101, NASBench201
+
+SMALL = CellSpace(nodes=4, operations=["conv", "pool", "skip"], operations_on="nodes", edges="free", max_edges=5)
+ON_EDGES = CellSpace(nodes=3, operations=["none", "a", "b", "skip"], operations_on="edges")
+OPTIONS = {"gp": {}, "cr-lso": {}}
+
+
+def value_of(cell) -> float:
+    return 60.0 + 3.0 * cell.codes.count(1) - 2.0 * cell.codes.count(2) + 0.1 * cell.codes[0]
+
+
+def make(method, space, **options):
+    return METHODS[method](space, **options)
+
+
+def run(optimiser, value=value_of):
+    while optimiser.remaining:
+        trial = optimiser.ask()
+        optimiser.tell(trial, value(trial.cell))
+    return [trial.cell for trial in optimiser.trials]
+
+
+@pytest.fixture
+def short_training(monkeypatch):
+    """Encoders of small spaces as quickly as they can be had."""
+    from crlso.search import _latents
+
+    usual = _latents.shaped_vae
+    monkeypatch.setattr("crlso.search.cr_lso.shaped_vae", lambda *a, **k: usual(*a, **{**k, "epochs": 2, "latent": 6}))
+
+
+# ---- the process ----
+
+
+def toy(n, seed=0, size=True):
+    rng = np.random.default_rng(seed)
+    return Features((rng.normal(size=(n, 3)), rng.normal(size=(n, 2))), rng.normal(size=n) if size else None)
+
+
+def plain_kernel(x, y, weights, linear):
+    total = sum(w * ((a[:, None] - b[None]) ** 2).sum(axis=2) for w, a, b in zip(weights, x.groups, y.groups))
+    return np.exp(-total) + (0 if x.size is None else linear * np.outer(x.size, y.size))
+
+
+@pytest.mark.parametrize("size", [True, False])
+def test_posterior_is_the_textbooks(size):
+    kernel = Kernel(((0.1, 0.7), (0.0, 0.3)), (0.05, 0.2), linear=0.4)
+    x, new, y = toy(25, 0, size), toy(40, 1, size), np.random.default_rng(2).normal(size=25)
+    process = GaussianProcess(kernel).fit(x, y)
+    likelihoods = {}
+    for weights in itertools.product(*kernel.weights):
+        for noise in kernel.noises:
+            k = plain_kernel(x, x, weights, 0.4) + noise * np.eye(25)
+            likelihoods[weights, noise] = -0.5 * y @ np.linalg.solve(k, y) - 0.5 * np.linalg.slogdet(k)[1]
+    weights, noise = max(likelihoods, key=likelihoods.get)
+    assert (process.weights_, process.noise_) == (weights, noise)
+    assert process.log_likelihood_ == pytest.approx(likelihoods[weights, noise])
+    k = plain_kernel(x, x, weights, 0.4) + noise * np.eye(25)
+    cross, own = plain_kernel(x, new, weights, 0.4), plain_kernel(new, new, weights, 0.4)
+    posterior = process.posterior(new)
+    np.testing.assert_allclose(posterior.mean, cross.T @ np.linalg.solve(k, y), atol=1e-9)
+    covariance = own - cross.T @ np.linalg.solve(k, cross)
+    np.testing.assert_allclose(posterior.variance, np.diag(covariance), atol=1e-9)
+
+
+def test_observing_shrinks_the_variance_as_a_new_point_would():
+    kernel = Kernel(((0.5,), (0.2,)), (0.1,))
+    x, new, y = toy(20), toy(30, 1), np.zeros(20)
+    posterior = GaussianProcess(kernel).fit(x, y).posterior(new)
+    for i in (4, 17, 4):
+        posterior.observe(i)
+        x, y = Features.join(x, new[np.array([i])]), np.append(y, 0.0)
+        expected = GaussianProcess(kernel).fit(x, y).posterior(new)
+        np.testing.assert_allclose(posterior.variance, expected.variance, atol=1e-9)
+        np.testing.assert_allclose(posterior.upper(2.0), posterior.mean + 2 * np.sqrt(posterior.variance))
+
+
+def test_normal_scores():
+    scores = normal_scores([3.0, 1.0, 2.0, 5.0])
+    assert scores.argsort().tolist() == [1, 2, 0, 3]
+    assert scores.mean() == pytest.approx(0) and scores.std() == pytest.approx(1)
+    np.testing.assert_allclose(normal_scores([1.0, 2.0, 2.0, 3.0])[[1, 2]], 0, atol=1e-12)
+    np.testing.assert_array_equal(normal_scores([7.0, 7.0]), 0)
+    np.testing.assert_array_equal(normal_scores([7.0]), 0)
+
+
+# ---- features ----
+
+
+def brute_sequences(cell, space) -> Counter:
+    """Sequences of operations of all ways from input to output, by the drawn graph."""
+    (graph,) = cell.graphs
+    last, found = len(graph.labels) - 1, Counter()
+
+    def walk(node, sequence):
+        if node == last:
+            found[sequence] += 1
+        for source, target, name, _ in graph.edges:
+            if source == node and name != "none":
+                label = name or (graph.labels[target] if target != last else "")
+                step = () if label in ("", "skip", "skip_connect") else (label,)
+                walk(target, sequence + step)
+
+    walk(0, ())
+    return found
+
+
+@pytest.mark.parametrize("space", [SMALL, ON_EDGES, NASBench201(), NASBench101()])
+def test_path_features_are_those_of_a_walk(space):
+    codes = space.canonicalise(space.sample(60, rng=0))
+    features = CellFeatures(space, codes, columns=10_000)
+    counted = [brute_sequences(cell, space) for cell in space.cells(codes)]
+    rows = features.paths(codes)
+    for i, j in itertools.combinations(range(0, 60, 4) if len(codes) == 60 else range(len(codes)), 2):
+        names = set(counted[i]) | set(counted[j])
+        expected = sum((counted[i][s] ** 0.5 - counted[j][s] ** 0.5) ** 2 for s in names)
+        assert ((rows[i] - rows[j]) ** 2).sum() == pytest.approx(expected)
+
+
+def test_operations_of_nasbench201_and_size():
+    space = NASBench201()
+    codes = np.array([[3, 3, 3, 3, 3, 3], [2, 3, 3, 3, 3, 0], [0, 0, 0, 0, 0, 0]], dtype=np.uint8)
+    features = CellFeatures(space, space.all_codes())
+    rows = features.operations(codes)
+    half = ((rows[:, None] - rows[None]) ** 2).sum(axis=2) / 2
+    np.testing.assert_allclose(half, [[0, 1.5, 6], [1.5, 0, 5], [6, 5, 0]], atol=1e-12)
+    np.testing.assert_array_equal(features.live_operations(codes)[:, 2:4], [[0, 6], [1, 2], [0, 0]])  # two are dead
+    size = features.size(space.all_codes())
+    assert size.mean() == pytest.approx(0) and size.std() == pytest.approx(1)
+    raw = np.log(np.array([6.3, 2.65, 0.3]))
+    np.testing.assert_allclose(
+        np.diff(features.size(codes)) / np.diff(raw), 1 / np.std(features._log_size(space.all_codes()))
+    )
+
+
+def test_size_of_nasbench101_goes_with_the_parameters():
+    benchmark = crlso.benchmarks.NASBench101()
+    codes = benchmark.space.sample(500, rng=1)
+    size = CellFeatures(benchmark.space, codes).size(codes)
+    assert np.corrcoef(size, np.log(benchmark.parameters(codes)))[0, 1] > 0.9
+
+
+def test_other_spaces_have_no_size():
+    for space in (SMALL, DARTS()):
+        assert CellFeatures(space, space.sample(20, rng=0)).size(space.sample(5, rng=1)) is None
+
+
+# ---- the searches ----
+
+
+@pytest.mark.parametrize("method", OPTIONS)
+@pytest.mark.parametrize("space", [SMALL, ON_EDGES])
+def test_every_class_once_and_the_same_again(method, space, short_training):
+    cells = [run(make(method, space, rng=seed, initial=4)) for seed in (0, 0, 1)]
+    assert cells[0] == cells[1] != cells[2]
+    assert len(set(space.canonical_key(space.codes(cells[0])).tolist())) == len(cells[0]) == len(space)
+
+
+@pytest.mark.parametrize("method", OPTIONS)
+def test_any_number_may_be_pending_and_fail(method):
+    optimiser = make(method, NASBench201(), rng=3, budget=30)
+    trials = [optimiser.ask() for _ in range(22)]
+    for trial in trials[::-1]:
+        if trial.number % 3:
+            optimiser.tell(trial, value_of(trial.cell))
+        else:
+            optimiser.tell(trial, state="failed")
+    held = [optimiser.ask() for _ in range(8)]
+    with pytest.raises(BudgetSpent):
+        optimiser.ask()
+    assert len({trial.cell for trial in trials + held}) == 30
+    told = {len(trials) - 8}
+    assert {model["told"] for model in optimiser.diagnostics["model"]} == told
+
+
+@pytest.mark.parametrize("method", OPTIONS)
+def test_the_best_cell_of_nasbench201_is_found(method):
+    benchmark = crlso.benchmarks.NASBench201("cifar100")
+    best = max(benchmark.evaluate(cell) for cell in benchmark.space.cells(benchmark.space.all_codes()))
+    found = [crlso.search(benchmark, method=method, budget=100, rng=seed).best.value for seed in range(2)]
+    assert max(found) == best
+
+
+@pytest.mark.parametrize("method", OPTIONS)
+@pytest.mark.parametrize("space", [NASBench101(), DARTS()])
+def test_large_spaces_are_not_listed_and_sources_are_counted(method, space):
+    optimiser = make(method, space, rng=0, budget=24, pool=40)
+    cells = run(optimiser)
+    assert len(set(space.canonical_key(space.codes(cells)).tolist())) == 24
+    sources = optimiser.diagnostics["sources"]
+    assert sum(sources.values()) == 8
+    assert set(sources) <= {"random", "neighbours", "mutations", "latent noise", "latent gradient", "evolution"}
+
+
+@pytest.mark.parametrize("switch", ["gradient", "convex", "side_information"])
+def test_each_ingredient_can_be_turned_off(switch, short_training):
+    chosen = [run(make("cr-lso", SMALL, rng=0, budget=12, initial=4, **{switch: on})) for on in (True, False)]
+    assert len(chosen[1]) == 12
+    optimiser = make("cr-lso", NASBench101(), rng=0, budget=20, pool=30, **{switch: False})
+    run(optimiser)
+    if switch == "gradient":
+        assert "latent gradient" not in optimiser.diagnostics["sources"]
+
+
+def test_latents_can_be_given():
+    space = NASBench201()
+    latents = np.random.default_rng(0).normal(size=(2, 4930, 4)).astype(np.float32)
+    run(make("cr-lso", space, rng=0, budget=20, encoder=latents))
+    with pytest.raises(ValueError, match=r"encoder: expected a GraphVAE or finite latents \(encoders, 4930, d\)"):
+        make("cr-lso", space, encoder=latents[:, :10])
+    with pytest.raises(TypeError, match="encoder: expected a GraphVAE for a space too large"):
+        make("cr-lso", DARTS(), encoder=latents)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "error", "words"),
+    [
+        ("gp", {"beta": -1.0}, ValueError, "beta: expected at least 0"),
+        ("gp", {"beta": "1"}, TypeError, "beta"),
+        ("gp", {"initial": 0}, ValueError, "initial: expected at least 1"),
+        ("cr-lso", {"batch": 0}, ValueError, "batch: expected at least 1"),
+        ("cr-lso", {"pool": 0}, ValueError, "pool: expected at least 1"),
+        ("gp", {"kernel": 3}, TypeError, "kernel: expected a Kernel"),
+    ],
+)
+def test_wrong_options_are_named(method, options, error, words):
+    with pytest.raises(error, match=words):
+        make(method, NASBench201(), **options)
+
+
+def test_bits_do_not_depend_on_threads():
+    threads, cells = crlso.get_num_threads(), []
+    try:
+        for n in (1, 3):
+            crlso.set_num_threads(n)
+            cells.append([run(make(method, NASBench201(), rng=5, budget=28)) for method in OPTIONS])
+    finally:
+        crlso.set_num_threads(threads)
+    assert cells[0] == cells[1]
