@@ -10,7 +10,7 @@ import pytest
 
 import crlso
 from crlso.benchmarks import NASBench201 as Benchmark
-from crlso.models import GraphVAE, ICNNSurrogate, Predictor
+from crlso.models import FrozenDecoder, ICNNSurrogate, Predictor
 from crlso.search import BudgetSpent, PaperCRLSO
 from crlso.search.cr_lso_paper import PRESETS
 from crlso.spaces import Cell, CellSpace, NASBench201
@@ -167,6 +167,24 @@ def recorded(monkeypatch, owner, name) -> list[tuple[tuple, Any]]:
     return calls
 
 
+def recorded_descents(monkeypatch) -> list[tuple[tuple, Any]]:
+    """The points, step sizes and results of all descents of frozen surrogates from here on."""
+    calls: list[tuple[tuple, Any]] = []
+    original = ICNNSurrogate.freeze
+
+    class Recorder:
+        def __init__(self, surrogate):
+            self.frozen = original(surrogate)
+
+        def descend(self, z, step):
+            result = self.frozen.descend(z, step)
+            calls.append(((z.copy(), step.copy()), result))
+            return result
+
+    monkeypatch.setattr(ICNNSurrogate, "freeze", lambda surrogate: Recorder(surrogate))
+    return calls
+
+
 def test_failed_trials_are_paid_for_and_teach_nothing(monkeypatch):
     fits = recorded(monkeypatch, Predictor, "fit")
     tunings = recorded(monkeypatch, ICNNSurrogate, "fit")
@@ -210,7 +228,7 @@ def test_equal_values_are_no_obstacle():
 
 
 def test_a_round_starts_from_the_ten_best_cells(monkeypatch):
-    descents = recorded(monkeypatch, ICNNSurrogate, "descend")
+    descents = recorded_descents(monkeypatch)
     optimiser = PaperCRLSO(SPACE, rng=0, budget=45, labels=15, noise=1e-7)
     latents = None
     for number in range(45):
@@ -225,7 +243,7 @@ def test_a_round_starts_from_the_ten_best_cells(monkeypatch):
             (start, steps), _ = descents[before]
             nearest = ((latents - start[0]) ** 2).sum(axis=1).argmin()
             assert tuple(SPACE.all_codes()[nearest]) == tuple(expected[(number - 15) % 10])
-            assert (start == start[0]).all() and len(start) == 50
+            assert len(start) == 1
             np.testing.assert_allclose(steps, 0.2 * np.arange(1, 51))
         optimiser.tell(trial, value_of(trial.cell))
     assert optimiser.diagnostics["rounds"] == 3
@@ -233,7 +251,7 @@ def test_a_round_starts_from_the_ten_best_cells(monkeypatch):
 
 def test_the_first_new_class_along_growing_steps_is_taken(monkeypatch):
     """Every proposal worked out again from the points that descent gave."""
-    descents = recorded(monkeypatch, ICNNSurrogate, "descend")
+    descents = recorded_descents(monkeypatch)
     sources, choices = [], 0
     for seed in range(4):
         optimiser = PaperCRLSO(Triangles(), rng=seed, labels=3, noise=0.3, step=1.0)
@@ -287,7 +305,7 @@ def test_the_last_resort_is_the_best_unseen_neighbour(monkeypatch):
         trial = optimiser.ask()
         optimiser.tell(trial, TriangleBenchmark().evaluate(trial.cell))
     known = np.array(optimiser.trials[0].cell.codes, np.uint8)
-    monkeypatch.setattr(GraphVAE, "decode", lambda self, z: np.tile(known, (len(z), 1)))  # nothing new, ever
+    monkeypatch.setattr(FrozenDecoder, "decode", lambda self, z: np.tile(known, (len(z), 1)))  # nothing new, ever
     from_neighbours = 0
     for number in range(4, 10):
         seen = {trial.cell.codes for trial in optimiser.trials}
@@ -318,9 +336,9 @@ def test_every_class_of_a_small_space_can_be_asked_for(options):
 
 
 def test_without_gradient_nothing_descends(monkeypatch):
-    descents = recorded(monkeypatch, ICNNSurrogate, "descend")
+    descents = recorded_descents(monkeypatch)
     optimiser = PaperCRLSO(SPACE, rng=0, budget=25, labels=10, gradient=False)
-    decoded = recorded(monkeypatch, GraphVAE, "decode")
+    decoded = recorded(monkeypatch, FrozenDecoder, "decode")
     run(optimiser)
     check_trials(optimiser)
     assert descents == []
