@@ -12,6 +12,7 @@ import crlso
 from crlso.benchmarks import Benchmark, Function, NASBench201, Tabular
 from crlso.search import PaperCRLSO, RandomSearch
 from crlso.search.cr_lso_paper import _OF_SPACE, _OTHER_SPACES
+from crlso.search.gp import GPSearch
 from crlso.spaces import DARTS, CellSpace, NASBench101
 
 SPACE = CellSpace(nodes=4, operations=["conv", "pool"], operations_on="nodes", edges="free")
@@ -268,7 +269,8 @@ def test_a_space_of_many_rows_and_few_cells(small_presets):
     space = CellSpace(6, ["a", "b", "c"], operations_on="nodes", edges="free", max_edges=4)
     found = space.sample_up_to(5000, rng=0)
     assert 60 < len(found) < 200
-    for optimiser in (RandomSearch(space, rng=0, budget=50), PaperCRLSO(space, rng=0, budget=30, labels=10)):
+    optimisers = [RandomSearch(space, rng=0, budget=50), PaperCRLSO(space, rng=0, budget=30, labels=10)]
+    for optimiser in [*optimisers, GPSearch(space, rng=0, budget=30)]:
         assert len(set(queried(optimiser))) == optimiser.budget
     with pytest.raises(ValueError, match="labels: expected at most about"):
         PaperCRLSO(space, rng=0, budget=3000, labels=2000)

@@ -18,8 +18,6 @@ import hashlib
 import logging
 import os
 import struct
-import zipfile
-import zlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +25,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from crlso._archive import BROKEN, write_npz
 from crlso.benchmarks._unpickle import restricted_load
 from crlso.spaces.nasbench201 import NASBench201 as Space
 
@@ -62,7 +61,6 @@ _META = f"meta{_SUFFIX}"
 _LOG_EVERY = 1000
 
 _CACHE_FORMAT = "crlso NATS-Bench accuracies 1"
-_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error)
 
 
 class Table:
@@ -383,13 +381,7 @@ def _load(file: IO[bytes], what: str) -> object:
 
 def _write_cache(path: Path, fingerprint: str, columns: dict[str, Floats]) -> None:
     arrays: dict[str, Any] = {"format": np.array(_CACHE_FORMAT), "fingerprint": np.array(fingerprint), **columns}
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, **arrays)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_npz(path, arrays)
 
 
 def _read_cache(path: Path, fingerprint: str) -> dict[str, Floats] | None:
@@ -416,5 +408,5 @@ def _reading(path: Path) -> Iterator[None]:
     """Turn what a broken or foreign file raises into a ValueError that names the file."""
     try:
         yield
-    except (ValueError, TypeError, LookupError, OverflowError, EOFError, NotImplementedError, *_BROKEN) as error:
+    except (*BROKEN, struct.error) as error:
         raise ValueError(f"cache: expected a file that this function wrote, got {path}: {error}") from error

@@ -14,8 +14,6 @@ import logging
 import math
 import os
 import struct
-import zipfile
-import zlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -26,6 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso import _core
+from crlso._archive import BROKEN, write_npz
+from crlso.spaces.nasbench101 import LAYOUT
 
 __all__ = ["Records", "load_tfrecord", "read_tfrecord"]
 
@@ -35,10 +35,9 @@ EPOCHS = (4, 12, 36, 108)
 _MAX_PAYLOAD = 1 << 16  # bytes; real payloads are a few hundred
 _MASK_DELTA = 0xA282EAD8
 
-_VERTICES, _MAX_EDGES = 7, 9
-_OPERATIONS = {"conv3x3-bn-relu": 1, "conv1x1-bn-relu": 2, "maxpool3x3": 3}
-_EDGES = tuple((source, target) for target in range(1, _VERTICES) for source in range(target))
-_N_CODES = _VERTICES - 2 + len(_EDGES)
+_VERTICES, _EDGES, _MAX_EDGES = LAYOUT.n_nodes, LAYOUT.edges, LAYOUT.max_edges or 0
+_OPERATIONS = {name: code for code, name in enumerate(LAYOUT.operations, start=1)}
+_N_CODES = len(LAYOUT.cardinalities)
 _REPEATS = 3
 
 # Fields of ModelMetrics and of its EvaluationData; evaluations are made before, halfway through and after training.
@@ -307,7 +306,6 @@ def check_epochs(epochs: object) -> None:
 # ---- cache ----
 
 _KIND = "crlso.nasbench101.records"
-_BROKEN = (zipfile.BadZipFile, zlib.error, NotImplementedError)  # what reading an archive raises besides
 
 
 def load_tfrecord(
@@ -342,20 +340,10 @@ def load_tfrecord(
             return records
     records = read_tfrecord(path, epochs)
     try:
-        _write_cache(target, meta, records)
+        write_npz(target, {"meta": np.array(json.dumps(meta)), **vars(records)})
     except OSError as error:
         _log.warning("cache %s could not be written: %s", target, error)
     return records
-
-
-def _write_cache(target: Path, meta: dict[str, Any], records: Records) -> None:
-    temporary = target.with_name(target.name + ".part")
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, meta=np.array(json.dumps(meta)), **vars(records))
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_cache(target: Path, meta: dict[str, Any]) -> Records | None:
@@ -368,7 +356,7 @@ def _read_cache(target: Path, meta: dict[str, Any]) -> Records | None:
             if found != meta:
                 return None
             records = Records(**{field.name: archive[field.name] for field in fields(Records)})
-    except (ValueError, TypeError, LookupError, AttributeError, OSError, EOFError, RecursionError, *_BROKEN) as error:
+    except (*BROKEN, AttributeError, OSError, RecursionError) as error:
         raise ValueError(f"cache: expected a cache of crlso or no file at {str(target)!r}: {error}") from error
     _check_cached(target, records)
     return records

@@ -190,10 +190,7 @@ class Tabular(Benchmark):
 
     def regret(self, value: float) -> float:
         """How far a value is below the highest of the table."""
-        number = float(value)
-        if not math.isfinite(number):
-            raise ValueError(f"value: expected a finite number, got {value!r:.100}")
-        return float(self._values.max()) - number
+        return distance_below(float(self._values.max()), value, "number")
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str], space: CellSpace) -> Tabular:
@@ -227,6 +224,14 @@ class Tabular(Benchmark):
             raise ValueError(f"table {os.fspath(path)!r}: expected at least one row, got none")
         cells, values, tests = zip(*rows)
         return cls(space, cells, values, None if tests[0] is None else tests, name=Path(path).stem)
+
+
+def distance_below(best: float, value: Any, kind: str) -> float:
+    """Regret: how far a finite value is below the best one; `kind` says in errors what the value should be."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"value: expected a finite {kind}, got {value!r:.100}")
+    return best - number
 
 
 def _rows_of_table(reader: Any, space: CellSpace) -> Iterator[tuple[Cell, float, float | None]]:

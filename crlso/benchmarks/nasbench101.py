@@ -14,20 +14,18 @@ from crlso import _core
 from crlso._random import Stream, seed_of
 from crlso.assets import open_npz
 from crlso.benchmarks._tfrecord import load_tfrecord
-from crlso.benchmarks.base import Benchmark
+from crlso.benchmarks.base import Benchmark, distance_below
 from crlso.spaces.cell import Cell
+from crlso.spaces.nasbench101 import LAYOUT
 from crlso.spaces.nasbench101 import NASBench101 as Space
-from crlso.spaces.space import rows_of_keys
+from crlso.spaces.space import CellSpace, rows_of_keys
 
 __all__ = ["NASBench101"]
 
 Floats = npt.NDArray[np.float64]
 
 _N_CELLS = 423_624
-_MAX_EDGES = 9
 _TEST_PARTS = 3 * 9_984  # the asset counts correct answers of three runs on 39 batches of 256 images
-_N_INNER, _N_VERTICES = 5, 7
-_EDGES = tuple((source, target) for target in range(1, _N_VERTICES) for source in range(target))
 
 _ORACLE = "test (oracle)"
 _VALIDATION = "validation"
@@ -60,21 +58,15 @@ def _embedded() -> _Table:
     return table
 
 
-def _why_missing(codes: npt.NDArray[np.uint8]) -> str:
+def _why_missing(space: CellSpace, codes: npt.NDArray[np.uint8]) -> str:
     """Why one cell is not in a table."""
-    edges = [edge for edge, bit in zip(_EDGES, codes[_N_INNER:]) if bit]
-    forward, backward = {0}, {_N_VERTICES - 1}
-    for source, target in edges:  # ascending targets
-        if source in forward:
-            forward.add(target)
-    for source, target in reversed(edges):
-        if target in backward:
-            backward.add(source)
-    n_live = sum({source, target} <= forward & backward for source, target in edges)
-    if n_live == 0:
+    n_edges = int(space.prune(codes[None])[0, len(LAYOUT.intermediate) :].sum())
+    if n_edges == 0:
         return "has no path from input to output"
-    if n_live > _MAX_EDGES:
-        return f"has {n_live} edges on paths from input to output; the benchmark has cells of at most {_MAX_EDGES}"
+    if LAYOUT.max_edges is not None and n_edges > LAYOUT.max_edges:
+        return (
+            f"has {n_edges} edges on paths from input to output; the benchmark has cells of at most {LAYOUT.max_edges}"
+        )
     return "is not in this table"
 
 
@@ -318,10 +310,7 @@ class NASBench101(Benchmark):
         ValueError
             For a value that is not finite.
         """
-        number = float(value)
-        if not np.isfinite(number):
-            raise ValueError(f"value: expected a finite accuracy in percent, got {value!r:.100}")
-        return float(self._values.max()) - number
+        return distance_below(float(self._values.max()), value, "accuracy in percent")
 
     def info(self, cell: Any) -> dict[str, Any]:
         """Everything that is known about one cell.
@@ -371,7 +360,6 @@ class NASBench101(Benchmark):
         missing = keys[rows] != wanted
         if missing.any():
             first = int(missing.argmax())
-            raise ValueError(
-                f"cells: expected cells of the benchmark, got cell {first} that {_why_missing(codes[first])}"
-            )
+            why = _why_missing(self.space, codes[first])
+            raise ValueError(f"cells: expected cells of the benchmark, got cell {first} that {why}")
         return rows

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from crlso.assets import open_npz
 from crlso.benchmarks._natsbench import COLUMNS, ApiTable, Table, read_folder
-from crlso.benchmarks.base import Benchmark
+from crlso.benchmarks.base import Benchmark, distance_below
 from crlso.spaces.cell import Cell
 from crlso.spaces.nasbench201 import NASBench201 as Space
 
@@ -450,10 +450,7 @@ class NASBench201(Benchmark):
         ValueError
             For a value that is not finite.
         """
-        number = float(value)
-        if not np.isfinite(number):
-            raise ValueError(f"value: expected a finite accuracy in percent, got {value!r:.100}")
-        return float(self._all_values().max()) - number
+        return distance_below(float(self._all_values().max()), value, "accuracy in percent")
 
     def _all_values(self) -> Floats:
         return self._table.values("val200", np.arange(len(self)))

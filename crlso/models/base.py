@@ -9,15 +9,14 @@ import math
 import numbers
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from crlso import _core
+from crlso._archive import BROKEN, write_npz
 from crlso._random import Stream
 from crlso.nn import Module
 from crlso.optim import Adam, cosine
@@ -83,14 +82,7 @@ class Estimator:
             f"{name}/{key}": value for name, module in self._modules().items() for key, value in module.state().items()
         }
         meta = json.dumps({"kind": self._kind, "format": 1, "params": params}, allow_nan=False, default=_plain_number)
-        target = Path(path)
-        temporary = target.with_name(target.name + ".part")
-        try:
-            with open(temporary, "wb") as file:
-                np.savez(file, meta=np.array(meta), **arrays)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_npz(path, {"meta": np.array(meta), **arrays})
 
     @classmethod
     @contextlib.contextmanager
@@ -98,7 +90,7 @@ class Estimator:
         """Turn what a broken or foreign file raises into a ValueError that names the file."""
         try:
             yield
-        except (ValueError, TypeError, LookupError, OverflowError, EOFError, NotImplementedError, *_BROKEN) as error:
+        except BROKEN as error:
             raise ValueError(
                 f"path: expected a file saved by {cls.__name__}, got {os.fspath(path)!r}: {error}"
             ) from error
@@ -136,9 +128,6 @@ class Estimator:
             raise ValueError(f"expected the modules {sorted(modules)}, got {sorted(states)}")
         for name, module in modules.items():
             module.load_state(states[name])
-
-
-_BROKEN = (zipfile.BadZipFile, zlib.error)  # what reading an archive raises besides built-in errors
 
 
 def _plain_number(value: Any) -> Any:

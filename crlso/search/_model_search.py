@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crlso._random import Stream
 from crlso.models.base import check_count, finite_number
 from crlso.search._features import Floats
 from crlso.search._gaussian_process import Features, GaussianProcess, Kernel, Posterior, normal_scores
-from crlso.search._pool import merged
+from crlso.search._pool import cell_pool, merged
 from crlso.search.base import Optimiser
 from crlso.spaces.layout import Codes
 
@@ -25,7 +26,7 @@ class ModelSearch(Optimiser):
     """First some random cells, then batches with the largest upper confidence bound of a Gaussian process.
 
     A subclass calls :meth:`_start` when it is ready to describe cells, and has :meth:`_describe`; for spaces that
-    are too large to list, it has :meth:`_pool` too.
+    are too large to list, it may have sources of its own in :meth:`_pool`.
 
     Parameters
     ----------
@@ -37,6 +38,8 @@ class ModelSearch(Optimiser):
         First cells; half of them from the upper third by size where cells have one.
     batch : int
         Cells chosen with one fit; each of them lowers the variance for the next.
+    pool : int
+        Random cells of a round, in spaces that are too large to list.
     """
 
     kernel: Kernel
@@ -44,7 +47,15 @@ class ModelSearch(Optimiser):
     """Generations of mutants that improve the pool of a space that is too large to list."""
 
     def __init__(
-        self, space: Any, *, rng: Any = 0, budget: int | None = None, beta: float, initial: int, batch: int
+        self,
+        space: Any,
+        *,
+        rng: Any = 0,
+        budget: int | None = None,
+        beta: float,
+        initial: int,
+        batch: int,
+        pool: int,
     ) -> None:
         super().__init__(space, rng=rng, budget=budget)
         self.beta = finite_number("beta", beta)
@@ -52,7 +63,8 @@ class ModelSearch(Optimiser):
             raise ValueError(f"beta: expected at least 0, got {beta}")
         check_count("initial", initial)
         check_count("batch", batch)
-        self.initial, self.batch = int(initial), int(batch)
+        check_count("pool", pool)
+        self.initial, self.batch, self.pool = int(initial), int(batch), int(pool)
         self._round = 0
         self._queue: list[npt.NDArray[np.uint8]] = []
         self.diagnostics["model"] = []
@@ -63,9 +75,9 @@ class ModelSearch(Optimiser):
     def _describe(self, codes: Codes) -> Features:
         """What the kernel sees of canonical cells."""
 
-    @abstractmethod
-    def _pool(self) -> dict[str, Codes]:
+    def _pool(self, told: Codes, scores: Floats, stream: Stream) -> dict[str, Codes]:
         """Cells to choose from in this round by source, of a space that is too large to list."""
+        return cell_pool(self.space, told[np.argsort(-scores, kind="stable")], self.pool, stream)
 
     def _told_scores(self) -> tuple[Codes, Floats]:
         """Codes of the cells whose values are known, and the normal scores of these."""
@@ -75,7 +87,7 @@ class ModelSearch(Optimiser):
     def _reference(self) -> Codes:
         """All classes of a listed space, in the order of their keys; else some random cells."""
         if not self.is_listed:
-            return self.space.sample(REFERENCE, rng=self.stream.child("reference").seed)
+            return self.space.sample_up_to(REFERENCE, rng=self.stream.child("reference").seed)
         codes = self.space.canonicalise(self.space.all_codes())
         return codes[np.unique(self.space.canonical_key(codes), return_index=True)[1]]
 
@@ -134,8 +146,8 @@ class ModelSearch(Optimiser):
         if self.is_listed:
             return self._cells, []
         if informed:
-            return merged(self.space, self._pool())
-        return self.space.sample(REFERENCE, rng=self.stream.child(f"blind{self._round}").seed), []
+            return merged(self.space, self._pool(*self._told_scores(), self.stream.child(f"pool{self._round}")))
+        return self.space.sample_up_to(REFERENCE, rng=self.stream.child(f"blind{self._round}").seed), []
 
     def _evolved(self, process: GaussianProcess, cells: Codes, sources: list[str]) -> tuple[Codes, list[str]]:
         """The pool and generations of mutants of those of it that the model likes best."""

@@ -29,7 +29,7 @@ def cell_pool(space: Any, best: Codes, n_random: int, stream: Stream) -> dict[st
     """
     once = space.mutate(np.repeat(best[:_MUTATED], 4, axis=0), rng=stream.child("once").seed)
     return {
-        "random": space.sample(n_random, rng=stream.child("random").seed),
+        "random": space.sample_up_to(n_random, rng=stream.child("random").seed),
         "neighbours": np.concatenate([space.neighbours(row) for row in best[:_EXPANDED]]),
         "mutations": space.mutate(once, rng=stream.child("twice").seed),
     }

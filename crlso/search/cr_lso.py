@@ -10,12 +10,11 @@ import numpy.typing as npt
 from crlso._random import Stream
 from crlso.assets import open_npz
 from crlso.models import GraphVAE
-from crlso.models.base import check_count
-from crlso.search._features import CellFeatures
+from crlso.search._features import CellFeatures, Floats
 from crlso.search._gaussian_process import Features, Kernel
 from crlso.search._latents import class_latents, join_latents, shaped_vae
 from crlso.search._model_search import ModelSearch
-from crlso.search._pool import cell_pool, latent_pool
+from crlso.search._pool import latent_pool
 from crlso.spaces.layout import Codes
 
 __all__ = ["CRLSO"]
@@ -82,9 +81,8 @@ class CRLSO(ModelSearch):
         side_information: bool = True,
         convex: bool = True,
     ) -> None:
-        super().__init__(space, rng=rng, budget=budget, beta=beta, initial=initial, batch=batch)
-        check_count("pool", pool)
-        self.kernel, self.pool = _KERNEL, int(pool)
+        super().__init__(space, rng=rng, budget=budget, beta=beta, initial=initial, batch=batch, pool=pool)
+        self.kernel = _KERNEL
         self.gradient, self.side_information, self.convex = gradient, side_information, convex
         self._seed = self.stream.child("encoders").seed
         reference = self._reference()
@@ -155,9 +153,6 @@ class CRLSO(ModelSearch):
 
     # -- large spaces ---------------------------------------------------------------------------------------------
 
-    def _pool(self) -> dict[str, Codes]:
-        stream = self.stream.child(f"pool{self._round}")
-        told, scores = self._told_scores()
-        pool = cell_pool(self.space, told[np.argsort(-scores, kind="stable")], self.pool, stream)
+    def _pool(self, told: Codes, scores: Floats, stream: Stream) -> dict[str, Codes]:
         latent = latent_pool(self._vae, told, scores, self.pool, stream, gradient=self.gradient, convex=self.convex)
-        return latent | pool
+        return latent | super()._pool(told, scores, stream)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from crlso.models.base import check_count
 from crlso.search._features import CellFeatures
 from crlso.search._gaussian_process import Features, Kernel
 from crlso.search._model_search import ModelSearch
-from crlso.search._pool import cell_pool
 from crlso.spaces.layout import Codes
 
 __all__ = ["GPSearch"]
@@ -65,11 +61,10 @@ class GPSearch(ModelSearch):
         pool: int = 10_000,
         kernel: Kernel = _KERNEL,
     ) -> None:
-        super().__init__(space, rng=rng, budget=budget, beta=beta, initial=initial, batch=batch)
-        check_count("pool", pool)
+        super().__init__(space, rng=rng, budget=budget, beta=beta, initial=initial, batch=batch, pool=pool)
         if not isinstance(kernel, Kernel):
             raise TypeError(f"kernel: expected a Kernel, got {type(kernel).__name__}")
-        self.pool, self.kernel = int(pool), kernel
+        self.kernel = kernel
         reference = self._reference()
         self._cell_features = CellFeatures(space, reference)
         self._start(reference)
@@ -77,8 +72,3 @@ class GPSearch(ModelSearch):
     def _describe(self, codes: Codes) -> Features:
         features = self._cell_features
         return Features((features.operations(codes), features.paths(codes)), features.size(codes))
-
-    def _pool(self) -> dict[str, Codes]:
-        told, scores = self._told_scores()
-        stream = self.stream.child(f"pool{self._round}")
-        return cell_pool(self.space, told[np.argsort(-scores, kind="stable")], self.pool, stream)

@@ -8,8 +8,8 @@ from typing import Any
 
 from crlso.spaces._genotype import EDGES, OPERATIONS, format_genotype, parse_genotype
 from crlso.spaces.cell import Cell
-from crlso.spaces.layout import CellLayout, Codes, register_layout
-from crlso.spaces.space import CellSpace, Keys
+from crlso.spaces.layout import CellLayout, register_layout
+from crlso.spaces.space import CellSpace
 
 __all__ = ["DARTS"]
 
@@ -59,7 +59,6 @@ class DARTS(CellSpace):
 
     def __init__(self) -> None:
         self._layout = _LAYOUT
-        self._members: tuple[Codes, Keys] | None = None
 
     def cell(self, x: Any) -> Cell:
         """Make a Cell.

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from crlso.assets import open_npz
 from crlso.spaces.cell import Cell
 from crlso.spaces.layout import CellLayout, Codes, register_layout
-from crlso.spaces.space import CellSpace, Keys, rows_of_keys
+from crlso.spaces.space import CellSpace, rows_of_keys
 
-__all__ = ["NASBench101"]
+__all__ = ["LAYOUT", "NASBench101"]
 
 _VERTICES = 7
-_LAYOUT = register_layout(
+LAYOUT = register_layout(
     CellLayout(
         "nasbench101",
         ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"),
@@ -29,14 +29,14 @@ _LAYOUT = register_layout(
         max_edges=9,
     )
 )
-_N_INNER = len(_LAYOUT.intermediate)
+_N_INNER = len(LAYOUT.intermediate)
 _ENDS = ("input", "output")
 
 
 @functools.cache
 def _every_cell() -> Codes:
     with open_npz("nasbench101.npz") as asset:
-        codes = rows_of_keys(np.cumsum(asset["key_steps"], dtype=np.int64), _LAYOUT.cardinalities)
+        codes = rows_of_keys(np.cumsum(asset["key_steps"], dtype=np.int64), LAYOUT.cardinalities)
     codes.flags.writeable = False
     return codes
 
@@ -64,8 +64,7 @@ class NASBench101(CellSpace):
     """
 
     def __init__(self) -> None:
-        self._layout = _LAYOUT
-        self._members: tuple[Codes, Keys] | None = None
+        self._layout = LAYOUT
 
     @property
     def n_cells(self) -> int:
@@ -136,13 +135,13 @@ def _codes_of_matrix(matrix: Any, operations: Any) -> tuple[int, ...]:
         raise ValueError("cell: expected a strictly upper triangular matrix of 0 and 1")
     if isinstance(operations, str) or not isinstance(operations, Sequence) or len(operations) != n:
         raise ValueError(f"cell: expected {n} operations for {n} vertices, got {operations!r:.200}")
-    if (operations[0], operations[-1]) != _ENDS or not all(name in _LAYOUT.operations for name in operations[1:-1]):
+    if (operations[0], operations[-1]) != _ENDS or not all(name in LAYOUT.operations for name in operations[1:-1]):
         raise ValueError(
-            f"cell: expected 'input', operations out of {', '.join(_LAYOUT.operations)}, and 'output', "
+            f"cell: expected 'input', operations out of {', '.join(LAYOUT.operations)}, and 'output', "
             f"got {operations!r:.200}"
         )
-    inner = [1 + _LAYOUT.operations.index(name) for name in operations[1:-1]]
+    inner = [1 + LAYOUT.operations.index(name) for name in operations[1:-1]]
     place = [*range(n - 1), _VERTICES - 1]
     full = np.zeros((_VERTICES, _VERTICES), dtype=np.int64)
     full[np.ix_(place, place)] = edges
-    return (*inner, *[0] * (_N_INNER - len(inner)), *(int(full[edge]) for edge in _LAYOUT.edges))
+    return (*inner, *[0] * (_N_INNER - len(inner)), *(int(full[edge]) for edge in LAYOUT.edges))

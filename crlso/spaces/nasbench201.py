@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,6 @@ class NASBench201(CellSpace):
 
     def __init__(self) -> None:
         self._layout = _LAYOUT
-        self._members: tuple[Codes, Keys] | None = None
 
     def __repr__(self) -> str:
         if self._members is not None:
@@ -131,38 +130,6 @@ class NASBench201(CellSpace):
             return int(item)
         raise TypeError(f"cell: expected {_CELL_KINDS}, got {whole!r:.100}")
 
-    def codes(self, cells: Any) -> Codes:
-        """Codes of cells.
-
-        Parameters
-        ----------
-        cells : array_like or iterable
-            Integers of shape (n, 6): codes. Integers of shape (n,): official indices. Else an iterable of anything
-            that :meth:`cell` accepts, or one Cell or string.
-
-        Returns
-        -------
-        ndarray of uint8, shape (n, 6)
-            The given array itself when it is already of this kind, else a new one.
-
-        Raises
-        ------
-        TypeError
-            For arrays of another kind than integer (bool, float, object, text) and for things that are no cells.
-        ValueError
-            For another shape, codes outside 0..4 or strings that are no cells.
-        IndexError
-            For official indices outside 0..15624.
-        """
-        if isinstance(cells, (np.ndarray, np.generic)) and not isinstance(cells, str):
-            return self._codes_from_array(np.asarray(cells))
-        if isinstance(cells, (Cell, str)):
-            cells = [cells]
-        if not isinstance(cells, Iterable) or isinstance(cells, (bytes, bytearray, memoryview)):
-            raise TypeError(f"cells: expected codes (n, 6) or an iterable of cells, got {type(cells).__name__}")
-        rows = [self.cell(cell).codes for cell in cells]
-        return np.array(rows, dtype=np.uint8).reshape(len(rows), len(_EDGES))
-
     def _codes_from_array(self, array: npt.NDArray[Any]) -> Codes:
         if array.dtype.kind not in "iu":
             raise TypeError(f"cells: expected an array of integers, got dtype {array.dtype}")
@@ -180,20 +147,6 @@ class NASBench201(CellSpace):
             wrong = (array < 0) | (array >= len(_OPERATIONS))
             raise ValueError(f"cells: expected codes from 0 to {len(_OPERATIONS) - 1}, got {array[wrong][0]}")
         return array.astype(np.uint8, copy=False)
-
-    def cells(self, codes: Any) -> list[Cell]:
-        """Cells of codes.
-
-        Parameters
-        ----------
-        codes : array_like or iterable
-            Anything that :meth:`codes` accepts.
-
-        Returns
-        -------
-        list of Cell
-        """
-        return [Cell(_NAME, tuple(row)) for row in self.codes(codes).tolist()]
 
     def index(self, cells: Any) -> npt.NDArray[np.int64]:
         """Official index of cells.

@@ -83,7 +83,7 @@ class CellSpace:
     24
     """
 
-    levels: tuple[str, ...] = ()
+    _members: tuple[Codes, Keys] | None = None  # of a subset: canonical rows and their keys, ascending
 
     def __init__(
         self,
@@ -96,7 +96,6 @@ class CellSpace:
     ) -> None:
         layout = _checked_layout(nodes, operations, operations_on, edges, max_edges, input_nodes)
         self._layout = register_layout(layout)
-        self._members: tuple[Codes, Keys] | None = None
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> CellSpace:
