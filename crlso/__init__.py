@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from crlso._core import GraphBatch, Tensor, get_num_threads, set_num_threads
     from crlso.comparison import Comparison, compare
     from crlso.nn import grad, no_grad
+    from crlso.search.cr_lso import CRLSO
     from crlso.study import Study, Trial
 
 __all__ = [
+    "CRLSO",
     "Comparison",
     "GraphBatch",
     "Study",
@@ -43,6 +45,7 @@ _HOMES = {
     **dict.fromkeys(("Study", "Trial"), "crlso.study"),
     **dict.fromkeys(("Comparison", "compare"), "crlso.comparison"),
     **dict.fromkeys(("grad", "no_grad"), "crlso.nn"),
+    "CRLSO": "crlso.search.cr_lso",
 }
 
 

@@ -28,6 +28,8 @@ BENCHMARKS = ("nasbench101", "nasbench201", "nasbench301")
 DEFAULT_BENCHMARK = "nasbench201"
 SIMULATED = "simulated-validation"
 
+DEFAULT_METHOD = "cr-lso"
+
 ABLATIONS = ("gradient", "convex", "regulariser")
 PAPER = "cr-lso-paper"
 
@@ -113,7 +115,7 @@ def _add_search(commands: Any) -> None:
     )
     search.set_defaults(run=_search)
     _add_source(search)
-    search.add_argument("--method", choices=list(METHODS), default=PAPER, help="default: %(default)s")
+    search.add_argument("--method", choices=list(METHODS), default=DEFAULT_METHOD, help="default: %(default)s")
     search.add_argument("--budget", type=_at_least(1), default=100, metavar="N", help="queries; default: %(default)s")
     search.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="default: %(default)s")
     search.add_argument("--threads", type=_at_least(1), metavar="N", help="default: CRLSO_NUM_THREADS or all cores")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -144,6 +145,20 @@ def test_threads_are_set(capsys):
 # -- options of the method ----------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def calls(monkeypatch):
+    """What the program searches, noted instead of done."""
+    noted = []
+
+    def search(benchmark, method, budget, rng, **options):
+        noted.append((method, budget, rng, options))
+        return Study("nasbench201", benchmark.dataset, method, rng, budget)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("crlso.search.runner.search", search)
+        yield noted
+
+
 @pytest.mark.parametrize(
     ("flags", "options"),
     [
@@ -158,16 +173,16 @@ def test_threads_are_set(capsys):
         ),
     ],
 )
-def test_flags_become_options(flags, options, monkeypatch, capsys):
-    calls = []
-
-    def search(benchmark, method, budget, rng, **given):
-        calls.append((method, budget, rng, given))
-        return Study("nasbench201", benchmark.dataset, method, rng, budget)
-
-    monkeypatch.setattr("crlso.search.runner.search", search)
-    assert main(["search", *flags]) == 0
+def test_flags_become_options(flags, options, calls):
+    assert main(["search", "--method", "cr-lso-paper", *flags]) == 0
     assert calls == [("cr-lso-paper", 100, 0, options)]
+
+
+def test_defaults_are_those_of_the_library(calls):
+    assert main(["search"]) == 0
+    parameters = inspect.signature(crlso.search).parameters
+    assert [(*(parameters[name].default for name in ("method", "budget", "rng")), {})] == calls
+    assert calls == [("cr-lso", 100, 0, {})]
 
 
 # name, options, value, what the value is called, whether a test accuracy is told beside it
@@ -206,7 +221,7 @@ def table(tmp_path):
     return ["--table", str(tmp_path / "cells.csv"), "--space", str(tmp_path / "spec.toml")]
 
 
-@pytest.mark.parametrize("method", ["random", "cr-lso-paper"])
+@pytest.mark.parametrize("method", ["random", "cr-lso", "cr-lso-paper"])
 def test_a_table_of_ones_own(capsys, table, method):
     assert main(["search", *table, "--method", method, "--budget", "40", "--json"]) == 0
     document = parse(capsys.readouterr().out)
@@ -260,6 +275,7 @@ WRONG = [
     ([*RANDOM, "--threads", "9" * 40], "9" * 40),
     ([*RANDOM, "--no-gradient"], "--no-gradient: expected with --method cr-lso-paper only, got --method random"),
     ([*RANDOM, "--preset", "fast", "--no-convex"], "--no-convex, --preset: expected with --method cr-lso-paper only"),
+    (["search", "--preset", "fast"], "--preset: expected with --method cr-lso-paper only, got --method cr-lso "),
     (["search", "--preset", "slow"], "argument --preset: invalid choice: 'slow'"),
     ([*RANDOM, "--out", "."], "--out: expected a file, got '.'"),
     ([*RANDOM, "--out", ""], "--out: expected a file, got ''"),

@@ -114,7 +114,7 @@ def test_the_default_number_of_labels():
     [(1, {}), (2, {}), (3, {}), (10, {}), (5, {"labels": 2}), (3, {"labels": 300}), (12, {"labels": 3})],
 )
 def test_small_budgets(budget, options):
-    study = crlso.search(Benchmark("cifar10"), budget=budget, rng=1, progress=False, **options)
+    study = crlso.search(Benchmark("cifar10"), "cr-lso-paper", budget, rng=1, progress=False, **options)
     assert study.n_queries == budget == len({trial.cell for trial in study.trials})
     assert study.best.value == max(trial.value for trial in study.trials)
 
@@ -327,7 +327,7 @@ def test_the_last_resort_is_the_best_unseen_neighbour(monkeypatch):
 
 @pytest.mark.parametrize("options", [{}, {"gradient": False}, {"convex": False}, {"regulariser": False}])
 def test_every_class_of_a_small_space_can_be_asked_for(options):
-    study = crlso.search(TriangleBenchmark(), budget=10, rng=2, labels=4, progress=False, **options)
+    study = crlso.search(TriangleBenchmark(), "cr-lso-paper", 10, rng=2, labels=4, progress=False, **options)
     assert len({trial.cell for trial in study.trials}) == 10 and study.best.cell.codes == (2, 2, 2)
     assert study.to_dict()["n_queries"] == 10
 
@@ -425,7 +425,8 @@ def test_presets():
 
 def test_a_seed_repeats_the_search():
     def trials(rng, **options):
-        return crlso.search(Benchmark("cifar100"), budget=40, labels=15, rng=rng, progress=False, **options).trials
+        study = crlso.search(Benchmark("cifar100"), "cr-lso-paper", 40, labels=15, rng=rng, progress=False, **options)
+        return study.trials
 
     first = trials(7)
     assert first == trials(7) == trials(np.int64(7))
@@ -452,7 +453,7 @@ class SecretTest:
 
 def test_the_search_never_reads_test_accuracies():
     secret, open_one = SecretTest(False), SecretTest(True)
-    studies = [crlso.search(b, budget=40, labels=15, rng=0, progress=False) for b in (secret, open_one)]
+    studies = [crlso.search(b, "cr-lso-paper", 40, labels=15, rng=0, progress=False) for b in (secret, open_one)]
     assert [trial.cell for trial in studies[0].trials] == [trial.cell for trial in studies[1].trials]
     assert [trial.value for trial in studies[0].trials] == [trial.value for trial in studies[1].trials]
     assert studies[0].state == "complete" and studies[0].best.user_attrs.get("test") is None

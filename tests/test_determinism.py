@@ -56,7 +56,7 @@ def surrogate(seed: int = 0) -> Result:
 
 
 def search(seed: int = 0) -> Result:
-    study = crlso.search(Benchmark("cifar10"), budget=35, labels=15, rng=seed, progress=False)
+    study = crlso.search(Benchmark("cifar10"), "cr-lso-paper", budget=35, labels=15, rng=seed, progress=False)
     found = study.diagnostics
     return {
         "cells": np.array([trial.cell.codes for trial in study.trials]),

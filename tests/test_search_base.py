@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import itertools
 import logging
 import os
@@ -619,6 +620,10 @@ def test_bars_go_to_stderr(capsys, progress, shown):
 def test_the_registry():
     assert list(METHODS) == ["cr-lso", "cr-lso-paper", "evolution", "gp", "local", "random"]
     assert METHODS["random"] is RandomSearch
+    assert METHODS["cr-lso"] is crlso.CRLSO is crlso.search.CRLSO
+    assert METHODS["gp"] is crlso.search.GPSearch
+    parameters = [inspect.signature(function).parameters.values() for function in (search, crlso.search)]
+    assert len({tuple((p.name, p.default) for p in each) for each in parameters}) == 1
     registry = Registry({"a": "collections:OrderedDict"})
     registry.register("b", dict)
     assert (dict(registry)["b"], len(registry), "c" in registry) == (dict, 2, False)

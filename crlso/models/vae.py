@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FrozenDecoder", "GraphVAE"]
 
+PRETRAINED = ("nasbench101", "darts")  # names of the spaces whose model comes with crlso
+
 
 class _Encoder(Module):
     """Three message-passing layers, summed over nodes; two affine heads."""
@@ -307,6 +309,11 @@ class GraphVAE(Estimator):
         FileNotFoundError
             For a space without a pretrained model.
         """
+        if space.name not in PRETRAINED:
+            raise FileNotFoundError(
+                f"space: expected one with a pretrained model ({', '.join(PRETRAINED)}), got {space.name:.200}; "
+                "fit a GraphVAE of its cells instead"
+            )
         return cls.load(asset_path(f"encoder_{space.name}.npz"), space)
 
     def encode(self, cells: Any) -> npt.NDArray[np.float32]:

@@ -22,18 +22,22 @@ from crlso.search._registry import Registry
 
 if TYPE_CHECKING:
     from crlso.search.base import BudgetSpent, Optimiser
+    from crlso.search.cr_lso import CRLSO
     from crlso.search.cr_lso_paper import PaperCRLSO
     from crlso.search.evolution import Evolution
+    from crlso.search.gp import GPSearch
     from crlso.search.local import LocalSearch
     from crlso.search.random import RandomSearch
     from crlso.search.runner import EvaluationError, search
     from crlso.study import Study, Trial
 
 __all__ = [
+    "CRLSO",
     "METHODS",
     "BudgetSpent",
     "EvaluationError",
     "Evolution",
+    "GPSearch",
     "LocalSearch",
     "Optimiser",
     "PaperCRLSO",
@@ -53,9 +57,11 @@ METHODS = Registry(
 )
 
 _HOMES = {
+    "CRLSO": "crlso.search.cr_lso",
     "BudgetSpent": "crlso.search.base",
     "EvaluationError": "crlso.search.runner",
     "Evolution": "crlso.search.evolution",
+    "GPSearch": "crlso.search.gp",
     "LocalSearch": "crlso.search.local",
     "Optimiser": "crlso.search.base",
     "PaperCRLSO": "crlso.search.cr_lso_paper",
@@ -78,7 +84,7 @@ class _CallableModule(ModuleType):
     def __call__(
         self,
         benchmark: Any,
-        method: str | type[Optimiser] = "cr-lso-paper",
+        method: str | type[Optimiser] = "cr-lso",
         budget: int = 100,
         rng: Any = 0,
         progress: bool | Callable[[str, int, int], object] | None = None,

@@ -38,7 +38,7 @@ class EvaluationError(RuntimeError):
 
 def search(
     benchmark: Any,
-    method: str | type[Optimiser] = "cr-lso-paper",
+    method: str | type[Optimiser] = "cr-lso",
     budget: int = 100,
     rng: Any = 0,
     progress: bool | Progress | None = None,
@@ -59,7 +59,7 @@ def search(
         Has ``space`` and ``evaluate(cell) -> float``, the value to maximise; may have ``name``, ``dataset``,
         ``objective`` (what the value is) and ``test(cells)``, test accuracies of a list of cells.
     method : str or subclass of Optimiser
-        A key of :data:`crlso.search.METHODS`, or a class.
+        A key of :data:`crlso.search.METHODS`, or a class; by default :class:`crlso.CRLSO`.
     budget : int
         Number of queries, from 1 to the number of classes of the space.
     rng : int, numpy.random.Generator or numpy.random.SeedSequence
