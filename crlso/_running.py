@@ -157,6 +157,8 @@ def run_search(benchmark: Any, task: Task) -> Record:
 
     seed, budget = task.head["seed"], task.head["budget"]
     try:
+        for_seed = getattr(benchmark, "for_seed", None)  # a benchmark of the user's need not be a Benchmark
+        benchmark = for_seed(seed) if callable(for_seed) else benchmark
         study = search(benchmark, task.method, budget, seed, progress=False, **task.options)
         record: Record = {
             **task.head,

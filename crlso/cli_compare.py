@@ -10,7 +10,7 @@ from crlso import cli
 
 __all__ = ["add_compare", "run"]
 
-METHODS = "evolution,local,random"
+METHODS = "cr-lso,gp,evolution,local,random"
 DATASETS = "cifar10,cifar100,ImageNet16-120"
 
 
@@ -83,5 +83,5 @@ def _datasets(arguments: argparse.Namespace) -> list[str | None]:
 
 
 def _benchmark(arguments: argparse.Namespace, dataset: str | None) -> Any:
-    """The benchmark on one of the datasets; the noise of a simulated validation is the same for all searches."""
+    """The benchmark on one of the datasets; of a simulated validation, each search sees the noise of its own seed."""
     return cli._benchmark(argparse.Namespace(**{**vars(arguments), "dataset": dataset, "seed": 0}))

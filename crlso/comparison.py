@@ -28,7 +28,7 @@ LEVEL = 1e-9  # a value so close to the optimum is the optimum
 
 def compare(
     benchmarks: Any,
-    methods: Any = ("evolution", "local", "random"),
+    methods: Any = ("cr-lso", "gp", "evolution", "local", "random"),
     seeds: int | Iterable[int] = 10,
     budget: int = 100,
     *,
@@ -40,14 +40,16 @@ def compare(
 ) -> Comparison:
     """Run methods on benchmarks over seeds and compare them.
 
-    Every search is ``crlso.search(benchmark, method, budget, rng=seed)``: methods see the same seeds. What a search
-    gives does not depend on where and beside what it runs. A search that raises is logged and counts as failed; the
-    others go on.
+    Every search is ``crlso.search(benchmark, method, budget, rng=seed)``: methods see the same seeds. Where values have
+    noise, as in :meth:`crlso.benchmarks.NASBench101.simulated_validation`, it is ``benchmark.for_seed(seed)`` that is
+    searched: other noise for each seed, the same for all methods. What a search gives does not depend on where and
+    beside what it runs. A search that raises is logged and counts as failed; the others go on.
 
     Parameters
     ----------
     benchmarks : benchmark or sequence of benchmarks
-        Each with a name and dataset of its own.
+        Each with a name and dataset of its own; ``for_seed(seed)``, where there is one, gives what the searches with
+        that seed see.
     methods : str, class, sequence of these, or mapping
         Names in :data:`crlso.search.METHODS`, perhaps with options as in ``"cr-lso-paper:gradient=false"``, or
         subclasses of :class:`crlso.search.Optimiser`. A mapping gives labels to methods or to pairs

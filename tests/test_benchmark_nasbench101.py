@@ -170,6 +170,16 @@ def test_simulated_validation(bench, all_codes):
     assert first.objective == "simulated validation (test + noise)" and bench.objective == "test (oracle)"
     assert "value = simulated validation (test + noise) accuracy" in repr(first) and "sd 0.228, seed " in repr(first)
     assert first.regret(first.evaluate(first.optimum())) == 0
+    np.testing.assert_array_equal(first.for_seed(1).validation(codes), other.validation(codes))
+    np.testing.assert_array_equal(other.for_seed(0).validation(codes), first.validation(codes))
+    assert repr(first.for_seed(1)) == repr(other) and bench.for_seed(1) is bench
+    loud = bench.simulated_validation(0, sd=2.0).for_seed(1)
+    np.testing.assert_allclose(
+        loud.validation(codes) - bench.test(codes),
+        2.0 / 0.228 * (other.validation(codes) - bench.test(codes)),
+        rtol=1e-6,
+        atol=1e-9,
+    )
     silent = bench.simulated_validation(0, sd=0)
     np.testing.assert_array_equal(silent.validation(codes), bench.test(codes))
     for sd in (-1, float("nan"), float("inf")):

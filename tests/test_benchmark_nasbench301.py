@@ -94,6 +94,9 @@ def test_noise(ensemble, known_codes):
     first = again.validation(codes)
     np.testing.assert_array_equal(first - quiet.validation(codes), noise)
     assert (again.validation(codes) != first).any()
+    np.testing.assert_array_equal(again.for_seed(3).validation(codes), first)
+    assert (again.for_seed(4).validation(codes) != first).any()
+    assert quiet.for_seed(3) is quiet
     assert "with noise" in repr(again)
     with pytest.raises(TypeError, match="rng: randomness must be explicit"):
         NASBench301.from_official(ensemble, noise=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 import crlso
-from crlso import cli
+from crlso import cli, cli_compare
 from crlso.benchmarks import Function, NASBench201, Tabular
 from crlso.comparison import Comparison, compare, parse_method
 from crlso.search import METHODS, RandomSearch
@@ -363,6 +364,52 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, jobs):
     assert all(json.loads(line)["state"] == "complete" for line in path.read_text().splitlines())
 
 
+class Noisy(Function):
+    """The sum of the codes and a number for each cell and seed."""
+
+    def __init__(self, seed=None):
+        super().__init__(SPACE, self.noisy, name="noisy")
+        self.seed = seed
+
+    def noisy(self, cell):
+        return sum(cell.codes) + np.random.default_rng([self.seed, *cell.codes]).uniform()
+
+    def for_seed(self, seed):
+        return Noisy(seed)
+
+    def optimum(self):
+        return max(SPACE.cells(SPACE.all_codes()), key=self.noisy)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_each_seed_has_noise_of_its_own_and_all_methods_the_same(tmp_path, jobs):
+    path, n = tmp_path / "results.jsonl", len(SPACE)
+    result = compare(Noisy(), ["random", "local"], [0, 3], n, jobs=jobs, path=path)
+    best = {seed: Noisy(seed).evaluate(Noisy(seed).optimum()) for seed in (0, 3)}
+    assert best[0] != best[3]
+    # All cells are asked for, so that each search ends at the best of its seed's noise.
+    assert [(r["seed"], r["trajectory"][-1][1], r["optimum"]) for r in result.records] == [
+        (seed, best[seed], best[seed]) for seed in (0, 0, 3, 3)
+    ]
+    for record in result.records:
+        assert (
+            record["trajectory"] == crlso.search(Noisy(record["seed"]), record["method"], n, record["seed"]).trajectory
+        )
+    content = path.read_bytes()
+    assert plain(compare(Noisy(), ["random", "local"], [0, 3], n, path=path)) == plain(result)
+    assert path.read_bytes() == content
+
+
+def test_a_benchmark_that_is_no_benchmark_of_ours_need_not_know_of_seeds():
+    class Bare:
+        space, name = SPACE, "bare"
+
+        def evaluate(self, cell):
+            return float(sum(cell.codes))
+
+    assert compare(Bare(), "random", 2, 5).to_dict()["failed"] == 0
+
+
 def test_a_benchmark_of_a_function_has_no_optimum():
     bench = Function(SPACE, lambda cell: float(sum(cell.codes)), name="sum")
     document = compare(bench, "random", 3, 5).to_dict()
@@ -430,6 +477,9 @@ def test_the_command_prints_json(capsys):
 def test_the_command_prints_tables(capsys):
     assert cli.main(["compare", "--dataset", "cifar10,cifar100", "--seeds", "2", "--budget", "8"]) == 0
     out = capsys.readouterr().out
+    rows = [line.split()[0] for line in out.splitlines() if " 8  " in line]
+    assert rows == 2 * cli_compare.METHODS.split(",") == 2 * ["cr-lso", "gp", "evolution", "local", "random"]
+    assert ",".join(inspect.signature(compare).parameters["methods"].default) == cli_compare.METHODS
     assert "nasbench201 / cifar10: 2 seeds, 8 queries" in out
     assert "nasbench201 / cifar100: 2 seeds, 8 queries" in out
 
@@ -440,6 +490,11 @@ def test_the_command_takes_the_sources_of_a_search(capsys):
     document = json.loads(capsys.readouterr().out)
     assert document["objective"].startswith("simulated validation")
     assert document["results"][0]["val_mean"] != document["results"][0]["test_mean"]
+    searches = []
+    for seed in ("0", "1"):
+        assert cli.main(["search", *arguments[1:], "--method", "random", "--seed", seed, "--budget", "5"]) == 0
+        searches.append(json.loads(capsys.readouterr().out)["best"]["val"])
+    assert document["results"][0]["val_mean"] == pytest.approx(np.mean(searches), abs=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,15 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from crlso.spaces import Cell, CellSpace
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Benchmark", "Function", "Tabular"]
 
@@ -42,6 +45,14 @@ class Benchmark(ABC):
     @abstractmethod
     def evaluate(self, cell: Any) -> float:
         """The value of one cell, to be maximised."""
+
+    def for_seed(self, seed: int) -> Self:
+        """The benchmark as the searches with this seed see it.
+
+        Of one whose values have noise, another with the noise of that seed; else itself. :func:`crlso.compare` asks for
+        it, so that seeds differ in the noise too, and all methods see the same noise with the same seed.
+        """
+        return self
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}: {self.space!r}, value = {self.objective})"

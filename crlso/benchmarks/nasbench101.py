@@ -110,7 +110,8 @@ class NASBench101(Benchmark):
         self.space = Space()
         self.objective = _ORACLE
         self._epochs = 108
-        self._noise = ""
+        self._sd: float | None = None  # of the noise, and its seed
+        self._seed: int | None = None
         self._table = _embedded()
 
     @classmethod
@@ -191,13 +192,27 @@ class NASBench101(Benchmark):
         bench = type(self)()
         bench._table = replace(self._table, validation=np.clip(self._table.test + scale * noise, 0.0, 100.0))
         bench.objective, bench._epochs = _SIMULATED, self._epochs
-        bench._noise = f", sd {scale:g}, seed {seed}"
+        bench._sd, bench._seed = scale, seed
         return bench
 
+    def for_seed(self, seed: int) -> NASBench101:
+        """Of a simulated validation, that with the noise of another seed, ``simulated_validation(seed, sd)``; else
+        the benchmark itself, whose values have no noise.
+
+        Examples
+        --------
+        >>> noisy = NASBench101().simulated_validation(0)
+        >>> cell = noisy.optimum()
+        >>> noisy.for_seed(1).evaluate(cell) == NASBench101().simulated_validation(1).evaluate(cell)
+        True
+        """
+        return self if self._sd is None else self.simulated_validation(seed, self._sd)
+
     def __repr__(self) -> str:
+        noise = "" if self._sd is None else f", sd {self._sd:g}, seed {self._seed}"
         return (
             f"NASBench101({self.dataset!r}): {len(self)} cells, "
-            f"value = {self.objective} accuracy in percent after {self._epochs} epochs{self._noise}"
+            f"value = {self.objective} accuracy in percent after {self._epochs} epochs{noise}"
         )
 
     def __len__(self) -> int:

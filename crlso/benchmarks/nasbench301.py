@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -162,6 +163,14 @@ class NASBench301(Benchmark):
             description,
             objective="validation (stand-in)",
         )
+
+    def for_seed(self, seed: int) -> NASBench301:
+        """With noise, a benchmark of the same models whose noise begins anew from this seed; else itself."""
+        if self._rng is None:
+            return self
+        other = copy.copy(self)
+        other._rng = np.random.default_rng(seed_of(seed))
+        return other
 
     @property
     def is_standin(self) -> bool:
