@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from crlso import benchmarks, models, nn, optim, plotting, search, spaces
     from crlso._core import GraphBatch, Tensor, get_num_threads, set_num_threads
     from crlso.comparison import Comparison, compare
+    from crlso.diagnostics import LatentReport, diagnose
     from crlso.nn import grad, no_grad
     from crlso.search.cr_lso import CRLSO
     from crlso.study import Study, Trial
@@ -22,12 +23,14 @@ __all__ = [
     "CRLSO",
     "Comparison",
     "GraphBatch",
+    "LatentReport",
     "Study",
     "Tensor",
     "Trial",
     "__version__",
     "benchmarks",
     "compare",
+    "diagnose",
     "get_num_threads",
     "grad",
     "models",
@@ -44,6 +47,7 @@ _HOMES = {
     **dict.fromkeys(("GraphBatch", "Tensor", "get_num_threads", "set_num_threads"), "crlso._core"),
     **dict.fromkeys(("Study", "Trial"), "crlso.study"),
     **dict.fromkeys(("Comparison", "compare"), "crlso.comparison"),
+    **dict.fromkeys(("LatentReport", "diagnose"), "crlso.diagnostics"),
     **dict.fromkeys(("grad", "no_grad"), "crlso.nn"),
     "CRLSO": "crlso.search.cr_lso",
 }
