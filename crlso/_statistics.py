@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from crlso._random import Stream
 
-__all__ = ["bootstrap_interval", "queries_for_share", "signed_rank_test"]
+__all__ = ["bootstrap_band", "bootstrap_interval", "queries_for_share", "signed_rank_test"]
 
 EXACT = 200  # pairs up to which the signed rank test counts all signs
 RESAMPLES = 2000
@@ -45,6 +45,30 @@ def bootstrap_interval(values: npt.ArrayLike, seed: int = 0) -> tuple[float, flo
     drawn = Stream(seed).integers("bootstrap", 0, (RESAMPLES, len(sample)), len(sample))
     low, high = np.quantile(sample[drawn].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
+
+
+def bootstrap_band(values: npt.ArrayLike, seed: int = 0) -> tuple[Floats, Floats]:
+    """Ends of the :func:`bootstrap_interval` of each column at once, each of shape (q,).
+
+    Parameters
+    ----------
+    values : array_like, shape (n, q)
+        At least two rows; resamples take whole rows.
+    seed : int
+        64-bit seed of the resamples.
+
+    Examples
+    --------
+    >>> bootstrap_band([[3.0, 1.0], [3.0, 1.0]])
+    (array([3., 1.]), array([3., 1.]))
+    """
+    rows = np.asarray(values, dtype=np.float64)
+    n = len(rows)
+    drawn = Stream(seed).integers("bootstrap", 0, (RESAMPLES, n), n)
+    counts = np.zeros((RESAMPLES, n))
+    np.add.at(counts, (np.arange(RESAMPLES)[:, None], drawn), 1.0)
+    low, high = np.quantile(counts @ rows / n, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+    return low, high
 
 
 def queries_for_share(queries: list[int | None], share: float) -> int | None:

@@ -279,6 +279,14 @@ class Comparison:
             for row in document["results"]
         ]
 
+    def plot(
+        self, ax: Any = None, regret: bool | float = False, benchmark: str | None = None, dataset: str | None = None
+    ) -> Any:
+        """Draw mean values or regrets by queries, with intervals; see :func:`crlso.plotting.plot_comparison`."""
+        from crlso.plotting import plot_comparison
+
+        return plot_comparison(self, ax, regret, benchmark, dataset)
+
     def _groups(self) -> dict[Any, list[Record]]:
         groups: dict[Any, list[Record]] = {}
         for record in self.records:

@@ -216,8 +216,8 @@ def test_a_real_search_is_drawn_on_given_axes():
 def test_without_matplotlib_the_error_names_the_extra():
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"
-        "from crlso.plotting import plot_cell, plot_trajectory\n"
-        "for plot in (plot_cell, plot_trajectory):\n"
+        "from crlso.plotting import plot_cell, plot_comparison, plot_trajectory\n"
+        "for plot in (plot_cell, plot_comparison, plot_trajectory):\n"
         "    try: plot(None)\n"
         "    except ImportError as error: print(error)\n"
     )
@@ -230,6 +230,7 @@ def test_without_matplotlib_the_error_names_the_extra():
     )
     assert run.stdout.splitlines() == [
         "plot_cell needs matplotlib: pip install 'crlso[plot]'",
+        "plot_comparison needs matplotlib: pip install 'crlso[plot]'",
         "plot_trajectory needs matplotlib: pip install 'crlso[plot]'",
     ]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crlso import _statistics
-from crlso._statistics import bootstrap_interval, queries_for_share, signed_rank_test
+from crlso._statistics import bootstrap_band, bootstrap_interval, queries_for_share, signed_rank_test
 
 
 def by_enumeration(differences):
@@ -21,6 +21,12 @@ def by_enumeration(differences):
     seen = abs(ranks[d > 0].sum() - total / 2)
     sums = [sum(r for r, sign in zip(ranks, signs) if sign) for signs in itertools.product((0, 1), repeat=len(d))]
     return np.mean([abs(s - total / 2) >= seen - 1e-9 for s in sums])
+
+
+def test_a_band_has_the_interval_of_each_column():
+    values = np.random.default_rng(0).normal(size=(7, 5))
+    band = np.transpose(bootstrap_band(values, seed=3))
+    np.testing.assert_allclose(band, [bootstrap_interval(column, seed=3) for column in values.T], rtol=1e-12)
 
 
 # Largest smaller rank sum that is significant at 5 % (two-sided), from the tables of Wilcoxon's test.
