@@ -29,6 +29,9 @@ print(json.dumps({
         name: [value.budget, value.n_queries, len({trial.cell for trial in value.trials}), value.state]
         for name, value in list(globals().items()) if isinstance(value, crlso.Study) and not name.startswith("_")
     },
+    "failures": [
+        failure for value in list(globals().values()) if isinstance(value, crlso.Comparison) for failure in value.failures
+    ],
 }))
 """
 
@@ -86,7 +89,7 @@ def budgets(notebook: Any) -> dict[str, int]:
 
 
 def test_there_are_notebooks():
-    assert [path.name for path in NOTEBOOKS][:1] == ["01_first_search.ipynb"]
+    assert [path.name for path in NOTEBOOKS][:2] == ["01_first_search.ipynb", "02_compare_methods.ipynb"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -115,6 +118,7 @@ def test_runs_from_top_to_bottom(path, kernel, tmp_path):
     assert Path(told["package"]).resolve().parent == PACKAGE
     for name, budget in asked.items():
         assert told["studies"][name] == [budget, budget, budget, "complete"]
+    assert told["failures"] == []
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     stderr = "".join(output.text for output in outputs if output.get("name") == "stderr")
     assert "Warning" not in stderr
