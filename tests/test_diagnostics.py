@@ -165,6 +165,20 @@ def test_only_cells_of_the_space_are_scored():
     assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["steps"][1]["n"] == 0
 
 
+def test_starts_that_do_not_come_back_have_no_part_in_the_gain():
+    class Shrinking(Linear):
+        def encode(self, cells):
+            return super().encode(cells) * np.float32(0.4)  # 1 comes back as 0, no edge, and 2 as 1
+
+    cells = FREE.all_codes()
+    back = np.where(cells == 2, 1, 0)
+    (step,) = diagnose(
+        Shrinking(FREE), cells, surrogate=Slope(1.0, 0.0, 0.0), score=lambda codes: codes.sum(axis=1), steps=[1e-3]
+    ).steps
+    assert (step.changed, step.change, step.gain) == (0.0, 0.0, 0.0)
+    assert 0 < step.n == FREE.valid(back).sum() < len(cells)
+
+
 def test_tau():
     codes, rng = CUBE.all_codes(), np.random.default_rng(0)
     values = rng.normal(size=64) - codes @ [1.0, 0.5, 0.1]
