@@ -170,13 +170,16 @@ def test_starts_that_do_not_come_back_have_no_part_in_the_gain():
         def encode(self, cells):
             return super().encode(cells) * np.float32(0.4)  # 1 comes back as 0, no edge, and 2 as 1
 
-    cells = FREE.all_codes()
-    back = np.where(cells == 2, 1, 0)
+    cells, model = FREE.all_codes(), Shrinking(FREE)
     (step,) = diagnose(
-        Shrinking(FREE), cells, surrogate=Slope(1.0, 0.0, 0.0), score=lambda codes: codes.sum(axis=1), steps=[1e-3]
+        model, cells, surrogate=Slope(0.0, -1.0, 0.0), score=lambda codes: codes.sum(axis=1), steps=[1.0], samples=9
     ).steps
-    assert (step.changed, step.change, step.gain) == (0.0, 0.0, 0.0)
-    assert 0 < step.n == FREE.valid(back).sum() < len(cells)
+    start, down, noise = (Linear(FREE).decode(z) for z in model.decoded[-3:])
+    valid = [FREE.valid(codes) for codes in (start, down, noise)]
+    assert (start == np.where(cells == 2, 1, 0)).all() and (valid[1] & valid[2] & ~valid[0]).any()
+    kept = np.all(valid, axis=0)
+    assert step.n == kept.sum() > 0
+    assert step.gain == pytest.approx((down.sum(axis=1)[kept] - noise.sum(axis=1)[kept].astype(float)).mean())
 
 
 def test_tau():

@@ -30,7 +30,7 @@ print(json.dumps({
         for name, value in list(globals().items()) if isinstance(value, crlso.Study) and not name.startswith("_")
     },
     "failures": [
-        failure for value in list(globals().values()) if isinstance(value, crlso.Comparison) for failure in value.failures
+        value.failures for value in list(globals().values()) if isinstance(value, crlso.Comparison) and value.failures
     ],
 }))
 """
