@@ -11,7 +11,7 @@ import pytest
 import crlso
 from crlso.search import METHODS, BudgetSpent
 from crlso.search._features import CellFeatures
-from crlso.search._gaussian_process import Features, GaussianProcess, Kernel, normal_scores
+from crlso.search._gaussian_process import Features, GaussianProcess, Kernel, KnownRows, normal_scores
 from crlso.spaces import DARTS, CellSpace, NASBench101, NASBench201
 
 SMALL = CellSpace(nodes=4, operations=["conv", "pool", "skip"], operations_on="nodes", edges="free", max_edges=5)
@@ -202,27 +202,53 @@ def test_large_spaces_are_not_listed_and_sources_are_counted(method, space):
     cells = run(optimiser)
     assert len(set(space.canonical_key(space.codes(cells)).tolist())) == 24
     sources = optimiser.diagnostics["sources"]
-    assert sum(sources.values()) == 8
+    assert sum(sources.values()) == 24 - optimiser.initial
     assert set(sources) <= {"random", "neighbours", "mutations", "latent noise", "latent gradient", "evolution"}
 
 
 @pytest.mark.parametrize("switch", ["gradient", "convex", "side_information"])
-def test_each_ingredient_can_be_turned_off(switch, short_training):
+def test_each_ingredient_can_be_turned_off(switch, short_training, monkeypatch):
     chosen = [run(make("cr-lso", SMALL, rng=0, budget=12, initial=4, **{switch: on})) for on in (True, False)]
     assert len(chosen[1]) == 12
-    optimiser = make("cr-lso", NASBench101(), rng=0, budget=20, pool=30, **{switch: False})
+    monkeypatch.setattr("crlso.search.cr_lso._CELLS", 300)
+    optimiser = make("cr-lso", NASBench101(), rng=0, budget=12, pool=30, **{switch: False})
     run(optimiser)
     if switch == "gradient":
         assert "latent gradient" not in optimiser.diagnostics["sources"]
+
+
+def test_known_rows_are_those_of_the_posterior():
+    kernel = Kernel(((0.3,),), (0.1,), linear=0.4)
+    rng = np.random.default_rng(0)
+    x = Features((rng.normal(size=(60, 5)),), rng.normal(size=60))
+    known, places = KnownRows(x), rng.permutation(60)
+    # Grown by one and by several, the same again, fewer, and another order.
+    for told in (places[:5], places[:6], places[:20], places[:20], places[:9], places[:12][::-1].copy()):
+        process = GaussianProcess(kernel).fit(x[told], rng.normal(size=len(told)))
+        here, plain = process.posterior(x, known.rows(process, told)), process.posterior(x)
+        np.testing.assert_allclose(here.mean, plain.mean, atol=1e-10)
+        np.testing.assert_allclose(here.variance, plain.variance, atol=1e-10)
+
+
+def test_a_large_space_without_encoders_gets_some(short_training, monkeypatch):
+    monkeypatch.setattr("crlso.search.cr_lso._CELLS", 300)
+    space = CellSpace(nodes=7, operations=["conv", "pool", "skip"], operations_on="nodes", edges="free", max_edges=8)
+    assert len(run(make("cr-lso", space, rng=0, budget=10, pool=20))) == 10
+
+
+def test_several_encoders_can_be_given(short_training):
+    vaes = [crlso.models.GraphVAE(SMALL, width=8, latent=4, epochs=1, rng=i).fit(SMALL.all_codes()) for i in range(2)]
+    several = run(make("cr-lso", SMALL, rng=0, budget=12, encoder=vaes))
+    assert several != run(make("cr-lso", SMALL, rng=0, budget=12, encoder=vaes[0]))
 
 
 def test_latents_can_be_given():
     space = NASBench201()
     latents = np.random.default_rng(0).normal(size=(2, 4930, 4)).astype(np.float32)
     run(make("cr-lso", space, rng=0, budget=20, encoder=latents))
-    with pytest.raises(ValueError, match=r"encoder: expected a GraphVAE or finite latents \(encoders, 4930, d\)"):
+    with pytest.raises(ValueError, match=r"encoder: expected GraphVAEs or finite latents \(encoders, 4930, d\)"):
         make("cr-lso", space, encoder=latents[:, :10])
-    with pytest.raises(TypeError, match="encoder: expected a GraphVAE for a space too large"):
+    with pytest.raises(TypeError, match="encoder: expected GraphVAEs for a space that is too large"):
         make("cr-lso", DARTS(), encoder=latents)
 
 

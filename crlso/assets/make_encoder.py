@@ -19,6 +19,8 @@ import numpy as np
 
 from crlso import spaces
 from crlso.models import GraphVAE
+from crlso.search._features import CellFeatures
+from crlso.search._latents import shaped_vae
 
 SPACES = {"nasbench101": spaces.NASBench101, "darts": spaces.DARTS}
 
@@ -32,15 +34,24 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--latent", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--shaped", action="store_true", help="with heads for the side information of the space")
+    parser.add_argument("--no-convexity", action="store_true", help="of the head for the size; for the ablation")
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
     space = SPACES[arguments.space]()
-    drawn = space.sample(arguments.cells + arguments.held, rng=0)
+    drawn = space.sample(arguments.cells + arguments.held, rng=arguments.seed)
     train, held = drawn[: arguments.cells], drawn[arguments.cells :]
+    sizes = {"width": arguments.width, "latent": arguments.latent, "epochs": arguments.epochs, "rng": arguments.seed}
     start = time.perf_counter()
-    vae = GraphVAE(space, width=arguments.width, latent=arguments.latent, epochs=arguments.epochs, rng=0)
-    vae.fit(train, on_epoch=lambda done, total: print(f"epoch {done} of {total}", flush=True))
-    out = arguments.out or Path(__file__).with_name(f"encoder_{space.name}.npz")
+    if arguments.shaped:
+        features = CellFeatures(space, space.canonicalise(train[:2000]))
+        vae = shaped_vae(space, train, features, convex=not arguments.no_convexity, **sizes)
+    else:
+        vae = GraphVAE(space, **sizes)
+        vae.fit(train, on_epoch=lambda done, total: print(f"epoch {done} of {total}", flush=True))
+    name = f"latent{arguments.seed}" if arguments.shaped else "encoder"
+    out = arguments.out or Path(__file__).with_name(f"{name}_{space.name}.npz")
     vae.save(out)
     latents = vae.encode(held)
     prior = np.random.default_rng(0).normal(latents.mean(axis=0), latents.std(axis=0), latents.shape)

@@ -2,7 +2,7 @@
 
 Run from the root of the repository::
 
-    python -m crlso.assets.make_latents --seeds 0 1 2 3
+    python -m crlso.assets.make_latents --seeds 0 1 2 3 4 5 6 7
 
 LATENTS.md beside this file says what they are. ``--out`` and other seeds make other sets.
 """
@@ -24,7 +24,7 @@ from crlso.spaces import NASBench201
 def main() -> None:
     """Train one encoder for each seed and write the latents."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(8)))
     parser.add_argument("--no-side-information", action="store_true", help="for the ablation")
     parser.add_argument("--no-convexity", action="store_true", help="for the ablation")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("latents_nasbench201.npz"))

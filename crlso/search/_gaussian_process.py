@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,9 @@ from crlso.search._features import Floats, standardised
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Features", "GaussianProcess", "Kernel", "Posterior", "normal_scores"]
+__all__ = ["Features", "GaussianProcess", "Kernel", "KnownRows", "Posterior", "normal_scores"]
+
+KEPT = 4  # choices of weights and noise whose rows are kept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Features:
 
     def __getitem__(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> Features:
         return Features(tuple(group[chosen] for group in self.groups), None if self.size is None else self.size[chosen])
+
+    @functools.cached_property
+    def squares(self) -> tuple[Floats, ...]:
+        """Squared lengths of the rows of each group: known once, as the same cells are compared again and again."""
+        return tuple((group * group).sum(axis=1) for group in self.groups)
 
     @staticmethod
     def join(first: Features, second: Features) -> Features:
@@ -89,10 +97,9 @@ class Kernel:
 def _distances(x: Features, y: Features) -> list[Floats]:
     """Squared distances of each group: by a product of the core, whose bits do not depend on threads."""
     distances = []
-    for a, b in zip(x.groups, y.groups):
+    for a, b, a_squares, b_squares in zip(x.groups, y.groups, x.squares, y.squares):
         product = _core.matmul(np.ascontiguousarray(a), np.ascontiguousarray(b), transpose_b=True).numpy()
-        squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)
-        distances.append(np.maximum(squares - 2.0 * product, 0.0))
+        distances.append(np.maximum(a_squares[:, None] + b_squares - 2.0 * product, 0.0))
     return distances
 
 
@@ -125,6 +132,8 @@ class GaussianProcess:
     noise_ : float
     log_likelihood_ : float
         Up to a constant.
+    lower_ : ndarray of float64, shape (n, n)
+        The Cholesky factor of the kernel with noise.
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -143,15 +152,49 @@ class GaussianProcess:
             if likelihoods[i] > best:
                 best = float(likelihoods[i])
                 self.weights_, self.noise_ = weights, self.kernel.noises[i]
-                self._lower, self._white = lower[i], white[i]
+                self.lower_, self._white = lower[i], white[i]
         self._x, self.log_likelihood_ = x, best
         return self
 
-    def posterior(self, x: Features) -> Posterior:
-        """Mean and variance of the function, without noise, at m cells."""
-        rows = _core.solve_lower(self._lower, self.kernel.between(self._x, x, self.weights_))
+    def posterior(self, x: Features, rows: Floats | None = None) -> Posterior:
+        """Mean and variance of the function, without noise, at m cells; `rows` as :class:`KnownRows` gives them."""
+        if rows is None:
+            rows = _core.solve_lower(self.lower_, self.kernel.between(self._x, x, self.weights_))
         mean = _core.matmul(rows, self._white, transpose_a=True).numpy()[:, 0]
         return Posterior(self, x, rows, mean, self.kernel.diagonal(x) - (rows * rows).sum(axis=0))
+
+
+class KnownRows:
+    """The whitened kernel between told cells and a fixed set of cells, which grows by a row for each told cell.
+
+    Solving for the new rows alone makes the cost of a fit linear in the told cells instead of quadratic.
+
+    Parameters
+    ----------
+    x : Features
+        Of the m fixed cells.
+    """
+
+    def __init__(self, x: Features) -> None:
+        self._x = x
+        self._kept: dict[Any, tuple[npt.NDArray[np.int64], Floats]] = {}
+
+    def rows(self, process: GaussianProcess, told: npt.NDArray[np.int64]) -> Floats:
+        """``L^-1 K`` (n, m) of a process that was fitted to the cells at n positions."""
+        key = (process.weights_, process.noise_)
+        before, rows = self._kept.pop(key, (told[:0], np.zeros((0, len(self._x)))))
+        n = len(before)
+        if not np.array_equal(before, told[:n]):
+            n, rows = 0, rows[:0]
+        if len(told) > n:
+            kernel = process.kernel.between(self._x[told[n:]], self._x, process.weights_)
+            if n:
+                kernel -= _core.matmul(np.ascontiguousarray(process.lower_[n:, :n]), rows).numpy()
+            rows = np.concatenate([rows, _core.solve_lower(np.ascontiguousarray(process.lower_[n:, n:]), kernel)])
+        self._kept[key] = told, rows
+        while len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+        return rows
 
 
 class Posterior:

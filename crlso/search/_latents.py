@@ -10,6 +10,7 @@ import numpy.typing as npt
 from crlso import _core
 from crlso._core import Tensor
 from crlso._random import Stream, seed_of
+from crlso.assets import asset_path
 from crlso.models.base import train
 from crlso.models.graph import CellEncoding
 from crlso.models.vae import GraphVAE
@@ -17,11 +18,13 @@ from crlso.nn import ICNN, Linear, Module
 from crlso.search._features import CellFeatures, Floats
 from crlso.spaces.layout import Codes
 
-__all__ = ["class_latents", "join_latents", "shaped_vae"]
+__all__ = ["class_latents", "join_latents", "shaped_vae", "shipped_encoders", "total_spread"]
 
 Latents = npt.NDArray[np.float32]
 
-_PATHS, _LIVE, _SIZE = 4.0, 0.3, 0.3  # weights of the heads' mean squared errors
+SHAPED = {"nasbench101": 4}  # encoders that come with crlso
+
+_PATHS, _LIVE, _SIZE = 0.12, 0.01, 0.01  # weights of the mean squared errors: chosen on cifar10, see docs/results.md
 
 
 class _Heads(Module):
@@ -46,6 +49,7 @@ def shaped_vae(
     features: CellFeatures,
     *,
     rng: Any,
+    width: int = 64,
     epochs: int = 15,
     latent: int = 32,
     side_information: bool = True,
@@ -61,7 +65,7 @@ def shaped_vae(
     side_information, convex : bool
         False: without the heads; with a head for the size that is not convex.
     """
-    vae = GraphVAE(space, latent=latent, epochs=epochs, rng=rng)
+    vae = GraphVAE(space, width=width, latent=latent, epochs=epochs, rng=rng)
     if not side_information:
         return vae.fit(codes)
     vae.initialise()
@@ -113,14 +117,22 @@ def class_latents(space: Any, vae: GraphVAE) -> Latents:
     z = vae.encode(codes).astype(np.float64)
     sums = np.zeros((len(counts), z.shape[1]))
     np.add.at(sums, place.reshape(-1), z)
-    return (sums / counts[:, None] / _total_spread(z)).astype(np.float32)
+    return (sums / counts[:, None] / total_spread(z)).astype(np.float32)
 
 
-def _total_spread(z: Floats) -> float:
+def total_spread(z: Floats) -> float:
+    """Standard deviation of latents (n, d) over all dimensions together."""
     return float(np.sqrt(z.var(axis=0).sum())) or 1.0
 
 
 def join_latents(parts: npt.NDArray[Any]) -> Floats:
     """Latents of several encoders (k, n, d) side by side, scaled to a mean squared distance of 1: (n, k d)."""
     joined = np.concatenate(list(np.asarray(parts, dtype=np.float64)), axis=1)
-    return joined / (np.sqrt(2.0) * _total_spread(joined))
+    return joined / (np.sqrt(2.0) * total_spread(joined))
+
+
+def shipped_encoders(space: Any) -> list[GraphVAE]:
+    """The graph VAEs of a large space that come with crlso: shaped ones, or the plain one where there are none."""
+    if space.name not in SHAPED:
+        return [GraphVAE.pretrained(space)]
+    return [GraphVAE.load(asset_path(f"latent{i}_{space.name}.npz"), space) for i in range(SHAPED[space.name])]

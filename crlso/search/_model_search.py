@@ -11,14 +11,15 @@ import numpy.typing as npt
 from crlso._random import Stream
 from crlso.models.base import check_count, finite_number
 from crlso.search._features import Floats
-from crlso.search._gaussian_process import Features, GaussianProcess, Kernel, Posterior, normal_scores
+from crlso.search._gaussian_process import Features, GaussianProcess, Kernel, KnownRows, Posterior, normal_scores
 from crlso.search._pool import cell_pool, merged
 from crlso.search.base import Optimiser
 from crlso.spaces.layout import Codes
 
 __all__ = ["ModelSearch"]
 
-POPULATION = 40  # parents of each generation
+POPULATION = 40  # promising cells that are kept from round to round
+EXPANDED = 10  # of which the most promising are expanded
 REFERENCE = 2000  # random cells that stand for a space that is too large to list
 
 
@@ -44,7 +45,7 @@ class ModelSearch(Optimiser):
 
     kernel: Kernel
     generations = 0
-    """Generations of mutants that improve the pool of a space that is too large to list."""
+    """Steps of a local search on the bound that improves the pool of a space that is too large to list."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class ModelSearch(Optimiser):
         self.initial, self.batch, self.pool = int(initial), int(batch), int(pool)
         self._round = 0
         self._queue: list[npt.NDArray[np.uint8]] = []
+        self._known_neighbours: dict[bytes, Codes] = {}
         self.diagnostics["model"] = []
 
     # -- for subclasses -------------------------------------------------------------------------------------------
@@ -95,8 +97,10 @@ class ModelSearch(Optimiser):
         """Choose the first cells, and describe those of a listed space."""
         self._cells = reference
         self._keys = self.space.canonical_key(reference)
+        self._promising = reference[:0]
         features = self._describe(reference)
         self._features = features if self.is_listed else None
+        self._known = KnownRows(features) if self.is_listed else None
         self._queue = list(reference[self._first_positions(features.size)])
 
     # -- inside ---------------------------------------------------------------------------------------------------
@@ -124,22 +128,25 @@ class ModelSearch(Optimiser):
         process = self._fit() if informed else None
         if process is not None and sources and self.generations:
             cells, sources = self._evolved(process, cells, sources)
-        fresh = np.flatnonzero(~self.seen(cells))
+        seen = self.seen(cells)
+        fresh = np.flatnonzero(~seen)
         if not len(fresh):
             raise RuntimeError(f"{self.name}: expected a new cell among {len(cells)} candidates, got none")
         if process is None:
             return cells[fresh[self.stream.permutation("blind", self._round, len(fresh))[:n]]]
-        posterior = self._posterior(process, cells, fresh)
+        posterior = self._posterior(process, cells)
         chosen: list[int] = []
         for _ in range(min(n, len(fresh))):
-            bound = posterior.upper(self.beta)[: len(fresh)]
-            bound[chosen] = -np.inf
+            bound = posterior.upper(self.beta)[: len(cells)]
+            bound[seen] = -np.inf
             chosen.append(int(bound.argmax()))
-            posterior.observe(chosen[-1])
-        for i in fresh[chosen] if sources else ():
+            seen[chosen[-1]] = True
+            if len(chosen) < n:
+                posterior.observe(chosen[-1])
+        for i in chosen if sources else ():
             picks = self.diagnostics.setdefault("sources", {})
             picks[sources[i]] = picks.get(sources[i], 0) + 1
-        return cells[fresh[chosen]]
+        return cells[chosen]
 
     def _candidates(self, informed: bool) -> tuple[Codes, list[str]]:
         """Cells to choose from, and of a pool the source of each."""
@@ -150,19 +157,28 @@ class ModelSearch(Optimiser):
         return self.space.sample_up_to(REFERENCE, rng=self.stream.child(f"blind{self._round}").seed), []
 
     def _evolved(self, process: GaussianProcess, cells: Codes, sources: list[str]) -> tuple[Codes, list[str]]:
-        """The pool and generations of mutants of those of it that the model likes best."""
-        offspring = cells[~self.seen(cells)]
-        population = offspring[:0]
+        """The pool, the most promising cells of the last round, and what a local search on the bound finds from there.
+
+        Each generation adds all neighbours of the most promising cells.
+        """
+        offspring, population = cells[~self.seen(cells)], self._promising[~self.seen(self._promising)]
         for generation in range(self.generations + 1):
             joined, _ = merged(self.space, {"": np.concatenate([population, offspring])})
             joined = joined[~self.seen(joined)]
             bound = process.posterior(self._describe(joined)).upper(self.beta)
             population = joined[np.argsort(-bound, kind="stable")[:POPULATION]]
             if generation < self.generations:
-                rng = self.stream.child(f"evolution{self._round}.{generation}").seed
-                offspring = self.space.mutate(population, rng=rng)
+                offspring = np.concatenate([self._neighbours(row) for row in population[:EXPANDED]])
+        self._promising = population
         all_cells, _ = merged(self.space, {"": np.concatenate([cells, population])})
         return all_cells, sources + ["evolution"] * (len(all_cells) - len(cells))
+
+    def _neighbours(self, row: npt.NDArray[np.uint8]) -> Codes:
+        """Neighbours of a cell, kept: promising cells are expanded again and again."""
+        key = row.tobytes()
+        if key not in self._known_neighbours:
+            self._known_neighbours[key] = self.space.neighbours(row)
+        return self._known_neighbours[key]
 
     def _fit(self) -> GaussianProcess:
         """The process of all values that are known."""
@@ -173,18 +189,26 @@ class ModelSearch(Optimiser):
         )
         return process
 
-    def _posterior(self, process: GaussianProcess, cells: Codes, fresh: npt.NDArray[np.int64]) -> Posterior:
-        """What is known of the fresh ones of some cells, followed by the pending ones, which are being evaluated."""
-        features = self._describe(cells[fresh]) if self._features is None else self._features[fresh]
-        if self.pending:
-            pending = np.array([trial.cell.codes for trial in self.pending], dtype=np.uint8)
-            features = Features.join(features, self._features_of(pending))
-        posterior = process.posterior(features)
-        for i in range(len(fresh), len(features)):
-            posterior.observe(i)
+    def _posterior(self, process: GaussianProcess, cells: Codes) -> Posterior:
+        """What is known of some cells when the pending ones, which may follow them, have been evaluated."""
+        pending = np.array([trial.cell.codes for trial in self.pending], dtype=np.uint8)
+        if self._features is None or self._known is None:
+            features = self._describe(cells)
+            if len(pending):
+                features = Features.join(features, self._describe(pending))
+            posterior = process.posterior(features)
+            places = np.arange(len(cells), len(features))
+        else:
+            rows = self._known.rows(process, self._places(self._told_scores()[0]))
+            posterior = process.posterior(self._features, rows)
+            places = self._places(pending) if len(pending) else np.arange(0)
+        for i in places:
+            posterior.observe(int(i))
         return posterior
 
     def _features_of(self, codes: Codes) -> Features:
-        if self._features is None:
-            return self._describe(codes)
-        return self._features[np.searchsorted(self._keys, self.space.canonical_key(codes))]
+        return self._describe(codes) if self._features is None else self._features[self._places(codes)]
+
+    def _places(self, codes: Codes) -> npt.NDArray[np.int64]:
+        """Positions of cells of a listed space."""
+        return np.searchsorted(self._keys, self.space.canonical_key(codes))

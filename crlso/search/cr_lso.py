@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,26 +13,32 @@ from crlso.assets import open_npz
 from crlso.models import GraphVAE
 from crlso.search._features import CellFeatures, Floats
 from crlso.search._gaussian_process import Features, Kernel
-from crlso.search._latents import class_latents, join_latents, shaped_vae
-from crlso.search._model_search import ModelSearch
+from crlso.search._latents import class_latents, join_latents, shaped_vae, shipped_encoders, total_spread
+from crlso.search._model_search import EXPANDED, ModelSearch
 from crlso.search._pool import latent_pool
 from crlso.spaces.layout import Codes
 
 __all__ = ["CRLSO"]
 
+SHIPPED = ("nasbench101", "nasbench201", "darts")
+_SHIPPED_CLASSES = 4930  # of NAS-Bench-201 by function; its other levels have other classes
 _KERNEL = Kernel(weights=((0.25, 0.5, 1.0, 2.0, 4.0),))
-_ENCODERS = 2  # trained at the start of a search of a listed space without latents of its own
+_ENCODERS = 2  # trained at the start of a search of a space without encoders of its own
+_CELLS = 20_000  # random cells that these are trained on in a space that is too large to list
 
 
 class CRLSO(ModelSearch):
     """Upper confidence bounds of a Gaussian process in the latent space of graph VAEs.
 
     The kernel is ``exp(-a d^2) + 0.5 f f'``: d is the distance between latents, f the standardised log size of the
-    network (for NAS-Bench-101 and 201; left out elsewhere). The latents of NAS-Bench-201 come with crlso: four VAEs
-    whose latents also tell path counts, counts of live operations and, through a convex network, the size; side by
-    side, averaged over a class. For another space of at most 20,000 classes, encoders are trained when a search
-    begins. Larger spaces need a pretrained encoder; a round ranks random cells, neighbours of the best, cells decoded
-    from latents near the best, and some generations of mutants of those that the model likes best.
+    network (for NAS-Bench-101 and 201; left out elsewhere). Latents are those of several graph VAEs side by side,
+    which also tell path counts, counts of live operations and, through a convex network, the size. Encoders come with
+    crlso for NAS-Bench-101, NAS-Bench-201 and DARTS; for another space they are trained when a search begins, without
+    any accuracy.
+
+    Up to 20,000 classes, all are ranked, by latents averaged over a class. In larger spaces a round ranks random
+    cells, neighbours of the best, cells decoded from latents near the best, and what a local search on the bound
+    finds from these and from the most promising cells of the last round.
 
     Parameters
     ----------
@@ -41,14 +48,15 @@ class CRLSO(ModelSearch):
         Standard deviations that are added to the mean.
     initial, batch : int
         First cells (half of them large ones, where cells have a size), and cells for each fit.
-    encoder : GraphVAE or ndarray of shape (k, classes, d), optional
-        A fitted model of the space, or latents by k encoders of its classes in the order of their keys.
+    encoder : GraphVAE, sequence of GraphVAE or ndarray of shape (k, classes, d), optional
+        Fitted models of the space; or, of a listed space, latents by k encoders of its classes in the order of their
+        keys.
     pool : int
         Cells of a round from each source, in spaces that are too large to list.
     gradient, side_information, convex : bool
         Ablations. False: latents near the best by noise alone, not along the gradient of the mean; encoders without
-        heads and a kernel without f; a head for the size that is not convex. The latents that come with crlso serve
-        all of them but ``side_information=False`` and ``convex=False``, which train anew.
+        heads and a kernel without f; a head for the size and a surrogate that are not convex. What comes with crlso
+        serves ``gradient=False`` alone: the other two train encoders.
 
     Attributes
     ----------
@@ -73,10 +81,10 @@ class CRLSO(ModelSearch):
         rng: Any = 0,
         budget: int | None = None,
         beta: float = 1.5,
-        initial: int = 16,
-        batch: int = 4,
-        encoder: GraphVAE | npt.ArrayLike | None = None,
-        pool: int = 500,
+        initial: int = 4,
+        batch: int = 1,
+        encoder: GraphVAE | Sequence[GraphVAE] | npt.ArrayLike | None = None,
+        pool: int = 200,
         gradient: bool = True,
         side_information: bool = True,
         convex: bool = True,
@@ -96,63 +104,91 @@ class CRLSO(ModelSearch):
     # -- latents --------------------------------------------------------------------------------------------------
 
     def _start_listed(self, reference: Codes, encoder: Any) -> None:
-        parts = self._given_latents(len(reference), encoder)
-        if parts is None:
-            parts = self._trained_latents()
+        given = _models(encoder)
+        if given is None and encoder is not None:
+            parts = _checked_latents(encoder, len(reference))
+        elif given is None and self._is_shipped and len(reference) == _SHIPPED_CLASSES:
+            with open_npz("latents_nasbench201.npz") as asset:
+                parts = asset["latents"]
+        else:
+            models = given or self._trained(np.asarray(self.space.all_codes()))
+            parts = np.stack([class_latents(self.space, vae) for vae in models])
         self._by_class = join_latents(parts)
         self._start(reference)
 
-    def _given_latents(self, n: int, encoder: Any) -> npt.NDArray[Any] | None:
-        if isinstance(encoder, GraphVAE):
-            return class_latents(self.space, encoder)[None]
-        if encoder is not None:
-            parts = np.asarray(encoder)
-            if parts.dtype.kind != "f" or parts.ndim != 3 or parts.shape[1] != n or not np.isfinite(parts).all():
-                raise ValueError(
-                    f"encoder: expected a GraphVAE or finite latents (encoders, {n}, d), "
-                    f"got {parts.dtype} {parts.shape}"
-                )
-            return parts
-        shipped = self.side_information and self.convex and self.space.name == "nasbench201" and n == 4930
-        if not shipped:
-            return None
-        with open_npz("latents_nasbench201.npz") as asset:
-            latents: npt.NDArray[Any] = asset["latents"]
-        return latents
+    def _start_large(self, reference: Codes, encoder: Any) -> None:
+        models = _models(encoder)
+        if models is None and encoder is not None:
+            raise TypeError(
+                f"encoder: expected GraphVAEs for a space that is too large to list, got {type(encoder).__name__}"
+            )
+        if models is None and self._is_shipped:
+            models = shipped_encoders(self.space)
+        if models is None:
+            models = self._trained(self.space.sample_up_to(_CELLS, rng=self.stream.child("training cells").seed))
+        self._encoders = models
+        self._scales = [1.0 / total_spread(vae.encode(reference).astype(np.float64)) for vae in models]
+        self._scale = 1.0
+        self._scale = 1.0 / (np.sqrt(2.0) * total_spread(self._joined(reference)))
+        self._start(reference)
 
-    def _trained_latents(self) -> npt.NDArray[Any]:
-        parts = []
+    @property
+    def _is_shipped(self) -> bool:
+        """Whether what comes with crlso may serve."""
+        return self.side_information and self.convex and self.space.name in SHIPPED
+
+    def _trained(self, codes: Codes) -> list[GraphVAE]:
+        """Encoders of a space without any of its own."""
+        models = []
         for i in range(_ENCODERS):
             vae = shaped_vae(
                 self.space,
-                np.asarray(self.space.all_codes()),
+                codes,
                 self._cell_features,
                 rng=Stream(self._seed).child(f"encoder{i}").seed,
                 side_information=self.side_information,
                 convex=self.convex,
             )
-            parts.append(class_latents(self.space, vae))
+            models.append(vae)
             self.report("encoders", i + 1, _ENCODERS)
-        return np.stack(parts)
+        return models
 
-    def _start_large(self, reference: Codes, encoder: Any) -> None:
-        if encoder is None:
-            encoder = GraphVAE.pretrained(self.space)
-        if not isinstance(encoder, GraphVAE):
-            raise TypeError(f"encoder: expected a GraphVAE for a space too large to list, got {type(encoder).__name__}")
-        self._vae = encoder
-        z = encoder.encode(reference).astype(np.float64)
-        self._scale = 1.0 / np.sqrt(2.0 * z.var(axis=0).sum())
-        self._start(reference)
+    def _joined(self, codes: Codes) -> Floats:
+        parts = [vae.encode(codes) * np.float64(scale) for vae, scale in zip(self._encoders, self._scales)]
+        joined: Floats = np.concatenate(parts, axis=1) * self._scale
+        return joined
 
     def _describe(self, codes: Codes) -> Features:
         size = self._cell_features.size(codes) if self.side_information else None
         if self.is_listed:  # described once, all classes in the order of their keys
             return Features((self._by_class,), size)
-        return Features((self._vae.encode(codes).astype(np.float64) * self._scale,), size)
+        return Features((self._joined(codes),), size)
 
     # -- large spaces ---------------------------------------------------------------------------------------------
 
     def _pool(self, told: Codes, scores: Floats, stream: Stream) -> dict[str, Codes]:
-        latent = latent_pool(self._vae, told, scores, self.pool, stream, gradient=self.gradient, convex=self.convex)
-        return latent | super()._pool(told, scores, stream)
+        best = told[np.argsort(-scores, kind="stable")[:EXPANDED]]
+        pool = latent_pool(
+            self._encoders[0], told, scores, self.pool, stream, gradient=self.gradient, convex=self.convex
+        )
+        pool["neighbours"] = np.concatenate([self._neighbours(row) for row in best])
+        pool["random"] = self.space.sample_up_to(self.pool, rng=stream.child("random").seed)
+        return pool
+
+
+def _models(encoder: Any) -> list[GraphVAE] | None:
+    """The graph VAEs that were given, if they are such."""
+    if isinstance(encoder, GraphVAE):
+        return [encoder]
+    if isinstance(encoder, (list, tuple)) and encoder and all(isinstance(vae, GraphVAE) for vae in encoder):
+        return list(encoder)
+    return None
+
+
+def _checked_latents(encoder: Any, n: int) -> npt.NDArray[Any]:
+    parts = np.asarray(encoder)
+    if parts.dtype.kind != "f" or parts.ndim != 3 or parts.shape[1] != n or not np.isfinite(parts).all():
+        raise ValueError(
+            f"encoder: expected GraphVAEs or finite latents (encoders, {n}, d), got {parts.dtype} {parts.shape}"
+        )
+    return parts
