@@ -190,8 +190,8 @@ class ICNNSurrogate(Estimator):
         -------
         FrozenICNN
             ``evaluate(z)`` gives the predicted errors (n,) and their gradients (n, inputs) at floats z (n, inputs).
-            ``descend(z, step)`` gives ``z - step * gradient``, with sizes of shape (n,), or with sizes (k,) the k
-            points that they reach from one start z (1, inputs). Fitting the model later does not change it.
+            ``descend(z, step)`` gives ``z - step * gradient``, with one size or sizes of shape (n,), or with sizes (k,)
+            the k points that they reach from one start z (1, inputs). Fitting the model later does not change it.
 
         Raises
         ------
