@@ -217,8 +217,7 @@ class ICNNSurrogate(Estimator):
         sizes = np.asarray(step, dtype=np.float64)
         if sizes.shape not in ((), (len(points),)):
             raise ValueError(f"step: expected one size or shape ({len(points)},), got shape {sizes.shape}")
-        sizes = np.broadcast_to(sizes, (len(points),))
-        return self._network().descend(points, np.ascontiguousarray(sizes))
+        return self._network().descend(points, sizes)
 
     def score(self, z: npt.ArrayLike, y: npt.ArrayLike) -> float:
         """Kendall's tau-b between predicted and given errors."""
