@@ -528,7 +528,8 @@ class CellSpace:
         """
         groups = self._layout.groups
         if len(groups) == 1:  # all codes have the same values: the usual case, and the quick one
-            rows = self._likely(logits.reshape(len(logits), -1, groups[0][2]), 0).astype(np.uint8)
+            _, n_codes, k = groups[0]
+            rows = self._likely(logits.reshape(len(logits), n_codes, k), 0).astype(np.uint8)
             return self.prune(rows) if self._layout.free else rows
         rows = np.zeros((len(logits), len(self.cardinalities)), dtype=np.uint8)
         first = 0
