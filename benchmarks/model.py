@@ -105,7 +105,7 @@ class Model:
         return self.decoder.decode(z)
 
     def step(self, z: Any) -> Any:
-        return self.decoder.decode(self.descent.descend(z, np.full(len(z), DESCENT)))
+        return self.decoder.decode(self.descent.descend(z, DESCENT))
 
 
 def twin(name: str, model: Model, threads: int) -> Any:

@@ -259,7 +259,7 @@ class FrozenICNN:
         """Return values (n,) and input gradients (n, d) at points z (n, d)."""
 
     def descend(self, z: npt.ArrayLike, step: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return z - step * gradient, one step size per point; from one point, any number of steps (k,): (k, d)."""
+        """Return z - step * gradient, one step size or one per point; from one point many steps (k,): (k, d)."""
 
 @final
 class FrozenDecoder:

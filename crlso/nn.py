@@ -425,5 +425,5 @@ class ICNN(Module):
         return self.freeze().evaluate(z)
 
     def descend(self, z: npt.ArrayLike, step: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Points ``z - step * gradient``, with one step size per point, or many for one point."""
+        """Points ``z - step * gradient``, with one step size, one per point, or many for one point."""
         return self.freeze().descend(z, step)

@@ -113,6 +113,7 @@ def test_snapshots_do_not_follow_their_models():
     np.testing.assert_array_equal(model.evaluate(z)[0], before[0])
     np.testing.assert_array_equal(vae.decode(z), before[3])
     np.testing.assert_array_equal(frozen.descend(z, np.full(40, 0.2)), model.descend(z, 0.2))
+    np.testing.assert_array_equal(frozen.descend(z, 0.2), model.descend(z, 0.2))
     for module in (model.network_, vae.decoder_):
         for tensor in module.parameters():
             tensor.numpy()[...] *= -2.0 if not tensor.nonnegative else 2.0

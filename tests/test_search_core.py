@@ -62,9 +62,9 @@ def test_descent_without_convexity():
 @pytest.mark.parametrize(
     ("step", "error", "words"),
     [
-        (0.1, ValueError, r"step: expected shape \(2,\)"),
-        ([0.1], ValueError, r"step: expected shape \(2,\)"),
-        ([[0.1], [0.1]], ValueError, r"step: expected shape \(2,\)"),
+        (np.nan, ValueError, "step: expected finite numbers, got nan"),
+        ([0.1], ValueError, r"step: expected one size or shape \(2,\)"),
+        ([[0.1], [0.1]], ValueError, r"step: expected one size or shape \(2,\)"),
         ([0.1, np.nan], ValueError, "step: expected finite numbers, got nan at position 1"),
         ([np.inf, 0.1], ValueError, "step: expected finite numbers, got inf at position 0"),
         (["a", "b"], ValueError, None),
@@ -78,9 +78,10 @@ def test_bad_steps_are_refused(step, error, words):
         _core.FrozenICNN(GOOD).descend(Z, step)
 
 
-def test_a_scalar_is_no_step_of_one_point():
-    with pytest.raises(ValueError, match=r"step: expected shape \(k,\)"):
-        _core.FrozenICNN(GOOD).descend(Z[:1], 0.1)
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_one_step_for_all_points(n):
+    frozen = _core.FrozenICNN(GOOD)
+    np.testing.assert_array_equal(frozen.descend(Z[:n], 0.1), frozen.descend(Z[:n], np.full(n, 0.1)))
 
 
 # ---- smallest values ----

@@ -190,8 +190,8 @@ class ICNNSurrogate(Estimator):
         -------
         FrozenICNN
             ``evaluate(z)`` gives the predicted errors (n,) and their gradients (n, inputs) at floats z (n, inputs).
-            ``descend(z, step)`` gives ``z - step * gradient``, with sizes of shape (n,), or with sizes (k,) the k
-            points that they reach from one start z (1, inputs). Fitting the model later does not change it.
+            ``descend(z, step)`` gives ``z - step * gradient``, with one size or sizes of shape (n,), or with sizes (k,)
+            the k points that they reach from one start z (1, inputs). Fitting the model later does not change it.
 
         Raises
         ------
@@ -217,8 +217,7 @@ class ICNNSurrogate(Estimator):
         sizes = np.asarray(step, dtype=np.float64)
         if sizes.shape not in ((), (len(points),)):
             raise ValueError(f"step: expected one size or shape ({len(points)},), got shape {sizes.shape}")
-        sizes = np.broadcast_to(sizes, (len(points),))
-        return self._network().descend(points, np.ascontiguousarray(sizes))
+        return self._network().descend(points, sizes)
 
     def score(self, z: npt.ArrayLike, y: npt.ArrayLike) -> float:
         """Kendall's tau-b between predicted and given errors."""

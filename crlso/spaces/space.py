@@ -526,9 +526,14 @@ class CellSpace:
         ndarray of uint8, shape (n, codes per cell)
             Not every row need be a cell: see :meth:`valid`.
         """
+        groups = self._layout.groups
+        if len(groups) == 1:  # all codes have the same values: the usual case, and the quick one
+            _, n_codes, k = groups[0]
+            rows = self._likely(logits.reshape(len(logits), n_codes, k), 0).astype(np.uint8)
+            return self.prune(rows) if self._layout.free else rows
         rows = np.zeros((len(logits), len(self.cardinalities)), dtype=np.uint8)
         first = 0
-        for begin, end, k in self._layout.groups:
+        for begin, end, k in groups:
             last = first + (end - begin) * k
             part = np.ascontiguousarray(logits[:, first:last]).reshape(len(logits), end - begin, k)
             rows[:, begin:end] = self._likely(part, begin)

@@ -64,12 +64,15 @@ void cr_epilogue_apply(const cr_epilogue *epilogue, cr_dtype dtype, size_t rows,
  * for about `seconds`: what benchmarks compare products with. */
 double cr_fma_peak(double seconds);
 
-/* In front of a loop: to be unrolled n times. */
+/* In front of a loop: to be unrolled n times; in front of one with a constant number of rounds, at most 16: as a whole.
+ * clang unrolls the latter before it decides what lives in registers, the former after that. */
 #define CR_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
-#define CR_UNROLL(n) CR_PRAGMA(unroll n)
+#define CR_UNROLL(n) CR_PRAGMA(clang loop unroll_count(n))
+#define CR_UNROLL_WHOLE CR_PRAGMA(clang loop unroll(full))
 #else
 #define CR_UNROLL(n) CR_PRAGMA(GCC unroll n)
+#define CR_UNROLL_WHOLE CR_UNROLL(16)
 #endif
 
 /* What each translation unit exports. */

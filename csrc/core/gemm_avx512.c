@@ -11,7 +11,7 @@
 #define CR_ISA avx512
 #define LANES ((size_t)16)
 #define STRIP 12
-#define RESTS REST(8) REST(4) REST(2) REST(1)
+#define RESTS REST(11) REST(10) REST(9) REST(8) REST(7) REST(6) REST(5) REST(4) REST(3) REST(2) REST(1)
 #define VEC __m512
 #define ZERO() _mm512_setzero_ps()
 #define BROADCAST(from) _mm512_set1_ps(*(from))

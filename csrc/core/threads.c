@@ -19,6 +19,7 @@
 #endif
 
 #define SPINS 2000       /* about 20-50 us: longer than the gap between two operations of a training step */
+#define YIELD_EVERY 64   /* of them */
 #define MIN_CHUNK 32768  /* elementary steps below which a chunk costs more to hand over than to run */
 #define MAX_CHUNKS 16
 
@@ -47,6 +48,16 @@ static struct {
           .wake = PTHREAD_COND_INITIALIZER,
           .n_threads = 1};
 
+/* One step of waiting. On a busy machine the thread waited for may be queued on this very processor: let it, now and
+ * then. On an idle one that costs half a microsecond. */
+static void relax(int spin)
+{
+    if (spin % YIELD_EVERY == YIELD_EVERY - 1)
+        sched_yield();
+    else
+        RELAX();
+}
+
 static void run_chunks(void)
 {
     for (;;) {
@@ -65,7 +76,7 @@ static uint_fast64_t wait_for_job(uint_fast64_t seen)
         generation = atomic_load_explicit(&pool.generation, memory_order_acquire);
         if (generation != seen)
             return generation;
-        RELAX();
+        relax(spin);
     }
     pthread_mutex_lock(&pool.lock);
     while ((generation = atomic_load_explicit(&pool.generation, memory_order_acquire)) == seen)
@@ -138,12 +149,8 @@ static void start_workers(void)
 static void close_job(void)
 {
     atomic_store(&pool.open, false);
-    for (int spin = 0; atomic_load(&pool.inside) > 0; spin++) {
-        if (spin < SPINS)
-            RELAX();
-        else
-            sched_yield();
-    }
+    for (int spin = 0; atomic_load(&pool.inside) > 0; spin++)
+        relax(spin);
 }
 
 static void run_inline(size_t n_chunks, cr_chunk_function run, void *context)

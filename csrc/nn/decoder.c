@@ -14,9 +14,13 @@ typedef struct {
     size_t outputs;
 } layer_t;
 
+/* The last layer comes after the sum of the last block, so it can be taken of both terms of that sum: last (h + outer a)
+ * = last h + (last outer) a. When there are fewer logits than the decoder is wide, the product of the two matrices is the
+ * smaller one: `folded` stands in the outer layer's place then, and adds to the logits. */
 struct cr_decoder_frozen {
     cr_dtype dtype;
     size_t inputs, n_layers, widest; /* widest: outputs of an inner layer, the most */
+    bool folded;
     double slope;
     layer_t *layers;
 };
@@ -104,6 +108,31 @@ fail:
     return status;
 }
 
+/* last outer: the product of the weights, and the last weight times the outer bias. */
+static cr_status pack_folded(const cr_affine *outer, const cr_affine *last, layer_t *to, cr_error *err)
+{
+    const cr_tensor *w = last->weight;
+    const size_t width = w->shape[1], inner = outer->weight->shape[1];
+    cr_buffer *product = NULL;
+    size_t elements, bytes;
+    cr_status status;
+    to->outputs = w->shape[0];
+    CR_TRY(cr_size_multiply(to->outputs, inner, &elements, "decoder", err));
+    CR_TRY(cr_size_multiply(elements, cr_dtype_size(w->dtype), &bytes, "decoder", err));
+    CR_TRY(cr_buffer_new(bytes, &product, err));
+    CR_TRY(cr_gemm(w->dtype, to->outputs, inner, width, cr_plain(w->data, width), cr_plain(outer->weight->data, inner), 0,
+                   cr_buffer_data(product), inner, err));
+    CR_TRY(cr_packed_new(w->dtype, inner, to->outputs, cr_transposed(cr_buffer_data(product), inner), &to->weight, err));
+    if (outer->bias == NULL)
+        goto fail;
+    CR_TRY(cr_buffer_new(to->outputs * cr_dtype_size(w->dtype), &to->bias, err));
+    CR_TRY(cr_gemm(w->dtype, to->outputs, 1, width, cr_plain(w->data, width), cr_plain(outer->bias->data, 1), 0,
+                   cr_buffer_data(to->bias), 1, err));
+fail:
+    cr_buffer_release(product);
+    return status;
+}
+
 cr_status cr_decoder_freeze(const cr_decoder *net, cr_decoder_frozen **out, cr_error *err)
 {
     *out = NULL;
@@ -119,8 +148,13 @@ cr_status cr_decoder_freeze(const cr_decoder *net, cr_decoder_frozen **out, cr_e
     f->inputs = net->layers[0].weight->shape[1];
     f->n_layers = net->n_layers;
     f->slope = net->slope;
+    const cr_affine *last = net->layers + f->n_layers - 1;
+    f->folded = f->n_layers > 2 && last->weight->shape[0] < last->weight->shape[1];
     for (size_t i = 0; i < f->n_layers; i++) {
-        CR_TRY(pack_layer(&net->layers[i], &f->layers[i], err));
+        if (f->folded && i + 2 == f->n_layers)
+            CR_TRY(pack_folded(last - 1, last, &f->layers[i], err));
+        else
+            CR_TRY(pack_layer(&net->layers[i], &f->layers[i], err));
         if (i % 2 == 1 && i + 1 < f->n_layers && f->layers[i].outputs > f->widest)
             f->widest = f->layers[i].outputs;
     }
@@ -155,14 +189,19 @@ static cr_status decode_block(void *context, size_t begin, size_t rows, void *sc
     const size_t width = layers[0].outputs;
     const void *z = cr_at(d->z, begin * net->inputs, net->dtype);
     void *h = scratch, *inner = cr_at(scratch, rows * width, net->dtype);
+    void *logits = cr_at(d->logits, begin * last->outputs, net->dtype);
     cr_status status;
     CR_TRY(cr_expect_finite(net->dtype, rows * net->inputs, z, "z", err));
     CR_TRY(apply(&layers[0], CR_TANH, 0, rows, z, net->inputs, 0, h, err));
     for (const layer_t *layer = layers + 1; layer < last; layer += 2) {
+        const bool folded = net->folded && layer + 2 == last;
         CR_TRY(apply(layer, CR_LEAKY_RELU, net->slope, rows, h, width, 0, inner, err));
-        CR_TRY(apply(layer + 1, CR_IDENTITY, 0, rows, inner, layer->outputs, 1, h, err));
+        if (folded)
+            CR_TRY(apply(last, CR_IDENTITY, 0, rows, h, width, 0, logits, err));
+        CR_TRY(apply(layer + 1, CR_IDENTITY, 0, rows, inner, layer->outputs, 1, folded ? logits : h, err));
     }
-    CR_TRY(apply(last, CR_IDENTITY, 0, rows, h, width, 0, cr_at(d->logits, begin * last->outputs, net->dtype), err));
+    if (!net->folded)
+        CR_TRY(apply(last, CR_IDENTITY, 0, rows, h, width, 0, logits, err));
 fail:
     return status;
 }

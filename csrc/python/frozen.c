@@ -157,15 +157,21 @@ static PyObject *icnn_evaluate(PyObject *object, PyObject *argument)
     return result;
 }
 
-/* One size for each of n points, or any number of them for one point. */
+/* One size for all of n points, or one for each of them, or any number of them for one point. */
 static PyArrayObject *steps_argument(PyObject *object, npy_intp n)
 {
     PyArrayObject *steps = (PyArrayObject *)PyArray_FROM_OTF(object, NPY_FLOAT64, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_ENSUREARRAY);
+    if (steps != NULL && PyArray_NDIM(steps) == 0) {
+        const double size = *(const double *)PyArray_DATA(steps);
+        Py_SETREF(steps, (PyArrayObject *)PyArray_SimpleNew(1, &n, NPY_FLOAT64));
+        for (npy_intp i = 0; steps != NULL && i < n; i++)
+            ((double *)PyArray_DATA(steps))[i] = size;
+    }
     if (steps != NULL && (PyArray_NDIM(steps) != 1 || (n != 1 && PyArray_DIM(steps, 0) != n))) {
         if (n == 1)
             PyErr_SetString(PyExc_ValueError, "step: expected shape (k,), any number of sizes for the one point");
         else
-            PyErr_Format(PyExc_ValueError, "step: expected shape (%zd,), one size per point", (Py_ssize_t)n);
+            PyErr_Format(PyExc_ValueError, "step: expected one size or shape (%zd,), one size per point", (Py_ssize_t)n);
         Py_CLEAR(steps);
     }
     return steps;
@@ -202,7 +208,7 @@ static PyMethodDef icnn_methods[] = {
     {"evaluate", icnn_evaluate, METH_O,
      PyDoc_STR("evaluate($self, z, /)\n--\n\nValues (n,) and input gradients (n, d) at points z (n, d).")},
     {"descend", (PyCFunction)(void (*)(void))icnn_descend, METH_VARARGS | METH_KEYWORDS,
-     PyDoc_STR("descend($self, z, step)\n--\n\nz - step * gradient, one step size (n,) per point; from one point z (1, d) "
+     PyDoc_STR("descend($self, z, step)\n--\n\nz - step * gradient, one step size for all points or one per point (n,); from one point z (1, d) "
                "any number of steps (k,), the gradient taken once: (k, d).")},
     {NULL, NULL, 0, NULL}};
 

@@ -13,10 +13,10 @@ typedef CR_TEST_REAL real;
 #define DTYPE (sizeof(real) == sizeof(float) ? CR_F32 : CR_F64)
 #define TOLERANCE (DTYPE == CR_F32 ? 1e-5 : 1e-12)
 
-enum { LAYERS = 6, INPUTS = 5, WIDTH = 11, INNER = 19, OUTPUTS = 14, MOST = 250 };
+enum { LAYERS = 6, INPUTS = 5, WIDTH = 11, INNER = 19, OUTPUTS = 14, FEWER = 7, MOST = 250 };
 
 static const size_t inputs[LAYERS] = {INPUTS, WIDTH, INNER, WIDTH, INNER, WIDTH};
-static const size_t outputs[LAYERS] = {WIDTH, INNER, WIDTH, INNER, WIDTH, OUTPUTS};
+static size_t outputs[LAYERS] = {WIDTH, INNER, WIDTH, INNER, WIDTH, OUTPUTS}; /* the last changes with the test */
 
 typedef struct {
     cr_tensor *weight[LAYERS], *bias[LAYERS];
@@ -82,24 +82,25 @@ static void logits(void)
     cr_error err = {""};
     for (int trial = 0; trial < 4; trial++) {
         network_t n;
+        const size_t width = outputs[LAYERS - 1] = trial < 2 ? OUTPUTS : FEWER;
         network_new(&n, trial % 2 == 0);
-        CHECK(cr_decoder_inputs(n.frozen) == INPUTS && cr_decoder_outputs(n.frozen) == OUTPUTS, "other sizes");
+        CHECK(cr_decoder_inputs(n.frozen) == INPUTS && cr_decoder_outputs(n.frozen) == width, "other sizes");
         for (size_t i = 0; i < MOST * INPUTS; i++)
             z[i] = (real)sample_uniform(-2, 2);
         CHECK(cr_decoder_logits(n.frozen, z, MOST, got, &err) == CR_OK, "%s", err.text);
         for (size_t r = 0; r < MOST; r++) {
             double expected[OUTPUTS];
             plain_logits(&n, z + r * INPUTS, expected);
-            for (size_t i = 0; i < OUTPUTS; i++)
-                CHECK(sample_close((double)got[r * OUTPUTS + i], expected[i], 10 * TOLERANCE), "%g, expected %g",
-                      (double)got[r * OUTPUTS + i], expected[i]);
+            for (size_t i = 0; i < width; i++)
+                CHECK(sample_close((double)got[r * width + i], expected[i], 10 * TOLERANCE), "%g, expected %g",
+                      (double)got[r * width + i], expected[i]);
         }
         for (int i = 0; i < LAYERS; i++) /* the snapshot has weights of its own */
             cr_store(n.weight[i], 0, NAN);
         for (int threads = 1; threads <= 3; threads++) {
             CHECK(cr_threads_set(threads, &err) == CR_OK, "%s", err.text);
             CHECK(cr_decoder_logits(n.frozen, z, MOST, alone, &err) == CR_OK, "%s", err.text);
-            CHECK(memcmp(got, alone, sizeof got) == 0, "other logits on %d threads", threads);
+            CHECK(memcmp(got, alone, MOST * width * sizeof *got) == 0, "other logits on %d threads", threads);
         }
         CHECK(cr_threads_set(1, &err) == CR_OK, "%s", err.text);
         CHECK(cr_decoder_logits(n.frozen, NULL, 0, NULL, &err) == CR_OK, "%s", err.text);
