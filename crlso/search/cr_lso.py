@@ -81,7 +81,7 @@ class CRLSO(ModelSearch):
         rng: Any = 0,
         budget: int | None = None,
         beta: float = 1.5,
-        initial: int = 4,
+        initial: int = 8,
         batch: int = 1,
         encoder: GraphVAE | Sequence[GraphVAE] | npt.ArrayLike | None = None,
         pool: int = 200,
