@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -381,10 +382,19 @@ class Noisy(Function):
         return max(SPACE.cells(SPACE.all_codes()), key=self.noisy)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_each_seed_has_noise_of_its_own_and_all_methods_the_same(tmp_path, jobs):
+def test_processes_give_each_seed_its_noise():
+    bench = crlso.benchmarks.NASBench101().simulated_validation(5)
+    records = compare(bench, "random", [0, 3], 4, jobs=2).records
+    for record in records:
+        here = crlso.search(bench.for_seed(record["seed"]), "random", 4, record["seed"])
+        assert (record["state"], record["trajectory"]) == ("complete", here.trajectory)
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_each_seed_has_noise_of_its_own_and_all_methods_the_same(tmp_path, threads):
     path, n = tmp_path / "results.jsonl", len(SPACE)
-    result = compare(Noisy(), ["random", "local"], [0, 3], n, jobs=jobs, path=path)
+    with ThreadPoolExecutor(threads) if threads else nullcontext() as executor:
+        result = compare(Noisy(), ["random", "local"], [0, 3], n, executor=executor, path=path)
     best = {seed: Noisy(seed).evaluate(Noisy(seed).optimum()) for seed in (0, 3)}
     assert best[0] != best[3]
     # All cells are asked for, so that each search ends at the best of its seed's noise.
