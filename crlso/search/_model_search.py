@@ -82,9 +82,10 @@ class ModelSearch(Optimiser):
         return cell_pool(self.space, told[np.argsort(-scores, kind="stable")], self.pool, stream)
 
     def _told_scores(self) -> tuple[Codes, Floats]:
-        """Codes of the cells whose values are known, and the normal scores of these."""
+        """Codes of the cells whose values are known, and the normal scores of these; two empty arrays at first."""
         told = [(trial.cell.codes, trial.value) for trial in self.trials if trial.value is not None]
-        return np.array([codes for codes, _ in told], dtype=np.uint8), normal_scores([value for _, value in told])
+        scores = normal_scores([value for _, value in told]) if told else np.zeros(0)
+        return np.array([codes for codes, _ in told], dtype=np.uint8), scores
 
     def _reference(self) -> Codes:
         """All classes of a listed space, in the order of their keys; else some random cells."""
@@ -123,9 +124,9 @@ class ModelSearch(Optimiser):
     def _choose(self, n: int) -> Codes:
         """The next `n` cells, or fewer."""
         self._round += 1
-        informed = any(trial.value is not None for trial in self.trials)
-        cells, sources = self._candidates(informed)
-        process = self._fit() if informed else None
+        told, scores = self._told_scores()
+        cells, sources = self._candidates(told, scores)
+        process = self._fit(told, scores) if len(told) else None
         if process is not None and sources and self.generations:
             cells, sources = self._evolved(process, cells, sources)
         seen = self.seen(cells)
@@ -134,7 +135,7 @@ class ModelSearch(Optimiser):
             raise RuntimeError(f"{self.name}: expected a new cell among {len(cells)} candidates, got none")
         if process is None:
             return cells[fresh[self.stream.permutation("blind", self._round, len(fresh))[:n]]]
-        posterior = self._posterior(process, cells)
+        posterior = self._posterior(process, cells, told)
         chosen: list[int] = []
         for _ in range(min(n, len(fresh))):
             bound = posterior.upper(self.beta)[: len(cells)]
@@ -148,12 +149,12 @@ class ModelSearch(Optimiser):
             picks[sources[i]] = picks.get(sources[i], 0) + 1
         return cells[chosen]
 
-    def _candidates(self, informed: bool) -> tuple[Codes, list[str]]:
+    def _candidates(self, told: Codes, scores: Floats) -> tuple[Codes, list[str]]:
         """Cells to choose from, and of a pool the source of each."""
         if self.is_listed:
             return self._cells, []
-        if informed:
-            return merged(self.space, self._pool(*self._told_scores(), self.stream.child(f"pool{self._round}")))
+        if len(told):
+            return merged(self.space, self._pool(told, scores, self.stream.child(f"pool{self._round}")))
         return self.space.sample_up_to(REFERENCE, rng=self.stream.child(f"blind{self._round}").seed), []
 
     def _evolved(self, process: GaussianProcess, cells: Codes, sources: list[str]) -> tuple[Codes, list[str]]:
@@ -180,16 +181,15 @@ class ModelSearch(Optimiser):
             self._known_neighbours[key] = self.space.neighbours(row)
         return self._known_neighbours[key]
 
-    def _fit(self) -> GaussianProcess:
+    def _fit(self, told: Codes, scores: Floats) -> GaussianProcess:
         """The process of all values that are known."""
-        codes, scores = self._told_scores()
-        process = GaussianProcess(self.kernel).fit(self._features_of(codes), scores)
+        process = GaussianProcess(self.kernel).fit(self._features_of(told), scores)
         self.diagnostics["model"].append(
-            {"told": len(codes), "weights": list(process.weights_), "noise": process.noise_}
+            {"told": len(told), "weights": list(process.weights_), "noise": process.noise_}
         )
         return process
 
-    def _posterior(self, process: GaussianProcess, cells: Codes) -> Posterior:
+    def _posterior(self, process: GaussianProcess, cells: Codes, told: Codes) -> Posterior:
         """What is known of some cells when the pending ones, which may follow them, have been evaluated."""
         pending = np.array([trial.cell.codes for trial in self.pending], dtype=np.uint8)
         if self._features is None or self._known is None:
@@ -199,7 +199,7 @@ class ModelSearch(Optimiser):
             posterior = process.posterior(features)
             places = np.arange(len(cells), len(features))
         else:
-            rows = self._known.rows(process, self._places(self._told_scores()[0]))
+            rows = self._known.rows(process, self._places(told))
             posterior = process.posterior(self._features, rows)
             places = self._places(pending) if len(pending) else np.arange(0)
         for i in places:

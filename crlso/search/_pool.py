@@ -54,20 +54,22 @@ def latent_pool(
     best = np.argsort(-scores, kind="stable")[:_MUTATED]
     starts = np.repeat(z[best], -(-n // len(best)), axis=0)[:n] / spread
     noise = stream.normal("latent noise", 0, starts.shape)
-    here = vae.decode(starts * spread)
-    moved = [(vae.decode((starts + radius * noise) * spread) != here).any(axis=1).mean() for radius in _RADII]
-    radius = _RADII[int(np.abs(np.array(moved) - _CHANGED).argmin())]
-    pool = {"latent noise": vae.decode((starts + radius * noise) * spread)}
+    decoder = vae.freeze_decoder()  # once for all of the round: decode() would pack the weights in every call
+    here = decoder.decode(starts * spread)
+    noisy = [decoder.decode((starts + radius * noise) * spread) for radius in _RADII]
+    moved = [(cells != here).any(axis=1).mean() for cells in noisy]
+    chosen = int(np.abs(np.array(moved) - _CHANGED).argmin())
+    radius, pool = _RADII[chosen], {"latent noise": noisy[chosen]}
     if gradient:
         rng = stream.child("surrogate").seed
         surrogate = ICNNSurrogate(width=32, layers=2, convex=convex, epochs=60, learning_rate=1e-2, rng=rng)
-        surrogate.fit(z / spread, -scores)
+        frozen = surrogate.fit(z / spread, -scores).freeze()
         points = starts + 0.5 * radius * noise
         length = radius * np.sqrt(starts.shape[1]) / _STEPS
         for _ in range(_STEPS):
-            slope = surrogate.evaluate(points)[1]
+            slope = frozen.evaluate(points)[1]
             points = points - length * slope / (np.linalg.norm(slope, axis=1, keepdims=True) + 1e-9)
-        pool["latent gradient"] = vae.decode(points * spread)
+        pool["latent gradient"] = decoder.decode(points * spread)
     return pool
 
 
