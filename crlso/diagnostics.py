@@ -14,7 +14,7 @@ from crlso.benchmarks.base import _checked
 from crlso.models.base import check_count, finite_number, kendall_tau
 from crlso.models.surrogate import ConvexityCertificate
 from crlso.spaces.layout import Codes
-from crlso.study import _html_table, _plain
+from crlso.study import _html_table, _plain, _text_table
 
 __all__ = ["LatentReport", "StepReport", "diagnose"]
 
@@ -125,9 +125,7 @@ class LatentReport:
         return rows
 
     def __str__(self) -> str:
-        rows = self._rows()
-        width = max(len(name) for name, _ in rows) + 2
-        return "\n".join(f"{name:<{width}}{text}" for name, text in rows)
+        return _text_table(self._rows())
 
     def __repr__(self) -> str:
         text = f"{self.n_cells} cells, reconstruction {self.reconstruction:.2%}, validity {self.validity:.1%}"

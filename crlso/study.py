@@ -350,9 +350,7 @@ class Study:
         return rows
 
     def __str__(self) -> str:
-        rows = self._summary()
-        width = max(len(name) for name, _ in rows) + 2
-        return "\n".join(f"{name:<{width}}{text}" for name, text in rows)
+        return _text_table(self._summary())
 
     def __repr__(self) -> str:
         where = "/".join(part for part in (self.benchmark, self.dataset) if part) or "unknown benchmark"
@@ -442,6 +440,11 @@ def _cell_maker(space: Any) -> Any:
 
 def _number(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _text_table(rows: list[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in rows) + 2
+    return "\n".join(f"{name:<{width}}{text}" for name, text in rows)
 
 
 def _html_table(rows: list[tuple[str, str]]) -> str:
