@@ -206,7 +206,36 @@ def _begin(benchmarks: Sequence[Any]) -> None:
     global _benchmarks
     _benchmarks = benchmarks
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see _interrupts_wait
     crlso.set_num_threads(1)
+
+
+@contextlib.contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Keep a Ctrl-C until the end of this block, and in processes started in it until :func:`_begin`.
+
+    Their imports would answer it by a traceback, and so would they if this process told them half of what they need.
+    """
+    import signal
+    import threading
+    from multiprocessing import resource_tracker
+
+    handler = signal.getsignal(signal.SIGINT)
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield  # Windows has no mask that a process hands on; and other threads are not interrupted
+        return
+    resource_tracker.ensure_running()  # starting it later would unblock the signal
+    caught: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))  # other threads may still take it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, signal.SIG_DFL if handler is None else handler)
+        if caught:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _run_in_pool(task: Task) -> Record:
@@ -244,7 +273,11 @@ def _rounds(
         context = multiprocessing.get_context("spawn")  # a fork would inherit threads in an unknown state
         pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(benchmarks,))
         try:
-            submit = lambda task: pool.submit(_run_in_pool, task)  # noqa: B023, E731
+
+            def submit(task: Task, pool: ProcessPoolExecutor = pool) -> Future[Record]:
+                with _interrupts_wait():  # the first starts the processes
+                    return pool.submit(_run_in_pool, task)
+
             for task, future in _as_they_come(left.copy(), submit, jobs):
                 left.remove(task)
                 try:

@@ -18,6 +18,7 @@ import pytest
 
 import crlso
 from crlso import cli, cli_compare
+from crlso._running import _interrupts_wait
 from crlso.benchmarks import Function, NASBench201, Tabular
 from crlso.comparison import Comparison, compare, parse_method
 from crlso.search import METHODS, RandomSearch
@@ -363,6 +364,22 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, jobs):
     assert (process.returncode, out) == (130, "")
     assert err == "crlso: interrupted\n"
     assert all(json.loads(line)["state"] == "complete" for line in path.read_text().splitlines())
+
+
+def test_processes_take_ctrl_c_when_they_are_ready_for_it():
+    blocked = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    before, told = signal.getsignal(signal.SIGINT), []
+
+    def interrupted_while_starting():
+        with _interrupts_wait():
+            signal.raise_signal(signal.SIGINT)
+            told.append(subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True).stdout)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_while_starting()
+    assert told == ["True\n"]
+    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 class Noisy(Function):
