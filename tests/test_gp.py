@@ -89,6 +89,26 @@ def test_observing_shrinks_the_variance_as_a_new_point_would():
         np.testing.assert_allclose(posterior.upper(2.0), posterior.mean + 2 * np.sqrt(posterior.variance))
 
 
+def test_calibration_is_that_of_points_left_out():
+    kernel = Kernel(((0.1, 0.7), (0.0, 0.3)), (0.05, 0.2), linear=0.4)
+    x, y = toy(24), np.random.default_rng(2).normal(size=24)
+    process = GaussianProcess(kernel, calibrated=True).fit(x, y)
+    errors = []
+    for i in range(24):
+        others = np.delete(np.arange(24), i)
+        k = plain_kernel(x[others], x[others], process.weights_, 0.4) + process.noise_ * np.eye(23)
+        cross = plain_kernel(x[others], x[np.array([i])], process.weights_, 0.4)[:, 0]
+        own = 1 + 0.4 * x.size[i] ** 2 + process.noise_
+        errors.append((y[i] - cross @ np.linalg.solve(k, y[others])) / np.sqrt(own - cross @ np.linalg.solve(k, cross)))
+    upper = np.array(errors)[np.argsort(-y)[:12]]
+    assert process.calibration_ == pytest.approx(np.sqrt((upper**2).mean()))
+    posterior = process.posterior(toy(5, 1))
+    widened = posterior.mean + 2 * process.calibration_ * np.sqrt(posterior.variance)
+    np.testing.assert_allclose(posterior.upper(2.0), widened)
+    assert GaussianProcess(kernel).fit(x, y).calibration_ == 1.0
+    assert GaussianProcess(kernel, calibrated=True).fit(x, np.zeros(24)).calibration_ == 1.0
+
+
 def test_normal_scores():
     scores = normal_scores([3.0, 1.0, 2.0, 5.0])
     assert scores.argsort().tolist() == [1, 2, 0, 3]
@@ -203,10 +223,10 @@ def test_large_spaces_are_not_listed_and_sources_are_counted(method, space):
     assert len(set(space.canonical_key(space.codes(cells)).tolist())) == 24
     sources = optimiser.diagnostics["sources"]
     assert sum(sources.values()) == 24 - optimiser.initial
-    assert set(sources) <= {"random", "neighbours", "mutations", "latent noise", "latent gradient", "evolution"}
+    assert set(sources) <= {"random", "neighbours", "mutations", "latent noise", "latent gradient", "local search"}
 
 
-@pytest.mark.parametrize("switch", ["gradient", "convex", "side_information"])
+@pytest.mark.parametrize("switch", ["gradient", "convex", "side_information", "calibrated"])
 def test_each_ingredient_can_be_turned_off(switch, short_training, monkeypatch):
     chosen = [run(make("cr-lso", SMALL, rng=0, budget=12, initial=4, **{switch: on})) for on in (True, False)]
     assert len(chosen[1]) == 12
@@ -225,9 +245,38 @@ def test_known_rows_are_those_of_the_posterior():
     # Grown by one and by several, the same again, fewer, and another order.
     for told in (places[:5], places[:6], places[:20], places[:20], places[:9], places[:12][::-1].copy()):
         process = GaussianProcess(kernel).fit(x[told], rng.normal(size=len(told)))
-        here, plain = process.posterior(x, known.rows(process, told)), process.posterior(x)
+        here, plain = process.posterior(x, known.rows(process, told, x[told])), process.posterior(x)
         np.testing.assert_allclose(here.mean, plain.mean, atol=1e-10)
         np.testing.assert_allclose(here.variance, plain.variance, atol=1e-10)
+
+
+def test_a_small_reservoir_makes_a_listed_space_a_large_one(short_training):
+    optimiser = make("cr-lso", SMALL, rng=0, budget=30, initial=4, pool=20, reservoir=20)
+    cells = run(optimiser)
+    assert not optimiser.ranks_all
+    assert make("cr-lso", SMALL, rng=0, initial=4).ranks_all
+    assert len(set(SMALL.canonical_key(SMALL.codes(cells)).tolist())) == 30
+    assert sum(optimiser.diagnostics["sources"].values()) == 26
+    latents = np.zeros((1, len(SMALL), 3))
+    with pytest.raises(TypeError, match="encoder: expected GraphVAEs for a space larger than the reservoir"):
+        make("cr-lso", SMALL, reservoir=20, encoder=latents)
+
+
+def test_pending_cells_are_known_in_large_spaces():
+    """What is pending is neither asked for again nor ranked as if nothing was known of it."""
+    waiting, plain = (make("cr-lso", NASBench101(), rng=0, budget=20, pool=20, reservoir=200) for _ in range(2))
+    for optimiser in (waiting, plain):
+        for _ in range(8):
+            trial = optimiser.ask()
+            optimiser.tell(trial, value_of(trial.cell))
+    held = [waiting.ask().cell for _ in range(3)]
+    told = []
+    for _ in range(3):
+        trial = plain.ask()
+        told.append(trial.cell)
+        plain.tell(trial, value_of(trial.cell))
+    assert held[0] == told[0] and len(set(held)) == 3
+    assert len({model["told"] for model in waiting.diagnostics["model"]}) == 1
 
 
 def test_a_large_space_without_encoders_gets_some(short_training, monkeypatch):
@@ -248,7 +297,7 @@ def test_latents_can_be_given():
     run(make("cr-lso", space, rng=0, budget=20, encoder=latents))
     with pytest.raises(ValueError, match=r"encoder: expected GraphVAEs or finite latents \(encoders, 4930, d\)"):
         make("cr-lso", space, encoder=latents[:, :10])
-    with pytest.raises(TypeError, match="encoder: expected GraphVAEs for a space that is too large"):
+    with pytest.raises(TypeError, match="encoder: expected GraphVAEs for a space larger than the reservoir"):
         make("cr-lso", DARTS(), encoder=latents)
 
 
@@ -260,6 +309,7 @@ def test_latents_can_be_given():
         ("gp", {"initial": 0}, ValueError, "initial: expected at least 1"),
         ("cr-lso", {"batch": 0}, ValueError, "batch: expected at least 1"),
         ("cr-lso", {"pool": 0}, ValueError, "pool: expected at least 1"),
+        ("cr-lso", {"reservoir": 0}, ValueError, "reservoir: expected at least 1"),
         ("gp", {"kernel": 3}, TypeError, "kernel: expected a Kernel"),
     ],
 )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Features", "GaussianProcess", "Kernel", "KnownRows", "Posterior", "normal_scores"]
 
 KEPT = 4  # choices of weights and noise whose rows are kept
+_LEAST_LEFT_OUT = 8  # points whose errors calibrate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,19 +126,24 @@ class GaussianProcess:
     Parameters
     ----------
     kernel : Kernel
+    calibrated : bool
+        Whether deviations are corrected by the errors that the process makes when points are left out.
 
     Attributes
     ----------
     weights_ : tuple of float
     noise_ : float
+    calibration_ : float
+        What standard deviations are multiplied by: 1, or how many times larger than the process expects its
+        leave-one-out errors are.
     log_likelihood_ : float
         Up to a constant.
     lower_ : ndarray of float64, shape (n, n)
         The Cholesky factor of the kernel with noise.
     """
 
-    def __init__(self, kernel: Kernel) -> None:
-        self.kernel = kernel
+    def __init__(self, kernel: Kernel, calibrated: bool = False) -> None:
+        self.kernel, self.calibrated = kernel, calibrated
 
     def fit(self, x: Features, y: Floats) -> Self:
         """Choose the kernel and condition on n targets (n,)."""
@@ -154,7 +160,21 @@ class GaussianProcess:
                 self.weights_, self.noise_ = weights, self.kernel.noises[i]
                 self.lower_, self._white = lower[i], white[i]
         self._x, self.log_likelihood_ = x, best
+        self.calibration_ = self._left_out(targets[0, :, 0]) if self.calibrated else 1.0
         return self
+
+    def _left_out(self, y: Floats) -> float:
+        """How many times larger than the process expects its errors are where targets are high; 1 if it makes none.
+
+        The root mean square of the leave-one-out errors of the upper half of the targets, but of eight at least, each
+        in units of the deviation that is expected for it (Rasmussen and Williams, Gaussian Processes for Machine
+        Learning, equations 5.10 to 5.12).
+        """
+        inverse = _core.solve_lower(self.lower_, np.eye(len(y)))
+        errors = _core.matmul(inverse, self._white, transpose_a=True).numpy()[:, 0]
+        errors /= np.sqrt((inverse * inverse).sum(axis=0))
+        upper = np.argsort(-y, kind="stable")[: max(_LEAST_LEFT_OUT, len(y) // 2)]
+        return float(np.sqrt((errors[upper] ** 2).mean())) or 1.0
 
     def posterior(self, x: Features, rows: Floats | None = None) -> Posterior:
         """Mean and variance of the function, without noise, at m cells; `rows` as :class:`KnownRows` gives them."""
@@ -179,19 +199,19 @@ class KnownRows:
         self._x = x
         self._kept: dict[Any, tuple[npt.NDArray[np.int64], Floats]] = {}
 
-    def rows(self, process: GaussianProcess, told: npt.NDArray[np.int64]) -> Floats:
-        """``L^-1 K`` (n, m) of a process that was fitted to the cells at n positions."""
-        key = (process.weights_, process.noise_)
-        before, rows = self._kept.pop(key, (told[:0], np.zeros((0, len(self._x)))))
+    def rows(self, process: GaussianProcess, keys: npt.NDArray[np.int64], told: Features) -> Floats:
+        """``L^-1 K`` (n, m) of a process that was fitted to n cells with these keys and features."""
+        choice = (process.weights_, process.noise_)
+        before, rows = self._kept.pop(choice, (keys[:0], np.zeros((0, len(self._x)))))
         n = len(before)
-        if not np.array_equal(before, told[:n]):
+        if not np.array_equal(before, keys[:n]):
             n, rows = 0, rows[:0]
-        if len(told) > n:
-            kernel = process.kernel.between(self._x[told[n:]], self._x, process.weights_)
+        if len(keys) > n:
+            kernel = process.kernel.between(told[n:], self._x, process.weights_)
             if n:
                 kernel -= _core.matmul(np.ascontiguousarray(process.lower_[n:, :n]), rows).numpy()
             rows = np.concatenate([rows, _core.solve_lower(np.ascontiguousarray(process.lower_[n:, n:]), kernel)])
-        self._kept[key] = told, rows
+        self._kept[choice] = keys, rows
         while len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
         return rows
@@ -211,8 +231,8 @@ class Posterior:
         self._further: list[Floats] = []
 
     def upper(self, beta: float) -> Floats:
-        """Mean plus `beta` standard deviations."""
-        return self.mean + beta * np.sqrt(self.variance)
+        """Mean plus `beta` calibrated standard deviations."""
+        return self.mean + beta * self._process.calibration_ * np.sqrt(self.variance)
 
     def observe(self, i: int) -> None:
         """Know that cell `i` is being evaluated: the variance shrinks, the mean stays."""

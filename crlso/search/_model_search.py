@@ -16,18 +16,20 @@ from crlso.search._pool import cell_pool, merged
 from crlso.search.base import Optimiser
 from crlso.spaces.layout import Codes
 
-__all__ = ["ModelSearch"]
+__all__ = ["RESERVOIR", "ModelSearch"]
 
+RESERVOIR = 10_000
 POPULATION = 40  # promising cells that are kept from round to round
 EXPANDED = 10  # of which the most promising are expanded
-REFERENCE = 2000  # random cells that stand for a space that is too large to list
+REFERENCE = 2000  # random cells that say which paths are counted in a space that is too large to list
 
 
 class ModelSearch(Optimiser):
     """First some random cells, then batches with the largest upper confidence bound of a Gaussian process.
 
-    A subclass calls :meth:`_start` when it is ready to describe cells, and has :meth:`_describe`; for spaces that
-    are too large to list, it may have sources of its own in :meth:`_pool`.
+    Random cells are drawn once, the reservoir, described once and ranked in every round. Where the space has no more
+    classes than that, they are all there is to choose from. A subclass calls :meth:`_start` when it is ready to
+    describe cells, and has :meth:`_describe`; for larger spaces, it may have sources of its own in :meth:`_pool`.
 
     Parameters
     ----------
@@ -40,12 +42,21 @@ class ModelSearch(Optimiser):
     batch : int
         Cells chosen with one fit; each of them lowers the variance for the next.
     pool : int
-        Random cells of a round, in spaces that are too large to list.
+        Cells of a round from each source that draws them, in spaces larger than the reservoir.
+    reservoir : int
+        Random cells to draw once.
+    calibrated : bool
+        Whether standard deviations are those of the process times :meth:`GaussianProcess.calibration`.
+
+    Attributes
+    ----------
+    ranks_all : bool
+        Whether the reservoir holds all classes of the space.
     """
 
     kernel: Kernel
     generations = 0
-    """Steps of a local search on the bound that improves the pool of a space that is too large to list."""
+    """Steps of a local search on the bound that improves the candidates of a space larger than the reservoir."""
 
     def __init__(
         self,
@@ -57,6 +68,8 @@ class ModelSearch(Optimiser):
         initial: int,
         batch: int,
         pool: int,
+        reservoir: int,
+        calibrated: bool,
     ) -> None:
         super().__init__(space, rng=rng, budget=budget)
         self.beta = finite_number("beta", beta)
@@ -65,11 +78,15 @@ class ModelSearch(Optimiser):
         check_count("initial", initial)
         check_count("batch", batch)
         check_count("pool", pool)
+        check_count("reservoir", reservoir)
         self.initial, self.batch, self.pool = int(initial), int(batch), int(pool)
+        self.calibrated = bool(calibrated)
         self._round = 0
         self._queue: list[npt.NDArray[np.uint8]] = []
         self._known_neighbours: dict[bytes, Codes] = {}
         self.diagnostics["model"] = []
+        self._cells, self.ranks_all = self._draw_reservoir(int(reservoir))
+        self._keys = self.space.canonical_key(self._cells)
 
     # -- for subclasses -------------------------------------------------------------------------------------------
 
@@ -78,33 +95,31 @@ class ModelSearch(Optimiser):
         """What the kernel sees of canonical cells."""
 
     def _pool(self, told: Codes, scores: Floats, stream: Stream) -> dict[str, Codes]:
-        """Cells to choose from in this round by source, of a space that is too large to list."""
+        """Further cells to choose from in this round by source, of a space larger than the reservoir."""
         return cell_pool(self.space, told[np.argsort(-scores, kind="stable")], self.pool, stream)
 
-    def _told_scores(self) -> tuple[Codes, Floats]:
-        """Codes of the cells whose values are known, and the normal scores of these; two empty arrays at first."""
-        told = [(trial.cell.codes, trial.value) for trial in self.trials if trial.value is not None]
-        scores = normal_scores([value for _, value in told]) if told else np.zeros(0)
-        return np.array([codes for codes, _ in told], dtype=np.uint8), scores
-
+    @property
     def _reference(self) -> Codes:
-        """All classes of a listed space, in the order of their keys; else some random cells."""
-        if not self.is_listed:
-            return self.space.sample_up_to(REFERENCE, rng=self.stream.child("reference").seed)
-        codes = self.space.canonicalise(self.space.all_codes())
-        return codes[np.unique(self.space.canonical_key(codes), return_index=True)[1]]
+        """Cells that stand for the space: all classes in the order of their keys, or some random cells."""
+        return self._cells if self.ranks_all else self._cells[:REFERENCE]
 
-    def _start(self, reference: Codes) -> None:
-        """Choose the first cells, and describe those of a listed space."""
-        self._cells = reference
-        self._keys = self.space.canonical_key(reference)
-        self._promising = reference[:0]
-        features = self._describe(reference)
-        self._features = features if self.is_listed else None
-        self._known = KnownRows(features) if self.is_listed else None
-        self._queue = list(reference[self._first_positions(features.size)])
+    def _start(self) -> None:
+        """Choose the first cells and describe the reservoir."""
+        self._promising = self._cells[:0]
+        self._features = self._describe(self._cells)
+        self._known = KnownRows(self._features)
+        self._queue = list(self._cells[self._first_positions(self._features.size)])
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _draw_reservoir(self, n: int) -> tuple[Codes, bool]:
+        if not self.is_listed:
+            return self.space.sample_up_to(n, rng=self.stream.child("reservoir").seed), False
+        codes = self.space.canonicalise(self.space.all_codes())
+        classes = codes[np.unique(self.space.canonical_key(codes), return_index=True)[1]]
+        if len(classes) <= n:
+            return classes, True
+        return classes[self.stream.permutation("reservoir", 0, len(classes))[:n]], False
 
     def _first_positions(self, size: Floats | None) -> npt.NDArray[np.int64]:
         n = len(self._cells)
@@ -124,91 +139,114 @@ class ModelSearch(Optimiser):
     def _choose(self, n: int) -> Codes:
         """The next `n` cells, or fewer."""
         self._round += 1
-        told, scores = self._told_scores()
-        cells, sources = self._candidates(told, scores)
-        process = self._fit(told, scores) if len(told) else None
-        if process is not None and sources and self.generations:
-            cells, sources = self._evolved(process, cells, sources)
+        told = [trial for trial in self.trials if trial.value is not None]
+        if not told:
+            fresh = self._cells[~self.seen(self._cells)]
+            return fresh[self.stream.permutation("blind", self._round, len(fresh))[:n]]
+        codes = np.array([trial.cell.codes for trial in told], dtype=np.uint8)
+        scores = normal_scores(np.array([trial.value for trial in told], dtype=np.float64))
+        process, posterior = self._fit(codes, scores)
+        if self.ranks_all:
+            return self._cells[self._highest(n, self._cells, posterior, self._places(self._pending_codes()))]
+        cells, sources = self._candidates(process, posterior, codes, scores)
+        pending = self._pending_codes()
+        features = self._describe(np.concatenate([cells, pending]))
+        places = np.arange(len(cells), len(features))
+        chosen = self._highest(n, cells, process.posterior(features), places)
+        picks = self.diagnostics.setdefault("sources", {})
+        for i in chosen:
+            picks[sources[i]] = picks.get(sources[i], 0) + 1
+        return cells[chosen]
+
+    def _fit(self, told: Codes, scores: Floats) -> tuple[GaussianProcess, Posterior]:
+        """The process of all values that are known, and what it says of the reservoir."""
+        features = self._features[self._places(told)] if self.ranks_all else self._describe(told)
+        process = GaussianProcess(self.kernel, calibrated=self.calibrated).fit(features, scores)
+        self.diagnostics["model"].append(
+            {
+                "told": len(told),
+                "weights": list(process.weights_),
+                "noise": process.noise_,
+                "calibration": process.calibration_,
+            }
+        )
+        rows = self._known.rows(process, self.space.canonical_key(told), features)
+        return process, process.posterior(self._features, rows)
+
+    def _highest(self, n: int, cells: Codes, posterior: Posterior, pending: npt.NDArray[np.int64]) -> list[int]:
+        """Positions of the cells with the highest bounds, when those at `pending` are being evaluated already."""
         seen = self.seen(cells)
-        fresh = np.flatnonzero(~seen)
-        if not len(fresh):
+        if seen.all():
             raise RuntimeError(f"{self.name}: expected a new cell among {len(cells)} candidates, got none")
-        if process is None:
-            return cells[fresh[self.stream.permutation("blind", self._round, len(fresh))[:n]]]
-        posterior = self._posterior(process, cells, told)
+        for i in pending:
+            posterior.observe(int(i))
         chosen: list[int] = []
-        for _ in range(min(n, len(fresh))):
+        for _ in range(min(n, int((~seen).sum()))):
             bound = posterior.upper(self.beta)[: len(cells)]
             bound[seen] = -np.inf
             chosen.append(int(bound.argmax()))
             seen[chosen[-1]] = True
             if len(chosen) < n:
                 posterior.observe(chosen[-1])
-        for i in chosen if sources else ():
-            picks = self.diagnostics.setdefault("sources", {})
-            picks[sources[i]] = picks.get(sources[i], 0) + 1
-        return cells[chosen]
+        return chosen
 
-    def _candidates(self, told: Codes, scores: Floats) -> tuple[Codes, list[str]]:
-        """Cells to choose from, and of a pool the source of each."""
-        if self.is_listed:
-            return self._cells, []
-        if len(told):
-            return merged(self.space, self._pool(told, scores, self.stream.child(f"pool{self._round}")))
-        return self.space.sample_up_to(REFERENCE, rng=self.stream.child(f"blind{self._round}").seed), []
+    def _candidates(
+        self, process: GaussianProcess, known: Posterior, told: Codes, scores: Floats
+    ) -> tuple[Codes, list[str]]:
+        """Cells to choose from in a space larger than the reservoir, and the source of each.
 
-    def _evolved(self, process: GaussianProcess, cells: Codes, sources: list[str]) -> tuple[Codes, list[str]]:
-        """The pool, the most promising cells of the last round, and what a local search on the bound finds from there.
-
-        Each generation adds all neighbours of the most promising cells.
+        They are the best of the reservoir, the pool of the round, and what a local search on the bound finds from both
+        and from the most promising cells of the last round.
         """
-        offspring, population = cells[~self.seen(cells)], self._promising[~self.seen(self._promising)]
+        bound = known.upper(self.beta)
+        bound[self.seen(self._cells)] = -np.inf
+        best = self._cells[np.argsort(-bound, kind="stable")[:POPULATION]]
+        pool = self._pool(told, scores, self.stream.child(f"pool{self._round}"))
+        pool["random"] = np.concatenate([best, pool.get("random", best[:0])])
+        cells, sources = merged(self.space, pool)
+        if self.generations:
+            found = self._local_search(process, np.concatenate([self._promising, cells]))
+            self._promising = found
+            joined, _ = merged(self.space, {"": np.concatenate([cells, found])})
+            cells, sources = joined, sources + ["local search"] * (len(joined) - len(cells))
+        return cells, sources
+
+    def _local_search(self, process: GaussianProcess, start: Codes) -> Codes:
+        """The cells with the largest bounds among some and, again and again, all neighbours of the best of these."""
+        cells = start[~self.seen(start)]
+        keys, bounds = np.zeros(0, dtype=np.int64), np.zeros(0)
+        best, expanded = start[:0], set()
         for generation in range(self.generations + 1):
-            joined, _ = merged(self.space, {"": np.concatenate([population, offspring])})
-            joined = joined[~self.seen(joined)]
-            bound = process.posterior(self._describe(joined)).upper(self.beta)
-            population = joined[np.argsort(-bound, kind="stable")[:POPULATION]]
-            if generation < self.generations:
-                offspring = np.concatenate([self._neighbours(row) for row in population[:EXPANDED]])
-        self._promising = population
-        all_cells, _ = merged(self.space, {"": np.concatenate([cells, population])})
-        return all_cells, sources + ["evolution"] * (len(all_cells) - len(cells))
+            here = self.space.canonical_key(cells)
+            new = np.unique(here, return_index=True)[1]
+            new = np.sort(new[~np.isin(here[new], keys)])
+            if not len(new):
+                break
+            keys = np.concatenate([keys, here[new]])
+            best = np.concatenate([best, cells[new]])
+            bounds = np.concatenate([bounds, process.posterior(self._describe(cells[new])).upper(self.beta)])
+            order = np.argsort(-bounds, kind="stable")[:POPULATION]
+            best, bounds = best[order], bounds[order]
+            front = [row for row in best if row.tobytes() not in expanded][:EXPANDED]
+            if generation == self.generations or not front:
+                break
+            expanded |= {row.tobytes() for row in front}
+            cells = np.concatenate([self._neighbours(row) for row in front])
+            cells = cells[~self.seen(cells)]
+        return best
 
     def _neighbours(self, row: npt.NDArray[np.uint8]) -> Codes:
         """Neighbours of a cell, kept: promising cells are expanded again and again."""
         key = row.tobytes()
         if key not in self._known_neighbours:
-            self._known_neighbours[key] = self.space.neighbours(row)
+            self._known_neighbours[key] = self.space.canonicalise(self.space.neighbours(row))
         return self._known_neighbours[key]
 
-    def _fit(self, told: Codes, scores: Floats) -> GaussianProcess:
-        """The process of all values that are known."""
-        process = GaussianProcess(self.kernel).fit(self._features_of(told), scores)
-        self.diagnostics["model"].append(
-            {"told": len(told), "weights": list(process.weights_), "noise": process.noise_}
-        )
-        return process
-
-    def _posterior(self, process: GaussianProcess, cells: Codes, told: Codes) -> Posterior:
-        """What is known of some cells when the pending ones, which may follow them, have been evaluated."""
-        pending = np.array([trial.cell.codes for trial in self.pending], dtype=np.uint8)
-        if self._features is None or self._known is None:
-            features = self._describe(cells)
-            if len(pending):
-                features = Features.join(features, self._describe(pending))
-            posterior = process.posterior(features)
-            places = np.arange(len(cells), len(features))
-        else:
-            rows = self._known.rows(process, self._places(told))
-            posterior = process.posterior(self._features, rows)
-            places = self._places(pending) if len(pending) else np.arange(0)
-        for i in places:
-            posterior.observe(int(i))
-        return posterior
-
-    def _features_of(self, codes: Codes) -> Features:
-        return self._describe(codes) if self._features is None else self._features[self._places(codes)]
+    def _pending_codes(self) -> Codes:
+        """Codes of the pending cells (n, codes per cell)."""
+        codes = [trial.cell.codes for trial in self.pending]
+        return np.array(codes, dtype=np.uint8).reshape(-1, self._cells.shape[1])
 
     def _places(self, codes: Codes) -> npt.NDArray[np.int64]:
-        """Positions of cells of a listed space."""
+        """Positions of cells in a reservoir that holds all classes."""
         return np.searchsorted(self._keys, self.space.canonical_key(codes))

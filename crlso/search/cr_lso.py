@@ -14,7 +14,7 @@ from crlso.models import GraphVAE
 from crlso.search._features import CellFeatures, Floats
 from crlso.search._gaussian_process import Features, Kernel
 from crlso.search._latents import class_latents, join_latents, shaped_vae, shipped_encoders, total_spread
-from crlso.search._model_search import EXPANDED, ModelSearch
+from crlso.search._model_search import RESERVOIR, ModelSearch
 from crlso.search._pool import latent_pool
 from crlso.spaces.layout import Codes
 
@@ -36,9 +36,11 @@ class CRLSO(ModelSearch):
     crlso for NAS-Bench-101, NAS-Bench-201 and DARTS; for another space they are trained when a search begins, without
     any accuracy.
 
-    Up to 20,000 classes, all are ranked, by latents averaged over a class. In larger spaces a round ranks random
-    cells, neighbours of the best, cells decoded from latents near the best, and what a local search on the bound
-    finds from these and from the most promising cells of the last round.
+    Standard deviations are multiplied by how much larger than expected the process's own leave-one-out errors are.
+
+    A reservoir of random cells is drawn once; where it holds all classes of the space, these are all ranked, by latents
+    averaged over a class. In larger spaces a round ranks the reservoir, cells decoded from latents near the best, and
+    what a local search on the bound finds from these and from the most promising cells of the last round.
 
     Parameters
     ----------
@@ -52,7 +54,11 @@ class CRLSO(ModelSearch):
         Fitted models of the space; or, of a listed space, latents by k encoders of its classes in the order of their
         keys.
     pool : int
-        Cells of a round from each source, in spaces that are too large to list.
+        Decoded cells of a round from each source, in spaces larger than the reservoir.
+    reservoir : int
+        Random cells to draw once.
+    calibrated : bool
+        False: the process's own deviations.
     gradient, side_information, convex : bool
         Ablations. False: latents near the best by noise alone, not along the gradient of the mean; encoders without
         heads and a kernel without f; a head for the size and a surrogate that are not convex. What comes with crlso
@@ -85,60 +91,76 @@ class CRLSO(ModelSearch):
         batch: int = 1,
         encoder: GraphVAE | Sequence[GraphVAE] | npt.ArrayLike | None = None,
         pool: int = 200,
+        reservoir: int = RESERVOIR,
+        calibrated: bool = True,
         gradient: bool = True,
         side_information: bool = True,
         convex: bool = True,
     ) -> None:
-        super().__init__(space, rng=rng, budget=budget, beta=beta, initial=initial, batch=batch, pool=pool)
+        super().__init__(
+            space,
+            rng=rng,
+            budget=budget,
+            beta=beta,
+            initial=initial,
+            batch=batch,
+            pool=pool,
+            reservoir=reservoir,
+            calibrated=calibrated,
+        )
         self.kernel = _KERNEL
         self.gradient, self.side_information, self.convex = gradient, side_information, convex
         self._seed = self.stream.child("encoders").seed
-        reference = self._reference()
-        self._cell_features = CellFeatures(space, reference)
+        self._cell_features = CellFeatures(space, self._reference)
         with self.phase("encoders"):
-            if self.is_listed:
-                self._start_listed(reference, encoder)
+            if self.ranks_all:
+                self._by_class = join_latents(self._class_latents(encoder))
             else:
-                self._start_large(reference, encoder)
+                self._encoders = self._given_or_trained(encoder)
+                self._set_scales()
+            self._start()
 
     # -- latents --------------------------------------------------------------------------------------------------
 
-    def _start_listed(self, reference: Codes, encoder: Any) -> None:
+    def _class_latents(self, encoder: Any) -> npt.NDArray[Any]:
+        """Latents of all classes (encoders, classes, d)."""
         given = _models(encoder)
         if given is None and encoder is not None:
-            parts = _checked_latents(encoder, len(reference))
-        elif given is None and self._is_shipped and len(reference) == _SHIPPED_CLASSES:
+            return _checked_latents(encoder, len(self._cells))
+        if given is None and self._is_shipped and len(self._cells) == _SHIPPED_CLASSES:
             with open_npz("latents_nasbench201.npz") as asset:
-                parts = asset["latents"]
-        else:
-            models = given or self._trained(np.asarray(self.space.all_codes()))
-            parts = np.stack([class_latents(self.space, vae) for vae in models])
-        self._by_class = join_latents(parts)
-        self._start(reference)
+                latents: npt.NDArray[Any] = asset["latents"]
+            return latents
+        return np.stack([class_latents(self.space, vae) for vae in given or self._trained()])
 
-    def _start_large(self, reference: Codes, encoder: Any) -> None:
+    def _given_or_trained(self, encoder: Any) -> list[GraphVAE]:
         models = _models(encoder)
-        if models is None and encoder is not None:
+        if models is not None:
+            return models
+        if encoder is not None:
             raise TypeError(
-                f"encoder: expected GraphVAEs for a space that is too large to list, got {type(encoder).__name__}"
+                f"encoder: expected GraphVAEs for a space larger than the reservoir, got {type(encoder).__name__}"
             )
-        if models is None and self._is_shipped:
-            models = shipped_encoders(self.space)
-        if models is None:
-            models = self._trained(self.space.sample_up_to(_CELLS, rng=self.stream.child("training cells").seed))
-        self._encoders = models
-        self._scales = [1.0 / total_spread(vae.encode(reference).astype(np.float64)) for vae in models]
+        has_own = self._is_shipped and not self.is_listed
+        return shipped_encoders(self.space) if has_own else self._trained()
+
+    def _set_scales(self) -> None:
+        """Scale latents to the same spread for each encoder, and to a mean squared distance of 1 in all."""
+        self._scales = [1.0 / total_spread(vae.encode(self._reference).astype(np.float64)) for vae in self._encoders]
         self._scale = 1.0
-        self._scale = 1.0 / (np.sqrt(2.0) * total_spread(self._joined(reference)))
-        self._start(reference)
+        self._scale = 1.0 / (np.sqrt(2.0) * total_spread(self._joined(self._reference)))
 
     @property
     def _is_shipped(self) -> bool:
         """Whether what comes with crlso may serve."""
         return self.side_information and self.convex and self.space.name in SHIPPED
 
-    def _trained(self, codes: Codes) -> list[GraphVAE]:
+    def _trained(self) -> list[GraphVAE]:
         """Encoders of a space without any of its own."""
+        if self.is_listed:
+            codes = np.asarray(self.space.all_codes())
+        else:
+            codes = self.space.sample_up_to(_CELLS, rng=self.stream.child("training cells").seed)
         models = []
         for i in range(_ENCODERS):
             vae = shaped_vae(
@@ -160,20 +182,16 @@ class CRLSO(ModelSearch):
 
     def _describe(self, codes: Codes) -> Features:
         size = self._cell_features.size(codes) if self.side_information else None
-        if self.is_listed:  # described once, all classes in the order of their keys
+        if self.ranks_all:  # described once, all classes in the order of their keys
             return Features((self._by_class,), size)
         return Features((self._joined(codes),), size)
 
     # -- large spaces ---------------------------------------------------------------------------------------------
 
     def _pool(self, told: Codes, scores: Floats, stream: Stream) -> dict[str, Codes]:
-        best = told[np.argsort(-scores, kind="stable")[:EXPANDED]]
-        pool = latent_pool(
+        return latent_pool(
             self._encoders[0], told, scores, self.pool, stream, gradient=self.gradient, convex=self.convex
         )
-        pool["neighbours"] = np.concatenate([self._neighbours(row) for row in best])
-        pool["random"] = self.space.sample_up_to(self.pool, rng=stream.child("random").seed)
-        return pool
 
 
 def _models(encoder: Any) -> list[GraphVAE] | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from crlso.search._features import CellFeatures
 from crlso.search._gaussian_process import Features, Kernel
-from crlso.search._model_search import ModelSearch
+from crlso.search._model_search import RESERVOIR, ModelSearch
 from crlso.spaces.layout import Codes
 
 __all__ = ["GPSearch"]
@@ -23,8 +23,8 @@ class GPSearch(ModelSearch):
     NAS-Bench-101 and 201; left out elsewhere). Targets are standardised normal scores of the ranks of values; a, b and
     the noise are those of a grid that make them most likely.
 
-    Up to 20,000 classes, all are ranked. In larger spaces a round ranks random cells, mutations of mutations of the
-    ten best and all neighbours of the five best.
+    Up to 10,000 classes, all are ranked. In larger spaces a round ranks as many random cells, drawn once, and `pool`
+    new ones, mutations of mutations of the ten best and all neighbours of the five best.
 
     Parameters
     ----------
@@ -38,6 +38,8 @@ class GPSearch(ModelSearch):
         Random cells of a round, in spaces that are too large to list.
     kernel : Kernel, optional
         Weights of H / 2 and of P, and noises to choose from.
+    calibrated : bool
+        As for ``cr-lso``: deviations corrected by leave-one-out errors.
 
     Examples
     --------
@@ -60,14 +62,24 @@ class GPSearch(ModelSearch):
         batch: int = 4,
         pool: int = 10_000,
         kernel: Kernel = _KERNEL,
+        calibrated: bool = False,
     ) -> None:
-        super().__init__(space, rng=rng, budget=budget, beta=beta, initial=initial, batch=batch, pool=pool)
+        super().__init__(
+            space,
+            rng=rng,
+            budget=budget,
+            beta=beta,
+            initial=initial,
+            batch=batch,
+            pool=pool,
+            reservoir=RESERVOIR,
+            calibrated=calibrated,
+        )
         if not isinstance(kernel, Kernel):
             raise TypeError(f"kernel: expected a Kernel, got {type(kernel).__name__}")
         self.kernel = kernel
-        reference = self._reference()
-        self._cell_features = CellFeatures(space, reference)
-        self._start(reference)
+        self._cell_features = CellFeatures(space, self._reference)
+        self._start()
 
     def _describe(self, codes: Codes) -> Features:
         features = self._cell_features
