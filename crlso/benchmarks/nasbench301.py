@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -150,7 +151,7 @@ class NASBench301(Benchmark):
         NASBench301
             Named ``nasbench301-standin``.
         """
-        from crlso.benchmarks._standin import features, load_standin
+        from crlso.benchmarks._standin import load_standin
 
         model, scores = load_standin()
         description = (
@@ -158,7 +159,7 @@ class NASBench301(Benchmark):
             f"{scores['kendall_tau']:.2f}), no oracle of CIFAR-10"
         )
         return cls(
-            [lambda codes: model.predict(features(codes))],
+            [functools.partial(_standin_member, model)],
             "nasbench301-standin",
             description,
             objective="validation (stand-in)",
@@ -260,7 +261,22 @@ def _official_member(file: Path) -> Member:
         raise ValueError(f"{file}: expected a model of {len(NAMES)} features, got {booster.n_features}")
     if booster.objective not in _IDENTITY_OBJECTIVES:
         raise ValueError(f"{file}: expected the objective 'reg:squarederror', got {booster.objective!r}")
-    return lambda codes: booster.predict(nb301_vectors(codes)).astype(np.float64)
+    return functools.partial(_boosted_member, booster)
+
+
+# Members are partial functions rather than closures, which could not be sent to other processes.
+
+
+def _standin_member(model: Any, codes: Codes) -> Floats:
+    from crlso.benchmarks._standin import features
+
+    predicted: Floats = model.predict(features(codes))
+    return predicted
+
+
+def _boosted_member(booster: Any, codes: Codes) -> Floats:
+    predicted: Floats = booster.predict(nb301_vectors(codes)).astype(np.float64)
+    return predicted
 
 
 def _read_config(file: Path) -> dict[str, Any]:

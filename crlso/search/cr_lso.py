@@ -36,8 +36,6 @@ class CRLSO(ModelSearch):
     crlso for NAS-Bench-101, NAS-Bench-201 and DARTS; for another space they are trained when a search begins, without
     any accuracy.
 
-    Standard deviations are multiplied by how much larger than expected the process's own leave-one-out errors are.
-
     A reservoir of random cells is drawn once; where it holds all classes of the space, these are all ranked, by latents
     averaged over a class. In larger spaces a round ranks the reservoir, cells decoded from latents near the best, and
     what a local search on the bound finds from these and from the most promising cells of the last round.
@@ -58,7 +56,8 @@ class CRLSO(ModelSearch):
     reservoir : int
         Random cells to draw once.
     calibrated : bool
-        False: the process's own deviations.
+        Whether standard deviations are multiplied by how much larger than expected the leave-one-out errors of the
+        process are: no better in our measurements.
     gradient, side_information, convex : bool
         Ablations. False: latents near the best by noise alone, not along the gradient of the mean; encoders without
         heads and a kernel without f; a head for the size and a surrogate that are not convex. What comes with crlso
@@ -92,7 +91,7 @@ class CRLSO(ModelSearch):
         encoder: GraphVAE | Sequence[GraphVAE] | npt.ArrayLike | None = None,
         pool: int = 200,
         reservoir: int = RESERVOIR,
-        calibrated: bool = True,
+        calibrated: bool = False,
         gradient: bool = True,
         side_information: bool = True,
         convex: bool = True,
