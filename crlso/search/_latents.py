@@ -22,7 +22,7 @@ __all__ = ["class_latents", "join_latents", "shaped_vae", "shipped_encoders", "t
 
 Latents = npt.NDArray[np.float32]
 
-SHAPED = {"nasbench101": 4}  # encoders that come with crlso
+SHAPED = {"nasbench101": 4, "darts": 2}  # encoders that come with crlso
 
 _PATHS, _LIVE, _SIZE = 0.12, 0.01, 0.01  # weights of the mean squared errors: chosen on cifar10, see docs/results.md
 
@@ -132,7 +132,5 @@ def join_latents(parts: npt.NDArray[Any]) -> Floats:
 
 
 def shipped_encoders(space: Any) -> list[GraphVAE]:
-    """The graph VAEs of a large space that come with crlso: shaped ones, or the plain one where there are none."""
-    if space.name not in SHAPED:
-        return [GraphVAE.pretrained(space)]
+    """The shaped graph VAEs of a large space that come with crlso."""
     return [GraphVAE.load(asset_path(f"latent{i}_{space.name}.npz"), space) for i in range(SHAPED[space.name])]

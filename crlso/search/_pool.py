@@ -40,7 +40,8 @@ def latent_pool(
 ) -> dict[str, Codes]:
     """Cells decoded from latents near the ten best: moved at random, and down the gradient of a convex surrogate.
 
-    Steps are as long as changes the decoded cell in about half of the cases.
+    Steps are as long as changes the decoded cell in about half of the cases. Without the gradient, twice as many are
+    moved at random, so that what is chosen from is as much.
 
     Parameters
     ----------
@@ -52,7 +53,8 @@ def latent_pool(
     z = vae.encode(told)
     spread = z.std(axis=0) + 1e-6
     best = np.argsort(-scores, kind="stable")[:_MUTATED]
-    starts = np.repeat(z[best], -(-n // len(best)), axis=0)[:n] / spread
+    n_noisy = n if gradient else 2 * n
+    starts = np.repeat(z[best], -(-n_noisy // len(best)), axis=0)[:n_noisy] / spread
     noise = stream.normal("latent noise", 0, starts.shape)
     decoder = vae.freeze_decoder()  # once for all of the round: decode() would pack the weights in every call
     here = decoder.decode(starts * spread)

@@ -1,0 +1,215 @@
+"""What each ingredient of cr-lso is worth, on six objectives made of NAS-Bench-201's CIFAR-10 alone.
+
+    python -m benchmarks.designs --seeds 60 --jobs 2 --out designs.jsonl
+
+The validation accuracy of CIFAR-10 by itself is soon found by every design, so the objectives are: the mean validation
+of the runs, that of the first run alone, validation after 12 epochs, and the mean with normal noise of 0.1, 0.2 and 0.3
+points (other noise for each seed). For each design the table has the geometric mean of the queries to the best class
+(one more than the budget where it was not found), the shares of searches that were there after 32, 64 and 100 queries,
+and the p-value of a signed rank test of the queries against the default over equal objectives and seeds.
+
+``--dataset`` takes other benchmarks, on which nothing is to be chosen, by their own values. ``--only`` takes designs.
+Encoders without side information, with a head that is not convex, and those of designs that rank proposals instead of
+all classes, are trained when they are needed first, in some minutes, and kept in the folder ``--encoders``.
+Searches that are in the file of results already are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import crlso
+from crlso._random import Stream
+from crlso._statistics import signed_rank_test
+from crlso.models import GraphVAE
+from crlso.search import CRLSO, GPSearch
+from crlso.search._features import CellFeatures
+from crlso.search._latents import class_latents, shaped_vae
+
+OBJECTIVES = ("mean", "first run", "12 epochs", "noise 0.1", "noise 0.2", "noise 0.3")
+MARKS = (32, 64, 100)
+_ENCODERS = 8  # of a design, of which those that rank proposals use two
+
+
+class Objective(crlso.benchmarks.NASBench201):
+    """One of the objectives, on the canonical cells of the classes."""
+
+    def __init__(self, objective: str, seed: int = 0) -> None:
+        super().__init__("cifar10")
+        self.objective, self.seed = objective, seed
+
+    def for_seed(self, seed: int) -> Objective:
+        """The same with other noise."""
+        return Objective(self.objective, seed)
+
+    def validation(self, cells: Any, epochs: int = 200, seed: int | None = None) -> Any:
+        """The objective's values of cells."""
+        if self.objective == "first run":
+            return super().validation(cells, seed=0)
+        if self.objective == "12 epochs":
+            return super().validation(cells, epochs=12)
+        values = super().validation(cells)
+        if self.objective == "mean":
+            return values
+        scale = float(self.objective.removeprefix("noise "))
+        noise = Stream(self.seed).normal("objective", 0, len(self.space), "float64")
+        return values + scale * noise[self.space.index(cells)]
+
+    def optimum(self, level: str | None = None) -> Any:
+        """The best of the cells that a search can ask for."""
+        cells = _classes()
+        return self.space.cells(cells[self.validation(cells).argmax()][None])[0]
+
+
+@functools.cache
+def _classes() -> Any:
+    space = crlso.spaces.NASBench201()
+    codes = space.canonicalise(space.all_codes())
+    return codes[np.unique(space.canonical_key(codes), return_index=True)[1]]
+
+
+class Design(CRLSO):
+    """The method with encoders out of a folder, and without its local search where generations is 0."""
+
+    def __init__(
+        self,
+        space: Any,
+        *,
+        folder: str,
+        kind: str = "shaped",
+        encoders: int = _ENCODERS,
+        generations: int = 4,
+        **rest: Any,
+    ) -> None:
+        self.generations = generations
+        if rest.get("reservoir") is None:
+            with np.load(Path(folder) / f"{kind}.npz") as file:
+                given: Any = file["latents"][:encoders]
+        else:
+            given = [GraphVAE.load(Path(folder) / f"{kind}{i}.npz", space) for i in range(encoders)]
+        super().__init__(space, encoder=given, **rest)
+
+
+KINDS: dict[str, dict[str, bool]] = {
+    "shaped": {},
+    "plain": {"side_information": False},
+    "not convex": {"convex": False},
+}
+
+
+def make_encoders(folder: Path, kind: str) -> None:
+    """Train the encoders of a kind, unless they are there."""
+    if (folder / f"{kind}.npz").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    space = crlso.spaces.NASBench201()
+    features = CellFeatures(space, _classes())
+    parts = []
+    for i in range(_ENCODERS):
+        vae = shaped_vae(space, space.all_codes(), features, rng=i, **KINDS[kind])
+        vae.save(folder / f"{kind}{i}.npz")
+        parts.append(class_latents(space, vae))
+        print(f"encoder {i + 1} of {_ENCODERS}, {kind}", flush=True)
+    np.savez_compressed(folder / f"{kind}.npz", latents=np.stack(parts))
+
+
+def designs(folder: str) -> dict[str, tuple[Any, dict[str, Any]]]:
+    """Name -> method and options."""
+
+    def design(**options: Any) -> tuple[Any, dict[str, Any]]:
+        return Design, {"folder": folder, **options}
+
+    proposals: dict[str, Any] = {"reservoir": 300, "encoders": 2}
+    alone: dict[str, Any] = {**proposals, "generations": 0}
+    return {
+        "default": (CRLSO, {}),
+        "one encoder": design(encoders=1),
+        "no side information": design(kind="plain", side_information=False),
+        "head for the size not convex": design(kind="not convex"),
+        "4 first cells": (CRLSO, {"initial": 4}),
+        "16 first cells": (CRLSO, {"initial": 16}),
+        "batches of 4": (CRLSO, {"batch": 4}),
+        "beta 1": (CRLSO, {"beta": 1.0}),
+        "beta 2.5": (CRLSO, {"beta": 2.5}),
+        "calibrated deviations": (CRLSO, {"calibrated": True}),
+        "gp": (GPSearch, {}),
+        "gp, 8 first cells, batches of 1": (GPSearch, {"initial": 8, "batch": 1}),
+        "proposals": design(**proposals),
+        "proposals, no gradient": design(**proposals, gradient=False),
+        "proposals, not convex": design(**proposals, convex=False),
+        "latent proposals alone": design(**alone),
+        "latent proposals alone, no gradient": design(**alone, gradient=False),
+        "latent proposals alone, not convex": design(**alone, convex=False),
+    }
+
+
+def queries_of(records: list[dict[str, Any]], budget: int) -> dict[Any, int]:
+    """Queries to the optimum by objective and seed."""
+    found = {}
+    for record in records:
+        if record["state"] != "complete":
+            raise RuntimeError(f"a search failed: {record['error']}")
+        there = [query for query, value, _ in record["trajectory"] if value >= record["optimum"] - 1e-9]
+        found[record["dataset"], record["objective"], record["seed"]] = there[0] if there else budget + 1
+    return found
+
+
+def main() -> None:
+    """Run the designs and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=60)
+    parser.add_argument("--first-seed", type=int, default=2000)
+    parser.add_argument("--budget", type=int, default=150)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--only", nargs="+", default=None, metavar="DESIGN")
+    parser.add_argument("--dataset", nargs="+", default=None, help="instead of the six objectives")
+    parser.add_argument("--encoders", default="encoders", metavar="FOLDER")
+    parser.add_argument("--out", default=None, metavar="FILE")
+    arguments = parser.parse_args()
+    known = designs(str(Path(arguments.encoders).resolve()))
+    chosen = {name: known[name] for name in arguments.only or known}
+    for kind in {options.get("kind", "shaped") for _, options in chosen.values() if "folder" in options}:
+        make_encoders(Path(arguments.encoders), kind)
+    if arguments.dataset:
+        benchmarks: list[Any] = [crlso.benchmarks.NASBench201(dataset) for dataset in arguments.dataset]
+    else:
+        benchmarks = [Objective(objective) for objective in OBJECTIVES]
+    comparison = crlso.compare(
+        benchmarks,
+        chosen,
+        seeds=range(arguments.first_seed, arguments.first_seed + arguments.seeds),
+        budget=arguments.budget,
+        jobs=arguments.jobs,
+        path=arguments.out,
+    )
+    queries = {
+        name: queries_of([record for record in comparison.records if record["label"] == name], arguments.budget)
+        for name in chosen
+    }
+    first = next(iter(chosen))
+    rows = []
+    print(f"| design | queries (+- %) | {' | '.join(f'@{mark}' for mark in MARKS)} | p against {first} |")
+    print("|---|---|---|---|---|---|")
+    for name, found in queries.items():
+        numbers = np.array(list(found.values()))
+        logs = np.log(numbers)
+        mean, error = float(np.exp(logs.mean())), float(logs.std() / np.sqrt(len(logs)))
+        shares = [float((numbers <= mark).mean()) for mark in MARKS]
+        other = [queries[first][key] for key in found]
+        p = None if name == first else signed_rank_test([float(n) for n in numbers], [float(n) for n in other])
+        rows.append({"design": name, "queries": mean, "error": error, "shares": shares, "p": p, "n": len(numbers)})
+        text = " | ".join(f"{100 * share:.0f}" for share in shares)
+        print(f"| {name} | {mean:.1f} ({100 * error:.0f}) | {text} | {'' if p is None else f'{p:.2g}'} |")
+    print(
+        json.dumps({"seeds": arguments.seeds, "budget": arguments.budget, "rows": rows, "version": crlso.__version__})
+    )
+
+
+if __name__ == "__main__":
+    main()
