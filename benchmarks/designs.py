@@ -8,7 +8,8 @@ points (other noise for each seed). For each design the table has the geometric 
 (one more than the budget where it was not found), the shares of searches that were there after 32, 64 and 100 queries,
 and the p-value of a signed rank test of the queries against the default over equal objectives and seeds.
 
-``--dataset`` takes other benchmarks, on which nothing is to be chosen, by their own values. ``--only`` takes designs.
+``--dataset`` takes other benchmarks, on which nothing is to be chosen, by their own values: datasets of NAS-Bench-201,
+and nasbench101, whose test accuracies are the objective. ``--only`` takes designs.
 Encoders without side information, with a head that is not convex, and those of designs that rank proposals instead of
 all classes, are trained when they are needed first, in some minutes, and kept in the folder ``--encoders``.
 Searches that are in the file of results already are not run again.
@@ -34,7 +35,8 @@ from crlso.search._latents import class_latents, shaped_vae
 
 OBJECTIVES = ("mean", "first run", "12 epochs", "noise 0.1", "noise 0.2", "noise 0.3")
 MARKS = (32, 64, 100)
-_ENCODERS = 8  # of a design, of which those that rank proposals use two
+_ENCODERS = 8  # of a design on NAS-Bench-201, of which those that rank proposals use two
+_LARGE, _CELLS = 4, 50_000  # encoders of NAS-Bench-101, and the random cells each is trained on
 
 
 class Objective(crlso.benchmarks.NASBench201):
@@ -88,11 +90,12 @@ class Design(CRLSO):
         **rest: Any,
     ) -> None:
         self.generations = generations
-        if rest.get("reservoir") is None:
-            with np.load(Path(folder) / f"{kind}.npz") as file:
+        place = Path(folder) / space.name
+        if space.name == "nasbench201" and "reservoir" not in rest:
+            with np.load(place / f"{kind}.npz") as file:
                 given: Any = file["latents"][:encoders]
         else:
-            given = [GraphVAE.load(Path(folder) / f"{kind}{i}.npz", space) for i in range(encoders)]
+            given = [GraphVAE.load(place / f"{kind}{i}.npz", space) for i in range(encoders)]
         super().__init__(space, encoder=given, **rest)
 
 
@@ -103,20 +106,24 @@ KINDS: dict[str, dict[str, bool]] = {
 }
 
 
-def make_encoders(folder: Path, kind: str) -> None:
+def make_encoders(folder: Path, kind: str, space: Any) -> None:
     """Train the encoders of a kind, unless they are there."""
-    if (folder / f"{kind}.npz").exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    space = crlso.spaces.NASBench201()
-    features = CellFeatures(space, _classes())
-    parts = []
-    for i in range(_ENCODERS):
-        vae = shaped_vae(space, space.all_codes(), features, rng=i, **KINDS[kind])
-        vae.save(folder / f"{kind}{i}.npz")
-        parts.append(class_latents(space, vae))
-        print(f"encoder {i + 1} of {_ENCODERS}, {kind}", flush=True)
-    np.savez_compressed(folder / f"{kind}.npz", latents=np.stack(parts))
+    place = folder / space.name
+    place.mkdir(parents=True, exist_ok=True)
+    is_listed = space.name == "nasbench201"
+    features = CellFeatures(space, _classes() if is_listed else space.sample(2000, rng=0))
+    models = []
+    for i in range(_ENCODERS if is_listed else _LARGE):
+        path = place / f"{kind}{i}.npz"
+        if path.exists():
+            models.append(GraphVAE.load(path, space))
+            continue
+        codes = space.all_codes() if is_listed else space.sample(_CELLS, rng=i)
+        models.append(shaped_vae(space, codes, features, rng=i, **KINDS[kind]))
+        models[-1].save(path)
+        print(f"encoder {i + 1} of {space.name}, {kind}", flush=True)
+    if is_listed:
+        np.savez_compressed(place / f"{kind}.npz", latents=np.stack([class_latents(space, vae) for vae in models]))
 
 
 def designs(folder: str) -> dict[str, tuple[Any, dict[str, Any]]]:
@@ -125,6 +132,7 @@ def designs(folder: str) -> dict[str, tuple[Any, dict[str, Any]]]:
     def design(**options: Any) -> tuple[Any, dict[str, Any]]:
         return Design, {"folder": folder, **options}
 
+    # A reservoir this small leaves the choice to what a round proposes, in any space.
     proposals: dict[str, Any] = {"reservoir": 300, "encoders": 2}
     alone: dict[str, Any] = {**proposals, "generations": 0}
     return {
@@ -142,10 +150,10 @@ def designs(folder: str) -> dict[str, tuple[Any, dict[str, Any]]]:
         "gp, 8 first cells, batches of 1": (GPSearch, {"initial": 8, "batch": 1}),
         "proposals": design(**proposals),
         "proposals, no gradient": design(**proposals, gradient=False),
-        "proposals, not convex": design(**proposals, convex=False),
+        "proposals, not convex": design(**proposals, convex=False, kind="not convex"),
         "latent proposals alone": design(**alone),
         "latent proposals alone, no gradient": design(**alone, gradient=False),
-        "latent proposals alone, not convex": design(**alone, convex=False),
+        "latent proposals alone, not convex": design(**alone, convex=False, kind="not convex"),
     }
 
 
@@ -174,12 +182,13 @@ def main() -> None:
     arguments = parser.parse_args()
     known = designs(str(Path(arguments.encoders).resolve()))
     chosen = {name: known[name] for name in arguments.only or known}
-    for kind in {options.get("kind", "shaped") for _, options in chosen.values() if "folder" in options}:
-        make_encoders(Path(arguments.encoders), kind)
-    if arguments.dataset:
-        benchmarks: list[Any] = [crlso.benchmarks.NASBench201(dataset) for dataset in arguments.dataset]
-    else:
-        benchmarks = [Objective(objective) for objective in OBJECTIVES]
+    benchmarks = [Objective(objective) for objective in OBJECTIVES] if not arguments.dataset else []
+    for dataset in arguments.dataset or ():
+        is_large = dataset == "nasbench101"
+        benchmarks.append(crlso.benchmarks.NASBench101() if is_large else crlso.benchmarks.NASBench201(dataset))
+    for kind in sorted({options.get("kind", "shaped") for _, options in chosen.values() if "folder" in options}):
+        for space in {benchmark.space.name: benchmark.space for benchmark in benchmarks}.values():
+            make_encoders(Path(arguments.encoders), kind, space)
     comparison = crlso.compare(
         benchmarks,
         chosen,
@@ -188,6 +197,7 @@ def main() -> None:
         jobs=arguments.jobs,
         path=arguments.out,
     )
+    print(comparison)
     queries = {
         name: queries_of([record for record in comparison.records if record["label"] == name], arguments.budget)
         for name in chosen

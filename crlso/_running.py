@@ -169,6 +169,7 @@ def run_search(benchmark: Any, task: Task) -> Record:
             "cell": str(study.best.cell) if study.improvements else None,
             "optimum": _optimum(benchmark),
             "seconds": study.seconds,
+            "sources": study.diagnostics.get("sources"),
         }
     except Exception as error:
         _log.debug("traceback of the failure", exc_info=True)

@@ -222,7 +222,8 @@ class Comparison:
         One per search, plain data as in the file of results, with the ``label`` of its method: ``benchmark``,
         ``dataset``, ``objective``, ``method``, ``options``, ``seed``, ``budget``, ``version``; ``state`` ("complete"
         or "failed"), ``error``; ``trajectory``, lists of query, best value and test of that cell; ``cell``;
-        ``optimum``, the highest value there is, or None; ``n_queries`` and ``seconds`` by phase.
+        ``optimum``, the highest value there is, or None; ``n_queries`` and ``seconds`` by phase; ``sources``, how many
+        cells each source proposed, or None.
     checkpoints : tuple of int
         Queries after which methods are compared.
 
@@ -258,7 +259,8 @@ class Comparison:
             the mean), and ``at_optimum`` (share of the complete searches); ``queries_to_optimum`` by method with
             ``median`` and ``q90``, by which half and 90 % of the searches were there; ``seconds_per_query`` of the
             method without evaluations; ``paired``, p-values of signed rank tests of the values over equal seeds, not
-            corrected for their number; ``failed`` (searches); ``version``. None where a number does not exist. Of
+            corrected for their number; ``sources`` by method, the share of its cells that each source proposed, for
+            methods that have several; ``failed`` (searches); ``version``. None where a number does not exist. Of
             several benchmarks: ``comparisons``, one such document for each, and ``version``.
         """
         documents = [self._document(records) for records in self._groups().values()]
@@ -320,6 +322,7 @@ class Comparison:
                 for a, b in itertools.combinations(methods, 2)
                 for mark in self.checkpoints
             ],
+            "sources": {label: _shares_of_sources(done) for label, done in methods.items()},
             "failed": sum(record["state"] == "failed" for record in records),
             "version": __version__,
         }
@@ -412,6 +415,16 @@ def _seconds_per_query(done: list[Record]) -> float | None:
     return seconds / queries if queries else None
 
 
+def _shares_of_sources(done: list[Record]) -> dict[str, float] | None:
+    """Which share of the cells each source proposed; None for a method that does not say."""
+    picks: dict[str, int] = {}
+    for record in done:
+        for source, n in (record.get("sources") or {}).items():
+            picks[source] = picks.get(source, 0) + n
+    total = sum(picks.values())
+    return {source: n / total for source, n in sorted(picks.items())} if total else None
+
+
 def _paired(a: list[Record], b: list[Record], mark: int) -> float | None:
     sides = [{r["seed"]: state[0] for r in side if (state := _state_at(r, mark)) is not None} for side in (a, b)]
     both = sorted(set(sides[0]) & set(sides[1]))
@@ -434,6 +447,9 @@ def _note(document: dict[str, Any]) -> str:
     for label, seconds in document["seconds_per_query"].items():
         time = "" if seconds is None else f"{1000 * seconds:.2f} ms per query"
         lines.append(f"{label}: {time}{_reached(document['queries_to_optimum'][label]) if has_optimum else ''}")
+        shares = document["sources"][label]
+        if shares:
+            lines.append(f"{label}: cells from " + ", ".join(f"{s} {100 * share:.0f} %" for s, share in shares.items()))
     for pair in document["paired"]:
         if pair["checkpoint"] == document["budget"] and pair["p"] is not None:
             lines.append(f"{pair['a']} against {pair['b']}: p = {pair['p']:.2g} (signed ranks at {document['budget']})")

@@ -312,3 +312,10 @@ def test_invalid_cells(standin):
         broken.validation(random_codes(2))
     with pytest.raises(ValueError, match="members: expected at least one model"):
         NASBench301([], "none", "nothing")
+
+
+def test_benchmarks_can_be_sent_to_other_processes(ensemble):
+    for bench in (NASBench301.standin(), NASBench301.from_official(ensemble)):
+        cells = bench.space.sample(5, rng=0)
+        there = pickle.loads(pickle.dumps(bench))
+        np.testing.assert_array_equal(there.validation(cells), bench.validation(cells))

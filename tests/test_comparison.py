@@ -119,6 +119,17 @@ def test_what_does_not_exist_is_null():
     assert "optimum by" not in str(Comparison(records, (2, 10)))
 
 
+def test_shares_of_sources():
+    records = [record("a", 0, [[1, 5.0, 4.0]], sources={"noise": 3, "gradient": 1})]
+    records += [record("a", 1, [[1, 5.0, 4.0]], sources={"noise": 4}), record("b", 0, [[1, 5.0, 4.0]])]
+    comparison = Comparison(records, (10,))
+    assert comparison.to_dict()["sources"] == {"a": {"gradient": 0.125, "noise": 0.875}, "b": None}
+    assert "a: cells from gradient 12 %, noise 88 %" in str(comparison)
+    bench = crlso.benchmarks.NASBench301.standin()
+    (row,) = compare(bench, "gp:pool=30", seeds=1, budget=19).records
+    assert sum(row["sources"].values()) == 3  # 16 cells come before the first choice
+
+
 def test_one_record_per_search_and_what_is_in_it(tmp_path):
     bench = table()
     path = tmp_path / "results.jsonl"
@@ -490,7 +501,7 @@ def test_the_command_prints_json(capsys):
     arguments = ["compare", "--benchmark", "nasbench201", "--dataset", "cifar10", "--methods", "local,random"]
     assert cli.main([*arguments, "--seeds", "3", "--budget", "70", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert set(document) == KEYS | {"paired", "failed", "version"}
+    assert set(document) == KEYS | {"paired", "sources", "failed", "version"}
     assert (document["benchmark"], document["dataset"]) == ("nasbench201", "cifar10")
     assert (document["seeds"], document["budget"], document["version"]) == (3, 70, crlso.__version__)
     assert [(row["method"], row["checkpoint"]) for row in document["results"]] == [
