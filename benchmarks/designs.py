@@ -26,11 +26,14 @@ from typing import Any
 import numpy as np
 
 import crlso
+from crlso import _core
 from crlso._random import Stream
 from crlso._statistics import signed_rank_test
-from crlso.models import GraphVAE
+from crlso.models import GraphVAE, ICNNSurrogate
+from crlso.models.base import train
 from crlso.search import CRLSO, GPSearch
 from crlso.search._features import CellFeatures
+from crlso.search._gaussian_process import normal_scores
 from crlso.search._latents import class_latents, shaped_vae
 
 OBJECTIVES = ("mean", "first run", "12 epochs", "noise 0.1", "noise 0.2", "noise 0.3")
@@ -99,6 +102,56 @@ class Design(CRLSO):
         super().__init__(space, encoder=given, **rest)
 
 
+class Ensemble(Design):
+    """The method with an ensemble of input-convex networks instead of the Gaussian process, in the same latents.
+
+    Each network has initial values of its own and sees normal scores of the values with noise of its own; cells are
+    ranked by the mean of the predictions and `beta` times their standard deviation. `ranking` fits differences of
+    pairs by the logistic loss instead of the scores by squares.
+    """
+
+    def __init__(self, space: Any, *, networks: int = 8, ranking: bool = False, **rest: Any) -> None:
+        super().__init__(space, **rest)
+        self.networks, self.ranking = networks, ranking
+
+    def _choose(self, n: int) -> Any:
+        told = [trial for trial in self.trials if trial.value is not None]
+        if not told or not self.ranks_all:
+            return super()._choose(n)
+        self._round += 1
+        everywhere = self._features.groups[0].astype(np.float32)
+        here = everywhere[self._places(np.array([trial.cell.codes for trial in told], dtype=np.uint8))]
+        errors = -normal_scores([float(trial.value or 0.0) for trial in told])
+        predicted = []
+        for i in range(self.networks):
+            stream = self.stream.child(f"network{self._round} {i}")
+            sizes = {"width": 32, "layers": 2, "epochs": 60, "learning_rate": 1e-2, "convex": self.convex}
+            network = ICNNSurrogate(**sizes, rng=stream.seed)
+            noisy = errors + 0.2 * stream.normal("labels", 0, len(errors), "float64")
+            if self.ranking:
+                _fit_pairs(network, here, noisy, stream)
+            else:
+                network.fit(here, noisy)
+            predicted.append(network.predict(everywhere))
+        bound = self.beta * np.std(predicted, axis=0) - np.mean(predicted, axis=0)
+        bound[self.seen(self._cells)] = -np.inf
+        return self._cells[np.argsort(-bound, kind="stable")[:n]]
+
+
+def _fit_pairs(network: ICNNSurrogate, z: Any, errors: Any, stream: Stream) -> None:
+    """Fit so that of each pair the better cell has the lower prediction."""
+    network.initialise(z.shape[1])
+    better, worse = np.nonzero(errors[:, None] < errors[None])
+
+    def loss(positions: Any, step: int) -> Any:
+        difference = network.network_(z[better[positions]]) - network.network_(z[worse[positions]])
+        return _core.mean(_core.softplus(difference))
+
+    epochs = -(-60 * len(z) // len(better))  # as many presentations of cells as of the scores
+    parameters = network.network_.parameters()
+    train(parameters, loss, len(better), stream, epochs=epochs, batch_size=64, learning_rate=1e-2, betas=(0.9, 0.99))
+
+
 KINDS: dict[str, dict[str, bool]] = {
     "shaped": {},
     "plain": {"side_information": False},
@@ -132,6 +185,9 @@ def designs(folder: str) -> dict[str, tuple[Any, dict[str, Any]]]:
     def design(**options: Any) -> tuple[Any, dict[str, Any]]:
         return Design, {"folder": folder, **options}
 
+    def ensemble(**options: Any) -> tuple[Any, dict[str, Any]]:
+        return Ensemble, {"folder": folder, **options}
+
     # A reservoir this small leaves the choice to what a round proposes, in any space.
     proposals: dict[str, Any] = {"reservoir": 300, "encoders": 2}
     alone: dict[str, Any] = {**proposals, "generations": 0}
@@ -146,6 +202,10 @@ def designs(folder: str) -> dict[str, tuple[Any, dict[str, Any]]]:
         "beta 1": (CRLSO, {"beta": 1.0}),
         "beta 2.5": (CRLSO, {"beta": 2.5}),
         "calibrated deviations": (CRLSO, {"calibrated": True}),
+        "convex networks instead of the process": ensemble(),
+        "the same, not convex": ensemble(convex=False),
+        "convex networks of ranks": ensemble(ranking=True),
+        "the same, ranks, not convex": ensemble(convex=False, ranking=True),
         "gp": (GPSearch, {}),
         "gp, 8 first cells, batches of 1": (GPSearch, {"initial": 8, "batch": 1}),
         "proposals": design(**proposals),
