@@ -264,13 +264,14 @@ def main() -> None:
     }
     first = next(iter(chosen))
     rows = []
-    print(f"| design | queries (+- %) | {' | '.join(f'@{mark}' for mark in MARKS)} | p against {first} |")
-    print("|---|---|---|---|---|---|")
+    marks = [mark for mark in MARKS if mark <= arguments.budget]
+    print(f"| design | queries (+- %) | {' | '.join(f'@{mark}' for mark in marks)} | p against {first} |")
+    print("|---" * (3 + len(marks)) + "|")
     for name, found in queries.items():
         numbers = np.array(list(found.values()))
         logs = np.log(numbers)
         mean, error = float(np.exp(logs.mean())), float(logs.std() / np.sqrt(len(logs)))
-        shares = [float((numbers <= mark).mean()) for mark in MARKS]
+        shares = [float((numbers <= mark).mean()) for mark in marks]
         other = [queries[first][key] for key in found]
         p = None if name == first else signed_rank_test([float(n) for n in numbers], [float(n) for n in other])
         rows.append({"design": name, "queries": mean, "error": error, "shares": shares, "p": p, "n": len(numbers)})
