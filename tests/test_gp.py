@@ -262,6 +262,22 @@ def test_a_small_reservoir_makes_a_listed_space_a_large_one(short_training):
         make("cr-lso", SMALL, reservoir=20, encoder=latents)
 
 
+def test_local_search_ends_at_the_largest_bounds():
+    optimiser = make("cr-lso", NASBench101(), rng=0, budget=30, pool=20, reservoir=300)
+    for _ in range(20):
+        trial = optimiser.ask()
+        optimiser.tell(trial, value_of(trial.cell))
+    codes = np.array([trial.cell.codes for trial in optimiser.trials], dtype=np.uint8)
+    process, _ = optimiser._fit(codes, normal_scores([trial.value for trial in optimiser.trials]))
+    start = NASBench101().sample(15, rng=3)
+    found = optimiser._local_search(process, np.concatenate([start, start, codes]))
+    keys = NASBench101().canonical_key(found)
+    assert len(set(keys.tolist())) == len(keys) and not optimiser.seen(found).any()
+    bounds = process.posterior(optimiser._describe(found)).upper(optimiser.beta)
+    assert (np.diff(bounds) <= 1e-9).all()
+    assert bounds[0] > process.posterior(optimiser._describe(start)).upper(optimiser.beta).max()
+
+
 def test_pending_cells_are_known_in_large_spaces():
     """What is pending is neither asked for again nor ranked as if nothing was known of it."""
     waiting, plain = (make("cr-lso", NASBench101(), rng=0, budget=20, pool=20, reservoir=200) for _ in range(2))
