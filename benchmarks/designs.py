@@ -29,6 +29,7 @@ import crlso
 from crlso import _core
 from crlso._random import Stream
 from crlso._statistics import signed_rank_test
+from crlso.comparison import _query_of_optimum
 from crlso.models import GraphVAE, ICNNSurrogate
 from crlso.models.base import train
 from crlso.search import CRLSO, GPSearch
@@ -223,8 +224,8 @@ def queries_of(records: list[dict[str, Any]], budget: int) -> dict[Any, int]:
     for record in records:
         if record["state"] != "complete":
             raise RuntimeError(f"a search failed: {record['error']}")
-        there = [query for query, value, _ in record["trajectory"] if value >= record["optimum"] - 1e-9]
-        found[record["dataset"], record["objective"], record["seed"]] = there[0] if there else budget + 1
+        query = _query_of_optimum(record)
+        found[record["dataset"], record["objective"], record["seed"]] = budget + 1 if query is None else query
     return found
 
 
