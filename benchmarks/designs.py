@@ -27,15 +27,15 @@ import numpy as np
 
 import crlso
 from crlso import _core
-from crlso._random import Stream
-from crlso._statistics import signed_rank_test
-from crlso.comparison import _query_of_optimum
+from crlso.comparison.comparison import _query_of_optimum
+from crlso.comparison.statistics import signed_rank_test
+from crlso.methods import CRLSO, GPSearch
+from crlso.methods.bayesian.latents import class_latents, shaped_vae
 from crlso.models import GraphVAE, ICNNSurrogate
 from crlso.models.base import train
-from crlso.search import CRLSO, GPSearch
-from crlso.search._features import CellFeatures
-from crlso.search._gaussian_process import normal_scores
-from crlso.search._latents import class_latents, shaped_vae
+from crlso.models.gaussian_process import normal_scores
+from crlso.random import Stream
+from crlso.spaces.features import CellFeatures
 
 OBJECTIVES = ("mean", "first run", "12 epochs", "noise 0.1", "noise 0.2", "noise 0.3")
 MARKS = (32, 64, 100)

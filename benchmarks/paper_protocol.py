@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import crlso
-from crlso.search import PaperCRLSO, RandomSearch
+from crlso.methods import PaperCRLSO, RandomSearch
 
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 VARIANTS: dict[str, dict[str, Any]] = {

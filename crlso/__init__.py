@@ -5,23 +5,25 @@ Everything is imported when it is first used, the extension and NumPy included.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from crlso._base.lazy import lazy
 from crlso._version import __version__
 
 if TYPE_CHECKING:
-    from crlso import benchmarks, models, nn, optim, plotting, search, spaces
+    from crlso import benchmarks, methods, models, nn, optim, plotting, random, spaces, studies
     from crlso._core import GraphBatch, Tensor, get_num_threads, set_num_threads
     from crlso.comparison import Comparison, compare
     from crlso.diagnostics import LatentReport, diagnose
+    from crlso.history import Trial
+    from crlso.methods.bayesian.cr_lso import CRLSO
     from crlso.nn import grad, no_grad
-    from crlso.search.cr_lso import CRLSO
-    from crlso.study import Study, Trial
+    from crlso.studies import EvaluationError, Study, search
 
 __all__ = [
     "CRLSO",
     "Comparison",
+    "EvaluationError",
     "GraphBatch",
     "LatentReport",
     "Study",
@@ -33,34 +35,31 @@ __all__ = [
     "diagnose",
     "get_num_threads",
     "grad",
+    "methods",
     "models",
     "nn",
     "no_grad",
     "optim",
     "plotting",
+    "random",
     "search",
     "set_num_threads",
     "spaces",
+    "studies",
 ]
 
-_HOMES = {
-    **dict.fromkeys(("GraphBatch", "Tensor", "get_num_threads", "set_num_threads"), "crlso._core"),
-    **dict.fromkeys(("Study", "Trial"), "crlso.study"),
-    **dict.fromkeys(("Comparison", "compare"), "crlso.comparison"),
-    **dict.fromkeys(("LatentReport", "diagnose"), "crlso.diagnostics"),
-    **dict.fromkeys(("grad", "no_grad"), "crlso.nn"),
-    "CRLSO": "crlso.search.cr_lso",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        globals()[name] = value = getattr(import_module(_HOMES[name]), name)
-        return value
-    if name in __all__ or name == "_core":
-        return import_module(f"crlso.{name}")
-    raise AttributeError(f"module 'crlso' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        **dict.fromkeys(("GraphBatch", "Tensor", "get_num_threads", "set_num_threads"), "crlso._core"),
+        **dict.fromkeys(("EvaluationError", "Study", "search"), "crlso.studies"),
+        **dict.fromkeys(("Comparison", "compare"), "crlso.comparison"),
+        **dict.fromkeys(("LatentReport", "diagnose"), "crlso.diagnostics"),
+        **dict.fromkeys(("grad", "no_grad"), "crlso.nn"),
+        "CRLSO": "crlso.methods",
+        "Trial": "crlso.history",
+        **dict.fromkeys(
+            ("_core", "benchmarks", "methods", "models", "nn", "optim", "plotting", "random", "spaces", "studies")
+        ),
+    },
+)

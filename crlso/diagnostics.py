@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso._random import Stream, seed_of
+from crlso._base.plain import plain
+from crlso._base.tables import html_table, text_table
 from crlso.benchmarks.base import _checked
 from crlso.models.base import check_count, finite_number, kendall_tau
 from crlso.models.surrogate import ConvexityCertificate
+from crlso.random import Stream, seed_of
 from crlso.spaces.layout import Codes
-from crlso.study import _html_table, _plain, _text_table
 
 __all__ = ["LatentReport", "StepReport", "diagnose"]
 
@@ -99,8 +100,8 @@ class LatentReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data that strict JSON can hold, under the names above."""
-        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
-        return plain
+        document: dict[str, Any] = plain(dataclasses.asdict(self))
+        return document
 
     def _rows(self) -> list[tuple[str, str]]:
         edit = "" if self.edit_distance is None else f", one edit {self.edit_distance:.3g}"
@@ -125,7 +126,7 @@ class LatentReport:
         return rows
 
     def __str__(self) -> str:
-        return _text_table(self._rows())
+        return text_table(self._rows())
 
     def __repr__(self) -> str:
         text = f"{self.n_cells} cells, reconstruction {self.reconstruction:.2%}, validity {self.validity:.1%}"
@@ -133,7 +134,7 @@ class LatentReport:
         return f"LatentReport({text}{'' if self.tau is None else f', tau {self.tau:.3f}'})"
 
     def _repr_html_(self) -> str:
-        return _html_table(self._rows())
+        return html_table(self._rows())
 
 
 def diagnose(

@@ -1,6 +1,6 @@
 """Modules: parameters and the operations that use them, for the models of this package and for a user's own.
 
-Parameters are :class:`crlso.Tensor` leaves over NumPy memory. Each module takes a :class:`~crlso._random.Stream`, from
+Parameters are :class:`crlso.Tensor` leaves over NumPy memory. Each module takes a :class:`~crlso.random.Stream`, from
 which every parameter gets its initial values by name, so that a seed gives the same network whatever else is made.
 """
 
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso import _core
-from crlso._blas import warn_of_slow_core
+import crlso._core as _core
+from crlso._base.blas import warn_of_slow_core
 from crlso._core import GraphBatch, Tensor
-from crlso._random import Stream
+from crlso.random import Stream
 
 __all__ = ["ICNN", "MLP", "GraphLayer", "Linear", "Module", "OneHotGraphLayer", "grad", "no_grad"]
 

@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "python": BASE | {"graph", "nn", "optim", "search", "python"},
 }
 MAX_LINES = 800
-MAY_PRINT = ("crlso/cli.py", "crlso/assets/make_*.py")  # programs; all else is a library
+MAY_PRINT = ("crlso/cli/*.py",)  # a program; all else is a library
 FOREIGN = {"jax", "tensorflow", "torch"}
 COMMENT = re.compile(r'/\*.*?\*/|//[^\n]*|("(?:\\.|[^"\\\n])*")', re.DOTALL)
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:["<]([^">]+)[">]|(\w+))', re.MULTILINE)

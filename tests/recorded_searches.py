@@ -1,7 +1,7 @@
 """The recorded searches: which cells each method asked for, and a command that records them anew.
 
-``python -m tests.recorded_searches`` compares all of them with the file, ``--record`` writes it. A search is recorded by
-the canonical keys of its cells, in the order in which they were asked for. Everything runs with ``CRLSO_ISA=avx2``, as
+``python -m tests.recorded_searches`` compares all of them with the file, ``--record`` writes it. A search is recorded
+by the canonical keys of its cells, in the order in which they were asked for. All run with ``CRLSO_ISA=avx2``, as
 models trained at the start of a search depend on the instruction set; what other processors without it ask for may
 differ for the methods in `TRAINED`.
 """

@@ -13,7 +13,7 @@ from crlso.diagnostics import LatentReport, diagnose
 from crlso.models import GraphVAE, ICNNSurrogate
 from crlso.spaces import CellSpace
 
-from .model_checks import kendall_twin
+from .twins.models import kendall_twin
 
 CUBE = CellSpace(nodes=3, operations=["a", "b", "c", "d"])  # codes 0 to 3 on three edges: 64 cells, all valid
 FREE = CellSpace(nodes=3, operations=["a", "b"], edges="free")

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from crlso import GraphBatch, Tensor, _core, nn, optim
-from crlso._random import Stream
 from crlso.models.base import kendall_tau, train
 from crlso.models.graph import CellEncoding, GraphTrunk
+from crlso.random import Stream
 from crlso.spaces import NASBench201
 
-from .model_checks import icnn_twin, jensen_gap, kendall_twin, leaky, message_passing_twin, slope_error, trunk_twin
+from .twins.models import icnn_twin, jensen_gap, kendall_twin, leaky, message_passing_twin, slope_error, trunk_twin
 
 ROUNDING = {"float64": 1e-12, "float32": 1e-5}
 

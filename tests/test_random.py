@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crlso import _core
-from crlso._random import Stream, seed_of
+from crlso.random import Stream, seed_of
 
 N = 200_000
 MASK = 0xFFFFFFFF

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso import _core
-from crlso._random import Stream, seed_of
+import crlso._core as _core
 from crlso.assets import open_npz
-from crlso.benchmarks._tfrecord import load_tfrecord
 from crlso.benchmarks.base import Benchmark, distance_below
+from crlso.benchmarks.files.tfrecord import load_tfrecord
+from crlso.random import Stream, seed_of
 from crlso.spaces.cell import Cell
 from crlso.spaces.nasbench101 import LAYOUT
 from crlso.spaces.nasbench101 import NASBench101 as Space

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso.assets import open_npz
-from crlso.benchmarks._natsbench import COLUMNS, ApiTable, Table, read_folder
 from crlso.benchmarks.base import Benchmark, distance_below
+from crlso.benchmarks.files.natsbench import COLUMNS, ApiTable, Table, read_folder
 from crlso.spaces.cell import Cell
 from crlso.spaces.nasbench201 import NASBench201 as Space
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso._random import seed_of
-from crlso.benchmarks._booster import load_booster
-from crlso.benchmarks._nb301_vector import NAMES, nb301_vectors
 from crlso.benchmarks.base import Benchmark
-from crlso.spaces._genotype import check_codes
+from crlso.benchmarks.files.booster import load_booster
+from crlso.benchmarks.files.nb301_vector import NAMES, nb301_vectors
+from crlso.random import seed_of
 from crlso.spaces.darts import DARTS
+from crlso.spaces.genotype import check_codes
 from crlso.spaces.layout import Codes
 
 __all__ = ["NASBench301"]
@@ -151,7 +151,7 @@ class NASBench301(Benchmark):
         NASBench301
             Named ``nasbench301-standin``.
         """
-        from crlso.benchmarks._standin import load_standin
+        from crlso.benchmarks.standin import load_standin
 
         model, scores = load_standin()
         description = (
@@ -268,7 +268,7 @@ def _official_member(file: Path) -> Member:
 
 
 def _standin_member(model: Any, codes: Codes) -> Floats:
-    from crlso.benchmarks._standin import features
+    from crlso.benchmarks.standin import features
 
     predicted: Floats = model.predict(features(codes))
     return predicted

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from crlso import _core
-from crlso._archive import BROKEN, write_npz
-from crlso._random import Stream
+import crlso._core as _core
+from crlso._base.files import BROKEN, write_npz
 from crlso.nn import Module
 from crlso.optim import Adam, cosine
+from crlso.random import Stream
 
 if TYPE_CHECKING:
     from typing_extensions import Self

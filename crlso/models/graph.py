@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso import _core
+import crlso._core as _core
 from crlso._core import GraphBatch, Tensor
-from crlso._random import Stream
 from crlso.nn import GraphLayer, Module, OneHotGraphLayer
+from crlso.random import Stream
 from crlso.spaces.layout import CellLayout
 
 __all__ = ["CellBatch", "CellEncoding", "GraphTrunk"]

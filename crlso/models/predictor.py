@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso import _core
-from crlso._random import Stream, seed_of
+import crlso._core as _core
 from crlso.models.base import (
     Estimator,
     Progress,
@@ -21,6 +20,7 @@ from crlso.models.base import (
 )
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.nn import MLP, Module, no_grad
+from crlso.random import Stream, seed_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self

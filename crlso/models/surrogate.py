@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso import _core
-from crlso._random import Stream, seed_of
+import crlso._core as _core
 from crlso.models.base import Estimator, Progress, check_count, check_points, check_targets, kendall_tau, train
 from crlso.nn import ICNN, Module
+from crlso.random import Stream, seed_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self

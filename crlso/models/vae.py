@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso import _core
+import crlso._core as _core
 from crlso._core import Tensor
-from crlso._random import Stream, seed_of
 from crlso.assets import asset_path
 from crlso.models.base import Estimator, Progress, check_count, check_points, check_targets, train
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.models.surrogate import ICNNSurrogate
 from crlso.nn import SLOPE, Linear, Module, no_grad
+from crlso.random import Stream, seed_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from crlso.spaces._genotype import EDGES, OPERATIONS, format_genotype, parse_genotype
 from crlso.spaces.cell import Cell
+from crlso.spaces.genotype import EDGES, OPERATIONS, format_genotype, parse_genotype
 from crlso.spaces.layout import CellLayout, register_layout
 from crlso.spaces.space import CellSpace
 

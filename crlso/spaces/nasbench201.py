@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso import _core
+import crlso._core as _core
 from crlso.assets import open_npz
 from crlso.spaces.cell import Cell
 from crlso.spaces.layout import CellLayout, Codes, register_layout

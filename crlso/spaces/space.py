@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso import _core
-from crlso._random import Stream, seed_of
+import crlso._core as _core
+from crlso.random import Stream, seed_of
 from crlso.spaces.cell import Cell
 from crlso.spaces.layout import HOMES, MAX_NODES, CellLayout, Codes, check_operation_name, register_layout
-from crlso.spaces.moves import moves
+from crlso.spaces.neighbours import moves
 
 __all__ = ["CellSpace", "layout_from_name"]
 

@@ -17,7 +17,7 @@ CELL = "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_co
 
 def check(data: bytes) -> None:
     """Read bytes as a file of results, as a meta file and as the compressed form of one; only ValueError is right."""
-    from crlso.benchmarks._natsbench import read_meta, read_result
+    from crlso.benchmarks.files.natsbench import read_meta, read_result
 
     with contextlib.suppress(ValueError):
         read_result(io.BytesIO(data), "fuzz", CELL)
@@ -32,7 +32,7 @@ def main() -> None:
     import atheris
 
     with atheris.instrument_imports():
-        import crlso.benchmarks._natsbench  # noqa: F401
+        import crlso.benchmarks.files.natsbench  # noqa: F401
     atheris.Setup(sys.argv, check)
     atheris.Fuzz()
 

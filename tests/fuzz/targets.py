@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from crlso.benchmarks._booster import Booster, load_booster, parse_booster
-from crlso.benchmarks._unpickle import restricted_load
+from crlso.benchmarks.files.booster import Booster, load_booster, parse_booster
+from crlso.benchmarks.files.unpickle import restricted_load
 from crlso.spaces import CellSpace, NASBench101, NASBench201
-from crlso.spaces._genotype import check_codes, format_genotype, parse_genotype
+from crlso.spaces.genotype import check_codes, format_genotype, parse_genotype
 from crlso.spaces.space import layout_from_name
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import io
 import sys
 
-from crlso.benchmarks import _tfrecord
+from crlso.benchmarks.files import tfrecord as _tfrecord
 
-from .. import tfrecord_writer as writer
+from ..twins import tfrecord_writer as writer
 
 
 def check(data: bytes, epochs: int = 108) -> str:

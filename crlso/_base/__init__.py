@@ -1,0 +1,1 @@
+"""What knows nothing of cells: files, registries, lazy imports, checks of arguments."""

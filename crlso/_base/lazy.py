@@ -1,0 +1,50 @@
+"""Packages whose names are imported when they are first used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+__all__ = ["lazy"]
+
+
+def lazy(package: str, homes: Mapping[str, str | None]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Make ``__getattr__`` and ``__dir__`` of a package whose names live elsewhere.
+
+    Parameters
+    ----------
+    package : str
+        Full name of the package, its ``__name__``.
+    homes : mapping of str to (str or None)
+        Module of each name; None for a name that is a module of the package itself.
+
+    Returns
+    -------
+    (callable, callable)
+        To be assigned to ``__getattr__`` and ``__dir__``.
+
+    Notes
+    -----
+    See PEP 562.
+
+    Examples
+    --------
+    >>> getattr_, dir_ = lazy("crlso", {"Tensor": "crlso._core", "nn": None})
+    >>> getattr_("Tensor").__name__
+    'Tensor'
+    """
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        home = homes[name]
+        value = import_module(f"{package}.{name}") if home is None else getattr(import_module(home), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *homes})
+
+    return get, names

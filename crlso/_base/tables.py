@@ -1,0 +1,32 @@
+"""Two columns of names and texts, for terminals and notebooks."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import numpy as np
+
+__all__ = ["drawing", "html_table", "number", "text_table"]
+
+
+def number(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def text_table(rows: list[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in rows) + 2
+    return "\n".join(f"{name:<{width}}{text}" for name, text in rows)
+
+
+def html_table(rows: list[tuple[str, str]]) -> str:
+    cells = (
+        f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{escape(text)}</td></tr>'
+        for name, text in rows
+    )
+    return f"<table>{''.join(cells)}</table>"
+
+
+def drawing(cell: Any) -> str:
+    draw = getattr(cell, "_repr_html_", None)
+    return str(draw()) if callable(draw) else ""

@@ -1,0 +1,87 @@
+"""The command ``crlso compare``: methods on datasets over seeds, as a table or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from crlso import cli
+
+__all__ = ["add_compare", "run"]
+
+METHODS = "cr-lso,gp,evolution,local,random"
+DATASETS = "cifar10,cifar100,ImageNet16-120"
+
+
+def add_compare(commands: Any) -> None:
+    """Add the command to the program's parser.
+
+    Parameters
+    ----------
+    commands : what ``ArgumentParser.add_subparsers`` returned
+    """
+    compare = commands.add_parser(
+        "compare",
+        help="compare methods over many seeds",
+        description="Compare methods over many seeds. Progress goes to stderr, the result to stdout. --dataset takes "
+        f"several, as in {DATASETS}.",
+    )
+    at_least = cli._at_least
+    compare.set_defaults(run=run)
+    cli._add_source(compare)
+    compare.add_argument(
+        "--methods",
+        default=METHODS,
+        help="with options as in evolution:population=10:tournament=3; default: %(default)s",
+    )
+    compare.add_argument("--seeds", type=at_least(1), default=10, metavar="N", help="0 to N - 1; default: %(default)s")
+    compare.add_argument("--budget", type=at_least(1), default=100, metavar="N", help="queries; default: %(default)s")
+    compare.add_argument("--jobs", type=at_least(1), default=1, metavar="N", help="processes; default: %(default)s")
+    compare.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
+    compare.add_argument("--out", metavar="FILE", help="JSON lines, one per search; what is in it is not run again")
+    compare.add_argument("-v", "--verbose", action="count", default=0, help="log more; traceback on failure")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        As parsed.
+
+    Raises
+    ------
+    crlso.cli.UsageError
+        For what does not exist or cannot be.
+    """
+    cli._check_out(arguments.out)
+    cli._check_source(arguments)
+    # Imported now: the help must not wait for it.
+    from crlso.comparison import compare
+    from crlso.methods import METHODS as KNOWN
+
+    methods = [name.strip() for name in arguments.methods.split(",")]
+    unknown = [name for name in methods if name.split(":")[0] not in KNOWN]
+    if unknown:
+        raise cli.UsageError(f"--methods: expected of {', '.join(KNOWN)}, got {unknown[0]!r:.100}")
+    try:
+        places = [_benchmark(arguments, name) for name in _datasets(arguments)]
+        result = compare(places, methods, arguments.seeds, arguments.budget, jobs=arguments.jobs, path=arguments.out)
+    except (ValueError, TypeError, OSError) as error:
+        raise cli.UsageError(cli._one_line(error)) from error
+    except KeyboardInterrupt:
+        # Finished searches are in the file already; without a study the program writes nothing over it.
+        raise KeyboardInterrupt from None
+    sys.stdout.write((result.to_json() if arguments.json else str(result)) + "\n")
+
+
+def _datasets(arguments: argparse.Namespace) -> list[str | None]:
+    """The datasets that are named, or that of the benchmark."""
+    return [None] if arguments.dataset is None else [name.strip() for name in arguments.dataset.split(",")]
+
+
+def _benchmark(arguments: argparse.Namespace, dataset: str | None) -> Any:
+    """The benchmark on one of the datasets; of a simulated validation, each search sees the noise of its own seed."""
+    return cli._benchmark(argparse.Namespace(**{**vars(arguments), "dataset": dataset, "seed": 0}))

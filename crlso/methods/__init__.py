@@ -1,0 +1,64 @@
+"""Search methods: classes that are driven by ask and tell; ``crlso.search(benchmark, method=...)`` runs one.
+
+:data:`METHODS` has them by name. Classes are imported when they are first used.
+
+Examples
+--------
+>>> import crlso
+>>> optimiser = crlso.methods.RandomSearch(crlso.spaces.NASBench201(), rng=0, budget=20)
+>>> optimiser.ask().number
+0
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crlso._base.lazy import lazy
+from crlso._base.registry import Registry
+
+if TYPE_CHECKING:
+    from crlso.methods.base import BudgetSpent, Optimiser
+    from crlso.methods.bayesian.cr_lso import CRLSO
+    from crlso.methods.bayesian.gp import GPSearch
+    from crlso.methods.evolution import Evolution
+    from crlso.methods.local import LocalSearch
+    from crlso.methods.paper import PaperCRLSO
+    from crlso.methods.random import RandomSearch
+
+__all__ = [
+    "CRLSO",
+    "METHODS",
+    "BudgetSpent",
+    "Evolution",
+    "GPSearch",
+    "LocalSearch",
+    "Optimiser",
+    "PaperCRLSO",
+    "RandomSearch",
+]
+
+METHODS = Registry(
+    {
+        "cr-lso": "crlso.methods.bayesian.cr_lso:CRLSO",
+        "cr-lso-paper": "crlso.methods.paper:PaperCRLSO",
+        "evolution": "crlso.methods.evolution:Evolution",
+        "gp": "crlso.methods.bayesian.gp:GPSearch",
+        "local": "crlso.methods.local:LocalSearch",
+        "random": "crlso.methods.random:RandomSearch",
+    }
+)
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "CRLSO": "crlso.methods.bayesian.cr_lso",
+        "BudgetSpent": "crlso.methods.base",
+        "Evolution": "crlso.methods.evolution",
+        "GPSearch": "crlso.methods.bayesian.gp",
+        "LocalSearch": "crlso.methods.local",
+        "Optimiser": "crlso.methods.base",
+        "PaperCRLSO": "crlso.methods.paper",
+        "RandomSearch": "crlso.methods.random",
+    },
+)

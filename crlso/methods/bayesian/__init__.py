@@ -1,0 +1,1 @@
+"""Bayesian search, composed of an encoder, a surrogate, an acquisition and sources of candidates."""

@@ -1,0 +1,116 @@
+"""Local search: climb from neighbour to neighbour, and start again at the top."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from crlso.history import Trial
+from crlso.methods.base import Optimiser, unseen_neighbours
+from crlso.methods.random import RandomOrder
+
+__all__ = ["LocalSearch"]
+
+IMPROVEMENTS = ("first", "steepest")
+
+
+class LocalSearch(Optimiser):
+    """Hill climbing with restarts from random cells.
+
+    A climb starts at a random cell and asks for the neighbours of where it stands whose classes were not asked for
+    yet, in random order. By first improvement it moves on as soon as one is better; by steepest ascent when all are
+    known, to the best of them. Where none is better it is over, and the next one starts.
+
+    Any number of trials can be pending: a neighbour of a former place that turns out better than the present one
+    is moved to as well, and when all neighbours are asked for but not yet told, random cells are asked for, the best
+    of which is the start of the next climb.
+
+    Parameters
+    ----------
+    space, rng, budget
+        See :class:`crlso.methods.Optimiser`; the space also has ``neighbours(codes)``.
+    improvement : {"first", "steepest"}
+        When a climb moves on.
+
+    Raises
+    ------
+    ValueError
+        For another `improvement`.
+
+    References
+    ----------
+    White, Nolen, Savani: Exploring the loss landscape in neural architecture search. UAI 2021.
+
+    Examples
+    --------
+    >>> import crlso
+    >>> benchmark = crlso.benchmarks.NASBench201("cifar10")
+    >>> study = crlso.search(benchmark, method="local", budget=50, rng=0)
+    >>> study.n_queries, study.diagnostics["climbs"] > 0
+    (50, True)
+    """
+
+    name = "local"
+
+    def __init__(self, space: Any, *, rng: Any = 0, budget: int | None = None, improvement: str = "first") -> None:
+        super().__init__(space, rng=rng, budget=budget)
+        if improvement not in IMPROVEMENTS:
+            raise ValueError(f"improvement: expected one of {', '.join(IMPROVEMENTS)}, got {improvement!r:.100}")
+        self.improvement = improvement
+        self._random = RandomOrder(self)
+        self._place: Trial | None = None
+        self._best: Trial | None = None  # better than the place: where a steepest climb goes next
+        self._queue: list[npt.NDArray[Any]] = []  # neighbours of the place that were not asked for, the next one last
+        self._steps: set[int] = set()  # numbers of pending trials that are neighbours of a place of this climb
+        self._start: Trial | None = None  # the best start for the next climb
+        self.diagnostics.update(climbs=0, moves=0)
+
+    def _next(self) -> npt.ArrayLike:
+        if not self._queue and not self._steps:
+            self._advance()
+        while self._queue:
+            codes = self._queue.pop()
+            if not self.seen(codes[None])[0]:  # another member of the class may have been in the queue
+                self._steps.add(len(self.trials))
+                return codes
+        return self._random.next()
+
+    def _learn(self, trial: Trial) -> None:
+        is_step = trial.number in self._steps
+        self._steps.discard(trial.number)
+        if trial.value is None:
+            return
+        if not is_step:
+            self._start = _better(trial, self._start)
+        elif self.improvement == "steepest":
+            self._best = _better(trial, self._best)
+        elif _better(trial, self._place) is trial:
+            self._move(trial)
+
+    def _advance(self) -> None:
+        """Everything around the place is known: go on to the best of it, or else to the next start."""
+        while not self._queue:
+            if self._best is not None and _better(self._best, self._place) is self._best:
+                self._move(self._best)
+            elif self._start is not None:
+                start, self._start, self._place = self._start, None, None
+                self.diagnostics["climbs"] += 1
+                self._move(start)
+            else:
+                self._place = self._best = None
+                return
+
+    def _move(self, trial: Trial) -> None:
+        self.diagnostics["moves"] += self._place is not None
+        self._place, self._best = trial, None
+        fresh = unseen_neighbours(self, trial.cell)
+        order = self.stream.permutation("neighbours", trial.number, len(fresh))
+        self._queue = [fresh[i] for i in order]
+
+
+def _better(trial: Trial, other: Trial | None) -> Trial:
+    """The one with the higher value; of equals, `other`."""
+    if other is None or other.value is None or (trial.value is not None and trial.value > other.value):
+        return trial
+    return other

@@ -1,0 +1,365 @@
+"""CR-LSO as published: descent on a convex surrogate in the latent space of a graph VAE."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import crlso._core as _core
+from crlso.methods.base import Optimiser
+from crlso.models import FrozenDecoder, GraphVAE, ICNNSurrogate, Predictor
+
+__all__ = ["PRESETS", "PaperCRLSO", "Preset"]
+
+_log = logging.getLogger(__name__)
+
+PARENTS = 10  # best evaluated cells that a round starts from
+TRIES_PER_NOISE = 50  # step sizes tried from one noisy point
+STEPS = 62  # of an epoch of NAS-Bench-201, for which the presets are made: smaller spaces take more epochs
+CALIBRATION = 500  # cells on which the noise of a space is chosen
+BISECTIONS = 12
+NOISES = 10  # noisy points tried before a neighbour is taken: 500 tries in all
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """Sizes and lengths of training.
+
+    Attributes
+    ----------
+    width, latent, epochs, learning_rate, betas, kl_weight, batch_size
+        Of the graph VAE; `epochs` of the predictor are 200 in all presets.
+    surrogate_width : int
+        Width of the surrogate.
+    predictor_rate : float
+        Learning rate of the predictor.
+    noise : float, optional
+        Standard deviation of the noise that a search adds to latents; None: such that half of the moves by noise alone
+        decode to another cell.
+    labels, queries : int
+        Size of the random sample, and the budget for which it is meant.
+    cells : int
+        Cells of a large space that the VAE is trained on.
+    pretrained : bool
+        Whether training goes on from the VAE of the space that comes with crlso, which has seen no accuracy.
+    """
+
+    width: int
+    latent: int
+    epochs: int
+    learning_rate: float
+    betas: tuple[float, float]
+    kl_weight: float
+    batch_size: int
+    surrogate_width: int
+    predictor_rate: float
+    noise: float | None
+    labels: int
+    queries: int
+    cells: int
+    pretrained: bool = False
+
+
+_PAPER = Preset(
+    width=256,
+    latent=16,
+    epochs=200,
+    learning_rate=1e-4,
+    betas=(0.0, 0.5),
+    kl_weight=0.005,
+    batch_size=256,
+    surrogate_width=128,
+    predictor_rate=1e-4,
+    noise=0.5,
+    labels=300,
+    queries=500,
+    cells=20_000,
+)
+_FAST = dataclasses.replace(
+    _PAPER, width=64, epochs=15, learning_rate=2e-3, betas=(0.9, 0.99), predictor_rate=1e-3, noise=0.15
+)
+
+PRESETS = {"paper": _PAPER, "fast": _FAST}
+"""Presets by name, for NAS-Bench-201."""
+
+_OTHER_SPACES = {"paper": _PAPER, "fast": dataclasses.replace(_FAST, latent=64, noise=None)}
+_OF_SPACE = {
+    "nasbench201": PRESETS,
+    "nasbench101": {
+        "paper": dataclasses.replace(
+            _PAPER,
+            width=512,
+            latent=64,
+            kl_weight=0.1,
+            batch_size=512,
+            surrogate_width=256,
+            noise=0.05,
+            labels=600,
+            queries=900,
+        ),
+        "fast": dataclasses.replace(_FAST, latent=64, surrogate_width=256, noise=None, labels=600, queries=900),
+    },
+    "darts": {
+        "paper": _PAPER,
+        "fast": dataclasses.replace(_FAST, latent=64, width=128, epochs=3, noise=None, pretrained=True),
+    },
+}
+
+
+def preset_for(space: Any, name: str) -> Preset:
+    """The preset of a name for a space."""
+    presets = _OF_SPACE.get(getattr(space, "name", ""), _OTHER_SPACES)
+    if name not in presets:
+        raise ValueError(f"preset: expected one of {', '.join(presets)}, got {name!r:.100}")
+    return presets[name]
+
+
+class PaperCRLSO(Optimiser):
+    """The search protocol of CR-LSO (Rao et al., arXiv 2211.05950).
+
+    A random sample of cells is labelled first, and counts as queries. A predictor learned from it gives pseudo-labels
+    for all cells, with which a graph VAE and an input-convex network f, a surrogate of the error in the latent space,
+    are trained together. Then rounds: f is fine-tuned on the latents of all evaluated cells; from each of the 10 best
+    cells, noise is added to its latent, one gradient step of size eta on f is taken and the result decoded. A cell
+    that was evaluated before is retried with ``eta + 0.2``, after 50 of these with new noise, and after 500 the best
+    unseen neighbour of the cell is taken.
+
+    Parameters
+    ----------
+    space : CellSpace
+        Of one with more than 20,000 cells, a random sample is used to train the VAE.
+    rng, budget
+        See :class:`crlso.methods.Optimiser`.
+    labels : int, optional
+        Size of the random sample; by default as published, 300 of 500 queries (600 of 900 on NAS-Bench-101), and three
+        fifths of a smaller budget.
+    preset : {'fast', 'paper'}
+        Sizes and lengths of training; 'paper' is the published one, see :data:`PRESETS`.
+    gradient : bool
+        False: noise only, the descent step is left out (ablation).
+    convex : bool
+        False: the same surrogate without the constraint on its weights (ablation).
+    regulariser : bool
+        False: the VAE is trained without the surrogate term, and the surrogate afterwards on its latents with the
+        same pseudo-labels and number of epochs (ablation).
+    noise : float, optional
+        Standard deviation of the noise added to latents; by default that of the preset: as published for 'paper', 0.5
+        (0.05 on NAS-Bench-101). For 'fast' it is 0.15 on NAS-Bench-201, chosen on CIFAR-10: half of the latents' own
+        standard deviation, so that a move stays near the cell it starts from (at 0.5 it changes three of six edges;
+        below 0.1 most moves decode to known cells, and neighbours do the search); on other spaces it is set such that
+        half of the moves by noise alone decode to another cell.
+    step : float
+        First step size eta, and what it grows by.
+
+    Attributes
+    ----------
+    predictor, vae, surrogate
+        The trained models, None before the sample has been labelled.
+    diagnostics : dict
+        Among others ``latent_moves`` and ``neighbours``, the numbers of proposals that came from the latent space and
+        from the last resort, and ``retries``, the tries that decoded to known cells before the former.
+
+    Examples
+    --------
+    >>> from crlso.spaces import NASBench201
+    >>> optimiser = PaperCRLSO(NASBench201(), rng=0, budget=500)
+    >>> optimiser.ask().number
+    0
+    """
+
+    name = "cr-lso-paper"
+
+    def __init__(
+        self,
+        space: Any,
+        *,
+        rng: Any = 0,
+        budget: int | None = None,
+        labels: int | None = None,
+        preset: str = "fast",
+        gradient: bool = True,
+        convex: bool = True,
+        regulariser: bool = True,
+        noise: float | None = None,
+        step: float = 0.2,
+    ) -> None:
+        super().__init__(space, rng=rng, budget=budget)
+        self.preset = preset_for(space, preset)
+        if labels is None:
+            enough = self.budget >= self.preset.queries
+            labels = self.preset.labels if enough else min(self.preset.labels, max(2, 3 * self.budget // 5))
+        if isinstance(labels, bool) or not isinstance(labels, (int, np.integer)) or labels < 2:
+            raise ValueError(f"labels: expected an integer of at least 2, got {labels!r:.100}")
+        noise = self.preset.noise if noise is None else noise
+        for name, value in (("noise", 1.0 if noise is None else noise), ("step", step)):
+            if isinstance(value, bool) or not isinstance(value, numbers.Real):
+                raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name}: expected a positive number, got {value}")
+        self.labels = min(int(labels), self.budget)
+        self.noise, self.step = None if noise is None else float(noise), float(step)
+        self.gradient, self.convex, self.regulariser = bool(gradient), bool(convex), bool(regulariser)
+        self.predictor: Predictor | None = None
+        self.vae: GraphVAE | None = None
+        self.surrogate: ICNNSurrogate | None = None
+        self._descent: _core.FrozenICNN | None = None  # the surrogate of this round
+        self._decoder: FrozenDecoder | None = None
+        self._all = self._training_cells()
+        self._keys = space.canonical_key(self._all)
+        self._sample = self._draw_sample()
+        self._round = 0
+        self._parents: list[npt.NDArray[np.float32]] = []
+        self._parent_codes: list[npt.NDArray[np.uint8]] = []
+        self.diagnostics.update(labels=self.labels, latent_moves=0, retries=0, neighbours=0)
+
+    # -- the order of events --------------------------------------------------------------------------------------
+
+    def _next(self) -> npt.ArrayLike:
+        number = len(self.trials)
+        complete = [trial for trial in self.trials if trial.value is not None]
+        if number < self.labels or (len(complete) < 2 and number < len(self._sample)):
+            return self._sample[number]
+        if len(complete) < 2:
+            raise RuntimeError(f"search: expected at least 2 values of {number} cells, got {len(complete)}")
+        if self.vae is None:
+            self._train(complete)
+        if not self._parents:
+            self._begin_round(complete)
+        return self._propose(self._parents.pop(0), self._parent_codes.pop(0))
+
+    def _training_cells(self) -> npt.NDArray[np.uint8]:
+        """All cells, or a random sample of a large space."""
+        if self.is_listed:
+            every: npt.NDArray[np.uint8] = self.space.all_codes()
+            return every
+        wanted = max(self.preset.cells, self.labels)
+        drawn: npt.NDArray[np.uint8] = self.space.sample_up_to(wanted, rng=self.stream.child("cells").seed)
+        if len(drawn) < self.labels:
+            raise ValueError(f"labels: expected at most about {len(drawn)} (the cells found), got {self.labels}")
+        return drawn
+
+    def _draw_sample(self) -> npt.NDArray[np.uint8]:
+        """One cell of each class, in random order; as many as could be needed."""
+        keys, first = np.unique(self._keys, return_index=True)
+        order = self.stream.permutation("sample", 0, len(keys))
+        sample: npt.NDArray[np.uint8] = self.space.canonicalise(self._all[first[order]])
+        return sample[: self.budget]
+
+    def _codes_and_errors(self, complete: list[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+        codes = np.array([trial.cell.codes for trial in complete], dtype=np.uint8)
+        return codes, 1.0 - np.array([trial.value for trial in complete]) / 100.0
+
+    def _train(self, complete: list[Any]) -> None:
+        codes, errors = self._codes_and_errors(complete)
+        with self.phase("predictor"):
+            self.predictor = Predictor(
+                self.space, learning_rate=self.preset.predictor_rate, rng=self.stream.child("predictor").seed
+            ).fit(codes, errors, on_epoch=lambda done, total: self.report("predictor", done, total))
+            targets = self.predictor.predict(self._all)
+        with self.phase("graph VAE"):
+            self._train_vae(targets)
+
+    def _train_vae(self, targets: npt.NDArray[np.float64]) -> None:
+        preset = self.preset
+        self.surrogate = ICNNSurrogate(
+            width=preset.surrogate_width, convex=self.convex, rng=self.stream.child("surrogate").seed
+        )
+        epochs = max(preset.epochs, preset.epochs * STEPS // -(-len(self._all) // preset.batch_size))
+        self.vae = GraphVAE.pretrained(self.space) if preset.pretrained else GraphVAE(self.space)
+        if not preset.pretrained:
+            self.vae.set_params(width=preset.width, latent=preset.latent)
+        self.vae.set_params(
+            batch_size=preset.batch_size,
+            kl_weight=preset.kl_weight,
+            epochs=epochs,
+            learning_rate=preset.learning_rate,
+            betas=preset.betas,
+            surrogate=self.surrogate,
+            rng=self.stream.child("vae").seed,
+        )
+        self.vae.fit(
+            self._all,
+            targets if self.regulariser else None,
+            warm_start=preset.pretrained,
+            on_epoch=lambda done, total: self.report("graph VAE", done, total),
+        )
+        if not self.regulariser:
+            self.surrogate.set_params(epochs=epochs, batch_size=self.vae.batch_size)
+            self.surrogate.fit(self.vae.encode(self._all), targets)
+        self.surrogate.set_params(epochs=50, batch_size=64, input_noise=0.05, label_noise=0.01)
+        self._decoder = self.vae.freeze_decoder()
+        reconstruction = self.diagnostics["reconstruction"] = self.vae.score(self._all)
+        level = logging.INFO if reconstruction >= 0.99 else logging.WARNING
+        _log.log(level, "the graph VAE gives %.2f %% of all cells back exactly", 100 * reconstruction)
+        if self.noise is None:
+            self.noise = self._calibrated_noise()
+        self.diagnostics["noise"] = self.noise
+
+    def _calibrated_noise(self) -> float:
+        """The noise at which half of the moves decode to another cell, by bisection."""
+        assert self.vae is not None and self._decoder is not None
+        cells = self._all[self.stream.permutation("calibration", 0, len(self._all))[:CALIBRATION]]
+        keys, latents = self.space.canonical_key(cells), self.vae.encode(cells)
+        normal = self.stream.normal("calibration", 0, latents.shape)
+        low, high = 0.0, 4.0 * float(latents.std())
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            moved = self.space.canonical_key(self._decoder.decode(latents + np.float32(middle) * normal)) != keys
+            low, high = (low, middle) if moved.mean() > 0.5 else (middle, high)
+        return high
+
+    def _begin_round(self, complete: list[Any]) -> None:
+        """Fine-tune the surrogate and choose where the next proposals start."""
+        assert self.vae is not None and self.surrogate is not None
+        codes, errors = self._codes_and_errors(complete)
+        latents = self.vae.encode(codes)
+        self.surrogate.fit(latents, errors, warm_start=True)
+        self._descent = self.surrogate.freeze()
+        best = _core.smallest(errors, min(PARENTS, len(errors)))
+        self._parents = [latents[i] for i in best]
+        self._parent_codes = [codes[i] for i in best]
+        self._round += 1
+        self.diagnostics["rounds"] = self._round
+        tau = self.diagnostics["surrogate_tau"] = self.surrogate.score(latents, errors)
+        _log.info("round %d: best of %d errors %.4f, surrogate's tau %.3f", self._round, len(errors), errors.min(), tau)
+
+    # -- proposals ------------------------------------------------------------------------------------------------
+
+    def _propose(self, latent: npt.NDArray[np.float32], codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        assert self._decoder is not None
+        for attempt in range(NOISES):
+            candidates = self._decoder.decode(self._moves(latent, attempt))
+            fresh = np.flatnonzero(self.space.valid(candidates) & ~self.seen(candidates))
+            if fresh.size:
+                self.diagnostics["latent_moves"] += 1
+                self.diagnostics["retries"] += attempt * TRIES_PER_NOISE + int(fresh[0])
+                chosen: npt.NDArray[np.uint8] = candidates[fresh[0]]
+                return chosen
+        self.diagnostics["neighbours"] += 1
+        return self._best_unseen_neighbour(codes)
+
+    def _moves(self, latent: npt.NDArray[np.float32], attempt: int) -> npt.NDArray[np.float32]:
+        """The points of all tries from one noisy point: growing steps, or without the gradient new noise each."""
+        assert self._descent is not None
+        scale: Any = np.float32(self.noise)
+        purpose, number = "latent noise", len(self.trials) * NOISES + attempt
+        if not self.gradient:
+            return latent + scale * self.stream.normal(purpose, number, (TRIES_PER_NOISE, latent.size))
+        start = latent + scale * self.stream.normal(purpose, number, (1, latent.size))
+        return self._descent.descend(start, self.step * np.arange(1, TRIES_PER_NOISE + 1))
+
+    def _best_unseen_neighbour(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """By the surrogate; when all neighbours are known, the best unseen cell of the space."""
+        assert self.vae is not None and self.surrogate is not None
+        for candidates in (self.space.neighbours(codes), self._all):
+            unseen = candidates[~self.seen(candidates)]
+            if len(unseen):
+                chosen: npt.NDArray[np.uint8] = unseen[int(self.surrogate.predict(self.vae.encode(unseen)).argmin())]
+                return chosen
+        raise RuntimeError("every class of the space has been asked for")

@@ -1,0 +1,96 @@
+"""Random search: the baseline that every other method has to beat, and cells in random order for the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crlso.methods.base import Optimiser
+
+__all__ = ["RandomOrder", "RandomSearch"]
+
+DRAWN = 256  # cells drawn at a time from a large space
+DRAWS = 20  # without a new cell among them, after which a space is listed, or given up if it cannot be
+
+
+class RandomOrder:
+    """Classes that an optimiser has not asked for yet, in random order.
+
+    Parameters
+    ----------
+    optimiser : Optimiser
+        Whose space, stream and record of seen classes are used.
+
+    Examples
+    --------
+    >>> from crlso.spaces import NASBench201
+    >>> optimiser = RandomSearch(NASBench201(), rng=0, budget=10)
+    >>> bool(optimiser.seen(RandomOrder(optimiser).next()[None])[0])
+    False
+    """
+
+    def __init__(self, optimiser: Optimiser) -> None:
+        self._optimiser = optimiser
+        self._queue = self._all_classes() if optimiser.is_listed else self._draw()
+        self._taken = 0
+
+    def next(self) -> npt.NDArray[Any]:
+        """A cell whose class was not asked for, shape (codes per cell,)."""
+        while True:
+            if self._taken == len(self._queue):
+                self._queue, self._taken = self._draw(), 0
+            codes: npt.NDArray[Any] = self._queue[self._taken]
+            self._taken += 1
+            if not self._optimiser.seen(codes[None])[0]:
+                return codes
+
+    def _all_classes(self) -> npt.NDArray[Any]:
+        """A cell of each class, in random order."""
+        space = self._optimiser.space
+        codes = space.all_codes()
+        keys, first = np.unique(space.canonical_key(codes), return_index=True)
+        order = self._optimiser.stream.permutation("random search", 0, len(keys))
+        queue: npt.NDArray[Any] = codes[first[order]]
+        return queue
+
+    def _draw(self) -> npt.NDArray[Any]:
+        """Some cells of a large space, not asked for yet, in random order."""
+        optimiser = self._optimiser
+        for attempt in range(DRAWS):
+            rng = optimiser.stream.child(f"draw {len(optimiser.trials)} {attempt}").seed
+            codes = optimiser.space.sample_up_to(min(DRAWN, optimiser.budget), rng=rng)
+            fresh: npt.NDArray[Any] = codes[~optimiser.seen(codes)]
+            if len(fresh):
+                return fresh
+        if optimiser.space.n_cells is None:
+            raise RuntimeError(f"random search: expected a new cell in {DRAWS} draws of {len(codes)}, got none")
+        queue = self._all_classes()
+        return queue[~optimiser.seen(queue)]
+
+
+class RandomSearch(Optimiser):
+    """Ask for classes in random order: at each step uniformly among those not asked for yet.
+
+    Parameters
+    ----------
+    space, rng, budget
+        See :class:`crlso.methods.Optimiser`.
+
+    Examples
+    --------
+    >>> from crlso.spaces import NASBench201
+    >>> optimiser = RandomSearch(NASBench201(), rng=0, budget=10)
+    >>> len({optimiser.ask().cell for _ in range(10)})
+    10
+    """
+
+    name = "random"
+
+    def __init__(self, space: Any, *, rng: Any = 0, budget: int | None = None) -> None:
+        super().__init__(space, rng=rng, budget=budget)
+        self._order = RandomOrder(self)
+
+    def _next(self) -> npt.ArrayLike:
+        return self._order.next()

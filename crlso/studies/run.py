@@ -1,0 +1,311 @@
+"""One search from beginning to end: ask, evaluate, tell, until the budget is spent."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+import operator
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from crlso.history import Trial
+from crlso.methods import METHODS
+from crlso.methods.base import Optimiser, finite_value
+from crlso.random import seed_of
+from crlso.studies.study import Study
+
+__all__ = ["EvaluationError", "search"]
+
+_log = logging.getLogger("crlso.search")
+
+_GIVE_UP = 10  # failures in a row from the first query on after which a search is hopeless
+
+Progress = Callable[[str, int, int], object]
+Callback = Callable[[Study, Trial], object]
+
+
+class EvaluationError(RuntimeError):
+    """Every evaluation failed; ``study`` holds the trials."""
+
+    study: Study
+
+
+def search(
+    benchmark: Any,
+    method: str | type[Optimiser] = "cr-lso",
+    budget: int = 100,
+    rng: Any = 0,
+    progress: bool | Progress | None = None,
+    callbacks: Sequence[Callback] = (),
+    **options: Any,
+) -> Study:
+    """Search the best cell of a benchmark.
+
+    Each query evaluates the representative of a class of cells that was not evaluated before. An evaluation that
+    raises, or gives no finite number, is logged, counts as a query and goes into the study as a failed trial with
+    the text of the error in ``user_attrs["error"]``. When the search is over, the benchmark's test accuracy, if it
+    has one beside its value, is looked up for the cells that were the best at their time; it has no influence on the
+    search.
+
+    Parameters
+    ----------
+    benchmark : object
+        Has ``space`` and ``evaluate(cell) -> float``, the value to maximise; may have ``name``, ``dataset``,
+        ``objective`` (what the value is) and ``test(cells)``, test accuracies of a list of cells.
+    method : str or subclass of Optimiser
+        A key of :data:`crlso.methods.METHODS`, or a class; by default :class:`crlso.CRLSO`.
+    budget : int
+        Number of queries, from 1 to the number of classes of the space.
+    rng : int, numpy.random.Generator or numpy.random.SeedSequence
+        Randomness of the search.
+    progress : bool or callable, optional
+        True or False: bars on stderr, or none; by default bars when stderr is a terminal. A callable is called as
+        ``progress(phase, done, total)`` instead.
+    callbacks : sequence of callable
+        Each is called as ``callback(study, trial)`` after each query, with the study so far.
+    **options
+        Passed on to the method.
+
+    Returns
+    -------
+    Study
+        ``study.seed`` is `rng` itself for an int, else a seed drawn from it that repeats the search.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a benchmark without ``space`` and ``evaluate``, an unknown method, options that the method does not
+        have, and an unusable budget or rng.
+    EvaluationError
+        When the first ten evaluations, or all of a smaller budget, failed.
+    KeyboardInterrupt
+        On Ctrl-C, as always. This and every other exception that ends the search carries the study so far in its
+        attribute ``study``; a trial whose evaluation was cut off is pending there.
+
+    Examples
+    --------
+    >>> from crlso.benchmarks import NASBench201
+    >>> study = search(NASBench201("cifar10"), method="random", budget=5, rng=0)
+    >>> [trial.state for trial in study.trials]
+    ['complete', 'complete', 'complete', 'complete', 'complete']
+    """
+    _check_benchmark(benchmark)
+    listener = _listener(progress)
+    callbacks = _checked_callbacks(callbacks)
+    seed = seed_of(rng) if isinstance(rng, (np.random.Generator, np.random.SeedSequence)) else rng
+    optimiser = _make_optimiser(method, benchmark.space, seed, budget, options)
+    study = Study(
+        benchmark=_text(getattr(benchmark, "name", None)),
+        dataset=_text(getattr(benchmark, "dataset", None)),
+        objective=_text(getattr(benchmark, "objective", None)),
+        method=method if isinstance(method, str) else optimiser.name,
+        seed=operator.index(seed),
+        budget=optimiser.budget,
+        trials=optimiser.trials,
+        diagnostics=optimiser.diagnostics,
+        state="running",
+    )
+    try:
+        with listener:
+            optimiser.on_progress = listener.report
+            _run(benchmark, optimiser, study, callbacks)
+        study.state = "complete"
+    except BaseException as error:
+        study.state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        with contextlib.suppress(AttributeError):  # an exception without a __dict__
+            error.study = study  # type: ignore[attr-defined]
+        raise
+    finally:
+        optimiser.on_progress = None
+        study.diagnostics = optimiser.diagnostics
+        _note_tests(benchmark, study)
+    return study
+
+
+def _run(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable[Callback]) -> None:
+    evaluation = 0.0
+    try:
+        while optimiser.remaining > 0:
+            trial = optimiser.ask()
+            start = perf_counter()
+            try:
+                value, error = _evaluated(benchmark, trial)
+            finally:
+                evaluation += perf_counter() - start
+            _tell(optimiser, trial, value, error)
+            study.seconds = _seconds(optimiser, evaluation)
+            for callback in callbacks:
+                callback(study, trial)
+            told = optimiser.n_told
+            if told == min(_GIVE_UP, optimiser.budget) and optimiser.best is None:
+                last = trial.user_attrs.get("error")
+                raise EvaluationError(
+                    f"evaluate: expected values, got {told} failures in {told} queries; the last: {last}"
+                )
+    finally:
+        study.seconds = _seconds(optimiser, evaluation)
+
+
+def _evaluated(benchmark: Any, trial: Trial) -> tuple[Any, str | None]:
+    """The value of a trial's cell and None, or None and the text of the error."""
+    try:
+        return benchmark.evaluate(trial.cell), None
+    except Exception as error:
+        _log.debug("query %d: traceback of the failure", trial.number + 1, exc_info=True)
+        return None, f"{type(error).__name__}: {error}"
+
+
+def _tell(optimiser: Optimiser, trial: Trial, value: Any, error: str | None) -> None:
+    """Tell the value; one that is none (NaN, text) is a failed evaluation."""
+    if error is None:
+        try:
+            checked = finite_value(value)
+        except (TypeError, ValueError) as wrong:
+            error = str(wrong)
+        else:
+            optimiser.tell(trial, checked)
+            return
+    trial.user_attrs["error"] = error
+    _log.warning("query %d failed: %s: %s", trial.number + 1, trial.cell, error)
+    optimiser.tell(trial, state="failed")
+
+
+def _seconds(optimiser: Optimiser, evaluation: float) -> dict[str, float]:
+    """Seconds by phase: those of the method in the order they began, then search and evaluation."""
+    own = {name: value for name, value in optimiser.seconds.items() if name != "search"}
+    return {**own, "search": optimiser.seconds.get("search", 0.0), "evaluation": evaluation}
+
+
+def _note_tests(benchmark: Any, study: Study) -> None:
+    """Note official index and test accuracy of the cells that were the best at their time, chosen by value before."""
+    chosen = [trial for _, trial in study.improvements]
+    if not chosen:
+        return
+    cells = [trial.cell for trial in chosen]
+    for key, owner, kind in (("index", benchmark.space, int), ("test", benchmark, float)):
+        look_up = getattr(owner, key, None)
+        is_value = key == "test" and str(getattr(benchmark, "objective", "")).startswith("test")
+        if not callable(look_up) or is_value:
+            continue
+        try:
+            found = np.asarray(look_up(cells), dtype=np.float64).reshape(len(cells))
+        except Exception as error:
+            _log.warning("%s of the best cells is not known: %s: %s", key, type(error).__name__, error)
+            continue
+        for trial, value in zip(chosen, found.tolist()):
+            if np.isfinite(value):
+                trial.user_attrs[key] = kind(value)
+
+
+def _check_benchmark(benchmark: Any) -> None:
+    if isinstance(benchmark, type):
+        raise TypeError(f"benchmark: expected an object, got the class {benchmark.__name__} itself")
+    if not hasattr(benchmark, "space") or not callable(getattr(benchmark, "evaluate", None)):
+        kind = type(benchmark).__name__
+        raise TypeError(f"benchmark: expected an object with `space` and `evaluate(cell)`, got {kind}")
+
+
+def _make_optimiser(method: Any, space: Any, seed: Any, budget: Any, options: dict[str, Any]) -> Optimiser:
+    if isinstance(method, str):
+        if method not in METHODS:
+            raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {method!r:.100}")
+        name, factory = method, METHODS[method]
+    elif isinstance(method, type) and issubclass(method, Optimiser):
+        name, factory = method.name, method
+    else:
+        raise TypeError(f"method: expected a name or a subclass of Optimiser, got {method!r:.100}")
+    parameters = inspect.signature(factory).parameters.values()
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        known = {p.name for p in parameters} - {"space", "rng", "budget"}
+        unknown = sorted(set(options) - known)
+        if unknown:
+            expected = ", ".join(sorted(known)) or "none"
+            raise TypeError(f"options of method {name!r}: expected {expected}, got {', '.join(unknown)}")
+    if budget is None:
+        raise TypeError("budget: expected an int, got NoneType")
+    optimiser: Optimiser = factory(space, rng=seed, budget=budget, **options)
+    return optimiser
+
+
+def _checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    if callable(callbacks):
+        raise TypeError("callbacks: expected a sequence of callables, got one callable; put it into a list")
+    checked = tuple(callbacks)
+    for callback in checked:
+        if not callable(callback):
+            raise TypeError(f"callbacks: expected callables, got {type(callback).__name__}")
+    return checked
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+class _Listener:
+    """Passes progress on to a callable, or to nobody."""
+
+    def __init__(self, report: Progress | None = None) -> None:
+        self.report = report
+
+    def __enter__(self) -> _Listener:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+class _Bars(_Listener):
+    """One progress bar on stderr per phase, in the order the phases begin."""
+
+    def __init__(self) -> None:
+        super().__init__(self._show)
+        self._bars: dict[str, Any] = {}
+
+    def _show(self, phase: str, done: int, total: int) -> None:
+        from tqdm import tqdm
+
+        bar = self._bars.get(phase)
+        if bar is None:
+            width = _terminal_width()
+            # A terminal that does not tell its size has, for tqdm, no room for a bar.
+            options = {"dynamic_ncols": True} if width else {"ncols": 80, "nrows": 24}
+            bar = self._bars[phase] = tqdm(total=total, desc=f"{phase:<12}", file=sys.stderr, **options)
+        bar.total = total
+        bar.update(done - bar.n)
+        if done == total:
+            bar.refresh()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for bar in self._bars.values():
+            bar.close()
+
+
+def _terminal_width() -> int:
+    """Columns of the terminal that stderr is, 0 when there is none or it does not tell."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError, AttributeError):
+        return 0
+
+
+def _listener(progress: Any) -> _Listener:
+    if progress is None:
+        progress = sys.stderr is not None and sys.stderr.isatty()
+    if progress is True:
+        return _Bars()
+    if progress is False:
+        return _Listener()
+    if not callable(progress):
+        raise TypeError(f"progress: expected None, a bool or a callable, got {type(progress).__name__}")
+    return _Listener(progress)

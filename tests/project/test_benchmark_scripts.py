@@ -1,0 +1,108 @@
+"""The benchmark modules that need no other framework: each runs on tiny sizes and prints one JSON document."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import crlso
+
+ROOT = Path(__file__).resolve().parents[2]
+CASES = {
+    "train_epoch": "--against= --cells 300 --width 16 --rounds 1",
+    "threads": "--threads 1 2 --cells 300 --width 16 --rounds 1",
+    "surrogate_step": "--against= --latents 3 --rounds 1",
+    "decode": "--against= --latents 3 --rounds 1",
+    "op_overhead": "--against= --repeat 2 --rounds 1",
+    "memory": "--cells 1100 --width 16 --epochs 2",
+    "scaling": "--cells 64 128 --widths 8 16 --of 64",
+    "startup": "--rounds 1",
+}
+
+
+def run(module: str, *arguments: str, without: str = "none") -> subprocess.CompletedProcess[str]:
+    # The benchmarks are of the source tree, the package under test may be an installed one: that comes first.
+    path = os.pathsep.join([str(Path(crlso.__file__).parents[1]), str(ROOT)])
+    hide = f"import sys; sys.modules[{without!r}] = None"  # as if it were not installed
+    start = f"import runpy; runpy.run_module('benchmarks.{module}', run_name='__main__')"
+    command = [sys.executable, "-c", f"{hide}; {start}"]
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.run(
+        [*command, *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def document(module: str, *arguments: str) -> dict:
+    done = run(module, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("module", CASES)
+def test_document(module):
+    found = document(module, *CASES[module].split())
+    assert {"versions", "cpu", "blas"} <= set(found)
+    assert found["versions"]["crlso"] == crlso.__version__
+
+
+def test_every_module_is_tested():
+    helpers = {"__init__", "designs", "model", "paper_protocol", "timing"}  # of designs: test_designs.py
+    modules = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if not path.stem.startswith("with_")}
+    assert modules - helpers == set(CASES)
+
+
+def test_document_of_an_epoch():
+    found = document("train_epoch", *CASES["train_epoch"].split())
+    assert set(found["seconds"]) == {"crlso"} and found["ratios"] == {} and found["skipped"] == []
+    assert 0 < found["seconds"]["crlso"] < 60
+    assert found["gemm_fraction"] > 0
+    assert found["fma_peak_fraction"] is None or 0 < found["fma_peak_fraction"] < 1
+
+
+def test_table_of_an_epoch():
+    done = run("train_epoch", *CASES["train_epoch"].split())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("crlso") and "s/epoch" in done.stdout
+
+
+def test_a_training_allocates_in_its_first_step_and_for_its_smaller_last_batch():
+    asked = document("memory", *CASES["memory"].split())["system_allocations"]
+    assert 0 < asked["first_step"] == asked["full_batches"]
+    assert asked["first_epoch"] == asked["training"]
+
+
+def test_threads_agree():
+    assert document("threads", *CASES["threads"].split())["bit_identical"] is True
+
+
+def test_unknown_program():
+    done = run("train_epoch", "--against", "numpy")
+    assert done.returncode == 2 and "--against: expected names out of pytorch" in done.stderr
+
+
+def test_what_is_not_installed_is_skipped_and_named():
+    done = run("decode", "--against", "jax", "--latents", "3", "--rounds", "1", "--json", without="jax")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["skipped"] == ["jax"]
+    assert "jax: skipped, jax is not installed" in done.stderr
+
+
+def test_held_to_an_instruction_set():
+    if crlso._core.runtime_info()["isa"] == "baseline":
+        pytest.skip("needs a processor with AVX2")
+    found = document("decode", "--against=", "--latents", "3", "--rounds", "1", "--isa", "avx2")
+    assert found["cpu"].endswith(", avx2") and found["blas"].endswith("Haswell")
+
+
+def test_fitted_exponent():
+    sys.path.insert(0, str(ROOT))
+    try:
+        from benchmarks.timing import fitted_exponent
+    finally:
+        sys.path.remove(str(ROOT))
+    assert fitted_exponent([1, 10, 100], [3, 300, 30000]) == pytest.approx(2)

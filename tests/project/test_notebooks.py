@@ -1,0 +1,135 @@
+"""Every notebook runs from top to bottom, in a kernel of this environment, and is kept without outputs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import nbclient
+import nbformat
+import pytest
+
+import crlso
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PACKAGE = Path(crlso.__file__).resolve().parent
+CELL_TIMEOUT = 600  # seconds
+PROBE = """
+import json, sys
+import crlso
+print(json.dumps({
+    "prefix": sys.prefix,
+    "package": crlso.__file__,
+    "studies": {
+        name: [value.budget, value.n_queries, len({trial.cell for trial in value.trials}), value.state]
+        for name, value in list(globals().items()) if isinstance(value, crlso.Study) and not name.startswith("_")
+    },
+    "failures": [
+        value.failures for value in list(globals().values()) if isinstance(value, crlso.Comparison) and value.failures
+    ],
+}))
+"""
+
+
+@pytest.fixture
+def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a kernel that is this interpreter, whatever kernels the user has, and imports the tested crlso."""
+    spec = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    folder = tmp_path / "jupyter" / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # for what a notebook saves
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel's own draws into the notebook
+    if str(PACKAGE.parent) == sysconfig.get_path("platlib"):
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+    else:  # built in place, say, and the kernel does not run there
+        monkeypatch.setenv("PYTHONPATH", str(PACKAGE.parent))
+    return "python3"
+
+
+def run(notebook: Any, kernel: str, folder: Path) -> dict[str, Any]:
+    """Run all cells in `folder`; what the probe, appended as a cell, tells about the kernel."""
+    notebook.cells.append(nbformat.v4.new_code_cell(PROBE))
+    client = nbclient.NotebookClient(
+        notebook, kernel_name=kernel, timeout=CELL_TIMEOUT, resources={"metadata": {"path": str(folder)}}
+    )
+    client.execute()
+    (output,) = notebook.cells[-1].outputs
+    told: dict[str, Any] = json.loads(output.text)
+    return told
+
+
+def budgets(notebook: Any) -> dict[str, int]:
+    """The budget asked for by each ``name = crlso.search(..., budget=number, ...)`` at the top level of a cell."""
+    found = {}
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        for statement in ast.parse(cell.source).body:
+            if not (isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call)):
+                continue
+            (target,) = statement.targets
+            if isinstance(target, ast.Name) and ast.unparse(statement.value.func) == "crlso.search":
+                given = {word.arg: word.value for word in statement.value.keywords}
+                found[target.id] = ast.literal_eval(given["budget"])
+    return found
+
+
+def test_there_are_notebooks():
+    assert [path.name for path in NOTEBOOKS][:2] == ["01_first_search.ipynb", "02_compare_methods.ipynb"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_outputs_are_cleared(path):
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    nbformat.validate(notebook)
+    assert notebook.nbformat == 4
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+    assert "widgets" not in notebook.metadata
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_runs_from_top_to_bottom(path, kernel, tmp_path):
+    notebook = nbformat.read(path, as_version=4)
+    asked = budgets(notebook)
+    assert asked
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    told = run(notebook, kernel, folder)
+
+    assert told["prefix"] == sys.prefix
+    assert Path(told["package"]).resolve().parent == PACKAGE
+    for name, budget in asked.items():
+        assert told["studies"][name] == [budget, budget, budget, "complete"]
+    assert told["failures"] == []
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    stderr = "".join(output.text for output in outputs if output.get("name") == "stderr")
+    assert "Warning" not in stderr
+    drawing = [cell for cell in notebook.cells[:-1] if cell.cell_type == "code" and "plot" in cell.source]
+    assert drawing
+    for cell in drawing:
+        assert any(len(output.get("data", {}).get("image/png", "")) > 1000 for output in cell.outputs), cell.source
+    assert list(folder.iterdir()) == []  # a notebook leaves nothing behind where it is
+
+
+def test_an_error_in_a_notebook_is_noticed(kernel, tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import crlso\ncrlso.search(None)")])
+    with pytest.raises(nbclient.exceptions.CellExecutionError, match="benchmark: expected an object"):
+        run(notebook, kernel, tmp_path)

@@ -1,0 +1,339 @@
+"""Trials and studies: choice by validation alone, the document, files."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import crlso.studies.study
+from crlso.history import Trial
+from crlso.spaces import NASBench201
+from crlso.studies.study import Study
+
+KEYS = [
+    "benchmark",
+    "dataset",
+    "method",
+    "seed",
+    "budget",
+    "n_queries",
+    "best",
+    "trajectory",
+    "seconds",
+    "diagnostics",
+    "version",
+    "objective",
+]
+
+
+def make_study(values, tests=None, **changes) -> Study:
+    """A study of cells 0, 1, ... of NAS-Bench-201; None stands for a failed evaluation, "pending" for a pending one."""
+    space = NASBench201()
+    trials = []
+    for i, value in enumerate(values):
+        attrs = {} if tests is None or tests[i] is None else {"test": tests[i], "index": i}
+        if value == "pending":
+            trials.append(Trial(i, space.cell(i)))
+        elif value is None:
+            trials.append(Trial(i, space.cell(i), state="failed", user_attrs={"error": "<b>boom</b>"}))
+        else:
+            trials.append(Trial(i, space.cell(i), value, "complete", attrs))
+    fields = {"benchmark": "nasbench201", "dataset": "cifar10", "method": "random", "seed": 3}
+    fields |= {"budget": len(values) or 1, "trials": trials, "seconds": {"search": 0.5}, **changes}
+    return Study(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"state": "done"}, "state: expected one of pending, complete, failed, got 'done'"),
+        ({"state": "complete"}, "value: expected a number exactly when complete, got None when complete"),
+        ({"value": 1.0}, "value: expected a number exactly when complete, got 1.0 when pending"),
+        ({"value": 1.0, "state": "failed"}, "when failed"),
+        ({"value": float("nan"), "state": "complete"}, "value: expected a finite number or None, got nan"),
+        ({"value": float("-inf"), "state": "complete"}, "got -inf"),
+    ],
+)
+def test_a_trial_refuses_what_contradicts_itself(fields, message):
+    with pytest.raises(ValueError, match="^.*" + message.replace("(", r"\(")):
+        Trial(0, "cell", **fields)
+
+
+def test_trials_do_not_share_their_notes():
+    first, second = Trial(0, "a"), Trial(1, "b")
+    first.user_attrs["error"] = "x"
+    assert second.user_attrs == {}
+
+
+def test_best_is_the_highest_validation_whatever_the_test():
+    study = make_study([90.0, 92.0, 91.0], tests=[99.0, 1.0, 100.0])
+    assert study.best is study.trials[1]
+    assert study.to_dict()["best"] == {"cell": str(NASBench201().cell(1)), "index": 1, "val": 92.0, "test": 1.0}
+
+
+def test_best_is_the_first_of_equals():
+    assert make_study([90.0, 92.0, 92.0]).best.number == 1
+
+
+def test_best_of_negative_values():
+    assert make_study([-3.0, -1.0, -2.0]).best.number == 1
+
+
+@pytest.mark.parametrize("values", [[], [None, None], ["pending"]])
+def test_a_study_without_a_complete_trial(values):
+    study = make_study(values)
+    with pytest.raises(ValueError, match="expected a complete trial, got none"):
+        _ = study.best
+    document = study.to_dict()
+    assert document["best"] == {"cell": None, "index": None, "val": None, "test": None}
+    assert document["trajectory"] == []
+    assert "Study(" in repr(study)
+    assert study._repr_html_()
+
+
+def test_trajectory_against_a_running_maximum():
+    rng = random.Random(0)
+    for _ in range(200):
+        values = [rng.choice([None, "pending", *range(10)]) for _ in range(rng.randrange(1, 30))]
+        tests = [i / 2 for i in range(len(values))]
+        study = make_study([float(v) if isinstance(v, int) else v for v in values], tests=tests)
+        told = [(i, v) for i, v in enumerate(values) if v != "pending"]
+        running = np.maximum.accumulate([-1 if v is None else v for _, v in told]) if told else np.array([])
+        expected = []
+        for query, (i, value) in enumerate(told, start=1):
+            if value == running[query - 1] and (query == 1 or running[query - 2] < value):
+                expected.append([query, float(value), i / 2])
+        assert study.trajectory == expected
+        assert study.n_queries == len(told)
+
+
+def test_the_document_has_its_keys_in_order_and_is_strict():
+    diagnostics = {
+        "tau": np.float32(0.5),
+        "nan": float("nan"),
+        "inf": np.inf,
+        "array": np.array([[1, 2]], dtype=np.uint8),
+        "flag": np.bool_(True),
+        7: {"nested": (np.int64(3), float("inf"))},
+        "path": os,
+    }
+    study = make_study([90.0, 91.0], tests=[89.0, None], diagnostics=diagnostics, seconds={"search": np.float64(0.25)})
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} in JSON")
+
+    document = json.loads(study.to_json(), parse_constant=refuse)
+    assert document == study.to_dict()
+    assert list(document) == KEYS
+    assert document["trajectory"] == [[1, 90.0, 89.0], [2, 91.0, None]]
+    assert document["seconds"] == {"search": 0.25}
+    found = document["diagnostics"]
+    assert found.pop("path").startswith("<module 'os'")
+    assert found == {"tau": 0.5, "nan": None, "inf": None, "array": [[1, 2]], "flag": True, "7": {"nested": [3, None]}}
+    assert found["flag"] is True
+
+
+def test_the_document_names_what_is_unknown_as_null():
+    document = Study(None, None, "random", 0, 5).to_dict()
+    assert document["benchmark"] is None
+    assert document["dataset"] is None
+    assert document["n_queries"] == 0
+
+
+@pytest.mark.parametrize("state", ["complete", "interrupted", "failed"])
+def test_a_saved_study_is_loaded_as_it_was(tmp_path, state):
+    values = [90.0, None, 91.123456789012345, "pending", 1 / 3]
+    study = make_study(values, tests=[1.5, None, 0.1, None, None], state=state, diagnostics={"a": [1, {"b": None}]})
+    path = tmp_path / "study.json"
+    study.save(path)
+    loaded = Study.load(path)
+    assert loaded == study
+    assert loaded.trials[2].cell == NASBench201().cell(2)
+    assert os.listdir(tmp_path) == ["study.json"]
+    assert list(json.loads(path.read_text()))[: len(KEYS)] == KEYS
+
+
+def test_an_empty_study_is_loaded_as_it_was(tmp_path):
+    study = make_study([])
+    study.save(tmp_path / "s")
+    assert Study.load(tmp_path / "s") == study
+
+
+class OwnCell:
+    space = "mine"
+
+    def __init__(self, codes):
+        self.codes = tuple(codes)
+
+    def __eq__(self, other):
+        return self.codes == other.codes
+
+    __hash__ = None
+
+
+class OwnSpace:
+    def cell(self, codes):
+        return OwnCell(codes)
+
+
+def test_a_study_of_an_own_space_is_loaded_with_that_space(tmp_path):
+    study = Study("b", None, "random", 0, 1, [Trial(0, OwnCell([np.uint8(1), np.uint8(2)]), 5.0, "complete")])
+    study.save(tmp_path / "s")
+    with pytest.raises(ValueError, match="give `space` for a space of your own"):
+        Study.load(tmp_path / "s")
+    assert Study.load(tmp_path / "s", space=OwnSpace()) == study
+
+
+def change(document, *keys, value):
+    inner = document
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda d: "", "Expecting value"),
+        (lambda d: "{", "Expecting property name"),
+        (lambda d: "[" * 100_000, "expected a file of Study.save"),
+        (lambda d: "[1]", "expected a JSON object, got list"),
+        (lambda d: "\udcff", "utf-8"),
+        (lambda d: json.dumps({k: v for k, v in d.items() if k != "trials"}), "got one without 'trials'"),
+        (lambda d: json.dumps({k: v for k, v in d.items() if k != "seed"}), "got one without 'seed'"),
+        (lambda d: change(d, "seed", value="0"), "seed: expected int, got '0'"),
+        (lambda d: change(d, "seed", value=True), "seed: expected int, got True"),
+        (lambda d: change(d, "method", value=None), "method: expected str, got None"),
+        (lambda d: change(d, "state", value="odd"), "state: expected one of running"),
+        (lambda d: change(d, "space", value="elsewhere"), "space: expected one of"),
+        (lambda d: change(d, "space", value=None), "space: expected a str"),
+        (lambda d: change(d, "trials", value=7), "expected a file of Study.save"),
+        (lambda d: change(d, "trials", 0, value=7), "expected a file of Study.save"),
+        (lambda d: change(d, "trials", 0, "codes", value=[9] * 6), "codes: expected 6 integers from 0 to 4"),
+        (lambda d: change(d, "trials", 0, "value", value=None), "value: expected a number exactly when complete"),
+        (lambda d: change(d, "trials", 0, "value", value="90"), "value: expected float, got '90'"),
+        (lambda d: change(d, "trials", 0, "value", value=float("nan")), "NaN is not JSON"),
+        (lambda d: change(d, "trials", 0, "state", value="lost"), "state: expected one of pending"),
+        (lambda d: change(d, "seconds", value=[]), "seconds: expected dict"),
+    ],
+)
+def test_a_broken_file_is_refused_with_its_name(tmp_path, break_it, message):
+    path = tmp_path / "study.json"
+    make_study([90.0]).save(path)
+    text = break_it(json.loads(path.read_text()))
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ValueError, match=r"study\.json: expected a file of Study\.save") as caught:
+        Study.load(path)
+    assert message in str(caught.value)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Study.load(tmp_path / "none")
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "study.json"
+    make_study([90.0]).save(path)
+    before = path.read_bytes()
+
+    def full(fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(crlso.studies.study.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        make_study([91.0]).save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["study.json"]
+
+
+def test_save_follows_a_link(tmp_path):
+    (tmp_path / "real.json").write_text("old")
+    (tmp_path / "link.json").symlink_to("real.json")
+    study = make_study([90.0])
+    study.save(tmp_path / "link.json")
+    assert (tmp_path / "link.json").is_symlink()
+    assert Study.load(tmp_path / "real.json") == study
+
+
+def test_save_does_not_replace_what_is_no_regular_file(tmp_path):
+    make_study([90.0]).save("/dev/null")
+    assert not os.path.isfile("/dev/null")
+    with pytest.raises(IsADirectoryError):
+        make_study([90.0]).save(tmp_path)
+
+
+def test_dataframe():
+    pandas = pytest.importorskip("pandas")
+    study = make_study([90.0, None, "pending"], tests=[89.0, None, None])
+    frame = study.trials_dataframe()
+    assert list(frame.columns) == ["number", "cell", "value", "state", "test", "index", "error"]
+    assert frame["number"].tolist() == [0, 1, 2]
+    assert frame["cell"].tolist() == [str(NASBench201().cell(i)) for i in range(3)]
+    assert frame["value"].dtype == np.float64
+    assert frame["value"].isna().tolist() == [False, True, True]
+    assert frame["state"].tolist() == ["complete", "failed", "pending"]
+    assert pandas.isna(frame["test"][1])
+    assert make_study([]).trials_dataframe().shape == (0, 4)
+
+
+class Balanced(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+        self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_representations():
+    study = make_study([90.0, None, 92.5], tests=[89.0, None, 91.25], dataset="<i>set</i>")
+    text = repr(study)
+    for part in ("random", "seed 3", "3 of 3 queries", "best 92.500 (test 91.250)", str(NASBench201().cell(2))):
+        assert part in text
+    assert "interrupted" in repr(make_study([90.0], state="interrupted"))
+    assert "queries    3 of 3, 1 failed" in str(study)
+    for html in (study._repr_html_(), study.trials[1]._repr_html_(), study.trials[2]._repr_html_()):
+        parser = Balanced()
+        parser.feed(html)
+        parser.close()
+        assert parser.open == []
+        assert {"table", "svg"} <= set(parser.seen)
+        assert not {"i", "b", "script"} & set(parser.seen)
+
+
+def test_state_of_a_study_is_checked():
+    with pytest.raises(ValueError, match="state: expected one of running, complete, interrupted, failed, got 'x'"):
+        Study(None, None, "random", 0, 1, state="x")
+
+
+@pytest.mark.parametrize(
+    ("objective", "label", "said"),
+    [
+        ("validation", "validation", "best 90.000"),
+        ("test (oracle)", "test (oracle)", "best test (oracle) 90.000"),
+        (None, "value", "best 90.000"),
+    ],
+)
+def test_every_output_says_what_the_value_is(objective, label, said, tmp_path):
+    study = make_study([90.0], objective=objective)
+    assert f"\n{label}  " in str(study) and f">{label}</th>" in study._repr_html_() and said in repr(study)
+    study.save(tmp_path / "s.json")
+    document = json.loads((tmp_path / "s.json").read_text())
+    assert document["objective"] == objective == Study.load(tmp_path / "s.json").objective
+    del document["objective"]  # as files were before there was one
+    (tmp_path / "old.json").write_text(json.dumps(document))
+    assert Study.load(tmp_path / "old.json").objective is None

@@ -1,0 +1,5 @@
+"""Scripts that make the data files of the package, crlso/assets; run from the root of the repository."""
+
+from pathlib import Path
+
+ASSETS = Path(__file__).resolve().parents[2] / "crlso" / "assets"
