@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crlso._base.checks import check_int, check_number
 from crlso._base.plain import plain
 from crlso._base.tables import html_table, text_table
+from crlso._base.types import Codes, Floats
 from crlso.benchmarks.base import _checked
-from crlso.models.base import check_count, finite_number, kendall_tau
+from crlso.models.base import kendall_tau
 from crlso.models.surrogate import ConvexityCertificate
 from crlso.random import Stream, seed_of
-from crlso.spaces.layout import Codes
 
 __all__ = ["LatentReport", "StepReport", "diagnose"]
-
-Floats = npt.NDArray[np.float64]
 
 STEPS = (0.125, 0.25, 0.5, 1.0, 2.0)
 _BLOCK = 1 << 22  # distances that are held at a time
@@ -210,7 +209,7 @@ def diagnose(
     for name in ("encode", "decode", "space"):
         if not hasattr(vae, name):
             raise TypeError(f"vae: expected a GraphVAE, or an object with `{name}`, got {type(vae).__name__}")
-    check_count("samples", samples, 2)
+    check_int("samples", samples, 2)
     stream = Stream(seed_of(rng)).child("diagnose")
     space = vae.space
     codes = space.sample_up_to(samples, rng=stream.child("cells").seed) if cells is None else space.codes(cells)
@@ -268,7 +267,7 @@ def _checked_steps(steps: Any, surrogate: Any, score: Any) -> list[float]:
         raise TypeError(f"score: expected a function of codes, got {type(score).__name__}")
     if score is not None and surrogate is None:
         raise ValueError("score: expected together with a surrogate")
-    lengths = [finite_number("steps", step) for step in steps]
+    lengths = [check_number("steps", step) for step in steps]
     if any(length <= 0 for length in lengths):
         raise ValueError(f"steps: expected positive lengths, got {min(lengths)}")
     return lengths
@@ -278,7 +277,7 @@ def _checked_starts(starts: Any, values: Floats | None, n: int) -> Any:
     """Positions of the cells where steps start."""
     if starts is None:
         return slice(None)
-    check_count("starts", starts)
+    check_int("starts", starts, 1)
     if values is None:
         raise ValueError("starts: expected together with values")
     if starts > n:

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from crlso._base.types import Floats
 from crlso.spaces import Cell, CellSpace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Benchmark", "Function", "Tabular"]
-
-Floats = npt.NDArray[np.float64]
 
 
 class Benchmark(ABC):

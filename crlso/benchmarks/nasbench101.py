@@ -11,18 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.types import Floats
 from crlso.assets import open_npz
 from crlso.benchmarks.base import Benchmark, distance_below
 from crlso.benchmarks.files.tfrecord import load_tfrecord
 from crlso.random import Stream, seed_of
 from crlso.spaces.cell import Cell
+from crlso.spaces.keys import rows_of_keys
 from crlso.spaces.nasbench101 import LAYOUT
 from crlso.spaces.nasbench101 import NASBench101 as Space
-from crlso.spaces.space import CellSpace, rows_of_keys
+from crlso.spaces.space import CellSpace
 
 __all__ = ["NASBench101"]
-
-Floats = npt.NDArray[np.float64]
 
 _N_CELLS = 423_624
 _TEST_PARTS = 3 * 9_984  # the asset counts correct answers of three runs on 39 batches of 256 images

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from crlso._base.types import Floats
 from crlso.assets import open_npz
 from crlso.benchmarks.base import Benchmark, distance_below
 from crlso.benchmarks.files.natsbench import COLUMNS, ApiTable, Table, read_folder
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["NASBench201"]
-
-Floats = npt.NDArray[np.float64]
 
 # Name of the dataset -> (prefix in the asset, number of classes, side of its images in pixels).
 _DATASETS = {"cifar10": ("c10", 10, 32), "cifar100": ("c100", 100, 32), "ImageNet16-120": ("in16", 120, 16)}

@@ -11,19 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from crlso._base.types import Codes, Floats
 from crlso.benchmarks.base import Benchmark
 from crlso.benchmarks.files.booster import load_booster
 from crlso.benchmarks.files.nb301_vector import NAMES, nb301_vectors
 from crlso.random import seed_of
 from crlso.spaces.darts import DARTS
 from crlso.spaces.genotype import check_codes
-from crlso.spaces.layout import Codes
 
 __all__ = ["NASBench301"]
 
-Floats = npt.NDArray[np.float64]
 Member = Callable[[Codes], Floats]
 
 _MODEL_FILE = "*surrogate_model.model"

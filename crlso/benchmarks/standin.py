@@ -15,12 +15,12 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
+from crlso._base.types import Floats
 from crlso.assets import open_npz
 from crlso.spaces.genotype import N_CODES, OPERATIONS
 
 __all__ = ["N_FEATURES", "StandIn", "features", "load_standin"]
 
-Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
 
 WEIGHT_UNIT = 2.0**-12

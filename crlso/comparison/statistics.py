@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crlso._base.types import Floats
 from crlso.random import Stream
 
 __all__ = ["bootstrap_band", "bootstrap_interval", "queries_for_share", "signed_rank_test"]
@@ -16,8 +17,6 @@ EXACT = 200  # pairs up to which the signed rank test counts all signs
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 DECIMALS = 9  # differences are rounded to so many, or equal ones would not tie
-
-Floats = npt.NDArray[np.float64]
 
 
 def bootstrap_interval(values: npt.ArrayLike, seed: int = 0) -> tuple[float, float] | None:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from crlso._core import CellSet
 from crlso.history import Trial
 from crlso.random import Stream, seed_of
+from crlso.spaces.keys import first_of_each
 
 __all__ = [
     "LARGEST_LISTED",
@@ -296,8 +297,7 @@ def unseen_neighbours(optimiser: Optimiser, cell: Any) -> npt.NDArray[Any]:
     codes = np.asarray(optimiser.space.neighbours(getattr(cell, "codes", cell)))
     if not len(codes):
         return codes
-    first = np.sort(np.unique(optimiser.space.canonical_key(codes), return_index=True)[1])
-    different: npt.NDArray[Any] = codes[first]
+    different: npt.NDArray[Any] = codes[first_of_each(optimiser.space.canonical_key(codes))]
     return different[~optimiser.seen(different)]
 
 
@@ -306,7 +306,7 @@ def count_classes(space: Any) -> int | None:
     number: int | None = getattr(space, "n_cells", LARGEST_LISTED)
     if number is None or number > LARGEST_LISTED:
         return number
-    return len(np.unique(space.canonical_key(space.all_codes())))
+    return len(space.classes())
 
 
 def check_budget(budget: Any, n_classes: int | None) -> int:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-import math
-import numbers
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.checks import check_choice, check_int, check_number
 from crlso.methods.base import Optimiser
 from crlso.models import FrozenDecoder, GraphVAE, ICNNSurrogate, Predictor
+from crlso.spaces.base import Preset
 
-__all__ = ["PRESETS", "PaperCRLSO", "Preset"]
+__all__ = ["PaperCRLSO"]
 
 _log = logging.getLogger(__name__)
 
@@ -25,99 +24,6 @@ STEPS = 62  # of an epoch of NAS-Bench-201, for which the presets are made: smal
 CALIBRATION = 500  # cells on which the noise of a space is chosen
 BISECTIONS = 12
 NOISES = 10  # noisy points tried before a neighbour is taken: 500 tries in all
-
-
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """Sizes and lengths of training.
-
-    Attributes
-    ----------
-    width, latent, epochs, learning_rate, betas, kl_weight, batch_size
-        Of the graph VAE; `epochs` of the predictor are 200 in all presets.
-    surrogate_width : int
-        Width of the surrogate.
-    predictor_rate : float
-        Learning rate of the predictor.
-    noise : float, optional
-        Standard deviation of the noise that a search adds to latents; None: such that half of the moves by noise alone
-        decode to another cell.
-    labels, queries : int
-        Size of the random sample, and the budget for which it is meant.
-    cells : int
-        Cells of a large space that the VAE is trained on.
-    pretrained : bool
-        Whether training goes on from the VAE of the space that comes with crlso, which has seen no accuracy.
-    """
-
-    width: int
-    latent: int
-    epochs: int
-    learning_rate: float
-    betas: tuple[float, float]
-    kl_weight: float
-    batch_size: int
-    surrogate_width: int
-    predictor_rate: float
-    noise: float | None
-    labels: int
-    queries: int
-    cells: int
-    pretrained: bool = False
-
-
-_PAPER = Preset(
-    width=256,
-    latent=16,
-    epochs=200,
-    learning_rate=1e-4,
-    betas=(0.0, 0.5),
-    kl_weight=0.005,
-    batch_size=256,
-    surrogate_width=128,
-    predictor_rate=1e-4,
-    noise=0.5,
-    labels=300,
-    queries=500,
-    cells=20_000,
-)
-_FAST = dataclasses.replace(
-    _PAPER, width=64, epochs=15, learning_rate=2e-3, betas=(0.9, 0.99), predictor_rate=1e-3, noise=0.15
-)
-
-PRESETS = {"paper": _PAPER, "fast": _FAST}
-"""Presets by name, for NAS-Bench-201."""
-
-_OTHER_SPACES = {"paper": _PAPER, "fast": dataclasses.replace(_FAST, latent=64, noise=None)}
-_OF_SPACE = {
-    "nasbench201": PRESETS,
-    "nasbench101": {
-        "paper": dataclasses.replace(
-            _PAPER,
-            width=512,
-            latent=64,
-            kl_weight=0.1,
-            batch_size=512,
-            surrogate_width=256,
-            noise=0.05,
-            labels=600,
-            queries=900,
-        ),
-        "fast": dataclasses.replace(_FAST, latent=64, surrogate_width=256, noise=None, labels=600, queries=900),
-    },
-    "darts": {
-        "paper": _PAPER,
-        "fast": dataclasses.replace(_FAST, latent=64, width=128, epochs=3, noise=None, pretrained=True),
-    },
-}
-
-
-def preset_for(space: Any, name: str) -> Preset:
-    """The preset of a name for a space."""
-    presets = _OF_SPACE.get(getattr(space, "name", ""), _OTHER_SPACES)
-    if name not in presets:
-        raise ValueError(f"preset: expected one of {', '.join(presets)}, got {name!r:.100}")
-    return presets[name]
 
 
 class PaperCRLSO(Optimiser):
@@ -140,7 +46,7 @@ class PaperCRLSO(Optimiser):
         Size of the random sample; by default as published, 300 of 500 queries (600 of 900 on NAS-Bench-101), and three
         fifths of a smaller budget.
     preset : {'fast', 'paper'}
-        Sizes and lengths of training; 'paper' is the published one, see :data:`PRESETS`.
+        Sizes and lengths of training; 'paper' is the published one, see ``space.presets``.
     gradient : bool
         False: noise only, the descent step is left out (ablation).
     convex : bool
@@ -190,20 +96,14 @@ class PaperCRLSO(Optimiser):
         step: float = 0.2,
     ) -> None:
         super().__init__(space, rng=rng, budget=budget)
-        self.preset = preset_for(space, preset)
+        self.preset: Preset = space.presets[check_choice("preset", preset, space.presets)]
         if labels is None:
             enough = self.budget >= self.preset.queries
             labels = self.preset.labels if enough else min(self.preset.labels, max(2, 3 * self.budget // 5))
-        if isinstance(labels, bool) or not isinstance(labels, (int, np.integer)) or labels < 2:
-            raise ValueError(f"labels: expected an integer of at least 2, got {labels!r:.100}")
+        self.labels = min(check_int("labels", labels, 2), self.budget)
         noise = self.preset.noise if noise is None else noise
-        for name, value in (("noise", 1.0 if noise is None else noise), ("step", step)):
-            if isinstance(value, bool) or not isinstance(value, numbers.Real):
-                raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name}: expected a positive number, got {value}")
-        self.labels = min(int(labels), self.budget)
-        self.noise, self.step = None if noise is None else float(noise), float(step)
+        self.noise = None if noise is None else check_number("noise", noise, above=0)
+        self.step = check_number("step", step, above=0)
         self.gradient, self.convex, self.regulariser = bool(gradient), bool(convex), bool(regulariser)
         self.predictor: Predictor | None = None
         self.vae: GraphVAE | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from crlso.methods.base import Optimiser
@@ -48,11 +47,8 @@ class RandomOrder:
 
     def _all_classes(self) -> npt.NDArray[Any]:
         """A cell of each class, in random order."""
-        space = self._optimiser.space
-        codes = space.all_codes()
-        keys, first = np.unique(space.canonical_key(codes), return_index=True)
-        order = self._optimiser.stream.permutation("random search", 0, len(keys))
-        queue: npt.NDArray[Any] = codes[first[order]]
+        classes = self._optimiser.space.classes()
+        queue: npt.NDArray[Any] = classes.codes[self._optimiser.stream.permutation("random search", 0, len(classes))]
         return queue
 
     def _draw(self) -> npt.NDArray[Any]:

@@ -6,7 +6,6 @@ import contextlib
 import inspect
 import json
 import math
-import numbers
 import os
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.checks import check_int
 from crlso._base.files import BROKEN, write_npz
+from crlso._base.types import EpochProgress
 from crlso.nn import Module
 from crlso.optim import Adam, cosine
 from crlso.random import Stream
@@ -27,15 +28,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Estimator",
     "NotFittedError",
-    "check_count",
     "check_points",
     "check_targets",
-    "finite_number",
     "kendall_tau",
     "train",
 ]
-
-Progress = Callable[[int, int], None]
 
 
 class NotFittedError(RuntimeError):
@@ -137,23 +134,6 @@ def _plain_number(value: Any) -> Any:
     raise TypeError(f"expected parameters that JSON can hold, got {type(value).__name__}")
 
 
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Refuse a size or number that is no integer of at least `least`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
-    if value < least:
-        raise ValueError(f"{name}: expected at least {least}, got {value}")
-
-
-def finite_number(name: str, value: Any) -> float:
-    """A finite real number as float."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name}: expected a finite number, got {value}")
-    return float(value)
-
-
 def check_points(z: npt.ArrayLike, width: int | None = None, dtype: npt.DTypeLike = "float32") -> npt.NDArray[Any]:
     """Finite points of shape (n, width), of any width by default, contiguous and of the type `dtype`."""
     array = np.asarray(z)
@@ -196,7 +176,7 @@ def train(
     betas: tuple[float, float] = (0.9, 0.999),
     weight_decay: float = 0.0,
     max_norm: float | None = None,
-    on_epoch: Progress | None = None,
+    on_epoch: EpochProgress | None = None,
 ) -> list[float]:
     """Minimise a loss with Adam over shuffled batches, the rate falling to 0 along a cosine.
 
@@ -223,9 +203,9 @@ def train(
     RuntimeError
         When a loss or a gradient is not finite.
     """
-    check_count("n", n)
-    check_count("epochs", epochs, 0)
-    check_count("batch_size", batch_size)
+    check_int("n", n, 1)
+    check_int("epochs", epochs, 0)
+    check_int("batch_size", batch_size, 1)
     optimiser = Adam(parameters, betas=betas, weight_decay=weight_decay, max_norm=max_norm)
     per_epoch = -(-n // batch_size)
     step, history = 0, []

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
-from crlso.spaces.features import Floats, standardised
+from crlso._base.types import Floats
+from crlso.spaces.features import standardised
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.checks import check_int, check_number
+from crlso._base.types import EpochProgress
 from crlso.models.base import (
     Estimator,
-    Progress,
-    check_count,
     check_targets,
-    finite_number,
     kendall_tau,
     train,
 )
@@ -94,13 +93,13 @@ class Predictor(Estimator):
         self.rng = rng
 
     def _initialise(self) -> Stream:
-        check_count("width", self.width)
-        check_count("layers", self.layers, 2)
+        check_int("width", self.width, 1)
+        check_int("layers", self.layers, 2)
         stream = Stream(seed_of(self.rng)).child("predictor")
         self.network_ = _Network(self.space, self.width, self.layers, stream)
         return stream
 
-    def fit(self, cells: Any, y: npt.ArrayLike, *, on_epoch: Progress | None = None) -> Self:
+    def fit(self, cells: Any, y: npt.ArrayLike, *, on_epoch: EpochProgress | None = None) -> Self:
         """Fit to labelled cells.
 
         Parameters
@@ -168,7 +167,7 @@ class Predictor(Estimator):
         if params.pop("space") != space.name:
             raise ValueError(f"space: expected the space that the model was saved for, got {space.name}")
         with cls._reading(path):
-            mean, scale = (finite_number(name, params.pop(name)) for name in ("mean_", "scale_"))
+            mean, scale = (check_number(name, params.pop(name)) for name in ("mean_", "scale_"))
             model = cls(space, **params)
             model._initialise()
             model._take(states)

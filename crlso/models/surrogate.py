@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
-from crlso.models.base import Estimator, Progress, check_count, check_points, check_targets, kendall_tau, train
+from crlso._base.checks import check_int
+from crlso._base.types import EpochProgress
+from crlso.models.base import Estimator, check_points, check_targets, kendall_tau, train
 from crlso.nn import ICNN, Module
 from crlso.random import Stream, seed_of
 
@@ -114,8 +116,8 @@ class ICNNSurrogate(Estimator):
 
     def initialise(self, inputs: int, mean: float = 0.0) -> Self:
         """Make the network anew, without training it, its constant set to `mean`."""
-        check_count("width", self.width)
-        check_count("layers", self.layers, 0)
+        check_int("width", self.width, 1)
+        check_int("layers", self.layers, 0)
         self._stream = Stream(seed_of(self.rng)).child("icnn")
         self._fits = 0
         self.network_ = ICNN(inputs, self.width, self.layers, self._stream, convex=self.convex)
@@ -124,7 +126,7 @@ class ICNNSurrogate(Estimator):
         return self
 
     def fit(
-        self, z: npt.ArrayLike, y: npt.ArrayLike, *, warm_start: bool = False, on_epoch: Progress | None = None
+        self, z: npt.ArrayLike, y: npt.ArrayLike, *, warm_start: bool = False, on_epoch: EpochProgress | None = None
     ) -> Self:
         """Fit to pairs of latents and errors.
 
@@ -245,8 +247,8 @@ class ICNNSurrogate(Estimator):
         points = self._points(z)
         if len(points) == 0:
             raise ValueError("z: expected at least one point, got none")
-        check_count("segments", segments)
-        check_count("directions", directions)
+        check_int("segments", segments, 1)
+        check_int("directions", directions, 1)
         stream = Stream(seed_of(rng)).child("certificate")
         low, high = points.min(axis=0), points.max(axis=0)
         margin = 0.5 * (high - low) + 1e-3

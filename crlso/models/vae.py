@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.checks import check_int
+from crlso._base.types import EpochProgress
 from crlso._core import Tensor
 from crlso.assets import asset_path
-from crlso.models.base import Estimator, Progress, check_count, check_points, check_targets, train
+from crlso.models.base import Estimator, check_points, check_targets, train
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.models.surrogate import ICNNSurrogate
 from crlso.nn import SLOPE, Linear, Module, no_grad
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["FrozenDecoder", "GraphVAE"]
-
-PRETRAINED = ("nasbench101", "darts")  # names of the spaces whose model comes with crlso
 
 
 class _Encoder(Module):
@@ -192,7 +192,7 @@ class GraphVAE(Estimator):
     def initialise(self, *, dtype: str = "float32") -> Self:
         """Make encoder and decoder anew, without training them."""
         for name, value, least in (("width", self.width, 1), ("latent", self.latent, 1), ("layers", self.layers, 2)):
-            check_count(name, value, least)
+            check_int(name, value, least)
         self._stream = self._new_stream()
         self._dtype = dtype
         sizes = (self.space, self.width, self.latent)
@@ -236,7 +236,7 @@ class GraphVAE(Estimator):
         targets: npt.ArrayLike | None = None,
         *,
         warm_start: bool = False,
-        on_epoch: Progress | None = None,
+        on_epoch: EpochProgress | None = None,
     ) -> Self:
         """Train on cells.
 
@@ -309,12 +309,13 @@ class GraphVAE(Estimator):
         FileNotFoundError
             For a space without a pretrained model.
         """
-        if space.name not in PRETRAINED:
+        asset = space.shipped.encoder
+        if asset is None:
             raise FileNotFoundError(
-                f"space: expected one with a pretrained model ({', '.join(PRETRAINED)}), got {space.name:.200}; "
+                f"space: expected one with a pretrained model (NASBench101, DARTS), got {space.name:.200}; "
                 "fit a GraphVAE of its cells instead"
             )
-        return cls.load(asset_path(f"encoder_{space.name}.npz"), space)
+        return cls.load(asset_path(asset), space)
 
     def encode(self, cells: Any) -> npt.NDArray[np.float32]:
         """Latents (means) of n cells, shape (n, latent)."""

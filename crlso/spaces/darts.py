@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
 from crlso.spaces.cell import Cell
 from crlso.spaces.genotype import EDGES, OPERATIONS, format_genotype, parse_genotype
 from crlso.spaces.layout import CellLayout, register_layout
@@ -38,6 +39,13 @@ _LAYOUT = register_layout(
 )
 
 
+_PRESETS = {
+    "paper": PAPER_PRESETS["paper"],
+    "fast": dataclasses.replace(PAPER_PRESETS["fast"], width=128, epochs=3, pretrained=True),
+}
+_SHIPPED = Shipped("encoder_darts.npz", ("latent0_darts.npz", "latent1_darts.npz"))
+
+
 class DARTS(CellSpace):
     """All pairs of cells of the DARTS space.
 
@@ -59,6 +67,16 @@ class DARTS(CellSpace):
 
     def __init__(self) -> None:
         self._layout = _LAYOUT
+
+    @property
+    def presets(self) -> Mapping[str, Preset]:
+        """Presets of the published method by name."""
+        return _PRESETS
+
+    @property
+    def shipped(self) -> Shipped:
+        """Names of the assets that come with crlso: an encoder, and two shaped ones."""
+        return _SHIPPED
 
     def cell(self, x: Any) -> Cell:
         """Make a Cell.

@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso.spaces.layout import CellLayout, Codes
+from crlso._base.types import Codes, Floats
+from crlso.spaces.layout import CellLayout
 
-__all__ = ["CellFeatures", "Floats", "standardised"]
-
-Floats = npt.NDArray[np.float64]
+__all__ = ["CellFeatures", "live_operations", "standardised"]
 
 MAX_PATHS = 1024  # ways through a graph that are followed, the shortest first
 _DEAD = ("none", "zero")  # operations that pass nothing on
 _SKIPS = ("skip_connect", "identity", "skip")  # and those that change nothing
-_NB201_CONVOLUTIONS = ("nor_conv_1x1", "nor_conv_3x3")
-_NB101_KERNEL = {"conv3x3-bn-relu": 9.0, "conv1x1-bn-relu": 1.0, "maxpool3x3": 0.0}
 
 
 class CellFeatures:
@@ -37,15 +34,15 @@ class CellFeatures:
     def __init__(self, space: Any, reference: Codes, columns: int = 128) -> None:
         if not isinstance(getattr(space, "layout", None), CellLayout):
             raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
+        self._space = space
         self.layout: CellLayout = space.layout
         self._ways = _ways(self.layout)
         self._is_skip = np.array([name in _SKIPS for name in self.layout.operations])
-        self._is_dead = np.array([name in _DEAD for name in self.layout.operations])
         numbers, alive = self._sequences(reference)
         self._known: npt.NDArray[np.uint64] = np.unique(numbers[alive])
         spread = self._counts(reference).std(axis=0)
         self._known = self._known[np.sort(np.argsort(-spread, kind="stable")[:columns])]
-        sizes = self._log_size(reference)
+        sizes = self._space.log_size(reference)
         self._centre = None if sizes is None else (float(sizes.mean()), float(sizes.std()) or 1.0)
 
     def operations(self, codes: Codes) -> Floats:
@@ -57,18 +54,13 @@ class CellFeatures:
         """
         if self.layout.free:
             return self._count_features(codes)
-        n_operations = len(self.layout.operations)
-        similar = np.eye(n_operations)
-        if self.layout.name == "nasbench201":
-            first, second = map(self.layout.operations.index, _NB201_CONVOLUTIONS)
-            similar[first, second] = similar[second, first] = 0.5
-        rows: Floats = np.asarray(np.linalg.cholesky(similar), dtype=np.float64)[codes]
+        rows: Floats = np.asarray(np.linalg.cholesky(self._space.similarity()), dtype=np.float64)[codes]
         return rows.reshape(len(codes), -1)
 
     def _count_features(self, codes: Codes) -> Floats:
         parts = []
         for part in self.layout.split(codes):
-            counts = [self._live_counts(part)]
+            counts = [_live_counts(self.layout, part)]
             if self.layout.operations_on_nodes:
                 counts.append((part[:, list(self.layout.edge_columns)] > 0).sum(axis=1)[:, None])
             for count in np.concatenate(counts, axis=1).T:
@@ -82,64 +74,21 @@ class CellFeatures:
 
     def live_operations(self, codes: Codes) -> Floats:
         """How often each operation is on a way from an input to the output: (n, graphs times operations)."""
-        return np.concatenate([self._live_counts(part) for part in self.layout.split(codes)], axis=1).astype(np.float64)
+        return live_operations(self.layout, codes)
 
     def size(self, codes: Codes) -> Floats | None:
         """Standardised logarithm of the size of networks of the cells; None where the space says nothing about it."""
-        sizes = self._log_size(codes)
+        sizes = self._space.log_size(codes)
         return None if sizes is None or self._centre is None else (sizes - self._centre[0]) / self._centre[1]
 
     # -- inside ---------------------------------------------------------------------------------------------------
-
-    def _log_size(self, codes: Codes) -> Floats | None:
-        if self.layout.name == "nasbench201":
-            counts = self.live_operations(codes)
-            small, large = (counts[:, self.layout.operations.index(name)] for name in _NB201_CONVOLUTIONS)
-            return np.log(0.3 + large + 0.35 * small)
-        if self.layout.name == "nasbench101":
-            return np.log(_nasbench101_weights(self.layout, codes))
-        return None
-
-    def _operations(self, part: Codes) -> npt.NDArray[np.int64]:
-        """Number of each operation of one graph, those that are not there below 0."""
-        n = len(self.layout.intermediate if self.layout.operations_on_nodes else self.layout.edges)
-        numbers: npt.NDArray[np.int64] = part[:, :n].astype(np.int64) - self.layout.free
-        return numbers
-
-    def _passing(self, part: Codes) -> npt.NDArray[np.bool_]:
-        """Which edges of one graph pass something on: (n, edges)."""
-        columns = np.asarray(self.layout.edge_columns)
-        if self.layout.operations_on_nodes:
-            return (columns < 0) | (part[:, columns] > 0)
-        numbers = self._operations(part)
-        return (numbers >= 0) & ~self._is_dead[numbers]
-
-    def _live_counts(self, part: Codes) -> npt.NDArray[np.int64]:
-        layout = self.layout
-        passing, numbers = self._passing(part), self._operations(part)
-        reached = np.zeros((len(part), layout.n_nodes), dtype=bool)
-        used = reached.copy()
-        reached[:, : layout.n_inputs] = True
-        used[:, (layout.n_nodes - 1 if layout.has_output else layout.n_inputs) :] = True
-        for edge, (source, target) in enumerate(layout.edges):  # by target: sources come before
-            reached[:, target] |= passing[:, edge] & reached[:, source]
-        for edge in sorted(range(len(layout.edges)), key=lambda e: -layout.edges[e][0]):
-            source, target = layout.edges[edge]
-            used[:, source] |= passing[:, edge] & used[:, target]
-        if layout.operations_on_nodes:
-            inner = list(layout.intermediate)
-            live = reached[:, inner] & used[:, inner]
-        else:
-            sources, targets = np.array(layout.edges).T
-            live = passing & reached[:, sources] & used[:, targets]
-        return np.stack([(live & (numbers == k)).sum(axis=1) for k in range(len(layout.operations))], axis=1)
 
     def _sequences(self, codes: Codes) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
         """A number for the sequence of operations on each way, and whether something passes: (n, graphs x ways)."""
         found, open_ways = [], []
         base = np.uint64(len(self.layout.operations) + 1)
         for graph, part in enumerate(self.layout.split(codes)):
-            passing, numbers = self._passing(part), self._operations(part)
+            passing, numbers = _passing(self.layout, part), _operations(self.layout, part)
             skipped = (numbers < 0) | self._is_skip[numbers]
             digits = (numbers + 1).astype(np.uint64)
             for edges in self._ways:
@@ -170,6 +119,49 @@ class CellFeatures:
         return counts.reshape(len(codes), -1).astype(np.float64)
 
 
+def live_operations(layout: CellLayout, codes: Codes) -> Floats:
+    """How often each operation is on a path from an input to the output: (n, graphs times operations)."""
+    return np.concatenate([_live_counts(layout, part) for part in layout.split(codes)], axis=1).astype(np.float64)
+
+
+def _operations(layout: CellLayout, part: Codes) -> npt.NDArray[np.int64]:
+    """Number of each operation of one graph, those that are not there below 0."""
+    n = len(layout.intermediate if layout.operations_on_nodes else layout.edges)
+    numbers: npt.NDArray[np.int64] = part[:, :n].astype(np.int64) - layout.free
+    return numbers
+
+
+def _passing(layout: CellLayout, part: Codes) -> npt.NDArray[np.bool_]:
+    """Which edges of one graph pass something on: (n, edges)."""
+    columns = np.asarray(layout.edge_columns)
+    if layout.operations_on_nodes:
+        return (columns < 0) | (part[:, columns] > 0)
+    is_dead = np.array([name in _DEAD for name in layout.operations])
+    numbers = _operations(layout, part)
+    return (numbers >= 0) & ~is_dead[numbers]
+
+
+def _live_counts(layout: CellLayout, part: Codes) -> npt.NDArray[np.int64]:
+    """How often each operation of one graph is on a path from an input to the output: (n, operations)."""
+    passing, numbers = _passing(layout, part), _operations(layout, part)
+    reached = np.zeros((len(part), layout.n_nodes), dtype=bool)
+    used = reached.copy()
+    reached[:, : layout.n_inputs] = True
+    used[:, (layout.n_nodes - 1 if layout.has_output else layout.n_inputs) :] = True
+    for edge, (source, target) in enumerate(layout.edges):  # by target: sources come before
+        reached[:, target] |= passing[:, edge] & reached[:, source]
+    for edge in sorted(range(len(layout.edges)), key=lambda e: -layout.edges[e][0]):
+        source, target = layout.edges[edge]
+        used[:, source] |= passing[:, edge] & used[:, target]
+    if layout.operations_on_nodes:
+        inner = list(layout.intermediate)
+        live = reached[:, inner] & used[:, inner]
+    else:
+        sources, targets = np.array(layout.edges).T
+        live = passing & reached[:, sources] & used[:, targets]
+    return np.stack([(live & (numbers == k)).sum(axis=1) for k in range(len(layout.operations))], axis=1)
+
+
 def _ways(layout: CellLayout) -> list[tuple[int, ...]]:
     """Edges of the ways from an input to the output (or any intermediate node, where there is none)."""
     ends = {layout.n_nodes - 1} if layout.has_output else set(layout.intermediate)
@@ -184,28 +176,6 @@ def _ways(layout: CellLayout) -> list[tuple[int, ...]]:
         ][: 16 * MAX_PATHS]
         ways += [way for node, way in front if node in ends]
     return ways[:MAX_PATHS]
-
-
-def _nasbench101_weights(layout: CellLayout, codes: Codes) -> Floats:
-    """Weights of cells of NAS-Bench-101 in units of the output's channels squared.
-
-    The channels of the output are shared by the vertices that lead to it, and other vertices have as many as the
-    largest that they lead to; an edge from the input is a projection by a convolution of 1 x 1.
-    """
-    last = layout.n_nodes - 1
-    edges = np.zeros((len(codes), layout.n_nodes, layout.n_nodes), dtype=bool)
-    sources, targets = np.array(layout.edges).T
-    edges[:, sources, targets] = codes[:, list(layout.edge_columns)] > 0
-    into_output = edges[:, 1:last, last]
-    channels = np.zeros((len(codes), last))
-    weights = edges[:, 0, last] + 1e-3
-    kernels = np.array([0.0, *(_NB101_KERNEL[name] for name in layout.operations)])
-    for node in reversed(layout.intermediate):
-        share = into_output[:, node - 1] / np.maximum(into_output.sum(axis=1), 1)
-        beyond = (edges[:, node, node + 1 : last] * channels[:, node + 1 :]).max(axis=1, initial=0.0)
-        channels[:, node] = np.maximum(share, beyond)
-        weights = weights + kernels[codes[:, node - 1]] * channels[:, node] ** 2 + edges[:, 0, node] * channels[:, node]
-    return weights
 
 
 def standardised(values: Floats) -> Floats:

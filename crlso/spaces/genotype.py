@@ -17,9 +17,11 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from crlso._base.types import Codes
+
 __all__ = ["EDGES", "N_CODES", "OPERATIONS", "check_codes", "format_genotype", "parse_genotype"]
 
-Codes = npt.NDArray[np.uint8]
+
 Pairs = list[tuple[str, int]]
 
 OPERATIONS = (

@@ -8,13 +8,11 @@ import re
 from collections.abc import Callable
 from importlib import import_module
 
-import numpy as np
-import numpy.typing as npt
+from crlso._base.types import Codes
 
 __all__ = ["CellLayout", "Graph", "layout_of", "register_layout"]
 
 MAX_NODES = 16  # per graph, inputs and output included
-Codes = npt.NDArray[np.uint8]
 _NAME_PATTERN = re.compile(r"[^\s|~+(),;:=\[\]]+")
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from crlso._base.types import Codes, Floats
 from crlso.assets import open_npz
+from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
 from crlso.spaces.cell import Cell
-from crlso.spaces.layout import CellLayout, Codes, register_layout
-from crlso.spaces.space import CellSpace, rows_of_keys
+from crlso.spaces.keys import rows_of_keys
+from crlso.spaces.layout import CellLayout, register_layout
+from crlso.spaces.space import CellSpace
 
 __all__ = ["LAYOUT", "NASBench101"]
 
@@ -31,6 +35,24 @@ LAYOUT = register_layout(
 )
 _N_INNER = len(LAYOUT.intermediate)
 _ENDS = ("input", "output")
+
+
+_KERNEL = {"conv3x3-bn-relu": 9.0, "conv1x1-bn-relu": 1.0, "maxpool3x3": 0.0}  # weights per pair of channels
+_PRESETS = {
+    "paper": dataclasses.replace(
+        PAPER_PRESETS["paper"],
+        width=512,
+        latent=64,
+        kl_weight=0.1,
+        batch_size=512,
+        surrogate_width=256,
+        noise=0.05,
+        labels=600,
+        queries=900,
+    ),
+    "fast": dataclasses.replace(PAPER_PRESETS["fast"], surrogate_width=256, labels=600, queries=900),
+}
+_SHIPPED = Shipped("encoder_nasbench101.npz", tuple(f"latent{i}_nasbench101.npz" for i in range(4)))
 
 
 @functools.cache
@@ -67,13 +89,45 @@ class NASBench101(CellSpace):
         self._layout = LAYOUT
 
     @property
+    def presets(self) -> Mapping[str, Preset]:
+        """Presets of the published method by name."""
+        return _PRESETS
+
+    @property
+    def shipped(self) -> Shipped:
+        """Names of the assets that come with crlso: an encoder, and four shaped ones."""
+        return _SHIPPED
+
+    def log_size(self, codes: Codes) -> Floats:
+        """Logarithm of the weights of networks of the cells, in units of the output's channels squared.
+
+        The channels of the output are shared by the vertices that lead to it, and other vertices have as many as the
+        largest that they lead to; an edge from the input is a projection by a convolution of 1 x 1.
+        """
+        last = LAYOUT.n_nodes - 1
+        edges = np.zeros((len(codes), LAYOUT.n_nodes, LAYOUT.n_nodes), dtype=bool)
+        sources, targets = np.array(LAYOUT.edges).T
+        edges[:, sources, targets] = codes[:, list(LAYOUT.edge_columns)] > 0
+        into_output = edges[:, 1:last, last]
+        channels = np.zeros((len(codes), last))
+        weights = edges[:, 0, last] + 1e-3
+        kernels = np.array([0.0, *(_KERNEL[name] for name in LAYOUT.operations)])
+        for node in reversed(LAYOUT.intermediate):
+            share = into_output[:, node - 1] / np.maximum(into_output.sum(axis=1), 1)
+            beyond = (edges[:, node, node + 1 : last] * channels[:, node + 1 :]).max(axis=1, initial=0.0)
+            channels[:, node] = np.maximum(share, beyond)
+            weights = weights + kernels[codes[:, node - 1]] * channels[:, node] ** 2
+            weights = weights + edges[:, 0, node] * channels[:, node]
+        return np.log(weights)
+
+    @property
     def n_cells(self) -> int:
         """Number of different cells."""
-        return len(self._members[1] if self._members is not None else _every_cell())
+        return len(self._members.keys if self._members is not None else _every_cell())
 
     def all_codes(self) -> Codes:
         """All different cells in the order of their keys, shape (423624, 26), read-only."""
-        return _every_cell() if self._members is None else self._members[0]
+        return _every_cell() if self._members is None else self._members.codes
 
     def cell(self, x: Any) -> Cell:
         """Make a Cell.

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.types import Codes, Floats, Keys
 from crlso.assets import open_npz
+from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
 from crlso.spaces.cell import Cell
-from crlso.spaces.layout import CellLayout, Codes, register_layout
-from crlso.spaces.space import CellSpace, Keys
+from crlso.spaces.features import live_operations
+from crlso.spaces.keys import first_of_each
+from crlso.spaces.layout import CellLayout, register_layout
+from crlso.spaces.space import CellSpace
 
 __all__ = ["NASBench201"]
 
 _NAME = "nasbench201"
 _OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+_CONVOLUTIONS = ("nor_conv_1x1", "nor_conv_3x3")
 _EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 _N_CELLS: int = len(_OPERATIONS) ** len(_EDGES)
 _CELL_KINDS = "a cell string, an official index, a sequence of 6 operation names or codes, or a Cell of nasbench201"
@@ -46,6 +52,12 @@ def _official_order() -> tuple[Codes, npt.NDArray[np.int64]]:
     codes.flags.writeable = False
     index.flags.writeable = False
     return codes, index
+
+
+_PRESETS = {
+    "paper": PAPER_PRESETS["paper"],
+    "fast": dataclasses.replace(PAPER_PRESETS["fast"], latent=16, noise=0.15),  # chosen on CIFAR-10
+}
 
 
 class NASBench201(CellSpace):
@@ -83,6 +95,29 @@ class NASBench201(CellSpace):
         if self._members is not None:
             return super().__repr__()
         return f"NASBench201({_N_CELLS} cells: {len(_EDGES)} edges, {len(_OPERATIONS)} operations)"
+
+    @property
+    def presets(self) -> Mapping[str, Preset]:
+        """Presets of the published method by name."""
+        return _PRESETS
+
+    @property
+    def shipped(self) -> Shipped:
+        """Names of the assets that come with crlso: latents of all classes by function."""
+        return Shipped() if self._members is not None else Shipped(class_latents="latents_nasbench201.npz")
+
+    def log_size(self, codes: Codes) -> Floats:
+        """Logarithm of the size of networks of the cells: their live convolutions, a small one counting 0.35."""
+        counts = live_operations(self._layout, codes)
+        small, large = (counts[:, _OPERATIONS.index(name)] for name in _CONVOLUTIONS)
+        return np.log(0.3 + large + 0.35 * small)
+
+    def similarity(self) -> Floats:
+        """How similar operations are: the two convolutions by one half."""
+        similar = np.eye(len(_OPERATIONS))
+        small, large = map(_OPERATIONS.index, _CONVOLUTIONS)
+        similar[small, large] = similar[large, small] = 0.5
+        return similar
 
     def cell(self, x: Any) -> Cell:
         """Make a Cell.
@@ -171,7 +206,7 @@ class NASBench201(CellSpace):
         ndarray of uint8, shape (15625, 6)
             Read-only.
         """
-        return _official_order()[0] if self._members is None else self._members[0]
+        return _official_order()[0] if self._members is None else self._members.codes
 
     def canonical_key(self, codes: Any, level: str = "function") -> Keys:
         """One integer per cell, the same for the cells of a class and for no other.
@@ -257,8 +292,7 @@ class NASBench201(CellSpace):
             raise TypeError(f"n: expected an int, got {type(n).__name__}")
         order = np.random.default_rng(rng).permutation(_N_CELLS)
         if unique_classes:
-            first = np.unique(self.canonical_key(self.all_codes()[order]), return_index=True)[1]
-            order = order[np.sort(first)]
+            order = order[first_of_each(self.canonical_key(self.all_codes()[order]))]
         if not 0 <= n <= len(order):
             what = "classes" if unique_classes else "cells"
             raise ValueError(f"n: expected 0 to {len(order)} (the number of {what}), got {n}")

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from crlso.spaces.layout import CellLayout, Codes
+from crlso._base.types import Codes
+from crlso.spaces.layout import CellLayout
 
 __all__ = ["moves"]
 

@@ -12,23 +12,25 @@ import operator
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.types import Codes, Floats, Keys
 from crlso.random import Stream, seed_of
+from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
 from crlso.spaces.cell import Cell
-from crlso.spaces.layout import HOMES, MAX_NODES, CellLayout, Codes, check_operation_name, register_layout
+from crlso.spaces.keys import Classes, first_of_each, row_keys
+from crlso.spaces.layout import HOMES, MAX_NODES, CellLayout, check_operation_name, register_layout
 from crlso.spaces.neighbours import moves
 
 __all__ = ["CellSpace", "layout_from_name"]
 
 LARGEST_LISTED = 1_000_000  # rows of codes up to which a space can be listed
 _SYMMETRIC_NODES = 7  # intermediate nodes up to which the symmetries of fixed edges are looked for
-Keys = npt.NDArray[np.int64]
 
 
 class CellSpace:
@@ -83,7 +85,7 @@ class CellSpace:
     24
     """
 
-    _members: tuple[Codes, Keys] | None = None  # of a subset: canonical rows and their keys, ascending
+    _members: Classes | None = None  # of a subset
 
     def __init__(
         self,
@@ -182,13 +184,43 @@ class CellSpace:
         layout, kind = self._layout, type(self).__name__
         where = "nodes" if layout.operations_on_nodes else "edges"
         what = f"{self.n_nodes} nodes, {len(layout.operations)} operations on {where}"
-        return f"{kind}({what}{'' if self._members is None else f', {len(self._members[1])} cells listed'})"
+        return f"{kind}({what}{'' if self._members is None else f', {len(self._members.keys)} cells listed'})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, CellSpace) and self.name == other.name and self._members is other._members
+        # Lists of cells are kept by space: a subclass may have another idea of which cells are equal.
+        if not isinstance(other, CellSpace) or type(self) is not type(other):
+            return False
+        return self.name == other.name and self._members is other._members
 
     def __hash__(self) -> int:
-        return hash(self.name)
+        return hash((type(self), self.name))
+
+    @property
+    def presets(self) -> Mapping[str, Preset]:
+        """Presets of the published method by name."""
+        return PAPER_PRESETS
+
+    @property
+    def shipped(self) -> Shipped:
+        """Names of the assets that come with crlso for the space: none for a space of one's own."""
+        return Shipped()
+
+    def log_size(self, codes: Codes) -> Floats | None:
+        """Logarithm of the size of networks of the cells, shape (n,); None: a space of one's own says nothing about it.
+
+        A subclass can say it: searches compare cells by it, and begin with some large ones.
+        """
+        return None
+
+    def similarity(self) -> Floats:
+        """How similar operations are to each other: here only to themselves.
+
+        Returns
+        -------
+        ndarray of float64, shape (operations, operations)
+            Positive definite, with ones on its diagonal.
+        """
+        return np.eye(len(self.operations))
 
     # -- cells and codes ------------------------------------------------------------------------------------------
 
@@ -311,7 +343,7 @@ class CellSpace:
             for part in self._layout.split(self.prune(rows)):
                 good &= self._valid_graph(part)
         if self._members is not None:
-            good[good] = np.isin(self.canonical_key(rows[good]), self._members[1])
+            good[good] = np.isin(self.canonical_key(rows[good]), self._members.keys)
         return good
 
     def _valid_graph(self, rows: Codes) -> npt.NDArray[np.bool_]:
@@ -335,7 +367,7 @@ class CellSpace:
         if len(symmetries) == 1:
             return rows
         variants = np.stack([rows[:, list(order)] for order in symmetries])
-        least = np.stack([_keys(variant, self.cardinalities) for variant in variants]).argmin(axis=0)
+        least = np.stack([row_keys(variant, self.cardinalities) for variant in variants]).argmin(axis=0)
         chosen: Codes = variants[least, np.arange(len(rows))]
         return chosen
 
@@ -345,7 +377,7 @@ class CellSpace:
         The canonical row as one number, or where that is too large, a 63-bit hash of it: among a million cells, two
         different ones share a hash with a probability of 6e-8. Never negative.
         """
-        return _keys(self.canonicalise(codes), self.cardinalities)
+        return row_keys(self.canonicalise(codes), self.cardinalities)
 
     # -- lists, samples, neighbours -------------------------------------------------------------------------------
 
@@ -358,12 +390,26 @@ class CellSpace:
             For a space with more than a million rows of codes.
         """
         if self._members is not None:
-            return self._members[0]
+            return self._members.codes
         if self.n_rows > LARGEST_LISTED:
             raise ValueError(
                 f"space: expected one of at most {LARGEST_LISTED} rows of codes to list, got {self.n_rows:.3g}"
             )
         return _all_cells(self)
+
+    def classes(self) -> Classes:
+        """The different cells: one row for each class of equal cells, in the order of their keys.
+
+        Returns
+        -------
+        Classes
+
+        Raises
+        ------
+        ValueError
+            For a space that is too large to list.
+        """
+        return _all_classes(self) if self._members is None else self._members
 
     def subset(self, cells: Any) -> CellSpace:
         """The same space with some of its cells alone, say those of a table.
@@ -386,11 +432,8 @@ class CellSpace:
             raise ValueError(
                 f"cells: expected cells of the space, got {self._layout.text(tuple(rows[~good][0].tolist()))!r:.200}"
             )
-        keys, first = np.unique(self.canonical_key(rows), return_index=True)
-        members = self.canonicalise(rows[first])
-        members.flags.writeable = keys.flags.writeable = False
         smaller = copy.copy(self)
-        smaller._members = (members, keys)
+        smaller._members = Classes.among(rows, self.canonicalise, self.canonical_key)
         return smaller
 
     def sample(self, n: int, rng: Any, unique_classes: bool = True) -> Codes:
@@ -445,9 +488,9 @@ class CellSpace:
             rows = self._draw_rows(2 * (n - len(found)) + 100, generator)
             rows = self.canonicalise(rows[self.valid(rows)])
             joined = np.concatenate([found, rows])
-            first = np.unique(self.canonical_key(joined), return_index=True)[1]
+            first = first_of_each(self.canonical_key(joined))
             fruitless = 0 if len(first) > len(found) else fruitless + 1
-            found = joined[np.sort(first)]
+            found = joined[first]
         return found[:n]
 
     def _draw_rows(self, n: int, generator: np.random.Generator) -> Codes:
@@ -495,10 +538,8 @@ class CellSpace:
         """
         row = self.prune([self.cell(cell)])
         rows = self.codes(moves(self._layout, row[0]))
-        rows = self.canonicalise(rows[self.valid(rows)])
-        keys, first = np.unique(self.canonical_key(rows), return_index=True)
-        others = first[keys != self.canonical_key(row)[0]]
-        return rows[others]
+        near = Classes.among(rows[self.valid(rows)], self.canonicalise, self.canonical_key)
+        return near.codes[near.keys != self.canonical_key(row)[0]]
 
     def mutate(self, codes: Any, rng: Any) -> Codes:
         """A random neighbour of each cell, shape (n, codes per cell); a cell without any stays as it is."""
@@ -557,41 +598,15 @@ class CellSpace:
         return chosen
 
 
-def _keys(rows: Codes, cardinalities: tuple[int, ...]) -> Keys:
-    """One integer per row: the row as a number in mixed radix, or a hash where that exceeds 63 bits."""
-    if math.prod(cardinalities) < 2**63:
-        numbers: Keys = rows.astype(np.int64) @ _places(cardinalities)
-        return numbers
-    keys = np.zeros(len(rows), dtype=np.uint64)
-    for column in range(rows.shape[1]):  # rounds of splitmix64 (Steele, Lea, Flood 2014)
-        keys = _mixed(keys + rows[:, column] + np.uint64(0x9E3779B97F4A7C15))
-    return (keys >> np.uint64(1)).view(np.int64)  # keys are not negative
-
-
-@functools.lru_cache(maxsize=64)
-def _places(cardinalities: tuple[int, ...]) -> Keys:
-    """What each code counts in a row read as one number, the first code leading."""
-    return np.append(np.cumprod(cardinalities[:0:-1], dtype=np.int64)[::-1], np.int64(1))
-
-
-def rows_of_keys(keys: Keys, cardinalities: tuple[int, ...]) -> Codes:
-    """The canonical rows that keys spell; only where rows are no hashes."""
-    return (keys[:, None] // _places(cardinalities) % np.asarray(cardinalities)).astype(np.uint8)
-
-
-def _mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
 @functools.lru_cache(maxsize=8)
 def _all_cells(space: CellSpace) -> Codes:
     grid = np.indices(space.cardinalities, dtype=np.uint8).reshape(len(space.cardinalities), -1).T
-    rows = space.canonicalise(grid[space.valid(grid)])
-    codes: Codes = rows[np.unique(space.canonical_key(rows), return_index=True)[1]]
-    codes.flags.writeable = False
-    return codes
+    return Classes.among(grid[space.valid(grid)], space.canonicalise, space.canonical_key).codes
+
+
+@functools.lru_cache(maxsize=8)
+def _all_classes(space: CellSpace) -> Classes:
+    return Classes.among(space.all_codes(), space.canonicalise, space.canonical_key)
 
 
 @functools.lru_cache(maxsize=64)

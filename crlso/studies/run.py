@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from crlso._base.types import Progress
 from crlso.history import Trial
 from crlso.methods import METHODS
 from crlso.methods.base import Optimiser, finite_value
@@ -27,7 +28,6 @@ _log = logging.getLogger("crlso.search")
 
 _GIVE_UP = 10  # failures in a row from the first query on after which a search is hopeless
 
-Progress = Callable[[str, int, int], object]
 Callback = Callable[[Study, Trial], object]
 
 

@@ -12,7 +12,6 @@ import crlso
 from crlso.benchmarks import Benchmark, Function, NASBench201, Tabular
 from crlso.methods import PaperCRLSO, RandomSearch
 from crlso.methods.bayesian.gp import GPSearch
-from crlso.methods.paper import _OF_SPACE, _OTHER_SPACES
 from crlso.spaces import DARTS, CellSpace, NASBench101
 
 SPACE = CellSpace(nodes=4, operations=["conv", "pool"], operations_on="nodes", edges="free")
@@ -206,12 +205,11 @@ def test_a_function_that_fails_costs_its_query():
 def small_presets(monkeypatch):
     import dataclasses
 
-    from crlso.methods import paper
+    from crlso.spaces.base import PAPER_PRESETS
 
-    small = {name: dataclasses.replace(p, width=8, epochs=1, cells=300) for name, p in _OTHER_SPACES.items()}
-    monkeypatch.setattr(paper, "_OTHER_SPACES", small)
-    monkeypatch.setitem(_OF_SPACE, "nasbench101", small)
-    monkeypatch.setitem(_OF_SPACE, "darts", small)
+    small = {name: dataclasses.replace(p, width=8, epochs=1, cells=300) for name, p in PAPER_PRESETS.items()}
+    for space in (CellSpace, NASBench101, DARTS):
+        monkeypatch.setattr(space, "presets", small)
 
 
 def queried(optimiser):

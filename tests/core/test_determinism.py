@@ -12,9 +12,10 @@ import pytest
 import crlso
 from crlso.benchmarks import NASBench201 as Benchmark
 from crlso.methods import PaperCRLSO
-from crlso.methods.paper import PRESETS
 from crlso.models import GraphVAE, ICNNSurrogate, Predictor
 from crlso.spaces import NASBench201
+
+PRESETS = NASBench201().presets
 
 SPACE = NASBench201()
 Result = dict[str, np.ndarray]

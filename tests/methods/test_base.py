@@ -23,6 +23,7 @@ from crlso._base.registry import Registry
 from crlso.history import Trial
 from crlso.methods import METHODS, BudgetSpent, Optimiser, RandomSearch
 from crlso.methods.base import check_budget, count_classes
+from crlso.spaces.keys import Classes
 from crlso.studies import EvaluationError, search
 from crlso.studies.study import Study
 
@@ -42,6 +43,9 @@ class PairSpace:
     def canonical_key(self, codes, level="function"):
         low, high = self.canonicalise(codes).astype(np.int64).T
         return 10 * high + low
+
+    def classes(self):
+        return Classes.among(self.all_codes(), self.canonicalise, self.canonical_key)
 
     def cells(self, codes):
         return [tuple(row) for row in np.asarray(codes).tolist()]

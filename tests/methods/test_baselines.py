@@ -9,6 +9,7 @@ import crlso
 from crlso.benchmarks import Function, NASBench201
 from crlso.methods import METHODS, Evolution, LocalSearch
 from crlso.spaces import DARTS, CellSpace
+from crlso.spaces.keys import Classes
 
 METHOD_NAMES = ["evolution", "local"]
 
@@ -28,6 +29,9 @@ class Line:
 
     def canonical_key(self, codes):
         return np.asarray(codes)[:, 0].astype(np.int64)
+
+    def classes(self):
+        return Classes.among(self.all_codes(), self.canonicalise, self.canonical_key)
 
     def cells(self, codes):
         return [tuple(row) for row in np.asarray(codes).tolist()]

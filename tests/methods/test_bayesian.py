@@ -165,7 +165,7 @@ def test_operations_of_nasbench201_and_size():
     assert size.mean() == pytest.approx(0) and size.std() == pytest.approx(1)
     raw = np.log(np.array([6.3, 2.65, 0.3]))
     np.testing.assert_allclose(
-        np.diff(features.size(codes)) / np.diff(raw), 1 / np.std(features._log_size(space.all_codes()))
+        np.diff(features.size(codes)) / np.diff(raw), 1 / np.std(space.log_size(space.all_codes()))
     )
 
 

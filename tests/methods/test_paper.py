@@ -11,9 +11,10 @@ import pytest
 import crlso
 from crlso.benchmarks import NASBench201 as Benchmark
 from crlso.methods import BudgetSpent, PaperCRLSO
-from crlso.methods.paper import PRESETS
 from crlso.models import FrozenDecoder, ICNNSurrogate, Predictor
 from crlso.spaces import Cell, CellSpace, NASBench201
+
+PRESETS = NASBench201().presets
 
 SPACE = NASBench201()
 
@@ -387,17 +388,17 @@ def test_without_regulariser_the_surrogate_comes_afterwards(monkeypatch):
     ("options", "error", "words"),
     [
         ({"preset": "slow"}, ValueError, "preset: expected one of paper, fast, got 'slow'"),
-        ({"labels": 1}, ValueError, "labels: expected an integer of at least 2, got 1"),
-        ({"labels": 0}, ValueError, "labels: expected an integer of at least 2"),
-        ({"labels": -5}, ValueError, "labels: expected an integer of at least 2"),
-        ({"labels": 2.5}, ValueError, "labels: expected an integer of at least 2, got 2.5"),
-        ({"labels": True}, ValueError, "labels: expected an integer of at least 2, got True"),
-        ({"labels": "10"}, ValueError, "labels: expected an integer of at least 2, got '10'"),
+        ({"labels": 1}, ValueError, "labels: expected at least 2, got 1"),
+        ({"labels": 0}, ValueError, "labels: expected at least 2"),
+        ({"labels": -5}, ValueError, "labels: expected at least 2"),
+        ({"labels": 2.5}, TypeError, "labels: expected an int, got float"),
+        ({"labels": True}, TypeError, "labels: expected an int, got bool"),
+        ({"labels": "10"}, TypeError, "labels: expected an int, got str"),
         ({"noise": 0}, ValueError, "noise: expected a positive number, got 0"),
-        ({"noise": float("nan")}, ValueError, "noise: expected a positive number, got nan"),
+        ({"noise": float("nan")}, ValueError, "noise: expected a finite number, got nan"),
         ({"noise": "0.5"}, TypeError, "noise: expected a number, got str"),
         ({"step": -0.2}, ValueError, "step: expected a positive number, got -0.2"),
-        ({"step": float("inf")}, ValueError, "step: expected a positive number, got inf"),
+        ({"step": float("inf")}, ValueError, "step: expected a finite number, got inf"),
         ({"step": None}, TypeError, "step: expected a number, got NoneType"),
         ({"budget": 0}, ValueError, "budget: expected at least 1, got 0"),
         ({"budget": 4931}, ValueError, "budget: expected at most 4930"),

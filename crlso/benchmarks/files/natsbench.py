@@ -26,12 +26,12 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso._base.files import BROKEN, write_npz
+from crlso._base.types import Floats
 from crlso.benchmarks.files.unpickle import restricted_load
 from crlso.spaces.nasbench201 import NASBench201 as Space
 
 __all__ = ["COLUMNS", "DATASETS", "ApiTable", "Table", "read_folder", "read_meta", "read_result"]
 
-Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 _log = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crlso._base.types import Codes, Floats
 from crlso.assets import open_npz
 from crlso.methods.bayesian.latents import class_latents, join_latents, shaped_vae, shipped_encoders, total_spread
 from crlso.methods.bayesian.search import RESERVOIR, ModelSearch
@@ -15,13 +16,10 @@ from crlso.methods.bayesian.sources import latent_pool
 from crlso.models import GraphVAE
 from crlso.models.gaussian_process import Features, Kernel
 from crlso.random import Stream
-from crlso.spaces.features import CellFeatures, Floats
-from crlso.spaces.layout import Codes
+from crlso.spaces.features import CellFeatures
 
 __all__ = ["CRLSO"]
 
-SHIPPED = ("nasbench101", "nasbench201", "darts")
-_SHIPPED_CLASSES = 4930  # of NAS-Bench-201 by function; its other levels have other classes
 _KERNEL = Kernel(weights=((0.25, 0.5, 1.0, 2.0, 4.0),))
 _ENCODERS = 2  # trained at the start of a search of a space without encoders of its own
 _CELLS = 20_000  # random cells that these are trained on in a space that is too large to list
@@ -126,8 +124,9 @@ class CRLSO(ModelSearch):
         given = _models(encoder)
         if given is None and encoder is not None:
             return _checked_latents(encoder, len(self._cells))
-        if given is None and self._is_shipped and len(self._cells) == _SHIPPED_CLASSES:
-            with open_npz("latents_nasbench201.npz") as asset:
+        shipped = self.space.shipped.class_latents
+        if given is None and shipped is not None and self._takes_shipped:
+            with open_npz(shipped) as asset:
                 latents: npt.NDArray[Any] = asset["latents"]
             return latents
         return np.stack([class_latents(self.space, vae) for vae in given or self._trained()])
@@ -140,7 +139,7 @@ class CRLSO(ModelSearch):
             raise TypeError(
                 f"encoder: expected GraphVAEs for a space larger than the reservoir, got {type(encoder).__name__}"
             )
-        has_own = self._is_shipped and not self.is_listed
+        has_own = self._takes_shipped and self.space.shipped.shaped_encoders and not self.is_listed
         return shipped_encoders(self.space) if has_own else self._trained()
 
     def _set_scales(self) -> None:
@@ -150,9 +149,9 @@ class CRLSO(ModelSearch):
         self._scale = 1.0 / (np.sqrt(2.0) * total_spread(self._joined(self._reference)))
 
     @property
-    def _is_shipped(self) -> bool:
+    def _takes_shipped(self) -> bool:
         """Whether what comes with crlso may serve."""
-        return self.side_information and self.convex and self.space.name in SHIPPED
+        return self.side_information and self.convex
 
     def _trained(self) -> list[GraphVAE]:
         """Encoders of a space without any of its own."""

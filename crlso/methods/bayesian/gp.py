@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from crlso._base.types import Codes
 from crlso.methods.bayesian.search import RESERVOIR, ModelSearch
 from crlso.models.gaussian_process import Features, Kernel
 from crlso.spaces.features import CellFeatures
-from crlso.spaces.layout import Codes
 
 __all__ = ["GPSearch"]
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.types import Codes, Floats
 from crlso._core import Tensor
 from crlso.assets import asset_path
 from crlso.models.base import train
@@ -15,14 +16,11 @@ from crlso.models.graph import CellEncoding
 from crlso.models.vae import GraphVAE
 from crlso.nn import ICNN, Linear, Module
 from crlso.random import Stream, seed_of
-from crlso.spaces.features import CellFeatures, Floats
-from crlso.spaces.layout import Codes
+from crlso.spaces.features import CellFeatures
 
 __all__ = ["class_latents", "join_latents", "shaped_vae", "shipped_encoders", "total_spread"]
 
 Latents = npt.NDArray[np.float32]
-
-SHAPED = {"nasbench101": 4, "darts": 2}  # encoders that come with crlso
 
 _PATHS, _LIVE, _SIZE = 0.12, 0.01, 0.01  # weights of the mean squared errors: chosen on cifar10, see docs/results.md
 
@@ -113,10 +111,12 @@ def class_latents(space: Any, vae: GraphVAE) -> Latents:
     In units of the total standard deviation.
     """
     codes = space.all_codes()
-    _, place, counts = np.unique(space.canonical_key(codes), return_inverse=True, return_counts=True)
+    classes = space.classes()
+    positions = classes.locate(codes)
+    counts = np.bincount(positions, minlength=len(classes))
     z = vae.encode(codes).astype(np.float64)
     sums = np.zeros((len(counts), z.shape[1]))
-    np.add.at(sums, place.reshape(-1), z)
+    np.add.at(sums, positions, z)
     return (sums / counts[:, None] / total_spread(z)).astype(np.float32)
 
 
@@ -133,4 +133,4 @@ def join_latents(parts: npt.NDArray[Any]) -> Floats:
 
 def shipped_encoders(space: Any) -> list[GraphVAE]:
     """The shaped graph VAEs of a large space that come with crlso."""
-    return [GraphVAE.load(asset_path(f"latent{i}_{space.name}.npz"), space) for i in range(SHAPED[space.name])]
+    return [GraphVAE.load(asset_path(name), space) for name in space.shipped.shaped_encoders]

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crlso._base.checks import check_int, check_number
+from crlso._base.types import Codes, Floats
 from crlso.methods.base import Optimiser
 from crlso.methods.bayesian.sources import cell_pool, merged
-from crlso.models.base import check_count, finite_number
 from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, KnownRows, Posterior, normal_scores
 from crlso.random import Stream
-from crlso.spaces.features import Floats
-from crlso.spaces.layout import Codes
 
 __all__ = ["RESERVOIR", "ModelSearch"]
 
@@ -72,13 +71,13 @@ class ModelSearch(Optimiser):
         calibrated: bool,
     ) -> None:
         super().__init__(space, rng=rng, budget=budget)
-        self.beta = finite_number("beta", beta)
+        self.beta = check_number("beta", beta)
         if self.beta < 0:
             raise ValueError(f"beta: expected at least 0, got {beta}")
-        check_count("initial", initial)
-        check_count("batch", batch)
-        check_count("pool", pool)
-        check_count("reservoir", reservoir)
+        check_int("initial", initial, 1)
+        check_int("batch", batch, 1)
+        check_int("pool", pool, 1)
+        check_int("reservoir", reservoir, 1)
         self.initial, self.batch, self.pool = int(initial), int(batch), int(pool)
         self.calibrated = bool(calibrated)
         self._round = 0
@@ -115,8 +114,7 @@ class ModelSearch(Optimiser):
     def _draw_reservoir(self, n: int) -> tuple[Codes, bool]:
         if not self.is_listed:
             return self.space.sample_up_to(n, rng=self.stream.child("reservoir").seed), False
-        codes = self.space.canonicalise(self.space.all_codes())
-        classes = codes[np.unique(self.space.canonical_key(codes), return_index=True)[1]]
+        classes: Codes = self.space.classes().codes
         if len(classes) <= n:
             return classes, True
         return classes[self.stream.permutation("reservoir", 0, len(classes))[:n]], False

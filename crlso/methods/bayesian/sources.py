@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from crlso._base.types import Codes, Floats
 from crlso.models import GraphVAE, ICNNSurrogate
 from crlso.random import Stream
-from crlso.spaces.features import Floats
-from crlso.spaces.layout import Codes
+from crlso.spaces.keys import first_of_each
 
 __all__ = ["cell_pool", "latent_pool", "merged"]
 
@@ -83,5 +83,5 @@ def merged(space: Any, pool: dict[str, Codes]) -> tuple[Codes, list[str]]:
         cells.append(good)
         sources += [source] * len(good)
     joined = np.concatenate(cells)
-    first = np.sort(np.unique(space.canonical_key(joined), return_index=True)[1])
+    first = first_of_each(space.canonical_key(joined))
     return joined[first], [sources[i] for i in first]

@@ -1,0 +1,105 @@
+"""Keys of rows of codes, and classes: the different cells of a space, each once."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crlso._base.types import Codes, Keys, Positions
+
+__all__ = ["Classes", "first_of_each", "row_keys", "rows_of_keys"]
+
+
+class Classes:
+    """The different cells of a space: one row for each class of equal cells, in the order of their keys.
+
+    Parameters
+    ----------
+    codes : ndarray of uint8, shape (n, codes per cell)
+        Canonical cells, in the order of their keys.
+    keys : ndarray of int64, shape (n,)
+        Their keys, ascending.
+    key_of : callable
+        ``canonical_key`` of the space.
+
+    Examples
+    --------
+    >>> from crlso.spaces import NASBench201
+    >>> space = NASBench201()
+    >>> classes = space.classes()
+    >>> len(classes), classes.codes.shape
+    (4930, (4930, 6))
+    >>> classes.locate(space.canonicalise([0, 1, 0]))
+    array([1727, 2446, 1727])
+    """
+
+    def __init__(self, codes: Codes, keys: Keys, key_of: Callable[[Any], Keys]) -> None:
+        self.codes, self.keys, self._key_of = codes, keys, key_of
+        for array in (codes, keys):
+            array.flags.writeable = False
+
+    @classmethod
+    def among(cls, codes: Codes, canonicalise: Callable[[Any], Codes], key_of: Callable[[Any], Keys]) -> Classes:
+        """The classes that some cells belong to, each represented by its canonical cell."""
+        keys, first = np.unique(key_of(codes), return_index=True)
+        return cls(canonicalise(codes[first]), keys, key_of)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def locate(self, cells: Any) -> Positions:
+        """Positions of the classes of cells, shape (n,); -1 for cells of no class.
+
+        Parameters
+        ----------
+        cells : array_like or iterable
+            Anything that ``space.codes`` accepts, n cells.
+        """
+        wanted = self._key_of(cells)
+        found = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
+        positions: Positions = np.where(self.keys[found] == wanted, found, -1)
+        return positions
+
+
+def first_of_each(keys: Keys) -> Positions:
+    """Positions of the first of each group of equal keys, ascending: which cells stay when equal ones are dropped.
+
+    Examples
+    --------
+    >>> first_of_each(np.array([7, 3, 7, 5, 3]))
+    array([0, 1, 3])
+    """
+    return np.sort(np.unique(keys, return_index=True)[1])
+
+
+def row_keys(rows: Codes, cardinalities: tuple[int, ...]) -> Keys:
+    """One integer per row: the row as a number in mixed radix, or a hash where that exceeds 63 bits."""
+    if math.prod(cardinalities) < 2**63:
+        numbers: Keys = rows.astype(np.int64) @ _radix_weights(cardinalities)
+        return numbers
+    keys = np.zeros(len(rows), dtype=np.uint64)
+    for column in range(rows.shape[1]):  # rounds of splitmix64 (Steele, Lea, Flood 2014)
+        keys = _mixed(keys + rows[:, column] + np.uint64(0x9E3779B97F4A7C15))
+    return (keys >> np.uint64(1)).view(np.int64)  # keys are not negative
+
+
+def rows_of_keys(keys: Keys, cardinalities: tuple[int, ...]) -> Codes:
+    """The rows that keys spell; only where keys are no hashes."""
+    return (keys[:, None] // _radix_weights(cardinalities) % np.asarray(cardinalities)).astype(np.uint8)
+
+
+@functools.lru_cache(maxsize=64)
+def _radix_weights(cardinalities: tuple[int, ...]) -> Keys:
+    """What each code counts in a row read as one number, the first code leading."""
+    return np.append(np.cumprod(cardinalities[:0:-1], dtype=np.int64)[::-1], np.int64(1))
+
+
+def _mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
