@@ -53,6 +53,11 @@ class Benchmark(ABC):
         """
         return self
 
+    def optimal_value(self) -> float | None:
+        """The highest value there is; None for a benchmark that does not know its best cell."""
+        best = getattr(self, "optimum", None)
+        return None if best is None else float(self.evaluate(best()))
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}: {self.space!r}, value = {self.objective})"
 

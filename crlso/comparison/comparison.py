@@ -16,7 +16,8 @@ from crlso._base.plain import plain
 from crlso._version import __version__
 from crlso.comparison.running import KEYS, Record, Task, run_searches
 from crlso.comparison.statistics import bootstrap_interval, queries_for_share, signed_rank_test
-from crlso.studies.run import _check_benchmark, _listener, _make_optimiser
+from crlso.studies.progress import listener as listener_of
+from crlso.studies.run import check_benchmark, make_optimiser
 
 __all__ = ["CHECKPOINTS", "Comparison", "compare", "parse_method"]
 
@@ -106,7 +107,7 @@ def compare(
         for seed in numbers
         for label, (method, options) in chosen.items()
     ]
-    with _listener(progress) as listener:
+    with listener_of(progress) as listener:
         found = run_searches(tasks, places, executor, int(jobs), path, listener.report)
     records = [{**found[task.key], "label": task.label} for task in tasks]
     return Comparison(records, marks)
@@ -193,13 +194,13 @@ def _checked_heads(places: list[Any], chosen: dict[str, tuple[Any, dict[str, Any
     heads: dict[Any, Record] = {}
     names = set()
     for place, benchmark in enumerate(places):
-        _check_benchmark(benchmark)
+        check_benchmark(benchmark)
         name = tuple(_text(getattr(benchmark, key, None)) for key in ("name", "dataset", "objective"))
         if name in names:
             raise ValueError(f"benchmarks: expected different names and datasets, got {name} twice")
         names.add(name)
         for label, (method, options) in chosen.items():
-            _make_optimiser(method, benchmark.space, 0, budget, options)  # raises for what no search could be made of
+            make_optimiser(method, benchmark.space, 0, budget, options)  # raises for what no search could be made of
             called = method if isinstance(method, str) else method.name
             given = (*name, called, plain(options), None, int(budget), __version__)
             heads[place, label] = dict(zip(KEYS, given))
@@ -230,7 +231,9 @@ class Comparison:
     Examples
     --------
     >>> record = {"benchmark": "mine", "dataset": None, "objective": "value", "label": "a", "seed": 0, "budget": 9}
-    >>> record |= {"state": "complete", "trajectory": [[1, 5.0, None], [4, 7.0, 6.5]], "optimum": 7.0}
+    >>> record |= {"state": "complete", "optimum": 7.0, "trajectory": [
+    ...     {"query": 1, "value": 5.0, "test": None}, {"query": 4, "value": 7.0, "test": 6.5}
+    ... ]}
     >>> record |= {"n_queries": 9, "seconds": {"search": 0.9, "evaluation": 60.0}}
     >>> document = Comparison([record], (3, 9)).to_dict()
     >>> [(row["checkpoint"], row["val_mean"], row["test_mean"], row["regret_mean"]) for row in document["results"]]
@@ -372,7 +375,7 @@ class Comparison:
 
 def _state_at(record: Record, mark: int) -> tuple[float, float | None] | None:
     """Best value after so many queries and the test of that cell; None when nothing was found by then."""
-    known = [(value, test) for query, value, test in record["trajectory"] if query <= mark]
+    known = [(entry["value"], entry["test"]) for entry in record["trajectory"] if entry["query"] <= mark]
     return known[-1] if known else None
 
 
@@ -406,7 +409,9 @@ def _summary(name: str, values: list[float]) -> dict[str, Any]:
 
 def _query_of_optimum(record: Record) -> int | None:
     best = record["optimum"]
-    return next((query for query, value, _ in record["trajectory"] if best is not None and value >= best - LEVEL), None)
+    return next(
+        (entry["query"] for entry in record["trajectory"] if best is not None and entry["value"] >= best - LEVEL), None
+    )
 
 
 def _seconds_per_query(done: list[Record]) -> float | None:

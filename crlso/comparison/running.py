@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from crlso.methods.base import Optimiser
 
 __all__ = ["KEYS", "Record", "Results", "Task", "key_of", "run_searches"]
@@ -108,7 +106,7 @@ def _is_record(record: Any) -> bool:
         and {*KEYS, "state", "trajectory", "optimum", "n_queries", "seconds"} <= set(record)
         and record["state"] in ("complete", "failed")
         and isinstance(record["trajectory"], list)
-        and all(isinstance(entry, list) and len(entry) == 3 for entry in record["trajectory"])
+        and all(isinstance(entry, dict) and set(entry) == {"query", "value", "test"} for entry in record["trajectory"])
         and isinstance(record["seconds"], dict)
     )
 
@@ -166,8 +164,8 @@ def run_search(benchmark: Any, task: Task) -> Record:
             "error": None,
             "n_queries": study.n_queries,
             "trajectory": study.trajectory,
-            "cell": str(study.best.cell) if study.improvements else None,
-            "optimum": _optimum(benchmark),
+            "cell": str(study.best.cell) if study.trajectory else None,
+            "optimum": study.optimum,
             "seconds": study.seconds,
             "sources": study.diagnostics.get("sources"),
         }
@@ -182,15 +180,6 @@ def failed(task: Task, error: BaseException) -> Record:
     """The record of a search that failed."""
     nothing = {"n_queries": 0, "trajectory": [], "cell": None, "optimum": None, "seconds": {}}
     return {**task.head, "state": "failed", "error": f"{type(error).__name__}: {error}", **nothing}
-
-
-def _optimum(benchmark: Any) -> float | None:
-    """The highest value there is, of a benchmark that knows its best cell."""
-    best = getattr(benchmark, "optimum", None)
-    if not callable(best):
-        return None
-    value = float(benchmark.evaluate(best()))
-    return value if np.isfinite(value) else None
 
 
 # -- executors ----------------------------------------------------------------------------------------------------

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
-from crlso._base.types import Codes, Floats
+from crlso._base.types import Codes
 from crlso._core import Tensor
-from crlso.assets import asset_path
 from crlso.models.base import train
 from crlso.models.graph import CellEncoding
 from crlso.models.vae import GraphVAE
@@ -18,7 +17,7 @@ from crlso.nn import ICNN, Linear, Module
 from crlso.random import Stream, seed_of
 from crlso.spaces.features import CellFeatures
 
-__all__ = ["class_latents", "join_latents", "shaped_vae", "shipped_encoders", "total_spread"]
+__all__ = ["shaped_vae"]
 
 Latents = npt.NDArray[np.float32]
 
@@ -103,34 +102,3 @@ def shaped_vae(
         max_norm=vae.max_norm,
     )
     return vae
-
-
-def class_latents(space: Any, vae: GraphVAE) -> Latents:
-    """Latents of the classes of a listed space in the order of their keys, each the mean over the cells of the class.
-
-    In units of the total standard deviation.
-    """
-    codes = space.all_codes()
-    classes = space.classes()
-    positions = classes.locate(codes)
-    counts = np.bincount(positions, minlength=len(classes))
-    z = vae.encode(codes).astype(np.float64)
-    sums = np.zeros((len(counts), z.shape[1]))
-    np.add.at(sums, positions, z)
-    return (sums / counts[:, None] / total_spread(z)).astype(np.float32)
-
-
-def total_spread(z: Floats) -> float:
-    """Standard deviation of latents (n, d) over all dimensions together."""
-    return float(np.sqrt(z.var(axis=0).sum())) or 1.0
-
-
-def join_latents(parts: npt.NDArray[Any]) -> Floats:
-    """Latents of several encoders (k, n, d) side by side, scaled to a mean squared distance of 1: (n, k d)."""
-    joined = np.concatenate(list(np.asarray(parts, dtype=np.float64)), axis=1)
-    return joined / (np.sqrt(2.0) * total_spread(joined))
-
-
-def shipped_encoders(space: Any) -> list[GraphVAE]:
-    """The shaped graph VAEs of a large space that come with crlso."""
-    return [GraphVAE.load(asset_path(name), space) for name in space.shipped.shaped_encoders]
