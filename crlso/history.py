@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -125,6 +125,11 @@ class Trial:
         """The value to maximise; None unless the trial is complete."""
         return None if self.measurement is None else self.measurement.value
 
+    def take(self, measurement: Measurement) -> None:
+        """Become complete; user attributes of the measurement become the trial's."""
+        self.user_attrs.update(measurement.user_attrs)
+        self.measurement = replace(measurement, user_attrs={})
+
     def result(self) -> dict[str, Any]:
         """The cell and what is known of it, the shape of every result: ``cell``, ``index``, ``value`` and ``test``."""
         return {"cell": str(self.cell), "index": self.index, "value": self.value, "test": self.test}
@@ -226,6 +231,16 @@ class History:
         self._pending: dict[int, Trial] = {}
         self._n_asked = 0
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, History):
+            return NotImplemented
+        return (self.trials, self._keys, self.events) == (other.trials, other._keys, other.events)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        return f"History({len(self.trials)} trials, {len(self._pending)} pending)"
+
     # -- what happens ---------------------------------------------------------------------------------------------
 
     def ask(self, cell: Any, codes: Iterable[int], key: int) -> Trial:
@@ -246,15 +261,15 @@ class History:
 
     def observe(self, cell: Any, codes: Iterable[int], key: int, measurement: Measurement) -> Trial:
         """Add a measurement that nobody asked for, as a complete trial."""
-        trial = self._add(Trial(len(self.trials), cell, measurement, asked=False), codes, key)
+        trial = self._add(Trial(len(self.trials), cell, asked=False), codes, key)
+        trial.take(measurement)
         self.events.append(Event("observed", trial.number))
         return trial
 
     def tell(self, trial: Trial, measurement: Measurement) -> None:
-        """Complete a pending trial."""
+        """Complete a pending trial; user attributes of the measurement become the trial's."""
         del self._pending[trial.number]
-        trial.measurement = measurement
-        trial.user_attrs.update(measurement.user_attrs)
+        trial.take(measurement)
         self.events.append(Event("told", trial.number))
 
     def fail(self, trial: Trial, error: str) -> None:
@@ -361,8 +376,8 @@ class History:
 
     def rows_of(self, trials: Iterable[Trial]) -> Codes:
         """Canonical rows of codes of some trials, shape (n, codes per cell)."""
-        width = len(self._codes[0]) if self._codes else 0
-        return np.array([self._codes[trial.number] for trial in trials], dtype=np.uint8).reshape(-1, width)
+        rows = [self._codes[trial.number] for trial in trials]
+        return np.array(rows, dtype=np.uint8).reshape(len(rows), len(self._codes[0]) if self._codes else 0)
 
     @property
     def improvements(self) -> list[Improvement]:

@@ -308,7 +308,7 @@ class Comparison:
             for label, done in methods.items()
             for mark in self.checkpoints
         ]
-        reached = {label: [_query_of_optimum(record) for record in done] for label, done in methods.items()}
+        reached = {label: [query_of_optimum(record) for record in done] for label, done in methods.items()}
         first = records[0]
         return {
             **{key: first[key] for key in KEYS[:3]},
@@ -387,7 +387,7 @@ def _row(done: list[Record], mark: int) -> dict[str, Any]:
     tests = [test for _, _, test in known if test is not None]
     regrets = [max(0.0, best - value) for best, value, _ in known if best is not None]
     has_optimum = bool(done) and all(record["optimum"] is not None for record in done)
-    reached = [query is not None and query <= mark for query in map(_query_of_optimum, done)]
+    reached = [query is not None and query <= mark for query in map(query_of_optimum, done)]
     return {
         "n": len(known),
         **_summary("val", values),
@@ -407,7 +407,7 @@ def _summary(name: str, values: list[float]) -> dict[str, Any]:
     }
 
 
-def _query_of_optimum(record: Record) -> int | None:
+def query_of_optimum(record: Record) -> int | None:
     best = record["optimum"]
     return next(
         (entry["query"] for entry in record["trajectory"] if best is not None and entry["value"] >= best - LEVEL), None

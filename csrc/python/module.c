@@ -177,7 +177,7 @@ static void release(void *module)
     clear(module);
 }
 
-static PyModuleDef_Slot slots[] = {{Py_mod_exec, execute}, {0, NULL}};
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, module_execute}, {0, NULL}};
 
 static PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
@@ -185,9 +185,9 @@ static PyModuleDef definition = {
     .m_doc = "The C core of crlso: tensors with gradients, operations, optimisers, cells and search kernels.",
     .m_size = sizeof(cr_py_state),
     .m_slots = slots,
-    .m_traverse = traverse,
-    .m_clear = clear,
-    .m_free = release,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
 };
 
 cr_py_state *cr_py_state_of(PyObject *module)

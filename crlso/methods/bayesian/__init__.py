@@ -28,6 +28,7 @@ from crlso.methods.bayesian.sources import (
     Mutations,
     Neighbours,
     RandomCells,
+    latent_descent,
     latent_steps,
 )
 
@@ -55,5 +56,6 @@ __all__ = [
     "Surrogate",
     "UpperConfidenceBound",
     "class_latents",
+    "latent_descent",
     "latent_steps",
 ]

@@ -21,6 +21,7 @@ from crlso.methods.bayesian.parts import (
     Source,
     Surrogate,
 )
+from crlso.methods.random import RandomOrder
 from crlso.models.gaussian_process import normal_scores
 from crlso.spaces.base import Space
 
@@ -181,8 +182,6 @@ class BayesianSearch(Optimiser):
     def _highest(self, n: int, cells: Codes, posterior: Posterior, pending: Positions) -> list[int]:
         """Positions of the cells with the largest acquisition values, conditioned on those that are pending."""
         seen = self.seen(cells)
-        if seen.all():
-            raise RuntimeError(f"{self.name}: expected a new cell among {len(cells)} candidates, got none")
         for i in pending:
             posterior.observe(int(i))
         chosen: list[int] = []
@@ -210,4 +209,6 @@ class BayesianSearch(Optimiser):
         for source in self.sources:
             for name, proposed in source.propose(context).items():
                 candidates.add(name, proposed)
+        if self.seen(candidates.codes).all():  # the sources know of nothing new
+            candidates.add("random", RandomOrder(self).next()[None])
         return candidates

@@ -23,6 +23,7 @@ __all__ = [
     "Mutations",
     "Neighbours",
     "RandomCells",
+    "latent_descent",
     "latent_steps",
 ]
 
@@ -142,6 +143,34 @@ def latent_steps(vae: GraphVAE, z: Latents, scores: Floats, n: int, stream: Stre
     return LatentSteps(starts, noise, spread, _RADII[chosen], decoder, stepped[chosen])
 
 
+def latent_descent(steps: LatentSteps, z: Latents, scores: Floats, surrogate: ICNNSurrogate) -> Codes:
+    """Fit a surrogate of negated scores to latents, and descend it from near the starts of random steps.
+
+    Parameters
+    ----------
+    steps : LatentSteps
+        The descent begins half a random step from its starts and is as long as one.
+    z : ndarray of float32, shape (m, d)
+        Latents of the observed cells.
+    scores : ndarray of float64, shape (m,)
+        Of their values, to be maximised.
+    surrogate : ICNNSurrogate
+        Is fitted.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, codes per cell)
+        The cells decoded at the end.
+    """
+    frozen = surrogate.fit(z / steps.spread, -scores).freeze()
+    points = steps.starts + 0.5 * steps.radius * steps.noise
+    length = steps.radius * np.sqrt(points.shape[1]) / _DESCENT
+    for _ in range(_DESCENT):
+        slope = frozen.evaluate(points)[1]
+        points = points - length * slope / (np.linalg.norm(slope, axis=1, keepdims=True) + 1e-9)
+    return steps.decoder.decode(points * steps.spread)
+
+
 class _HasModel(Protocol):
     """An encoder with a graph VAE that decodes."""
 
@@ -170,13 +199,7 @@ class LatentMoves:
         steps = latent_steps(self.encoder.vae, z, context.scores, self.n, context.stream)
         rng = context.stream.child("surrogate").seed
         surrogate = ICNNSurrogate(width=32, layers=2, epochs=60, learning_rate=1e-2, rng=rng)
-        frozen = surrogate.fit(z / steps.spread, -context.scores).freeze()
-        points = steps.starts + 0.5 * steps.radius * steps.noise
-        length = steps.radius * np.sqrt(points.shape[1]) / _DESCENT
-        for _ in range(_DESCENT):
-            slope = frozen.evaluate(points)[1]
-            points = points - length * slope / (np.linalg.norm(slope, axis=1, keepdims=True) + 1e-9)
-        return {"latent noise": steps.codes, "latent gradient": steps.decoder.decode(points * steps.spread)}
+        return {"latent noise": steps.codes, "latent gradient": latent_descent(steps, z, context.scores, surrogate)}
 
 
 class AcquisitionClimb:
