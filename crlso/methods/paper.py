@@ -195,7 +195,9 @@ class PaperCRLSO(Optimiser):
             warm_start=preset.pretrained,
             on_epoch=lambda done, total: self.report("graph VAE", done, total),
         )
-        if not self.regulariser:
+        if self.vae.surrogate_ is not None:
+            self.surrogate = self.vae.surrogate_
+        else:
             self.surrogate.set_params(epochs=epochs, batch_size=self.vae.batch_size)
             self.surrogate.fit(self.vae.encode(self._all), targets)
         self.surrogate.set_params(epochs=50, batch_size=64, input_noise=0.05, label_noise=0.01)

@@ -1,4 +1,4 @@
-"""Latents that know the side information of a space: several graph VAEs with heads, trained without any accuracy."""
+"""Graph VAEs whose latents also tell side information of the space, trained without any accuracy."""
 
 from __future__ import annotations
 
@@ -10,38 +10,63 @@ import numpy.typing as npt
 import crlso._core as _core
 from crlso._base.types import Codes
 from crlso._core import Tensor
-from crlso.models.base import train
-from crlso.models.graph import CellEncoding
 from crlso.models.vae import GraphVAE
 from crlso.nn import ICNN, Linear, Module
-from crlso.random import Stream, seed_of
+from crlso.random import Stream
+from crlso.spaces.base import Space
 from crlso.spaces.features import CellFeatures
 
-__all__ = ["shaped_vae"]
+__all__ = ["SideInformation", "shaped_vae"]
 
-Latents = npt.NDArray[np.float32]
+Targets = npt.NDArray[np.float32]
 
 _PATHS, _LIVE, _SIZE = 0.12, 0.01, 0.01  # weights of the mean squared errors: chosen on cifar10, see docs/results.md
 
 
-class _Heads(Module):
-    """What the sampled latent has to tell besides the cell: path counts, counts of live operations, and the size."""
+class SideInformation:
+    """Auxiliary heads that predict path counts, counts of live operations and the size of a cell from its latent.
 
-    def __init__(self, latent: int, targets: list[Latents], stream: Stream, convex: bool) -> None:
-        self.paths = Linear(latent, targets[0].shape[1], stream.child("paths"))
-        self.live = Linear(latent, targets[1].shape[1], stream.child("live"))
-        self.size = ICNN(latent, 32, 2, stream.child("size"), convex=convex)
+    Parameters
+    ----------
+    features : CellFeatures
+        Of the space.
+    codes : ndarray of uint8, shape (n, codes per cell)
+        The cells that the VAE is trained on, in the same order.
+    convex : bool
+        Whether the head for the size is convex in the latent.
+    """
 
-    def loss(self, z: Tensor, targets: list[Latents]) -> Tensor:
-        total = _core.mse(self.paths(z), targets[0]) * _PATHS
-        total = total + _core.mse(self.live(z), targets[1]) * _LIVE
-        if len(targets) > 2:
-            total = total + _core.mse(self.size(z), targets[2]) * _SIZE
+    name = "shaped vae"
+
+    def __init__(self, features: CellFeatures, codes: Codes, *, convex: bool = True) -> None:
+        live = features.live_operations(codes)
+        size = features.size(codes)
+        self._paths: Targets = features.paths(codes).astype(np.float32)
+        self._live: Targets = ((live - live.mean(axis=0)) / (live.std(axis=0) + 1e-9)).astype(np.float32)
+        self._size: Targets | None = None if size is None else size.astype(np.float32)
+        self._convex = convex
+
+    def initialise(self, latent: int, stream: Stream) -> list[Module]:
+        """Make the heads anew for latents of some length, and return them."""
+        self._path_head = Linear(latent, self._paths.shape[1], stream.child("paths"))
+        self._live_head = Linear(latent, self._live.shape[1], stream.child("live"))
+        heads: list[Module] = [self._path_head, self._live_head]
+        if self._size is not None:
+            self._size_head = ICNN(latent, 32, 2, stream.child("size"), convex=self._convex)
+            heads.append(self._size_head)
+        return heads
+
+    def loss(self, z: Tensor, positions: npt.NDArray[np.int64]) -> Tensor:
+        """Weighted mean squared errors at sampled latents z (n, latent) of the cells at some positions (n,)."""
+        total = _core.mse(self._path_head(z), self._paths[positions]) * _PATHS
+        total = total + _core.mse(self._live_head(z), self._live[positions]) * _LIVE
+        if self._size is not None:
+            total = total + _core.mse(self._size_head(z), self._size[positions]) * _SIZE
         return total
 
 
 def shaped_vae(
-    space: Any,
+    space: Space,
     codes: Codes,
     features: CellFeatures,
     *,
@@ -49,56 +74,27 @@ def shaped_vae(
     width: int = 64,
     epochs: int = 15,
     latent: int = 32,
-    side_information: bool = True,
     convex: bool = True,
 ) -> GraphVAE:
     """A graph VAE whose latents also tell path counts, counts of live operations and, where there is one, the size.
 
     Parameters
     ----------
+    space : Space
     codes : ndarray of uint8, shape (n, codes per cell)
         Cells to train on.
     features : CellFeatures
-    side_information, convex : bool
-        False: without the heads; with a head for the size that is not convex.
+        Of the space.
+    rng : int, numpy.random.Generator or numpy.random.SeedSequence
+    width, epochs, latent : int
+        Of the graph VAE.
+    convex : bool
+        Whether the head for the size is convex.
+
+    Returns
+    -------
+    GraphVAE
+        Fitted.
     """
     vae = GraphVAE(space, width=width, latent=latent, epochs=epochs, rng=rng)
-    if not side_information:
-        return vae.fit(codes)
-    vae.initialise()
-    stream = Stream(seed_of(rng)).child("shaped vae")
-    targets = [features.paths(codes), features.live_operations(codes)]
-    targets[1] = (targets[1] - targets[1].mean(axis=0)) / (targets[1].std(axis=0) + 1e-9)
-    size = features.size(codes)
-    if size is not None:
-        targets.append(size)
-    wanted = [target.astype(np.float32) for target in targets]
-    heads = _Heads(latent, wanted, stream, convex)
-    encoding, classes = CellEncoding(vae.encoder_.trunk, codes), codes.astype(np.int64)
-
-    def loss(positions: npt.NDArray[np.int64], step: int) -> Tensor:
-        mu, log_variance = vae.encoder_(encoding.batch(positions))
-        noise = stream.normal("noise", step, (len(positions), latent))
-        z = _core.gaussian(mu, log_variance, noise, scale=vae.sigma_scale)
-        total = vae.decoder_.cross_entropy(vae.decoder_(z), classes[positions])
-        total = total + _core.kl_normal(mu, log_variance) * vae.kl_weight
-        return total + heads.loss(z, [target[positions] for target in wanted])
-
-    modules = (
-        [vae.encoder_, vae.decoder_, heads]
-        if size is not None
-        else [vae.encoder_, vae.decoder_, heads.paths, heads.live]
-    )
-    vae.history_ = train(
-        [tensor for module in modules for tensor in module.parameters()],
-        loss,
-        len(codes),
-        stream,
-        epochs=epochs,
-        batch_size=vae.batch_size,
-        learning_rate=vae.learning_rate,
-        betas=vae.betas,
-        weight_decay=vae.weight_decay,
-        max_norm=vae.max_norm,
-    )
-    return vae
+    return vae.fit(codes, heads=SideInformation(features, codes, convex=convex))

@@ -212,7 +212,11 @@ def _looked_up(what: str, owner: Any, trials: list[Trial]) -> list[float | None]
 def optimum_of(benchmark: Any) -> float | None:
     """The highest value that a benchmark has; None where it does not know it."""
     known = getattr(benchmark, "optimal_value", None)  # a benchmark of the user's need not be a Benchmark
-    value = known() if callable(known) else None
+    try:
+        value = known() if callable(known) else None
+    except Exception as error:  # say, of a table that is not complete
+        _log.warning("the optimum is not known: %s: %s", type(error).__name__, error)
+        return None
     return None if value is None or not np.isfinite(value) else float(value)
 
 
