@@ -428,7 +428,7 @@ def _mean_curves(records: list[dict[str, Any]], regret: bool | float) -> dict[st
 
 def _record_curve(record: dict[str, Any], regret: bool | float) -> tuple[list[int], list[float]]:
     """Queries and values, or regrets, of the steps of one search of a comparison."""
-    from crlso.comparison.comparison import LEVEL
+    from crlso.comparison import LEVEL
 
     queries = [int(entry["query"]) for entry in record["trajectory"]]
     values = [float(entry["value"]) for entry in record["trajectory"]]

@@ -1,216 +1,22 @@
-"""Many searches, compared: methods on benchmarks over seeds, with the statistics that a fair table needs."""
+"""What a comparison found: a table with the statistics that a fair one needs."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
 
-from crlso._base.plain import plain
 from crlso._version import __version__
-from crlso.comparison.running import KEYS, Record, Task, run_searches
+from crlso.comparison.records import KEYS, Record
 from crlso.comparison.statistics import bootstrap_interval, queries_for_share, signed_rank_test
-from crlso.studies.progress import listener as listener_of
-from crlso.studies.run import check_benchmark, make_optimiser
 
-__all__ = ["CHECKPOINTS", "Comparison", "compare", "parse_method"]
-
-CHECKPOINTS = (32, 64, 100, 128, 150, 300, 500, 1000, 2000, 5000)
-"""Queries after which methods are compared, as far as the budget goes; the budget itself is always one."""
+__all__ = ["LEVEL", "Comparison", "query_of_optimum"]
 
 LEVEL = 1e-9  # a value so close to the optimum is the optimum
-
-
-def compare(
-    benchmarks: Any,
-    methods: Any = ("cr-lso", "gp", "evolution", "local", "random"),
-    seeds: int | Iterable[int] = 10,
-    budget: int = 100,
-    *,
-    executor: Any = None,
-    jobs: int = 1,
-    path: str | os.PathLike[str] | None = None,
-    checkpoints: Sequence[int] | None = None,
-    progress: Any = None,
-) -> Comparison:
-    """Run methods on benchmarks over seeds and compare them.
-
-    Every search is ``crlso.search(benchmark, method, budget, rng=seed)``: methods see the same seeds. Where values have
-    noise, as in :meth:`crlso.benchmarks.NASBench101.simulated_validation`, it is ``benchmark.for_seed(seed)`` that is
-    searched: other noise for each seed, the same for all methods. What a search gives does not depend on where and
-    beside what it runs. A search that raises is logged and counts as failed; the others go on.
-
-    Parameters
-    ----------
-    benchmarks : benchmark or sequence of benchmarks
-        Each with a name and dataset of its own; ``for_seed(seed)``, where there is one, gives what the searches with
-        that seed see.
-    methods : str, class, sequence of these, or mapping
-        Names in :data:`crlso.methods.METHODS`, perhaps with options as in ``"cr-lso-paper:gradient=false"``, or
-        subclasses of :class:`crlso.methods.Optimiser`. A mapping gives labels to methods or to pairs
-        ``(method, options)``.
-    seeds : int or iterable of int
-        A number n stands for 0 to n - 1.
-    budget : int
-        Queries of each search.
-    executor : concurrent.futures.Executor or the like, optional
-        Where searches run: anything with ``submit(function, *arguments)`` that gives futures. Benchmarks and classes
-        of methods must be picklable if it runs other processes.
-    jobs : int
-        Without an executor: processes to start, with one thread each; 1 runs all searches in this process. They are
-        spawned: a script needs ``if __name__ == "__main__":``, and what a notebook defines cannot be sent to them
-        (an executor of loky can do that).
-    path : path-like, optional
-        A file of JSON lines, one per search, that is appended to. Searches that are in it already are not run again,
-        unless they failed; a last line that was only half written is dropped. A search is known by the names of
-        benchmark, dataset and objective, its method and options, seed, budget and the version of crlso.
-    checkpoints : sequence of int, optional
-        See :data:`CHECKPOINTS`.
-    progress : bool or callable, optional
-        As for :func:`crlso.search`.
-
-    Returns
-    -------
-    Comparison
-
-    Raises
-    ------
-    TypeError, ValueError
-        For arguments that cannot be used, before any search is run; for a file whose lines are no results.
-    OSError
-        When the file cannot be read or written.
-
-    Examples
-    --------
-    >>> import crlso
-    >>> benchmark = crlso.benchmarks.NASBench201("cifar10")
-    >>> result = crlso.compare(benchmark, ["local", "random"], seeds=4, budget=20)
-    >>> [(row["method"], row["checkpoint"], row["n"]) for row in result.to_dict()["results"]]
-    [('local', 20, 4), ('random', 20, 4)]
-    """
-    places = list(benchmarks) if isinstance(benchmarks, (list, tuple)) else [benchmarks]
-    chosen = _checked_methods(methods)
-    numbers = _checked_seeds(seeds)
-    if isinstance(jobs, bool) or not isinstance(jobs, (int, np.integer)) or jobs < 1:
-        raise ValueError(f"jobs: expected a positive int, got {jobs!r:.100}")
-    heads = _checked_heads(places, chosen, budget)
-    marks = checked_checkpoints(checkpoints, budget)
-    tasks = [
-        Task(label, place, method, options, {**heads[place, label], "seed": seed})
-        for place in range(len(places))
-        for seed in numbers
-        for label, (method, options) in chosen.items()
-    ]
-    with listener_of(progress) as listener:
-        found = run_searches(tasks, places, executor, int(jobs), path, listener.report)
-    records = [{**found[task.key], "label": task.label} for task in tasks]
-    return Comparison(records, marks)
-
-
-def parse_method(text: str) -> tuple[str, dict[str, Any]]:
-    """Name and options of a method from text like ``"evolution:population=10:tournament=3"``.
-
-    Raises
-    ------
-    ValueError
-        For text of another form.
-
-    Examples
-    --------
-    >>> parse_method("cr-lso-paper:gradient=false:preset=fast")
-    ('cr-lso-paper', {'gradient': False, 'preset': 'fast'})
-    """
-    name, *pairs = text.split(":")
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.isidentifier():
-            raise ValueError(f"methods: expected options as name:option=value, got {text!r:.200}")
-        try:
-            options[key] = json.loads(value)
-        except ValueError:
-            options[key] = value
-    return name, options
-
-
-def checked_checkpoints(checkpoints: Any, budget: int) -> tuple[int, ...]:
-    """Checkpoints in ascending order, up to the budget and with it."""
-    marks = CHECKPOINTS if checkpoints is None else tuple(checkpoints)
-    for mark in marks:
-        if isinstance(mark, bool) or not isinstance(mark, (int, np.integer)) or mark < 1:
-            raise ValueError(f"checkpoints: expected positive ints, got {mark!r:.100}")
-    return tuple(sorted({*(int(mark) for mark in marks if mark < budget), int(budget)}))
-
-
-def _checked_methods(methods: Any) -> dict[str, tuple[Any, dict[str, Any]]]:
-    """Label -> method and options."""
-    if isinstance(methods, (str, type)):
-        methods = [methods]
-    if not isinstance(methods, Iterable):
-        raise TypeError(f"methods: expected names, classes or a mapping, got {type(methods).__name__}")
-    chosen: dict[str, tuple[Any, dict[str, Any]]] = {}
-    if isinstance(methods, Mapping):
-        entries = [
-            (str(label), *(entry if isinstance(entry, tuple) else (entry, {}))) for label, entry in methods.items()
-        ]
-    else:
-        entries = []
-        for entry in methods:
-            method, options = parse_method(entry) if isinstance(entry, str) else (entry, {})
-            entries.append((entry if isinstance(entry, str) else getattr(entry, "name", str(entry)), method, options))
-    for label, method, options in entries:
-        if label in chosen:
-            raise ValueError(f"methods: expected each once, got {label!r:.100} twice")
-        chosen[label] = (method, dict(options))
-    if not chosen:
-        raise ValueError("methods: expected at least one, got none")
-    return chosen
-
-
-def _checked_seeds(seeds: Any) -> list[int]:
-    if isinstance(seeds, (int, np.integer)) and not isinstance(seeds, bool):
-        if seeds < 1:
-            raise ValueError(f"seeds: expected at least 1, got {seeds}")
-        return list(range(int(seeds)))
-    if isinstance(seeds, (bool, str)) or not isinstance(seeds, Iterable):
-        raise TypeError(f"seeds: expected a number of seeds or a sequence of them, got {type(seeds).__name__}")
-    numbers = list(seeds)
-    for seed in numbers:
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise ValueError(f"seeds: expected integers from 0 on, got {seed!r:.100}")
-    if not numbers or len(set(numbers)) < len(numbers):
-        raise ValueError(f"seeds: expected at least one and each once, got {numbers!r:.100}")
-    return [int(seed) for seed in numbers]
-
-
-def _checked_heads(places: list[Any], chosen: dict[str, tuple[Any, dict[str, Any]]], budget: Any) -> dict[Any, Record]:
-    """What identifies the searches of each benchmark and label, but for their seeds."""
-    heads: dict[Any, Record] = {}
-    names = set()
-    for place, benchmark in enumerate(places):
-        check_benchmark(benchmark)
-        name = tuple(_text(getattr(benchmark, key, None)) for key in ("name", "dataset", "objective"))
-        if name in names:
-            raise ValueError(f"benchmarks: expected different names and datasets, got {name} twice")
-        names.add(name)
-        for label, (method, options) in chosen.items():
-            make_optimiser(method, benchmark.space, 0, budget, options)  # raises for what no search could be made of
-            called = method if isinstance(method, str) else method.name
-            given = (*name, called, plain(options), None, int(budget), __version__)
-            heads[place, label] = dict(zip(KEYS, given))
-    if not names:
-        raise ValueError("benchmarks: expected at least one, got none")
-    return heads
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
 
 
 @dataclass(repr=False)
@@ -220,11 +26,11 @@ class Comparison:
     Parameters
     ----------
     records : list of dict
-        One per search, plain data as in the file of results, with the ``label`` of its method: ``benchmark``,
-        ``dataset``, ``objective``, ``method``, ``options``, ``seed``, ``budget``, ``version``; ``state`` ("complete"
-        or "failed"), ``error``; ``trajectory``, lists of query, best value and test of that cell; ``cell``;
-        ``optimum``, the highest value there is, or None; ``n_queries`` and ``seconds`` by phase; ``sources``, how many
-        cells each source proposed, or None.
+        One per search, plain data as in the file of results. What identifies it: ``label`` and ``method``,
+        ``options``, ``benchmark``, ``dataset``, ``objective``, ``seed``, ``budget``, ``version``. What it gave:
+        ``state`` ("complete" or "failed") and ``error``; ``cell``, ``index``, ``value`` and ``test`` of the best cell;
+        ``trajectory``, with ``query``, best ``value`` and ``test`` of that cell; ``optimum``, the highest value there
+        is, or None; ``n_queries``; ``seconds`` by phase; ``sources``, how many cells each source proposed, or None.
     checkpoints : tuple of int
         Queries after which methods are compared.
 
@@ -236,7 +42,7 @@ class Comparison:
     ... ]}
     >>> record |= {"n_queries": 9, "seconds": {"search": 0.9, "evaluation": 60.0}}
     >>> document = Comparison([record], (3, 9)).to_dict()
-    >>> [(row["checkpoint"], row["val_mean"], row["test_mean"], row["regret_mean"]) for row in document["results"]]
+    >>> [(row["checkpoint"], row["value_mean"], row["test_mean"], row["regret_mean"]) for row in document["results"]]
     [(3, 5.0, None, 2.0), (9, 7.0, 6.5, 0.0)]
     >>> document["queries_to_optimum"], document["seconds_per_query"]
     ({'a': {'median': 4, 'q90': 4}}, {'a': 0.1})
@@ -257,7 +63,7 @@ class Comparison:
         -------
         dict
             Of one benchmark: ``benchmark``, ``dataset``, ``objective``, ``seeds`` (how many), ``budget``;
-            ``results``, a row per method and checkpoint with ``n`` (searches that had found anything), of ``val``,
+            ``results``, a row per method and checkpoint with ``n`` (searches that had found anything), of ``value``,
             ``test`` and ``regret`` ``_mean``, ``_median``, ``_sd`` (between seeds) and ``_ci`` (bootstrap interval of
             the mean), and ``at_optimum`` (share of the complete searches); ``queries_to_optimum`` by method with
             ``median`` and ``q90``, by which half and 90 % of the searches were there; ``seconds_per_query`` of the
@@ -304,7 +110,7 @@ class Comparison:
             if record["state"] == "complete":
                 methods[record["label"]].append(record)
         rows = [
-            {"method": label, "checkpoint": mark, **_row(done, mark)}
+            {"method": label, "checkpoint": mark, **_statistics(done, mark)}
             for label, done in methods.items()
             for mark in self.checkpoints
         ]
@@ -339,10 +145,10 @@ class Comparison:
             title = f"{where}: {document['seeds']} seeds, {document['budget']} queries, value = {document['objective']}"
             rows = [["method", "queries", "value", "95 %", "test", "regret", "at optimum"]]
             for row in document["results"]:
-                low, high = row["val_ci"] or (None, None)
+                low, high = row["value_ci"] or (None, None)
                 interval = "" if low is None else f"{_digits(low)}-{_digits(high)}"
                 share = "" if row["at_optimum"] is None else f"{100 * row['at_optimum']:.0f} %"
-                numbers = [_digits(row[key]) for key in ("val_mean", "test_mean", "regret_mean")]
+                numbers = [_digits(row[key]) for key in ("value_mean", "test_mean", "regret_mean")]
                 rows.append([row["method"], str(row["checkpoint"]), numbers[0], interval, *numbers[1:], share])
             tables.append((title, rows, _note(document)))
         return tables
@@ -373,15 +179,15 @@ class Comparison:
         return "".join(parts)
 
 
-def _state_at(record: Record, mark: int) -> tuple[float, float | None] | None:
+def _result_at(record: Record, mark: int) -> tuple[float, float | None] | None:
     """Best value after so many queries and the test of that cell; None when nothing was found by then."""
     known = [(entry["value"], entry["test"]) for entry in record["trajectory"] if entry["query"] <= mark]
     return known[-1] if known else None
 
 
-def _row(done: list[Record], mark: int) -> dict[str, Any]:
+def _statistics(done: list[Record], mark: int) -> dict[str, Any]:
     """Statistics of the complete searches of a method at a checkpoint."""
-    states = [(record, _state_at(record, mark)) for record in done]
+    states = [(record, _result_at(record, mark)) for record in done]
     known = [(record["optimum"], *state) for record, state in states if state is not None]
     values = [value for _, value, _ in known]
     tests = [test for _, _, test in known if test is not None]
@@ -390,7 +196,7 @@ def _row(done: list[Record], mark: int) -> dict[str, Any]:
     reached = [query is not None and query <= mark for query in map(query_of_optimum, done)]
     return {
         "n": len(known),
-        **_summary("val", values),
+        **_summary("value", values),
         **_summary("test", tests if len(tests) == len(known) else []),
         **_summary("regret", regrets if len(regrets) == len(known) else []),
         "at_optimum": sum(reached) / len(done) if has_optimum else None,
@@ -431,7 +237,7 @@ def _shares_of_sources(done: list[Record]) -> dict[str, float] | None:
 
 
 def _paired(a: list[Record], b: list[Record], mark: int) -> float | None:
-    sides = [{r["seed"]: state[0] for r in side if (state := _state_at(r, mark)) is not None} for side in (a, b)]
+    sides = [{r["seed"]: state[0] for r in side if (state := _result_at(r, mark)) is not None} for side in (a, b)]
     both = sorted(set(sides[0]) & set(sides[1]))
     return signed_rank_test([sides[0][seed] for seed in both], [sides[1][seed] for seed in both])
 
