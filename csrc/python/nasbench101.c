@@ -2,7 +2,7 @@
 #include "py.h"
 
 #include "../core/crc32c.h"
-#include "../graph/module_hash.h"
+#include "../graph/nasbench101.h"
 
 /* A private, contiguous copy of an array of codes of shape (n, 26); nobody can change it while the GIL is released. */
 static PyArrayObject *take_codes(PyObject *object)

@@ -1,4 +1,4 @@
-/* The names that NAS-Bench-101 gives to its cells: MD5 hashes that isomorphic cells share.
+/* Cells of the NAS-Bench-101 space: the MD5 hashes that name them, the same for isomorphic cells.
  *
  * A cell is 26 codes. Vertex 0 is the input, 6 the output, 1 to 5 are between. Codes 0 to 4 are the operations of
  * vertices 1 to 5: 0 no such vertex, 1 conv3x3-bn-relu, 2 conv1x1-bn-relu, 3 maxpool3x3. Codes 5 to 25 say which of
@@ -13,8 +13,8 @@
  * of its successors, "|" and its own, all in hexadecimal. The name is the MD5 of the sorted hashes, written as
  * "['...', '...']".
  */
-#ifndef CR_GRAPH_MODULE_HASH_H
-#define CR_GRAPH_MODULE_HASH_H
+#ifndef CR_GRAPH_NASBENCH101_H
+#define CR_GRAPH_NASBENCH101_H
 
 #include <stddef.h>
 #include <stdint.h>
