@@ -14,6 +14,8 @@
 #include "../core/buffer.h"
 #include "../core/dtype.h"
 #include "../core/status.h"
+#include "graph.h"
+#include "index.h"
 
 #define CR_MAX_NDIM 4
 #define CR_MAX_ATTRIBUTES 6
@@ -37,28 +39,6 @@ struct cr_tensor {
     uint64_t pass;          /* the backward pass that last visited this tensor */
     cr_tensor *next;        /* work list of cr_tensor_release */
 };
-
-/* Row indices into a table, checked once: int32, one or two dimensions. */
-typedef struct {
-    atomic_int references;
-    int ndim;
-    size_t shape[2];
-    size_t size;
-    int32_t largest;        /* -1 when empty; the smallest is >= 0 */
-    cr_buffer *buffer;
-    int32_t *data;
-} cr_index;
-
-/* A batch of graphs for message passing, checked once. Edges run within a graph, sorted by target. */
-typedef struct {
-    atomic_int references;
-    size_t n_graphs, n_nodes, n_edges, n_types;
-    cr_buffer *buffer;      /* holds the four arrays */
-    int32_t *node_offsets;  /* (n_graphs + 1,) nodes of graph g: node_offsets[g] to node_offsets[g + 1] */
-    int32_t *edge_offsets;  /* (n_nodes + 1,) edges into target i */
-    int32_t *sources;       /* (n_edges,) */
-    int32_t *types;         /* (n_edges,) in [0, n_types) */
-} cr_graph;
 
 struct cr_node {
     int op;                 /* cr_op */
@@ -93,17 +73,5 @@ const char *cr_shape_text(int ndim, const size_t *shape, char *text, size_t size
 /* A node with room for n_inputs inputs (all NULL), to be filled by the caller. */
 CR_MUST_USE cr_status cr_node_new(int op, size_t n_inputs, cr_node **out, cr_error *err);
 void cr_node_release(cr_node *node);
-
-/* An index over values copied from int64; CR_ERR_INDEX when one is negative or exceeds int32. */
-CR_MUST_USE cr_status cr_index_new(const int64_t *values, int ndim, const size_t *shape, cr_index **out, cr_error *err);
-void cr_index_retain(cr_index *index);
-void cr_index_release(cr_index *index);
-
-/* Room for a batch of graphs; the caller fills the arrays and calls cr_graph_check before any use. */
-CR_MUST_USE cr_status cr_graph_new(size_t n_graphs, size_t n_nodes, size_t n_edges, size_t n_types, cr_graph **out,
-                                   cr_error *err);
-CR_MUST_USE cr_status cr_graph_check(const cr_graph *graph, cr_error *err);
-void cr_graph_retain(cr_graph *graph);
-void cr_graph_release(cr_graph *graph);
 
 #endif

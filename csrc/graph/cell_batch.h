@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../autodiff/tensor.h"
+#include "../autodiff/graph.h"
 
 /* The edges that the cells of a space can have, and where a cell's row of codes tells about each. */
 typedef struct {
