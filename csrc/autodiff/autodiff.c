@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checks.h"
+
 #define CR_OP(name, signature, documentation)                                       \
     cr_status name##_forward(cr_node *node, cr_tensor **out, cr_error *err);        \
     cr_status name##_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err);
@@ -33,7 +35,7 @@ bool cr_set_grad_enabled(bool enabled)
 cr_status cr_apply(cr_node *node, cr_tensor **out, cr_error *err)
 {
     *out = NULL;
-    cr_status status = cr_expect_same_dtype(node, err);
+    cr_status status = cr_expect_same_dtype(node, cr_operations[node->op].name, err);
     if (status == CR_OK)
         status = cr_operations[node->op].forward(node, out, err);
     bool record = false;
@@ -317,56 +319,4 @@ cr_status cr_grad_begin_zeroed(cr_tensor *input, void **data, cr_error *err)
     if (status == CR_OK && *data != NULL && !accumulate)
         memset(*data, 0, input->size * cr_dtype_size(input->dtype));
     return status;
-}
-
-/* ---- shared checks ---- */
-
-cr_status cr_expect_same_dtype(const cr_node *node, cr_error *err)
-{
-    for (size_t i = 1; i < node->n_inputs; i++)
-        if (node->inputs[i] != NULL && node->inputs[i]->dtype != node->inputs[0]->dtype)
-            return cr_fail(err, CR_ERR_TYPE, "%s: expected tensors of one dtype, got %s and %s",
-                           cr_operations[node->op].name, cr_dtype_name(node->inputs[0]->dtype),
-                           cr_dtype_name(node->inputs[i]->dtype));
-    return CR_OK;
-}
-
-cr_status cr_expect_ndim(const cr_tensor *tensor, int ndim, const char *name, cr_error *err)
-{
-    char text[96];
-    if (tensor->ndim != ndim)
-        return cr_fail(err, CR_ERR_VALUE, "%s: expected %d dimensions, got shape %s", name, ndim,
-                       cr_shape_text(tensor->ndim, tensor->shape, text, sizeof text));
-    return CR_OK;
-}
-
-cr_status cr_expect_same_shape(const cr_tensor *a, const char *a_name, const cr_tensor *b, const char *b_name,
-                               cr_error *err)
-{
-    char first[96], second[96];
-    if (!cr_same_shape(a, b))
-        return cr_fail(err, CR_ERR_VALUE, "%s: expected the shape of %s, %s, got %s", b_name, a_name,
-                       cr_shape_text(a->ndim, a->shape, first, sizeof first),
-                       cr_shape_text(b->ndim, b->shape, second, sizeof second));
-    return CR_OK;
-}
-
-cr_status cr_expect_slope(double slope, cr_error *err)
-{
-    if (!(slope > 0 && slope < 1))
-        return cr_fail(err, CR_ERR_VALUE, "slope: expected a number between 0 and 1, got %g", slope);
-    return CR_OK;
-}
-
-void cr_store(cr_tensor *tensor, size_t element, double value)
-{
-    if (tensor->dtype == CR_F32)
-        ((float *)tensor->data)[element] = (float)value;
-    else
-        ((double *)tensor->data)[element] = value;
-}
-
-double cr_load(const cr_tensor *tensor, size_t element)
-{
-    return tensor->dtype == CR_F32 ? (double)((float *)tensor->data)[element] : ((double *)tensor->data)[element];
 }

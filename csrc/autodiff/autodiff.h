@@ -54,27 +54,4 @@ CR_MUST_USE cr_status cr_grad_begin(cr_tensor *input, void **data, int *accumula
 /* The same, but zero-filled the first time, so that it may always be added to. */
 CR_MUST_USE cr_status cr_grad_begin_zeroed(cr_tensor *input, void **data, cr_error *err);
 
-/* ---- shared checks of operations ---- */
-
-CR_MUST_USE cr_status cr_expect_same_dtype(const cr_node *node, cr_error *err);
-CR_MUST_USE cr_status cr_expect_ndim(const cr_tensor *tensor, int ndim, const char *name, cr_error *err);
-CR_MUST_USE cr_status cr_expect_same_shape(const cr_tensor *a, const char *a_name, const cr_tensor *b,
-                                           const char *b_name, cr_error *err);
-CR_MUST_USE cr_status cr_expect_slope(double slope, cr_error *err);
-
-/* The address of element `element`. */
-static inline void *cr_at(const void *data, size_t element, cr_dtype dtype)
-{
-    return (char *)(uintptr_t)data + element * cr_dtype_size(dtype);
-}
-
-static inline void *cr_offset(const cr_tensor *tensor, size_t element)
-{
-    return cr_at(tensor->data, element, tensor->dtype);
-}
-
-/* Writes or reads one element of a tensor as a double. */
-void cr_store(cr_tensor *tensor, size_t element, double value);
-double cr_load(const cr_tensor *tensor, size_t element);
-
 #endif

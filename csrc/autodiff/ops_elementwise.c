@@ -3,6 +3,7 @@
 
 #include "../core/threads.h"
 #include "autodiff.h"
+#include "checks.h"
 
 /* ---- unary ---- */
 
@@ -22,7 +23,7 @@ static void unary_chunk(void *context, size_t chunk)
     const unary_t *u = context;
     size_t begin, end;
     cr_chunk_range(u->size, u->n_chunks, chunk, &begin, &end);
-    u->kernels->unary(u->kind, u->a, u->b, end - begin, cr_at(u->x, begin, u->dtype), cr_at(u->out, begin, u->dtype));
+    u->kernels->unary(u->kind, u->a, u->b, end - begin, cr_element(u->x, begin, u->dtype), cr_element(u->out, begin, u->dtype));
 }
 
 static void unary_gradient_chunk(void *context, size_t chunk)
@@ -30,19 +31,16 @@ static void unary_gradient_chunk(void *context, size_t chunk)
     const unary_t *u = context;
     size_t begin, end;
     cr_chunk_range(u->size, u->n_chunks, chunk, &begin, &end);
-    u->kernels->unary_gradient(u->kind, u->a, end - begin, cr_at(u->x, begin, u->dtype), cr_at(u->y, begin, u->dtype),
-                               cr_at(u->dy, begin, u->dtype), cr_at(u->out, begin, u->dtype), u->accumulate);
+    u->kernels->unary_gradient(u->kind, u->a, end - begin, cr_element(u->x, begin, u->dtype), cr_element(u->y, begin, u->dtype),
+                               cr_element(u->dy, begin, u->dtype), cr_element(u->out, begin, u->dtype), u->accumulate);
 }
 
 static cr_status unary_forward(cr_node *node, cr_unary kind, cr_tensor **out, cr_error *err)
 {
     const cr_tensor *x = node->inputs[0];
-    if (kind == CR_LEAKY_RELU) {
-        cr_status status = cr_expect_slope(node->reals[0], err);
-        if (status != CR_OK)
-            return status;
-    }
-    cr_status status = cr_tensor_new(x->dtype, x->ndim, x->shape, out, err);
+    cr_status status = cr_expect_activation(kind, node->reals[0], err);
+    if (status == CR_OK)
+        status = cr_tensor_new(x->dtype, x->ndim, x->shape, out, err);
     if (status != CR_OK)
         return status;
     unary_t u = {.kernels = cr_kernels(x->dtype), .dtype = x->dtype, .kind = kind, .a = node->reals[0],
@@ -150,7 +148,7 @@ static cr_status binary_forward(cr_node *node, cr_binary kind, cr_tensor **out, 
         kernels->binary_scalar(kind, x->size, x->data, cr_load(y, 0), (*out)->data);
     } else if (x->size == (*out)->size) { /* y: equal or a row */
         for (size_t r = 0; r < repeats_of(y, *out); r++)
-            kernels->binary(kind, y->size, cr_offset(x, r * y->size), y->data, cr_offset(*out, r * y->size));
+            kernels->binary(kind, y->size, cr_tensor_element(x, r * y->size), y->data, cr_tensor_element(*out, r * y->size));
     } else if (x->size == 1) {
         cr_buffer *buffer;
         const void *all;
@@ -160,7 +158,7 @@ static cr_status binary_forward(cr_node *node, cr_binary kind, cr_tensor **out, 
         cr_buffer_release(buffer);
     } else { /* x is a row of y */
         for (size_t r = 0; r < repeats_of(x, *out); r++)
-            kernels->binary(kind, x->size, x->data, cr_offset(y, r * x->size), cr_offset(*out, r * x->size));
+            kernels->binary(kind, x->size, x->data, cr_tensor_element(y, r * x->size), cr_tensor_element(*out, r * x->size));
     }
     if (status != CR_OK) {
         cr_tensor_release(*out);

@@ -2,6 +2,7 @@
  * graph, so no two chunks write to one row. */
 #include "../core/threads.h"
 #include "autodiff.h"
+#include "checks.h"
 
 typedef struct {
     const cr_kernel_table *kernels;
@@ -46,11 +47,10 @@ static cr_status expect_messages(const cr_node *node, cr_error *err)
         status = cr_expect_same_shape(target, "target", source, "source", err);
     if (status == CR_OK)
         status = cr_expect_ndim(types, 2, "types", err);
+    if (status == CR_OK)
+        status = cr_expect_node_rows(target, node->graph, "target", err);
     if (status != CR_OK)
         return status;
-    if (target->shape[0] != node->graph->n_nodes)
-        return cr_fail(err, CR_ERR_VALUE, "target: expected %zu rows, one per node of the graph batch, got %zu",
-                       node->graph->n_nodes, target->shape[0]);
     if (types->shape[0] != node->graph->n_types || types->shape[1] != target->shape[1])
         return cr_fail(err, CR_ERR_VALUE, "types: expected shape (%zu, %zu), got (%zu, %zu)", node->graph->n_types,
                        target->shape[1], types->shape[0], types->shape[1]);
@@ -81,7 +81,7 @@ static void message_gradient_chunk(void *context, size_t chunk)
     const graph_work_t *w = context;
     size_t begin, end;
     node_range(w, chunk, &begin, &end);
-    void *d_types = w->d_types == NULL ? NULL : cr_at(w->d_types, chunk * w->graph->n_types * w->columns, w->dtype);
+    void *d_types = w->d_types == NULL ? NULL : cr_element(w->d_types, chunk * w->graph->n_types * w->columns, w->dtype);
     w->kernels->message_pass_gradient(begin, end, w->columns, edges_of(w->graph), w->slope, w->target, w->source,
                                       w->types, w->dout, w->d_target, w->d_source, w->graph->n_types, d_types,
                                       w->accumulate, w->accumulate_source);
@@ -122,7 +122,7 @@ cr_status message_pass_backward(const cr_node *node, const cr_tensor *out, const
     w.dout = dout->data;
     cr_parallel(w.n_chunks, message_gradient_chunk, &w);
     for (size_t chunk = 0; d_types != NULL && chunk < w.n_chunks; chunk++)
-        w.kernels->axpy(types->size, 1, cr_at(w.d_types, chunk * types->size, out->dtype), d_types);
+        w.kernels->axpy(types->size, 1, cr_element(w.d_types, chunk * types->size, out->dtype), d_types);
 fail:
     cr_buffer_release(partials);
     return status;
@@ -151,9 +151,8 @@ cr_status sum_pool_forward(cr_node *node, cr_tensor **out, cr_error *err)
     const cr_tensor *x = node->inputs[0];
     const cr_graph *graph = node->graph;
     cr_status status = cr_expect_ndim(x, 2, "x", err);
-    if (status == CR_OK && x->shape[0] != graph->n_nodes)
-        status = cr_fail(err, CR_ERR_VALUE, "x: expected %zu rows, one per node of the graph batch, got %zu",
-                         graph->n_nodes, x->shape[0]);
+    if (status == CR_OK)
+        status = cr_expect_node_rows(x, graph, "x", err);
     size_t shape[2] = {graph->n_graphs, x->ndim == 2 ? x->shape[1] : 0};
     if (status == CR_OK)
         status = cr_tensor_new(x->dtype, 2, shape, out, err);

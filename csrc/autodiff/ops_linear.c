@@ -2,6 +2,7 @@
 #include "../core/blas.h"
 #include "../core/threads.h"
 #include "autodiff.h"
+#include "checks.h"
 
 /* ---- pieces shared by the layers ---- */
 
@@ -20,8 +21,8 @@ static void activation_gradient_chunk(void *context, size_t chunk)
     const rows_t *r = context;
     size_t begin, end;
     cr_chunk_range(r->rows * r->columns, r->n_chunks, chunk, &begin, &end);
-    r->kernels->unary_gradient(r->activation, r->slope, end - begin, NULL, cr_at(r->y, begin, r->dtype),
-                               cr_at(r->dy, begin, r->dtype), cr_at(r->out, begin, r->dtype), 0);
+    r->kernels->unary_gradient(r->activation, r->slope, end - begin, NULL, cr_element(r->y, begin, r->dtype),
+                               cr_element(r->dy, begin, r->dtype), cr_element(r->out, begin, r->dtype), 0);
 }
 
 typedef struct {
@@ -109,13 +110,6 @@ static cr_status expect_bias(const cr_tensor *bias, const cr_tensor *weight, cr_
     return CR_OK;
 }
 
-static cr_status expect_nonnegative(const cr_tensor *weight, cr_error *err)
-{
-    if (cr_kernels(weight->dtype)->any_negative(weight->size, weight->data))
-        return cr_fail(err, CR_ERR_VALUE, "weight: expected no negative entry and no NaN: convexity would be lost");
-    return CR_OK;
-}
-
 /* y = x W^T and the epilogue (NULL for none), a new tensor of x's leading axes and the rows of W. */
 static cr_status product(const cr_tensor *x, const cr_tensor *weight, const cr_epilogue *epilogue, cr_tensor **out,
                          cr_error *err)
@@ -175,12 +169,8 @@ fail:
 cr_status linear_forward(cr_node *node, cr_tensor **out, cr_error *err)
 {
     cr_unary activation = (cr_unary)node->integers[0];
-    if (activation == CR_LEAKY_RELU) {
-        cr_status status = cr_expect_slope(node->reals[0], err);
-        if (status != CR_OK)
-            return status;
-    }
-    return affine_layer(node, activation, node->reals[0], out, err);
+    cr_status status = cr_expect_activation(activation, node->reals[0], err);
+    return status == CR_OK ? affine_layer(node, activation, node->reals[0], out, err) : status;
 }
 
 cr_status linear_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
@@ -192,7 +182,7 @@ cr_status linear_backward(const cr_node *node, const cr_tensor *out, const cr_te
 
 cr_status nonnegative_linear_forward(cr_node *node, cr_tensor **out, cr_error *err)
 {
-    cr_status status = expect_nonnegative(node->inputs[1], err);
+    cr_status status = cr_expect_nonnegative(node->inputs[1], "weight", err);
     return status == CR_OK ? affine_layer(node, CR_IDENTITY, 0, out, err) : status;
 }
 
@@ -282,7 +272,7 @@ cr_status icnn_layer_forward(cr_node *node, cr_tensor **out, cr_error *err)
                          h->shape[0], z->shape[0], weight->shape[0], skip->shape[0]);
         goto fail;
     }
-    CR_TRY(expect_nonnegative(weight, err));
+    CR_TRY(cr_expect_nonnegative(weight, "weight", err));
     CR_TRY(product(h, weight, NULL, &a, err));
     CR_TRY(product(z, skip, NULL, &b, err));
     CR_TRY(cr_tensor_new(h->dtype, 2, a->shape, out, err));

@@ -1,16 +1,7 @@
 /* Losses, each averaged over the first axis, and the reparameterised Gaussian sample. */
 #include "../core/threads.h"
 #include "autodiff.h"
-
-static cr_status expect_batch(const cr_tensor *x, const char *name, cr_error *err)
-{
-    if (x->ndim < 1 || x->shape[0] == 0) {
-        char text[96];
-        return cr_fail(err, CR_ERR_VALUE, "%s: expected a batch of at least one row, got shape %s", name,
-                       cr_shape_text(x->ndim, x->shape, text, sizeof text));
-    }
-    return CR_OK;
-}
+#include "checks.h"
 
 /* A tensor without dimensions that holds value. */
 static cr_status scalar(cr_dtype dtype, double value, cr_tensor **out, cr_error *err)
@@ -28,7 +19,7 @@ cr_status softmax_cross_entropy_forward(cr_node *node, cr_tensor **out, cr_error
     const cr_tensor *logits = node->inputs[0];
     const cr_index *target = node->index;
     size_t classes, rows = target->size;
-    cr_status status = expect_batch(logits, "logits", err);
+    cr_status status = cr_expect_batch(logits, "logits", err);
     if (status != CR_OK)
         return status;
     bool fits = logits->ndim == target->ndim + 1;
@@ -72,13 +63,13 @@ cr_status softmax_cross_entropy_backward(const cr_node *node, const cr_tensor *o
 cr_status binary_cross_entropy_forward(cr_node *node, cr_tensor **out, cr_error *err)
 {
     const cr_tensor *logits = node->inputs[0], *target = node->inputs[1];
-    cr_status status = expect_batch(logits, "logits", err);
+    cr_status status = cr_expect_batch(logits, "logits", err);
     if (status == CR_OK)
         status = cr_expect_same_shape(logits, "logits", target, "target", err);
+    if (status == CR_OK)
+        status = cr_expect_constant(target, "target", err);
     if (status != CR_OK)
         return status;
-    if (target->requires_grad)
-        return cr_fail(err, CR_ERR_VALUE, "target: expected a constant, got a tensor that requires a gradient");
     double total = cr_kernels(logits->dtype)->binary_cross_entropy(logits->size, logits->data, target->data);
     return scalar(logits->dtype, total / (double)logits->shape[0], out, err);
 }
@@ -103,7 +94,7 @@ cr_status binary_cross_entropy_backward(const cr_node *node, const cr_tensor *ou
 cr_status mse_forward(cr_node *node, cr_tensor **out, cr_error *err)
 {
     const cr_tensor *prediction = node->inputs[0], *target = node->inputs[1];
-    cr_status status = expect_batch(prediction, "prediction", err);
+    cr_status status = cr_expect_batch(prediction, "prediction", err);
     if (status == CR_OK)
         status = cr_expect_same_shape(prediction, "prediction", target, "target", err);
     if (status == CR_OK)
@@ -138,7 +129,7 @@ cr_status mse_backward(const cr_node *node, const cr_tensor *out, const cr_tenso
 cr_status kl_normal_forward(cr_node *node, cr_tensor **out, cr_error *err)
 {
     const cr_tensor *mu = node->inputs[0], *log_variance = node->inputs[1];
-    cr_status status = expect_batch(mu, "mu", err);
+    cr_status status = cr_expect_batch(mu, "mu", err);
     if (status == CR_OK)
         status = cr_expect_same_shape(mu, "mu", log_variance, "log_variance", err);
     if (status != CR_OK)
@@ -170,8 +161,8 @@ cr_status gaussian_forward(cr_node *node, cr_tensor **out, cr_error *err)
     cr_status status = cr_expect_same_shape(mu, "mu", log_variance, "log_variance", err);
     if (status == CR_OK)
         status = cr_expect_same_shape(mu, "mu", noise, "noise", err);
-    if (status == CR_OK && noise->requires_grad)
-        status = cr_fail(err, CR_ERR_VALUE, "noise: expected a constant, got a tensor that requires a gradient");
+    if (status == CR_OK)
+        status = cr_expect_constant(noise, "noise", err);
     if (status == CR_OK)
         status = cr_tensor_new(mu->dtype, mu->ndim, mu->shape, out, err);
     if (status == CR_OK)

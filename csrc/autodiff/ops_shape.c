@@ -3,6 +3,7 @@
 
 #include "../core/threads.h"
 #include "autodiff.h"
+#include "checks.h"
 
 #define NO_AXIS INT64_MIN /* what the attribute holds when axis is None */
 
@@ -131,7 +132,7 @@ cr_status concat_forward(cr_node *node, cr_tensor **out, cr_error *err)
     for (size_t i = 0; status == CR_OK && i < node->n_inputs; i++) {
         size_t part = node->inputs[i]->shape[view.axis] * view.inner;
         for (size_t o = 0; o < view.outer && part > 0; o++)
-            memcpy(cr_offset(*out, (o * total + at) * view.inner), cr_offset(node->inputs[i], o * part), part * element);
+            memcpy(cr_tensor_element(*out, (o * total + at) * view.inner), cr_tensor_element(node->inputs[i], o * part), part * element);
         at += node->inputs[i]->shape[view.axis];
     }
     return status;
@@ -148,8 +149,8 @@ cr_status concat_backward(const cr_node *node, const cr_tensor *out, const cr_te
         status = cr_grad_begin_zeroed(node->inputs[i], &data, err);
         if (status == CR_OK && data != NULL)
             for (size_t o = 0; o < view.outer && part > 0; o++)
-                cr_kernels(out->dtype)->axpy(part, 1, cr_offset(dout, (o * view.length + at) * view.inner),
-                                             cr_at(data, o * part, out->dtype));
+                cr_kernels(out->dtype)->axpy(part, 1, cr_tensor_element(dout, (o * view.length + at) * view.inner),
+                                             cr_element(data, o * part, out->dtype));
         at += length;
     }
     return status;
@@ -172,10 +173,10 @@ cr_status slice_forward(cr_node *node, cr_tensor **out, cr_error *err)
     for (int d = 0; d < x->ndim; d++)
         shape[d] = d == view.axis ? (size_t)(stop - start) : x->shape[d];
     if (view.outer == 1) /* whole rows: the same memory */
-        return cr_tensor_view(x->buffer, cr_offset(x, (size_t)start * view.inner), x->dtype, x->ndim, shape, out, err);
+        return cr_tensor_view(x->buffer, cr_tensor_element(x, (size_t)start * view.inner), x->dtype, x->ndim, shape, out, err);
     status = cr_tensor_new(x->dtype, x->ndim, shape, out, err);
     for (size_t o = 0; status == CR_OK && part > 0 && o < view.outer; o++)
-        memcpy(cr_offset(*out, o * part), cr_offset(x, (o * view.length + (size_t)start) * view.inner),
+        memcpy(cr_tensor_element(*out, o * part), cr_tensor_element(x, (o * view.length + (size_t)start) * view.inner),
                part * cr_dtype_size(x->dtype));
     return status;
 }
@@ -192,8 +193,8 @@ cr_status slice_backward(const cr_node *node, const cr_tensor *out, const cr_ten
         return status;
     size_t start = (size_t)node->integers[0], part = ((size_t)node->integers[1] - start) * view.inner;
     for (size_t o = 0; o < view.outer && part > 0; o++)
-        cr_kernels(out->dtype)->axpy(part, 1, cr_offset(dout, o * part),
-                                     cr_at(data, (o * view.length + start) * view.inner, out->dtype));
+        cr_kernels(out->dtype)->axpy(part, 1, cr_tensor_element(dout, o * part),
+                                     cr_element(data, (o * view.length + start) * view.inner, out->dtype));
     return CR_OK;
 }
 
@@ -267,7 +268,7 @@ static void gather_chunk(void *context, size_t chunk)
     cr_chunk_range(g->rows, g->n_chunks, chunk, &begin, &end);
     cr_kernels(g->table->dtype)
         ->gather_sum(end - begin, g->k, g->columns, g->from, g->index->data + begin * g->k,
-                     cr_at(g->to, begin * g->columns, g->table->dtype));
+                     cr_element(g->to, begin * g->columns, g->table->dtype));
 }
 
 static void scatter_chunk(void *context, size_t chunk)

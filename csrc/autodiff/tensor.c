@@ -134,6 +134,19 @@ const char *cr_shape_text(int ndim, const size_t *shape, char *text, size_t size
     return text;
 }
 
+void cr_store(cr_tensor *tensor, size_t element, double value)
+{
+    if (tensor->dtype == CR_F32)
+        ((float *)tensor->data)[element] = (float)value;
+    else
+        ((double *)tensor->data)[element] = value;
+}
+
+double cr_load(const cr_tensor *tensor, size_t element)
+{
+    return tensor->dtype == CR_F32 ? (double)((float *)tensor->data)[element] : ((double *)tensor->data)[element];
+}
+
 cr_status cr_node_new(int op, size_t n_inputs, cr_node **out, cr_error *err)
 {
     cr_node *node = calloc(1, sizeof *node);

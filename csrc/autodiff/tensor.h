@@ -70,6 +70,16 @@ bool cr_same_shape(const cr_tensor *a, const cr_tensor *b);
 /* "(3, 4)" into text, for messages. Returns text. */
 const char *cr_shape_text(int ndim, const size_t *shape, char *text, size_t size);
 
+/* The address of element `element`, counted in C order. */
+static inline void *cr_tensor_element(const cr_tensor *tensor, size_t element)
+{
+    return cr_element(tensor->data, element, tensor->dtype);
+}
+
+/* Writes or reads one element of a tensor as a double. */
+void cr_store(cr_tensor *tensor, size_t element, double value);
+double cr_load(const cr_tensor *tensor, size_t element);
+
 /* A node with room for n_inputs inputs (all NULL), to be filled by the caller. */
 CR_MUST_USE cr_status cr_node_new(int op, size_t n_inputs, cr_node **out, cr_error *err);
 void cr_node_release(cr_node *node);

@@ -38,11 +38,6 @@ typedef struct {
     const cr_epilogue *epilogue;
 } gemm_t;
 
-static const void *at(const void *data, size_t element, cr_dtype dtype)
-{
-    return (const char *)data + element * cr_dtype_size(dtype);
-}
-
 static void run_chunk(void *context, size_t chunk)
 {
     const gemm_t *g = context;
@@ -52,12 +47,12 @@ static void run_chunk(void *context, size_t chunk)
     void *c = g->c;
     if (g->by_rows) {
         m = end - begin;
-        a = at(a, begin * (g->a.transposed ? 1 : g->a.stride), g->dtype);
-        c = (void *)at(c, begin * g->stride_c, g->dtype);
+        a = cr_element(a, begin * (g->a.transposed ? 1 : g->a.stride), g->dtype);
+        c = cr_element(c, begin * g->stride_c, g->dtype);
     } else {
         n = end - begin;
-        b = at(b, begin * (g->b.transposed ? g->b.stride : 1), g->dtype);
-        c = (void *)at(c, begin, g->dtype);
+        b = cr_element(b, begin * (g->b.transposed ? g->b.stride : 1), g->dtype);
+        c = cr_element(c, begin, g->dtype);
     }
     int ta = g->a.transposed ? CblasTrans : CblasNoTrans, tb = g->b.transposed ? CblasTrans : CblasNoTrans;
     int im = (int)m, in = (int)n, ik = (int)g->k, lda = (int)g->a.stride, ldb = (int)g->b.stride, ldc = (int)g->stride_c;
@@ -66,7 +61,7 @@ static void run_chunk(void *context, size_t chunk)
     else
         BLAS(cblas_dgemm)(CblasRowMajor, ta, tb, im, in, ik, 1.0, a, lda, b, ldb, g->beta, c, ldc);
     size_t first = g->by_rows ? 0 : begin;
-    void *rows = (void *)at(g->c, g->by_rows ? begin * g->stride_c : 0, g->dtype);
+    void *rows = cr_element(g->c, g->by_rows ? begin * g->stride_c : 0, g->dtype);
     cr_epilogue_apply(g->epilogue, g->dtype, m, first, first + n, rows, g->stride_c);
 }
 
@@ -185,7 +180,7 @@ static void copy_matrix(cr_dtype dtype, size_t rows, size_t columns, cr_matrix f
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < columns; j++) {
             size_t source = from.transposed ? j * from.stride + i : i * from.stride + j;
-            memcpy((void *)at(to, i * columns + j, dtype), at(from.data, source, dtype), cr_dtype_size(dtype));
+            memcpy(cr_element(to, i * columns + j, dtype), cr_element(from.data, source, dtype), cr_dtype_size(dtype));
         }
 }
 

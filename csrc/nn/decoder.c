@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../autodiff/checks.h"
 #include "../core/blas.h"
 #include "blocks.h"
 
@@ -187,9 +188,9 @@ static cr_status decode_block(void *context, size_t begin, size_t rows, void *sc
     const cr_decoder_frozen *net = d->net;
     const layer_t *layers = net->layers, *last = layers + net->n_layers - 1;
     const size_t width = layers[0].outputs;
-    const void *z = cr_at(d->z, begin * net->inputs, net->dtype);
-    void *h = scratch, *inner = cr_at(scratch, rows * width, net->dtype);
-    void *logits = cr_at(d->logits, begin * last->outputs, net->dtype);
+    const void *z = cr_element(d->z, begin * net->inputs, net->dtype);
+    void *h = scratch, *inner = cr_element(scratch, rows * width, net->dtype);
+    void *logits = cr_element(d->logits, begin * last->outputs, net->dtype);
     cr_status status;
     CR_TRY(cr_expect_finite(net->dtype, rows * net->inputs, z, "z", err));
     CR_TRY(apply(&layers[0], CR_TANH, 0, rows, z, net->inputs, 0, h, err));

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../autodiff/checks.h"
 #include "../core/blas.h"
 #include "blocks.h"
 
@@ -19,13 +20,6 @@ static cr_status expect(const cr_tensor *tensor, const char *name, cr_dtype dtyp
     return CR_OK;
 }
 
-static cr_status expect_nonnegative(const cr_tensor *tensor, const char *name, cr_error *err)
-{
-    if (cr_kernels(tensor->dtype)->any_negative(tensor->size, tensor->data))
-        return cr_fail(err, CR_ERR_VALUE, "%s: expected no negative entry and no NaN: the net is not convex", name);
-    return CR_OK;
-}
-
 static cr_status check(const cr_icnn *net, bool convex, cr_error *err)
 {
     cr_status status;
@@ -38,13 +32,13 @@ static cr_status check(const cr_icnn *net, bool convex, cr_error *err)
         CR_TRY(expect(net->weights[l], "weights", dtype, 2, m, m, err));
         CR_TRY(expect(net->skips[l], "skips", dtype, 2, m, d, err));
         if (convex)
-            CR_TRY(expect_nonnegative(net->weights[l], "weights", err));
+            CR_TRY(cr_expect_nonnegative(net->weights[l], "weights", err));
     }
     CR_TRY(expect(net->output_weight, "output_weight", dtype, 2, 1, m, err));
     CR_TRY(expect(net->output_skip, "output_skip", dtype, 2, 1, d, err));
     CR_TRY(expect(net->output_bias, "output_bias", dtype, 1, 1, 1, err));
     if (convex)
-        CR_TRY(expect_nonnegative(net->output_weight, "output_weight", err));
+        CR_TRY(cr_expect_nonnegative(net->output_weight, "output_weight", err));
     return CR_OK;
 fail:
     return status;

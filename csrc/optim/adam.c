@@ -147,7 +147,7 @@ static void norm_chunk(void *context, size_t chunk)
     span_t span = adam->spans[chunk];
     const cr_tensor *grad = adam->parameters[span.parameter]->grad;
     adam->partial[chunk] =
-        grad == NULL ? 0 : cr_kernels(grad->dtype)->sum_squares(span.end - span.begin, cr_offset(grad, span.begin));
+        grad == NULL ? 0 : cr_kernels(grad->dtype)->sum_squares(span.end - span.begin, cr_tensor_element(grad, span.begin));
 }
 
 static void step_chunk(void *context, size_t chunk)
@@ -159,10 +159,10 @@ static void step_chunk(void *context, size_t chunk)
         return;
     cr_buffer *first = adam->first[span.parameter];
     cr_kernels(grad->dtype)
-        ->adam(span.end - span.begin, &adam->current[span.parameter], cr_offset(parameter, span.begin),
-               cr_offset(grad, span.begin),
-               first == NULL ? NULL : cr_at(cr_buffer_data(first), span.begin, grad->dtype),
-               cr_at(cr_buffer_data(adam->second[span.parameter]), span.begin, grad->dtype));
+        ->adam(span.end - span.begin, &adam->current[span.parameter], cr_tensor_element(parameter, span.begin),
+               cr_tensor_element(grad, span.begin),
+               first == NULL ? NULL : cr_element(cr_buffer_data(first), span.begin, grad->dtype),
+               cr_element(cr_buffer_data(adam->second[span.parameter]), span.begin, grad->dtype));
 }
 
 /* What the running step uses for each parameter; NULL gradients are skipped. */

@@ -15,9 +15,9 @@ cr_status cr_descend(const cr_icnn_frozen *net, const void *z, bool one_start, c
     if (status != CR_OK)
         return status;
     for (size_t i = n_steps; i-- > 0;) { /* the row with the one gradient of all comes last */
-        void *row = cr_at(out, i * d, dtype);
+        void *row = cr_element(out, i * d, dtype);
         kernels->unary(CR_AFFINE, -step[i], 0, d, one_start ? out : row, row);
-        kernels->axpy(d, 1, one_start ? z : cr_at(z, i * d, dtype), row);
+        kernels->axpy(d, 1, one_start ? z : cr_element(z, i * d, dtype), row);
     }
     return CR_OK;
 }
