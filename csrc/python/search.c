@@ -2,8 +2,8 @@
 #include "py.h"
 
 #include "../core/kendall.h"
+#include "../core/select.h"
 #include "../search/cell_set.h"
-#include "../search/descent.h"
 
 /* ---- smallest values, largest logits ---- */
 
