@@ -1,5 +1,5 @@
 /* The Python type GraphBatch: graphs for message passing, checked once. */
-#include "py.h"
+#include "arguments.h"
 
 #include <string.h>
 
@@ -24,24 +24,6 @@ static PyObject *wrap(PyTypeObject *type, cr_graph *graph)
     }
     object->graph = graph;
     return (PyObject *)object;
-}
-
-/* A private contiguous int32 copy of an array of integers with ndim dimensions, or NULL. */
-static PyArrayObject *integers(PyObject *object, const char *name, int ndim)
-{
-    PyArrayObject *array = (PyArrayObject *)PyArray_FROM_O(object), *result = NULL;
-    if (array == NULL)
-        return NULL;
-    if (PyArray_NDIM(array) != ndim)
-        PyErr_Format(PyExc_ValueError, "%s: expected %d dimensions, got %d", name, ndim, PyArray_NDIM(array));
-    else if (!PyTypeNum_ISINTEGER(PyArray_TYPE(array)))
-        PyErr_Format(PyExc_TypeError, "%s: expected integers, got dtype %S", name, (PyObject *)PyArray_DESCR(array));
-    else
-        result = (PyArrayObject *)PyArray_FromArray(array, PyArray_DescrFromType(NPY_INT64),
-                                                    NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSUREARRAY |
-                                                        NPY_ARRAY_ENSURECOPY);
-    Py_DECREF(array);
-    return result;
 }
 
 static int copy_int32(PyArrayObject *from, const char *name, int32_t least, int32_t *to)
@@ -101,7 +83,7 @@ static PyObject *graph_new(PyTypeObject *type, PyObject *args, PyObject *keyword
         return NULL;
     int complete = 1;
     for (int i = 0; complete && i < 4; i++)
-        complete = (arrays[i] = integers(objects[i], names[i], 1)) != NULL;
+        complete = (arrays[i] = cr_py_copy_integers(objects[i], names[i], 1)) != NULL;
     if (complete)
         graph = build(arrays, n_types);
     for (int i = 0; i < 4; i++)
@@ -183,22 +165,6 @@ static PyType_Spec graph_spec = {.name = "crlso._core.GraphBatch",
 
 /* ---- cells ---- */
 
-static PyArrayObject *codes_argument(PyObject *object)
-{
-    PyArrayObject *codes = (PyArrayObject *)PyArray_FROM_O(object), *result = NULL;
-    if (codes == NULL)
-        return NULL;
-    if (PyArray_TYPE(codes) != NPY_UINT8)
-        PyErr_Format(PyExc_TypeError, "codes: expected a uint8 array, got dtype %S", (PyObject *)PyArray_DESCR(codes));
-    else if (PyArray_NDIM(codes) != 2)
-        PyErr_Format(PyExc_ValueError, "codes: expected shape (n, codes per cell), got %d dimensions", PyArray_NDIM(codes));
-    else
-        result = (PyArrayObject *)PyArray_FromArray(codes, PyArray_DescrFromType(NPY_UINT8),
-                                                    NPY_ARRAY_CARRAY | NPY_ARRAY_ENSUREARRAY | NPY_ARRAY_ENSURECOPY);
-    Py_DECREF(codes);
-    return result;
-}
-
 /* Node numbers and columns of the edges, in one block that the caller frees with PyMem_Free; NULL with an exception. */
 static int32_t *edge_table(PyArrayObject *edges, PyArrayObject *columns, cr_cell_edges *shared)
 {
@@ -259,11 +225,11 @@ static PyObject *cell_graph(PyObject *module, PyObject *args, PyObject *keywords
         return PyErr_Format(PyExc_ValueError, "n_nodes, n_types: expected counts >= 0, got %zd and %zd", n_nodes, n_types);
     cr_cell_edges shared = {.n_nodes = (size_t)n_nodes, .n_types = (size_t)n_types, .has_absent = has_absent != 0,
                             .both_directions = both_directions != 0};
-    PyArrayObject *codes = codes_argument(codes_object), *edges = NULL, *columns = NULL;
+    PyArrayObject *codes = cr_py_copy_array(codes_object, "codes", NPY_UINT8, 2, -1), *edges = NULL, *columns = NULL;
     if (codes != NULL)
-        edges = integers(edges_object, "edges", 2);
+        edges = cr_py_copy_integers(edges_object, "edges", 2);
     if (edges != NULL && columns_object != Py_None)
-        columns = integers(columns_object, "columns", 1);
+        columns = cr_py_copy_integers(columns_object, "columns", 1);
     if (edges != NULL && (columns != NULL || columns_object == Py_None))
         graph = batch_of(codes, edges, columns, &shared);
     Py_XDECREF(codes);
@@ -281,18 +247,6 @@ static const char cell_graph_doc[] =
 
 /* ---- pruning and canonical form ---- */
 
-static PyArrayObject *layout_codes(PyObject *object, const cr_cell_layout *layout)
-{
-    PyArrayObject *codes = codes_argument(object);
-    size_t length = cr_cell_row_length(layout);
-    if (codes != NULL && (size_t)PyArray_DIM(codes, 1) != length) {
-        PyErr_Format(PyExc_ValueError, "codes: expected shape (n, %zu), got (%zd, %zd)", length,
-                     (Py_ssize_t)PyArray_DIM(codes, 0), (Py_ssize_t)PyArray_DIM(codes, 1));
-        Py_CLEAR(codes);
-    }
-    return codes;
-}
-
 static PyObject *cell_prune(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"codes", "n_nodes", "n_inputs", "has_output", "operations_on_nodes", "canonical", NULL};
@@ -309,7 +263,8 @@ static PyObject *cell_prune(PyObject *Py_UNUSED(module), PyObject *args, PyObjec
     cr_status status = cr_cell_layout_check(&layout, &err);
     if (status != CR_OK)
         return cr_py_raise(status, &err);
-    PyArrayObject *codes = layout_codes(object, &layout);
+    const npy_intp length = (npy_intp)cr_cell_row_length(&layout);
+    PyArrayObject *codes = cr_py_copy_array(object, "codes", NPY_UINT8, 2, length);
     if (codes == NULL)
         return NULL;
     Py_BEGIN_ALLOW_THREADS

@@ -1,26 +1,7 @@
 /* Cholesky factors and triangular systems for Python. */
-#include "py.h"
+#include "arguments.h"
 
 #include "../core/blas.h"
-
-/* A contiguous float64 copy of real numbers, of 2 or 3 dimensions; NULL with an exception that names the argument. */
-static PyArrayObject *copy_of(PyObject *object, const char *name)
-{
-    PyArrayObject *given = (PyArrayObject *)PyArray_FROM_O(object), *copy = NULL;
-    if (given == NULL)
-        return NULL;
-    const char kind = PyArray_DESCR(given)->kind;
-    if (kind != 'f' && kind != 'i' && kind != 'u')
-        PyErr_Format(PyExc_TypeError, "%s: expected real numbers, got dtype %S", name, (PyObject *)PyArray_DESCR(given));
-    else if (PyArray_NDIM(given) != 2 && PyArray_NDIM(given) != 3)
-        PyErr_Format(PyExc_ValueError, "%s: expected 2 or 3 dimensions, got %d", name, PyArray_NDIM(given));
-    else
-        copy = (PyArrayObject *)PyArray_FromArray(given, PyArray_DescrFromType(NPY_FLOAT64),
-                                                  NPY_ARRAY_CARRAY | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSURECOPY |
-                                                      NPY_ARRAY_ENSUREARRAY | NPY_ARRAY_FORCECAST);
-    Py_DECREF(given);
-    return copy;
-}
 
 /* Dimension `from_end` counted from the last, and the number of matrices. */
 static size_t dimension(PyArrayObject *array, int from_end)
@@ -45,7 +26,7 @@ static int expect_square(PyArrayObject *array, const char *name)
 static PyObject *cholesky(PyObject *module, PyObject *object)
 {
     (void)module;
-    PyArrayObject *a = copy_of(object, "a");
+    PyArrayObject *a = cr_py_copy_reals(object, "a", 2, 3);
     if (a == NULL)
         return NULL;
     if (expect_square(a, "a") < 0) {
@@ -72,9 +53,8 @@ static PyObject *solve_lower(PyObject *module, PyObject *args, PyObject *keyword
     int transposed = 0;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO|p:solve_lower", names, &lower_object, &b_object, &transposed))
         return NULL;
-    PyArrayObject *lower = (PyArrayObject *)PyArray_FROM_OTF(lower_object, NPY_FLOAT64,
-                                                             NPY_ARRAY_CARRAY_RO | NPY_ARRAY_ENSUREARRAY);
-    PyArrayObject *b = lower == NULL ? NULL : copy_of(b_object, "b");
+    PyArrayObject *lower = cr_py_read_doubles(lower_object, "lower");
+    PyArrayObject *b = lower == NULL ? NULL : cr_py_copy_reals(b_object, "b", 2, 3);
     if (b == NULL) {
         Py_XDECREF(lower);
         return NULL;

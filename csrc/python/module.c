@@ -1,6 +1,6 @@
 /* The extension module crlso._core: state, initialisation and what a bug report needs. */
 #define CR_PY_IMPORT_ARRAY
-#include "py.h"
+#include "arguments.h"
 
 #include "../core/blas.h"
 #include "../core/kernels.h"
@@ -20,11 +20,6 @@ PyObject *cr_py_raise(cr_status status, const cr_error *err)
     }
     PyErr_SetString(type, err->text);
     return NULL;
-}
-
-PyObject *cr_py_wrong_type(const char *name, const char *expected, PyObject *got)
-{
-    return PyErr_Format(PyExc_TypeError, "%s: expected %s, got %.100s", name, expected, Py_TYPE(got)->tp_name);
 }
 
 static PyObject *set_num_threads(PyObject *module, PyObject *argument)
@@ -73,8 +68,8 @@ static PyObject *pool_trim(PyObject *module, PyObject *ignored)
 static PyObject *fma_peak(PyObject *module, PyObject *argument)
 {
     (void)module;
-    double seconds = PyFloat_AsDouble(argument), peak;
-    if (seconds == -1.0 && PyErr_Occurred())
+    double seconds, peak;
+    if (cr_py_read_double(argument, "seconds", &seconds) < 0)
         return NULL;
     if (!(seconds >= 0 && seconds <= 60))
         return PyErr_Format(PyExc_ValueError, "seconds: expected a number from 0 to 60, got %R", argument);

@@ -1,5 +1,5 @@
 /* Functions nb201_* of crlso._core: arrays of cells of NAS-Bench-201. */
-#include "py.h"
+#include "arguments.h"
 
 #include <string.h>
 
@@ -7,50 +7,10 @@
 
 #define EDGES CR_NB201_EDGES
 
-/* Sets a TypeError for an argument that is not an array of the wanted kind; returns NULL. */
-static PyObject *wrong_type(const char *name, const char *expected, PyObject *got)
-{
-    if (PyArray_Check(got))
-        return PyErr_Format(PyExc_TypeError, "%s: expected %s, got an array of %S", name, expected,
-                            (PyObject *)PyArray_DESCR((PyArrayObject *)got));
-    return PyErr_Format(PyExc_TypeError, "%s: expected %s, got %.100s", name, expected, Py_TYPE(got)->tp_name);
-}
-
-/* Sets a ValueError that shows the shape of an array; returns NULL. */
-static PyObject *wrong_shape(const char *name, const char *expected, PyArrayObject *got)
-{
-    PyObject *shape = PyObject_GetAttrString((PyObject *)got, "shape");
-    if (shape == NULL)
-        return NULL;
-    PyErr_Format(PyExc_ValueError, "%s: expected shape %s, got %R", name, expected, shape);
-    Py_DECREF(shape);
-    return NULL;
-}
-
-static int has_type(PyObject *object, int type)
-{
-    return PyArray_Check(object) && PyArray_EquivTypenums(PyArray_TYPE((PyArrayObject *)object), type);
-}
-
-/* A private copy of the array as a plain, contiguous, native array of the type. New reference, or NULL. */
-static PyArrayObject *private_copy(PyArrayObject *given, int type)
-{
-    return (PyArrayObject *)PyArray_FromArray(given, PyArray_DescrFromType(type),
-                                              NPY_ARRAY_CARRAY | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSURECOPY |
-                                                  NPY_ARRAY_ENSUREARRAY);
-}
-
-/* A private, contiguous copy of an array of codes of shape (n, 6), or (6,) when single; every code is valid. The copy
- * is ours alone: the caller may release the GIL. New reference, or NULL with an exception set. */
+/* A private copy of valid codes of shape (n, 6), or (6,) when single. New reference, or NULL with an exception set. */
 static PyArrayObject *take_codes(PyObject *object, int single)
 {
-    if (!has_type(object, NPY_UINT8))
-        return (PyArrayObject *)wrong_type("codes", "a uint8 array", object);
-    PyArrayObject *given = (PyArrayObject *)object;
-    int ndim = single ? 1 : 2;
-    if (PyArray_NDIM(given) != ndim || PyArray_DIM(given, ndim - 1) != EDGES)
-        return (PyArrayObject *)wrong_shape("codes", single ? "(6,)" : "(n, 6)", given);
-    PyArrayObject *codes = private_copy(given, NPY_UINT8);
+    PyArrayObject *codes = cr_py_copy_array(object, "codes", NPY_UINT8, single ? 1 : 2, EDGES);
     if (codes == NULL)
         return NULL;
     const uint8_t *data = PyArray_DATA(codes);
@@ -69,7 +29,7 @@ static PyArrayObject *take_codes(PyObject *object, int single)
 static int take_level(PyObject *object, const uint16_t **table)
 {
     if (!PyUnicode_Check(object)) {
-        wrong_type("level", "'function' or 'isomorphism'", object);
+        cr_py_wrong_type("level", "'function' or 'isomorphism'", object);
         return -1;
     }
     cr_nb201_level level;
@@ -102,7 +62,7 @@ PyDoc_STRVAR(parse_doc, "nb201_parse(text, /)\n--\n\nCodes, uint8 (6,), of an of
 static PyObject *nb201_parse(PyObject *Py_UNUSED(module), PyObject *text)
 {
     if (!PyUnicode_Check(text))
-        return wrong_type("text", "a str", text);
+        return cr_py_wrong_type("text", "a str", text);
     Py_ssize_t length;
     const char *bytes = PyUnicode_AsUTF8AndSize(text, &length);
     if (bytes == NULL) {
@@ -198,12 +158,7 @@ PyDoc_STRVAR(codes_doc,
 
 static PyObject *nb201_codes(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    if (!has_type(object, NPY_INT64))
-        return wrong_type("rank", "an int64 array", object);
-    PyArrayObject *given = (PyArrayObject *)object;
-    if (PyArray_NDIM(given) != 1)
-        return wrong_shape("rank", "(n,)", given);
-    PyArrayObject *ranks = private_copy(given, NPY_INT64);
+    PyArrayObject *ranks = cr_py_copy_array(object, "rank", NPY_INT64, 1, -1);
     if (ranks == NULL)
         return NULL;
     npy_intp n = PyArray_DIM(ranks, 0);

@@ -1,8 +1,11 @@
 /* The functions of autodiff/ops.def for Python: one generic call that reads each operation's signature. */
-#include "py.h"
+#include "ops.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "arguments.h"
+#include "array.h"
 
 #define MAX_PARAMETERS 6
 #define NAME_SIZE 24
@@ -99,48 +102,29 @@ static int dtype_hint(cr_py_state *state, PyObject *const *values, size_t n)
     return -1;
 }
 
-static cr_index *index_of(PyObject *object, const char *name)
+static cr_index *read_row_index(PyObject *object, const char *name)
 {
-    PyArrayObject *array = (PyArrayObject *)PyArray_FROM_O(object), *values = NULL;
-    cr_index *index = NULL;
-    if (array == NULL)
+    PyArrayObject *values = cr_py_read_integers(object, name, NPY_INT64, 1, 2);
+    if (values == NULL)
         return NULL;
-    if (!PyTypeNum_ISINTEGER(PyArray_TYPE(array))) {
-        PyErr_Format(PyExc_TypeError, "%s: expected integers, got dtype %S", name, (PyObject *)PyArray_DESCR(array));
-    } else if (PyArray_NDIM(array) < 1 || PyArray_NDIM(array) > 2) {
-        PyErr_Format(PyExc_ValueError, "%s: expected 1 or 2 dimensions, got %d", name, PyArray_NDIM(array));
-    } else if ((values = (PyArrayObject *)PyArray_FromArray(array, PyArray_DescrFromType(NPY_INT64),
-                                                            NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST |
-                                                                NPY_ARRAY_ENSUREARRAY)) != NULL) {
-        cr_error err;
-        size_t shape[2];
-        for (int d = 0; d < PyArray_NDIM(values); d++)
-            shape[d] = (size_t)PyArray_DIM(values, d);
-        cr_status status = cr_index_new(PyArray_DATA(values), PyArray_NDIM(values), shape, &index, &err);
-        if (status != CR_OK)
-            cr_py_raise(status, &err);
-    }
-    Py_XDECREF(values);
-    Py_DECREF(array);
+    cr_error err;
+    cr_index *index = NULL;
+    size_t shape[2];
+    for (int d = 0; d < PyArray_NDIM(values); d++)
+        shape[d] = (size_t)PyArray_DIM(values, d);
+    cr_status status = cr_index_new(PyArray_DATA(values), PyArray_NDIM(values), shape, &index, &err);
+    if (status != CR_OK)
+        cr_py_raise(status, &err);
+    Py_DECREF(values);
     return index;
 }
 
 /* An integer attribute appended to the node. */
 static int add_integer(cr_node *node, PyObject *object, const char *name)
 {
-    PyObject *number = PyNumber_Index(object);
-    if (number == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError))
-            cr_py_wrong_type(name, "an integer", object);
+    int64_t value;
+    if (cr_py_read_int64(object, name, &value) < 0)
         return -1;
-    }
-    int overflow;
-    long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
-    Py_DECREF(number);
-    if (overflow != 0 || value == NO_AXIS) {
-        PyErr_Format(PyExc_OverflowError, "%s: the integer does not fit 64 bits", name);
-        return -1;
-    }
     if (node->n_integers == CR_MAX_ATTRIBUTES) {
         PyErr_Format(PyExc_ValueError, "%s: expected at most %d integers", name, CR_MAX_ATTRIBUTES);
         return -1;
@@ -185,14 +169,8 @@ static int add_activation(cr_node *node, PyObject *object)
 static int add_real(cr_node *node, size_t *n_reals, PyObject *object, const parameter_t *p)
 {
     double value = p->value;
-    if (object != NULL) {
-        value = PyFloat_AsDouble(object);
-        if (value == -1 && PyErr_Occurred()) {
-            if (PyErr_ExceptionMatches(PyExc_TypeError))
-                cr_py_wrong_type(p->name, "a number", object);
-            return -1;
-        }
-    }
+    if (object != NULL && cr_py_read_double(object, p->name, &value) < 0)
+        return -1;
     node->reals[(*n_reals)++] = value;
     return 0;
 }
@@ -256,7 +234,7 @@ static int fill_node(cr_py_state *state, cr_node *node, PyObject *const *values,
                 result = -1;
             break;
         case 'L': result = add_tensors(state, node, list, p->name); break;
-        case 'X': result = (node->index = index_of(values[i], p->name)) == NULL ? -1 : 0; break;
+        case 'X': result = (node->index = read_row_index(values[i], p->name)) == NULL ? -1 : 0; break;
         case 'G': result = add_graph(state, node, values[i], p->name); break;
         default: result = add_attribute(node, &n_reals, values[i], p);
         }

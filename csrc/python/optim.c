@@ -1,5 +1,5 @@
 /* The Python type Adam. */
-#include "py.h"
+#include "arguments.h"
 
 #include <math.h>
 
@@ -68,11 +68,8 @@ static PyObject *adam_new(PyTypeObject *type, PyObject *args, PyObject *keywords
                                      &options.beta2, &options.epsilon, &options.weight_decay, &decoupled, &max_norm))
         return NULL;
     options.decoupled = decoupled != 0;
-    if (max_norm != Py_None) {
-        options.max_norm = PyFloat_AsDouble(max_norm);
-        if (options.max_norm == -1 && PyErr_Occurred())
-            return NULL;
-    }
+    if (max_norm != Py_None && cr_py_read_double(max_norm, "max_norm", &options.max_norm) < 0)
+        return NULL;
     AdamObject *self = (AdamObject *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
@@ -87,8 +84,8 @@ static PyObject *adam_new(PyTypeObject *type, PyObject *args, PyObject *keywords
 static PyObject *adam_step(PyObject *object, PyObject *argument)
 {
     AdamObject *self = (AdamObject *)object;
-    double norm, learning_rate = PyFloat_AsDouble(argument);
-    if (learning_rate == -1 && PyErr_Occurred())
+    double norm, learning_rate;
+    if (cr_py_read_double(argument, "learning_rate", &learning_rate) < 0)
         return NULL;
     cr_error err;
     cr_status status;

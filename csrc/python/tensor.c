@@ -1,136 +1,15 @@
-/* The Python type Tensor: NumPy memory in and out without copying, operators, backward. */
-#include "py.h"
-
-#include <string.h>
-
-/* ---- memory shared with NumPy ---- */
-
-static void release_array(void *array)
-{
-    PyGILState_STATE gil = PyGILState_Ensure(); /* the last reference may go in a thread without the GIL */
-    Py_DECREF((PyObject *)array);
-    PyGILState_Release(gil);
-}
-
-static void release_capsule(PyObject *capsule)
-{
-    cr_buffer_release(PyCapsule_GetPointer(capsule, NULL));
-}
-
-PyObject *cr_py_array_of(cr_tensor *tensor)
-{
-    npy_intp shape[CR_MAX_NDIM];
-    for (int d = 0; d < tensor->ndim; d++)
-        shape[d] = (npy_intp)tensor->shape[d];
-    int type = tensor->dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64;
-    PyObject *capsule = PyCapsule_New(tensor->buffer, NULL, release_capsule);
-    if (capsule == NULL)
-        return NULL;
-    cr_buffer_retain(tensor->buffer);
-    PyObject *array = PyArray_SimpleNewFromData(tensor->ndim, shape, type, tensor->data);
-    if (array == NULL) {
-        Py_DECREF(capsule);
-        return NULL;
-    }
-    if (PyArray_SetBaseObject((PyArrayObject *)array, capsule) < 0) { /* takes the capsule in any case */
-        Py_DECREF(array);
-        return NULL;
-    }
-    return array;
-}
-
-static cr_tensor *tensor_over_array(PyArrayObject *array)
-{
-    size_t shape[CR_MAX_NDIM];
-    cr_error err;
-    cr_buffer *buffer;
-    cr_tensor *tensor = NULL;
-    for (int d = 0; d < PyArray_NDIM(array); d++)
-        shape[d] = (size_t)PyArray_DIM(array, d);
-    cr_status status = cr_buffer_wrap(PyArray_DATA(array), release_array, array, &buffer, &err);
-    if (status == CR_OK) {
-        Py_INCREF(array);
-        cr_dtype dtype = PyArray_TYPE(array) == NPY_FLOAT32 ? CR_F32 : CR_F64;
-        status = cr_tensor_view(buffer, PyArray_DATA(array), dtype, PyArray_NDIM(array), shape, &tensor, &err);
-        cr_buffer_release(buffer);
-    }
-    if (status != CR_OK)
-        cr_py_raise(status, &err);
-    return tensor;
-}
-
-cr_tensor *cr_py_tensor_of(cr_py_state *state, PyObject *object, const char *name, int dtype)
-{
-    if (PyObject_TypeCheck(object, state->tensor)) {
-        cr_tensor *tensor = ((TensorObject *)object)->tensor;
-        cr_tensor_retain(tensor);
-        return tensor;
-    }
-    PyArrayObject *array = (PyArrayObject *)PyArray_FROM_O(object);
-    if (array == NULL)
-        return NULL;
-    int kind = PyArray_DESCR(array)->kind;
-    if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b') {
-        PyErr_Format(PyExc_TypeError, "%s: expected a tensor or an array of real numbers, got %.100s of dtype %S", name,
-                     Py_TYPE(object)->tp_name, (PyObject *)PyArray_DESCR(array));
-        Py_DECREF(array);
-        return NULL;
-    }
-    if (PyArray_NDIM(array) > CR_MAX_NDIM) {
-        PyErr_Format(PyExc_ValueError, "%s: expected at most %d dimensions, got %d", name, CR_MAX_NDIM,
-                     PyArray_NDIM(array));
-        Py_DECREF(array);
-        return NULL;
-    }
-    int type = PyArray_TYPE(array);
-    int given = PyArray_Check(object) && (type == NPY_FLOAT32 || type == NPY_FLOAT64);
-    if (dtype >= 0 && !(given && PyArray_NDIM(array) > 0))
-        type = dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64;
-    else if (!given)
-        type = NPY_FLOAT32;
-    int flags = NPY_ARRAY_CARRAY | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSUREARRAY;
-    PyObject *fitting = PyArray_FromArray(array, PyArray_DescrFromType(type), flags);
-    Py_DECREF(array);
-    if (fitting == NULL)
-        return NULL;
-    cr_tensor *tensor = tensor_over_array((PyArrayObject *)fitting);
-    Py_DECREF(fitting);
-    return tensor;
-}
-
-PyObject *cr_py_wrap_tensor(cr_py_state *state, cr_tensor *tensor)
-{
-    TensorObject *object = (TensorObject *)state->tensor->tp_alloc(state->tensor, 0);
-    if (object == NULL) {
-        cr_tensor_release(tensor);
-        return NULL;
-    }
-    object->tensor = tensor;
-    return (PyObject *)object;
-}
+/* The Python type Tensor: construction, attributes, operators, backward. */
+#include "arguments.h"
+#include "array.h"
+#include "ops.h"
 
 /* ---- construction ---- */
-
-/* -1 for None, else CR_F32 or CR_F64; -2 with an exception. */
-static int dtype_argument(PyObject *object)
-{
-    PyArray_Descr *descr = NULL;
-    if (object == NULL || object == Py_None)
-        return -1;
-    if (!PyArray_DescrConverter(object, &descr))
-        return -2;
-    int type = descr->type_num;
-    if (type != NPY_FLOAT32 && type != NPY_FLOAT64)
-        PyErr_Format(PyExc_TypeError, "dtype: expected float32 or float64, got %S", (PyObject *)descr);
-    Py_DECREF(descr);
-    return type == NPY_FLOAT32 ? CR_F32 : type == NPY_FLOAT64 ? CR_F64 : -2;
-}
 
 /* `object` cast to dtype with NumPy's rules; new reference. */
 static PyObject *cast(PyObject *object, int dtype)
 {
-    int type = dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64;
-    PyObject *array = PyArray_FROM_O(object);
+    int type = cr_py_type_number((cr_dtype)dtype);
+    PyObject *array = (PyObject *)cr_py_read_array(object, "data", "a tensor or an array of real numbers");
     if (array == NULL || PyArray_DESCR((PyArrayObject *)array)->kind == 'c' || PyArray_TYPE((PyArrayObject *)array) == type)
         return array; /* complex is refused by what follows */
     PyObject *result = NULL;
@@ -153,9 +32,13 @@ static PyObject *tensor_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     if (state == NULL || !PyArg_ParseTupleAndKeywords(args, keywords, "O|pO:Tensor", names, &data, &requires_grad,
                                                       &dtype_object))
         return NULL;
-    int dtype = dtype_argument(dtype_object);
-    if (dtype == -2)
-        return NULL;
+    int dtype = -1;
+    if (dtype_object != NULL && dtype_object != Py_None) {
+        cr_dtype wanted;
+        if (cr_py_read_dtype(dtype_object, &wanted) < 0)
+            return NULL;
+        dtype = (int)wanted;
+    }
     cr_tensor *source = NULL, *tensor = NULL;
     if (PyObject_TypeCheck(data, state->tensor)) { /* another leaf over the same memory */
         cr_tensor *given = ((TensorObject *)data)->tensor;
@@ -219,7 +102,7 @@ static PyObject *get_shape(PyObject *self, void *closure)
 static PyObject *get_dtype(PyObject *self, void *closure)
 {
     (void)closure;
-    return (PyObject *)PyArray_DescrFromType(of(self)->dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64);
+    return (PyObject *)PyArray_DescrFromType(cr_py_type_number(of(self)->dtype));
 }
 
 static PyObject *get_ndim(PyObject *self, void *closure)
