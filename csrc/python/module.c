@@ -172,7 +172,16 @@ static void release(void *module)
     clear(module);
 }
 
-static PyModuleDef_Slot slots[] = {{Py_mod_exec, execute}, {0, NULL}};
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, execute},
+#ifdef Py_mod_multiple_interpreters /* from 3.12 on */
+    /* NumPy works in the main interpreter only, and one thread pool and one buffer pool serve the whole process. */
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#ifdef Py_mod_gil /* from 3.13 on */
+    {Py_mod_gil, Py_MOD_GIL_USED}, /* objects rely on the GIL: CellSet, for one, has no lock */
+#endif
+    {0, NULL}};
 
 static PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
