@@ -55,7 +55,7 @@ cr_status cr_apply(cr_node *node, cr_tensor **out, cr_error *err)
 
 /* One pass at a time: it marks tensors and adds to gradients that other threads may share. */
 static pthread_mutex_t grad_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_once_t fork_handler_once = PTHREAD_ONCE_INIT;
 static uint64_t current_pass;
 
 /* In a forked child the thread that held the lock is gone. */
@@ -71,13 +71,13 @@ static void prepare_for_forks(void)
 
 void cr_grad_lock(void)
 {
-    pthread_once(&once, prepare_for_forks);
+    pthread_once(&fork_handler_once, prepare_for_forks);
     pthread_mutex_lock(&grad_lock);
 }
 
 bool cr_grad_trylock(void)
 {
-    pthread_once(&once, prepare_for_forks);
+    pthread_once(&fork_handler_once, prepare_for_forks);
     return pthread_mutex_trylock(&grad_lock) == 0;
 }
 
@@ -91,7 +91,7 @@ typedef struct {
     size_t count, capacity;
 } list_t;
 
-static cr_status push(list_t *list, cr_tensor *tensor, cr_error *err)
+static cr_status append_tensor(list_t *list, cr_tensor *tensor, cr_error *err)
 {
     if (list->count == list->capacity) {
         size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
@@ -105,13 +105,13 @@ static cr_status push(list_t *list, cr_tensor *tensor, cr_error *err)
     return CR_OK;
 }
 
-static cr_status visit(list_t *found, list_t *stack, cr_tensor *tensor, cr_error *err)
+static cr_status mark_and_append(list_t *found, list_t *stack, cr_tensor *tensor, cr_error *err)
 {
     if (tensor == NULL || !tensor->requires_grad || tensor->pass == current_pass)
         return CR_OK;
     tensor->pass = current_pass;
-    cr_status status = push(found, tensor, err);
-    return status == CR_OK ? push(stack, tensor, err) : status;
+    cr_status status = append_tensor(found, tensor, err);
+    return status == CR_OK ? append_tensor(stack, tensor, err) : status;
 }
 
 static int newest_first(const void *a, const void *b)
@@ -121,16 +121,16 @@ static int newest_first(const void *a, const void *b)
 }
 
 /* All tensors that root depends on and that require a gradient, newest first; each is marked with the pass. */
-static cr_status collect(cr_tensor *root, list_t *found, cr_error *err)
+static cr_status collect_ancestors(cr_tensor *root, list_t *found, cr_error *err)
 {
     list_t stack = {0};
     cr_status status;
     current_pass++;
-    CR_TRY(visit(found, &stack, root, err));
+    CR_TRY(mark_and_append(found, &stack, root, err));
     while (stack.count > 0) {
         cr_node *node = stack.items[--stack.count]->node;
         for (size_t i = 0; node != NULL && i < node->n_inputs; i++)
-            CR_TRY(visit(found, &stack, node->inputs[i], err));
+            CR_TRY(mark_and_append(found, &stack, node->inputs[i], err));
     }
     qsort(found->items, found->count, sizeof *found->items, newest_first);
     status = CR_OK;
@@ -189,7 +189,7 @@ static bool is_target(const cr_tensor *tensor, cr_tensor **targets, size_t n)
 }
 
 /* Runs the operations backwards. An inner gradient is released as soon as it has been used. */
-static cr_status propagate(const list_t *found, cr_tensor **targets, size_t n_targets, cr_error *err)
+static cr_status run_backward_functions(const list_t *found, cr_tensor **targets, size_t n_targets, cr_error *err)
 {
     for (size_t i = 0; i < found->count; i++) {
         cr_tensor *tensor = found->items[i];
@@ -215,7 +215,7 @@ static void drop_inner_gradients(const list_t *found)
         }
 }
 
-static cr_status expect_grad(const cr_tensor *root, cr_error *err)
+static cr_status expect_requires_grad(const cr_tensor *root, cr_error *err)
 {
     if (!root->requires_grad)
         return cr_fail(err, CR_ERR_STATE, "backward: the tensor does not depend on anything that requires a gradient");
@@ -225,13 +225,13 @@ static cr_status expect_grad(const cr_tensor *root, cr_error *err)
 cr_status cr_backward(cr_tensor *root, const cr_tensor *seed, cr_error *err)
 {
     list_t found = {0};
-    cr_status status = expect_grad(root, err);
+    cr_status status = expect_requires_grad(root, err);
     if (status != CR_OK)
         return status;
     cr_grad_lock();
-    CR_TRY(collect(root, &found, err));
+    CR_TRY(collect_ancestors(root, &found, err));
     CR_TRY(seed_root(root, seed, err));
-    CR_TRY(propagate(&found, NULL, 0, err));
+    CR_TRY(run_backward_functions(&found, NULL, 0, err));
 fail:
     drop_inner_gradients(&found);
     free(found.items);
@@ -239,7 +239,7 @@ fail:
     return status;
 }
 
-static cr_status zeros_like(const cr_tensor *tensor, cr_tensor **out, cr_error *err)
+static cr_status new_zeros_like(const cr_tensor *tensor, cr_tensor **out, cr_error *err)
 {
     cr_status status = cr_tensor_new(tensor->dtype, tensor->ndim, tensor->shape, out, err);
     if (status == CR_OK)
@@ -251,7 +251,7 @@ cr_status cr_gradients(cr_tensor *root, const cr_tensor *seed, cr_tensor **targe
                        cr_error *err)
 {
     list_t found = {0};
-    cr_status status = expect_grad(root, err);
+    cr_status status = expect_requires_grad(root, err);
     if (status != CR_OK)
         return status;
     cr_tensor **kept = calloc(n == 0 ? 1 : n, sizeof *kept); /* the leaves' own gradients, put back at the end */
@@ -264,16 +264,16 @@ cr_status cr_gradients(cr_tensor *root, const cr_tensor *seed, cr_tensor **targe
         kept[i] = targets[i]->grad;
         targets[i]->grad = NULL;
     }
-    CR_TRY(collect(root, &found, err));
+    CR_TRY(collect_ancestors(root, &found, err));
     keep_only_paths_to(targets, n, &found);
     CR_TRY(seed_root(root, seed, err));
-    CR_TRY(propagate(&found, targets, n, err));
+    CR_TRY(run_backward_functions(&found, targets, n, err));
     for (size_t i = 0; i < n; i++) {
         if (targets[i]->grad != NULL) {
             cr_tensor_retain(targets[i]->grad);
             grads[i] = targets[i]->grad;
         } else {
-            CR_TRY(zeros_like(targets[i], &grads[i], err));
+            CR_TRY(new_zeros_like(targets[i], &grads[i], err));
         }
     }
 fail:

@@ -4,7 +4,7 @@
 #include "checks.h"
 
 /* A tensor without dimensions that holds value. */
-static cr_status scalar(cr_dtype dtype, double value, cr_tensor **out, cr_error *err)
+static cr_status new_scalar(cr_dtype dtype, double value, cr_tensor **out, cr_error *err)
 {
     cr_status status = cr_tensor_new(dtype, 0, NULL, out, err);
     if (status == CR_OK)
@@ -39,7 +39,7 @@ cr_status softmax_cross_entropy_forward(cr_node *node, cr_tensor **out, cr_error
         return status;
     double total = cr_kernels(logits->dtype)->softmax_cross_entropy(rows, classes, logits->data, target->data,
                                                                     cr_buffer_data(node->saved[0]));
-    return scalar(logits->dtype, total / (double)logits->shape[0], out, err);
+    return new_scalar(logits->dtype, total / (double)logits->shape[0], out, err);
 }
 
 cr_status softmax_cross_entropy_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout,
@@ -71,7 +71,7 @@ cr_status binary_cross_entropy_forward(cr_node *node, cr_tensor **out, cr_error 
     if (status != CR_OK)
         return status;
     double total = cr_kernels(logits->dtype)->binary_cross_entropy(logits->size, logits->data, target->data);
-    return scalar(logits->dtype, total / (double)logits->shape[0], out, err);
+    return new_scalar(logits->dtype, total / (double)logits->shape[0], out, err);
 }
 
 cr_status binary_cross_entropy_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout,
@@ -105,7 +105,7 @@ cr_status mse_forward(cr_node *node, cr_tensor **out, cr_error *err)
     void *difference = cr_buffer_data(node->saved[0]);
     kernels->binary(CR_SUB, prediction->size, prediction->data, target->data, difference);
     double total = kernels->sum_squares(prediction->size, difference);
-    return scalar(prediction->dtype, total / (double)prediction->shape[0], out, err);
+    return new_scalar(prediction->dtype, total / (double)prediction->shape[0], out, err);
 }
 
 cr_status mse_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
@@ -135,7 +135,7 @@ cr_status kl_normal_forward(cr_node *node, cr_tensor **out, cr_error *err)
     if (status != CR_OK)
         return status;
     double total = cr_kernels(mu->dtype)->kl_normal(mu->size, mu->data, log_variance->data);
-    return scalar(mu->dtype, total / (double)mu->shape[0], out, err);
+    return new_scalar(mu->dtype, total / (double)mu->shape[0], out, err);
 }
 
 cr_status kl_normal_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)

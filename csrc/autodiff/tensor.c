@@ -70,7 +70,7 @@ void cr_tensor_retain(cr_tensor *tensor)
 }
 
 /* Drops one reference; a tensor that nobody holds any more is put on the work list. */
-static void drop(cr_tensor *tensor, cr_tensor **work)
+static void drop_reference(cr_tensor *tensor, cr_tensor **work)
 {
     if (tensor == NULL || atomic_fetch_sub_explicit(&tensor->references, 1, memory_order_acq_rel) != 1)
         return;
@@ -83,7 +83,7 @@ static void free_node(cr_node *node, cr_tensor **work)
     if (node == NULL)
         return;
     for (size_t i = 0; i < node->n_inputs; i++)
-        drop(node->inputs[i], work);
+        drop_reference(node->inputs[i], work);
     cr_buffer_release(node->saved[0]);
     cr_buffer_release(node->saved[1]);
     cr_index_release(node->index);
@@ -93,12 +93,12 @@ static void free_node(cr_node *node, cr_tensor **work)
     free(node);
 }
 
-static void free_all(cr_tensor *work)
+static void free_work_list(cr_tensor *work)
 {
     while (work != NULL) {
         cr_tensor *tensor = work;
         work = tensor->next;
-        drop(tensor->grad, &work);
+        drop_reference(tensor->grad, &work);
         free_node(tensor->node, &work);
         cr_buffer_release(tensor->buffer);
         free(tensor);
@@ -108,15 +108,15 @@ static void free_all(cr_tensor *work)
 void cr_tensor_release(cr_tensor *tensor)
 {
     cr_tensor *work = NULL;
-    drop(tensor, &work);
-    free_all(work);
+    drop_reference(tensor, &work);
+    free_work_list(work);
 }
 
 void cr_node_release(cr_node *node)
 {
     cr_tensor *work = NULL;
     free_node(node, &work);
-    free_all(work);
+    free_work_list(work);
 }
 
 bool cr_same_shape(const cr_tensor *a, const cr_tensor *b)

@@ -38,7 +38,7 @@ typedef struct {
     const cr_epilogue *epilogue;
 } gemm_t;
 
-static void run_chunk(void *context, size_t chunk)
+static void multiply_chunk(void *context, size_t chunk)
 {
     const gemm_t *g = context;
     size_t begin, end, m = g->m, n = g->n;
@@ -66,16 +66,17 @@ static void run_chunk(void *context, size_t chunk)
 }
 
 /* How many chunks of `each` steps, at most `most`. */
-static size_t share(double steps, double each, size_t most)
+static size_t count_chunks(double steps, double each, size_t most)
 {
     return steps >= each * (double)most ? most : (size_t)(steps / each);
 }
 
-static size_t chunk_count(size_t m, size_t n, size_t k)
+static size_t choose_chunk_count(size_t m, size_t n, size_t k)
 {
     size_t longest = m >= n ? m : n;
     double flops = 2.0 * (double)m * (double)n * (double)k;
-    size_t few = share(flops, FLOPS_PER_CHUNK, FEW_CHUNKS), many = share(flops, FLOPS_PER_CHUNK_OF_MANY, MANY_CHUNKS);
+    size_t few = count_chunks(flops, FLOPS_PER_CHUNK, FEW_CHUNKS);
+    size_t many = count_chunks(flops, FLOPS_PER_CHUNK_OF_MANY, MANY_CHUNKS);
     size_t chunks = few > many ? few : many;
     if (chunks > longest / MIN_PER_CHUNK)
         chunks = longest / MIN_PER_CHUNK;
@@ -91,15 +92,15 @@ static cr_status expect_sizes(size_t m, size_t n, size_t k, size_t a, size_t b, 
     return CR_OK;
 }
 
-static void openblas(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
-                     size_t stride_c, const cr_epilogue *epilogue)
+static void run_openblas(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
+                         size_t stride_c, const cr_epilogue *epilogue)
 {
     /* BLAS asks for strides of at least 1 even where k or a dimension is 0. */
     a.stride = a.stride == 0 ? 1 : a.stride;
     b.stride = b.stride == 0 ? 1 : b.stride;
-    gemm_t g = {dtype, m, n, k, a, b, beta, c, stride_c, m >= n, chunk_count(m, n, k), epilogue};
+    gemm_t g = {dtype, m, n, k, a, b, beta, c, stride_c, m >= n, choose_chunk_count(m, n, k), epilogue};
     if (m > 0 && n > 0)
-        cr_parallel(g.n_chunks, run_chunk, &g);
+        cr_parallel(g.n_chunks, multiply_chunk, &g);
 }
 
 cr_status cr_gemm_openblas(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
@@ -107,27 +108,27 @@ cr_status cr_gemm_openblas(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matr
 {
     cr_status status = expect_sizes(m, n, k, a.stride, b.stride, stride_c, err);
     if (status == CR_OK)
-        openblas(dtype, m, n, k, a, b, beta, c, stride_c, NULL);
+        run_openblas(dtype, m, n, k, a, b, beta, c, stride_c, NULL);
     return status;
 }
 
-static cr_view view_of(cr_matrix matrix)
+static cr_view view_matrix(cr_matrix matrix)
 {
     return matrix.transposed ? (cr_view){matrix.data, 1, matrix.stride} : (cr_view){matrix.data, matrix.stride, 1};
 }
 
-static bool own_is_faster(size_t m, size_t n, size_t k, bool transposed)
+static bool own_kernel_is_faster(size_t m, size_t n, size_t k, bool transposed)
 {
     return m >= OWN_MIN_ROWS && n >= (transposed ? OWN_MIN_TRANSPOSED : OWN_MIN_COLUMNS) && k > 0 &&
            n <= OWN_MAX_PACKED / k;
 }
 
 /* Block by block of k, so that what has been packed is used while it is in the cache. */
-static cr_status own(size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c, size_t stride_c,
-                     const cr_epilogue *epilogue, cr_error *err)
+static cr_status run_own_kernel(size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
+                                size_t stride_c, const cr_epilogue *epilogue, cr_error *err)
 {
     cr_buffer *buffer;
-    cr_view left = view_of(a), right = view_of(b);
+    cr_view left = view_matrix(a), right = view_matrix(b);
     size_t bytes;
     cr_status status = cr_gemm_packed_size(k < CR_GEMM_BLOCK ? k : CR_GEMM_BLOCK, n, &bytes, err);
     if (status == CR_OK)
@@ -154,9 +155,9 @@ cr_status cr_gemm_then(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a
     cr_status status = expect_sizes(m, n, k, a.stride, b.stride, stride_c, err);
     if (status != CR_OK)
         return status;
-    if (dtype == CR_F32 && cr_gemm_kernels() != NULL && own_is_faster(m, n, k, a.transposed))
-        return own(m, n, k, a, b, beta, c, stride_c, epilogue, err);
-    openblas(dtype, m, n, k, a, b, beta, c, stride_c, epilogue);
+    if (dtype == CR_F32 && cr_gemm_kernels() != NULL && own_kernel_is_faster(m, n, k, a.transposed))
+        return run_own_kernel(m, n, k, a, b, beta, c, stride_c, epilogue, err);
+    run_openblas(dtype, m, n, k, a, b, beta, c, stride_c, epilogue);
     return CR_OK;
 }
 
@@ -209,7 +210,7 @@ cr_status cr_packed_new(cr_dtype dtype, size_t k, size_t n, cr_matrix b, cr_pack
         return status;
     }
     if (panels)
-        cr_gemm_pack(k, n, view_of(b), cr_buffer_data(packed->buffer));
+        cr_gemm_pack(k, n, view_matrix(b), cr_buffer_data(packed->buffer));
     else
         copy_matrix(dtype, k, n, b, cr_buffer_data(packed->buffer));
     *out = packed;
@@ -232,8 +233,8 @@ cr_status cr_gemm_packed(size_t m, cr_matrix a, const cr_packed *b, double beta,
         return status;
     void *data = cr_buffer_data(b->buffer);
     if (b->panels)
-        return cr_gemm_run(m, b->n, b->k, view_of(a), data, (float)beta, c, stride_c, epilogue, err);
-    openblas(b->dtype, m, b->n, b->k, a, cr_plain(data, b->n), beta, c, stride_c, epilogue);
+        return cr_gemm_run(m, b->n, b->k, view_matrix(a), data, (float)beta, c, stride_c, epilogue, err);
+    run_openblas(b->dtype, m, b->n, b->k, a, cr_plain(data, b->n), beta, c, stride_c, epilogue);
     return CR_OK;
 }
 
@@ -253,7 +254,7 @@ typedef struct {
     double *b;
 } system_t;
 
-static void factorise(void *context, size_t i)
+static void factorise_matrix(void *context, size_t i)
 {
     const system_t *s = context;
     const size_t n = s->n;
@@ -281,7 +282,7 @@ cr_status cr_cholesky(size_t batch, size_t n, double *a, size_t *failed, cr_erro
     if (status != CR_OK)
         return status;
     system_t s = {.n = n, .a = a, .info = cr_buffer_data(buffer)};
-    cr_parallel(batch, factorise, &s);
+    cr_parallel(batch, factorise_matrix, &s);
     for (size_t i = 0; i < batch && status == CR_OK; i++)
         if (s.info[i] != 0) {
             *failed = i;

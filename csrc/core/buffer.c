@@ -43,10 +43,10 @@ static void prepare_for_forks(void)
     pthread_atfork(lock_pool, unlock_pool, unlock_pool);
 }
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_once_t fork_handler_once = PTHREAD_ONCE_INIT;
 
 /* The smallest class that holds `bytes`, its size in *class_bytes; -1 (and the exact size) when it is too large. */
-static int class_of(size_t bytes, size_t *class_bytes)
+static int find_size_class(size_t bytes, size_t *class_bytes)
 {
     size_t base = (size_t)1 << MIN_LOG2;
     for (int power = 0; power < MAX_LOG2 - MIN_LOG2; power++, base <<= 1)
@@ -77,8 +77,8 @@ static cr_buffer *take_pooled(int size_class)
 cr_status cr_buffer_new(size_t bytes, cr_buffer **out, cr_error *err)
 {
     size_t class_bytes;
-    int size_class = class_of(bytes, &class_bytes);
-    pthread_once(&once, prepare_for_forks);
+    int size_class = find_size_class(bytes, &class_bytes);
+    pthread_once(&fork_handler_once, prepare_for_forks);
     pthread_mutex_lock(&pool.lock);
     cr_buffer *buffer = take_pooled(size_class);
     pthread_mutex_unlock(&pool.lock);

@@ -13,9 +13,9 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#define RELAX() _mm_pause()
+#define PAUSE() _mm_pause()
 #else
-#define RELAX() ((void)0)
+#define PAUSE() ((void)0)
 #endif
 
 #define SPINS 2000       /* about 20-50 us: longer than the gap between two operations of a training step */
@@ -50,12 +50,12 @@ static struct {
 
 /* One step of waiting. On a busy machine the thread waited for may be queued on this very processor: let it, now and
  * then. On an idle one that costs half a microsecond. */
-static void relax(int spin)
+static void pause_briefly(int spin)
 {
     if (spin % YIELD_EVERY == YIELD_EVERY - 1)
         sched_yield();
     else
-        RELAX();
+        PAUSE();
 }
 
 static void run_chunks(void)
@@ -76,7 +76,7 @@ static uint_fast64_t wait_for_job(uint_fast64_t seen)
         generation = atomic_load_explicit(&pool.generation, memory_order_acquire);
         if (generation != seen)
             return generation;
-        relax(spin);
+        pause_briefly(spin);
     }
     pthread_mutex_lock(&pool.lock);
     while ((generation = atomic_load_explicit(&pool.generation, memory_order_acquire)) == seen)
@@ -85,7 +85,7 @@ static uint_fast64_t wait_for_job(uint_fast64_t seen)
     return generation;
 }
 
-static void *worker(void *argument)
+static void *run_worker(void *argument)
 {
     uint_fast64_t seen = (uint_fast64_t)(uintptr_t)argument;
     for (;;) {
@@ -99,7 +99,7 @@ static void *worker(void *argument)
     }
 }
 
-static void announce(void)
+static void announce_job(void)
 {
     pthread_mutex_lock(&pool.lock);
     atomic_fetch_add_explicit(&pool.generation, 1, memory_order_release);
@@ -112,7 +112,7 @@ static void stop_workers(void)
     if (pool.n_workers == 0)
         return;
     atomic_store_explicit(&pool.stop, true, memory_order_release);
-    announce();
+    announce_job();
     for (int i = 0; i < pool.n_workers; i++)
         pthread_join(pool.workers[i], NULL);
     pool.n_workers = 0;
@@ -139,7 +139,7 @@ static void start_workers(void)
     }
     uint_fast64_t generation = atomic_load(&pool.generation);
     while (pool.n_workers < pool.n_threads - 1) {
-        if (pthread_create(&pool.workers[pool.n_workers], NULL, worker, (void *)(uintptr_t)generation) != 0)
+        if (pthread_create(&pool.workers[pool.n_workers], NULL, run_worker, (void *)(uintptr_t)generation) != 0)
             return;
         pool.n_workers++;
     }
@@ -150,7 +150,7 @@ static void close_job(void)
 {
     atomic_store(&pool.open, false);
     for (int spin = 0; atomic_load(&pool.inside) > 0; spin++)
-        relax(spin);
+        pause_briefly(spin);
 }
 
 static void run_inline(size_t n_chunks, cr_chunk_function run, void *context)
@@ -175,7 +175,7 @@ void cr_parallel(size_t n_chunks, cr_chunk_function run, void *context)
     pool.job = (job_t){run, context, n_chunks};
     atomic_store_explicit(&pool.next_chunk, 0, memory_order_relaxed);
     atomic_store(&pool.open, true);
-    announce();
+    announce_job();
     run_chunks();
     close_job();
     pthread_mutex_unlock(&pool.user);
@@ -198,7 +198,7 @@ int cr_threads_get(void)
     return pool.n_threads;
 }
 
-static int processors(void)
+static int count_processors(void)
 {
 #if defined(__linux__)
     cpu_set_t allowed;
@@ -211,7 +211,7 @@ static int processors(void)
 cr_status cr_threads_init(cr_error *err)
 {
     const char *text = getenv("CRLSO_NUM_THREADS");
-    int n = processors();
+    int n = count_processors();
     if (text != NULL && *text != 0) {
         char *end;
         long asked = strtol(text, &end, 10);

@@ -33,7 +33,7 @@ typedef struct {
 } reader;
 
 /* Fails with what was expected at the reader's position; what was found is shown as at most 16 printable bytes. */
-static cr_status unexpected(const reader *in, const char *expected, cr_error *err)
+static cr_status fail_unexpected(const reader *in, const char *expected, cr_error *err)
 {
     char found[24];
     size_t n = in->length - in->position;
@@ -59,7 +59,7 @@ static cr_status read_char(reader *in, char c, cr_error *err)
         return CR_OK;
     }
     const char expected[4] = {'\'', c, '\'', '\0'};
-    return unexpected(in, expected, err);
+    return fail_unexpected(in, expected, err);
 }
 
 /* No operation's name is the beginning of another's, so the first that matches is the one. */
@@ -73,7 +73,7 @@ static cr_status read_op(reader *in, uint8_t *code, cr_error *err)
             return CR_OK;
         }
     }
-    return unexpected(in, OP_CHOICES, err);
+    return fail_unexpected(in, OP_CHOICES, err);
 }
 
 cr_status cr_nb201_parse(const char *text, size_t length, uint8_t codes[CR_NB201_EDGES], cr_error *err)
@@ -94,7 +94,7 @@ cr_status cr_nb201_parse(const char *text, size_t length, uint8_t codes[CR_NB201
         }
     }
     if (in.position != in.length)
-        CR_TRY(unexpected(&in, "the end of the string", err));
+        CR_TRY(fail_unexpected(&in, "the end of the string", err));
     memcpy(codes, parsed, sizeof parsed);
 fail:
     return status;
@@ -141,7 +141,7 @@ cr_status cr_nb201_rank(const uint8_t codes[CR_NB201_EDGES], uint32_t *rank, cr_
     return CR_OK;
 }
 
-static void unrank(uint32_t rank, uint8_t codes[CR_NB201_EDGES])
+static void write_codes_of_rank(uint32_t rank, uint8_t codes[CR_NB201_EDGES])
 {
     for (int e = CR_NB201_EDGES - 1; e >= 0; e--) {
         codes[e] = (uint8_t)(rank % CR_NB201_OPS);
@@ -153,7 +153,7 @@ cr_status cr_nb201_unrank(uint32_t rank, uint8_t codes[CR_NB201_EDGES], cr_error
 {
     if (rank >= CR_NB201_CELLS)
         return cr_fail(err, CR_ERR_INDEX, "rank: expected 0 to %d, got %lu", CR_NB201_CELLS - 1, (unsigned long)rank);
-    unrank(rank, codes);
+    write_codes_of_rank(rank, codes);
     return CR_OK;
 }
 
@@ -304,7 +304,7 @@ static void compute_classes(cr_nb201_level level, class_work *work, uint16_t tab
     memset(work->slots, 0xff, sizeof work->slots);
     for (uint32_t rank = 0; rank < CR_NB201_CELLS; rank++) {
         uint8_t codes[CR_NB201_EDGES];
-        unrank(rank, codes);
+        write_codes_of_rank(rank, codes);
         cell_expression(level, codes, work->expressions[rank]);
         work->cost[rank] = (uint8_t)representative_cost(codes);
         uint16_t *slot = find_slot(work, work->expressions[rank]);

@@ -23,7 +23,7 @@ typedef struct {
     cr_error *err;
 } blocks_t;
 
-static size_t rows_of_block(size_t scratch)
+static size_t choose_block_rows(size_t scratch)
 {
     size_t rows = scratch == 0 ? MAX_ROWS : BLOCK_BYTES / scratch / ROWS_STEP * ROWS_STEP;
     return rows < MIN_ROWS ? MIN_ROWS : rows > MAX_ROWS ? MAX_ROWS : rows;
@@ -52,12 +52,12 @@ static void run_block(void *context, size_t number)
 
 cr_status cr_run_blocks(size_t n, size_t scratch, cr_block_function run, void *context, cr_error *err)
 {
-    blocks_t b = {n, rows_of_block(scratch), scratch, run, context, CR_OK, ATOMIC_FLAG_INIT, err};
+    blocks_t b = {n, choose_block_rows(scratch), scratch, run, context, CR_OK, ATOMIC_FLAG_INIT, err};
     cr_parallel(n / b.rows + (n % b.rows != 0), run_block, &b);
     return (cr_status)atomic_load(&b.status);
 }
 
-static double number_at(cr_dtype dtype, const void *x, size_t i)
+static double read_number(cr_dtype dtype, const void *x, size_t i)
 {
     return dtype == CR_F32 ? (double)((const float *)x)[i] : ((const double *)x)[i];
 }
@@ -79,7 +79,7 @@ cr_status cr_expect_finite(cr_dtype dtype, size_t n, const void *x, const char *
     size_t i = 0;
     if (all_finite(dtype, n, x))
         return CR_OK;
-    while (isfinite(number_at(dtype, x, i)))
+    while (isfinite(read_number(dtype, x, i)))
         i++;
-    return cr_fail(err, CR_ERR_VALUE, "%s: expected finite numbers, got %g", name, number_at(dtype, x, i));
+    return cr_fail(err, CR_ERR_VALUE, "%s: expected finite numbers, got %g", name, read_number(dtype, x, i));
 }

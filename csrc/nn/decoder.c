@@ -72,7 +72,7 @@ static cr_status check_layer(const cr_affine *layer, size_t number, cr_dtype dty
     return CR_OK;
 }
 
-static cr_status check(const cr_decoder *net, cr_error *err)
+static cr_status check_network(const cr_decoder *net, cr_error *err)
 {
     cr_status status;
     const cr_affine *layers = net->layers;
@@ -137,7 +137,7 @@ fail:
 cr_status cr_decoder_freeze(const cr_decoder *net, cr_decoder_frozen **out, cr_error *err)
 {
     *out = NULL;
-    cr_status status = check(net, err);
+    cr_status status = check_network(net, err);
     if (status != CR_OK)
         return status;
     cr_decoder_frozen *f = calloc(1, sizeof *f);
@@ -175,8 +175,8 @@ typedef struct {
 } decoding_t;
 
 /* to (rows, outputs) = f(from W^T + bias), or that added to `to` when beta is 1. */
-static cr_status apply(const layer_t *layer, cr_unary activation, double slope, size_t rows, const void *from,
-                       size_t inputs, double beta, void *to, cr_error *err)
+static cr_status apply_layer(const layer_t *layer, cr_unary activation, double slope, size_t rows, const void *from,
+                             size_t inputs, double beta, void *to, cr_error *err)
 {
     const cr_epilogue epilogue = {activation, slope, layer->bias == NULL ? NULL : cr_buffer_data(layer->bias)};
     return cr_gemm_packed(rows, cr_plain(from, inputs), layer->weight, beta, to, layer->outputs, &epilogue, err);
@@ -193,16 +193,16 @@ static cr_status decode_block(void *context, size_t begin, size_t rows, void *sc
     void *logits = cr_element(d->logits, begin * last->outputs, net->dtype);
     cr_status status;
     CR_TRY(cr_expect_finite(net->dtype, rows * net->inputs, z, "z", err));
-    CR_TRY(apply(&layers[0], CR_TANH, 0, rows, z, net->inputs, 0, h, err));
+    CR_TRY(apply_layer(&layers[0], CR_TANH, 0, rows, z, net->inputs, 0, h, err));
     for (const layer_t *layer = layers + 1; layer < last; layer += 2) {
         const bool folded = net->folded && layer + 2 == last;
-        CR_TRY(apply(layer, CR_LEAKY_RELU, net->slope, rows, h, width, 0, inner, err));
+        CR_TRY(apply_layer(layer, CR_LEAKY_RELU, net->slope, rows, h, width, 0, inner, err));
         if (folded)
-            CR_TRY(apply(last, CR_IDENTITY, 0, rows, h, width, 0, logits, err));
-        CR_TRY(apply(layer + 1, CR_IDENTITY, 0, rows, inner, layer->outputs, 1, folded ? logits : h, err));
+            CR_TRY(apply_layer(last, CR_IDENTITY, 0, rows, h, width, 0, logits, err));
+        CR_TRY(apply_layer(layer + 1, CR_IDENTITY, 0, rows, inner, layer->outputs, 1, folded ? logits : h, err));
     }
     if (!net->folded)
-        CR_TRY(apply(last, CR_IDENTITY, 0, rows, h, width, 0, logits, err));
+        CR_TRY(apply_layer(last, CR_IDENTITY, 0, rows, h, width, 0, logits, err));
 fail:
     return status;
 }

@@ -7,8 +7,8 @@
 #include "../core/blas.h"
 #include "blocks.h"
 
-static cr_status expect(const cr_tensor *tensor, const char *name, cr_dtype dtype, int ndim, size_t rows,
-                        size_t columns, cr_error *err)
+static cr_status expect_tensor(const cr_tensor *tensor, const char *name, cr_dtype dtype, int ndim, size_t rows,
+                               size_t columns, cr_error *err)
 {
     char text[96];
     if (tensor->dtype != dtype)
@@ -20,23 +20,23 @@ static cr_status expect(const cr_tensor *tensor, const char *name, cr_dtype dtyp
     return CR_OK;
 }
 
-static cr_status check(const cr_icnn *net, bool convex, cr_error *err)
+static cr_status check_network(const cr_icnn *net, bool convex, cr_error *err)
 {
     cr_status status;
     CR_TRY(cr_expect_ndim(net->input_weight, 2, "input_weight", err));
     CR_TRY(cr_expect_slope(net->slope, err));
     cr_dtype dtype = net->input_weight->dtype;
     size_t m = net->input_weight->shape[0], d = net->input_weight->shape[1];
-    CR_TRY(expect(net->input_bias, "input_bias", dtype, 1, m, 1, err));
+    CR_TRY(expect_tensor(net->input_bias, "input_bias", dtype, 1, m, 1, err));
     for (size_t l = 0; l < net->n_layers; l++) {
-        CR_TRY(expect(net->weights[l], "weights", dtype, 2, m, m, err));
-        CR_TRY(expect(net->skips[l], "skips", dtype, 2, m, d, err));
+        CR_TRY(expect_tensor(net->weights[l], "weights", dtype, 2, m, m, err));
+        CR_TRY(expect_tensor(net->skips[l], "skips", dtype, 2, m, d, err));
         if (convex)
             CR_TRY(cr_expect_nonnegative(net->weights[l], "weights", err));
     }
-    CR_TRY(expect(net->output_weight, "output_weight", dtype, 2, 1, m, err));
-    CR_TRY(expect(net->output_skip, "output_skip", dtype, 2, 1, d, err));
-    CR_TRY(expect(net->output_bias, "output_bias", dtype, 1, 1, 1, err));
+    CR_TRY(expect_tensor(net->output_weight, "output_weight", dtype, 2, 1, m, err));
+    CR_TRY(expect_tensor(net->output_skip, "output_skip", dtype, 2, 1, d, err));
+    CR_TRY(expect_tensor(net->output_bias, "output_bias", dtype, 1, 1, 1, err));
     if (convex)
         CR_TRY(cr_expect_nonnegative(net->output_weight, "output_weight", err));
     return CR_OK;
@@ -114,7 +114,7 @@ fail:
     return status;
 }
 
-static cr_status copy_rows(const cr_icnn *net, cr_icnn_frozen *f, cr_error *err)
+static cr_status copy_vectors(const cr_icnn *net, cr_icnn_frozen *f, cr_error *err)
 {
     const size_t size = cr_dtype_size(f->dtype), m = f->m * size, d = f->d * size;
     cr_status status = cr_buffer_new(2 * m + d, &f->buffer, err);
@@ -134,7 +134,7 @@ cr_status cr_icnn_freeze(const cr_icnn *net, bool convex, cr_icnn_frozen **out, 
 {
     cr_status status;
     *out = NULL;
-    CR_TRY(check(net, convex, err));
+    CR_TRY(check_network(net, convex, err));
     cr_icnn_frozen *f = calloc(1, sizeof *f);
     if (f == NULL)
         return cr_fail(err, CR_ERR_MEMORY, "cannot allocate a frozen network");
@@ -146,7 +146,7 @@ cr_status cr_icnn_freeze(const cr_icnn *net, bool convex, cr_icnn_frozen **out, 
     f->slope = net->slope;
     CR_TRY(pack_inputs(net, f, err));
     CR_TRY(pack_layers(net, f, err));
-    CR_TRY(copy_rows(net, f, err));
+    CR_TRY(copy_vectors(net, f, err));
     return CR_OK;
 fail:
     cr_icnn_frozen_release(*out);
@@ -173,14 +173,14 @@ static size_t scratch_per_row(const cr_icnn_frozen *net)
     return (3 * net->n_layers + 4) * net->m * cr_dtype_size(net->dtype);
 }
 
-static parts_t parts_of(const cr_icnn_frozen *net, size_t rows, void *scratch)
+static parts_t split_scratch(const cr_icnn_frozen *net, size_t rows, void *scratch)
 {
     const size_t one = rows * net->m * cr_dtype_size(net->dtype), all = (net->n_layers + 1) * one;
     char *start = scratch;
     return (parts_t){start, start + all, start + 2 * all, start + 3 * all - one, start + 3 * all};
 }
 
-static cr_status forward(const cr_icnn_frozen *net, const parts_t *p, const void *z, size_t rows, cr_error *err)
+static cr_status run_forward(const cr_icnn_frozen *net, const parts_t *p, const void *z, size_t rows, cr_error *err)
 {
     const size_t m = net->m, wide = (net->n_layers + 1) * m, size = cr_dtype_size(net->dtype);
     const cr_kernel_table *kernels = cr_kernels(net->dtype);
@@ -201,7 +201,7 @@ fail:
 }
 
 /* Before the first step back the gradient of h is w in every row. */
-static cr_status backward(const cr_icnn_frozen *net, const parts_t *p, size_t rows, void *gradient, cr_error *err)
+static cr_status run_backward(const cr_icnn_frozen *net, const parts_t *p, size_t rows, void *gradient, cr_error *err)
 {
     const size_t m = net->m, wide = (net->n_layers + 1) * m, size = cr_dtype_size(net->dtype);
     const cr_kernel_table *kernels = cr_kernels(net->dtype);
@@ -226,7 +226,8 @@ fail:
     return status;
 }
 
-static void values(const cr_icnn_frozen *net, const parts_t *p, const char *z, size_t rows, size_t begin, void *value)
+static void write_values(const cr_icnn_frozen *net, const parts_t *p, const char *z, size_t rows, size_t begin,
+                         void *value)
 {
     const size_t size = cr_dtype_size(net->dtype), stride = net->m * size;
     const cr_kernel_table *kernels = cr_kernels(net->dtype);
@@ -244,14 +245,14 @@ static cr_status evaluate_block(void *context, size_t begin, size_t rows, void *
     const cr_icnn_frozen *net = e->net;
     const size_t first = begin * net->d * cr_dtype_size(net->dtype);
     const char *z = (const char *)e->z + first;
-    const parts_t parts = parts_of(net, rows, scratch);
+    const parts_t parts = split_scratch(net, rows, scratch);
     cr_status status;
     CR_TRY(cr_expect_finite(net->dtype, rows * net->d, z, "z", err));
-    CR_TRY(forward(net, &parts, z, rows, err));
+    CR_TRY(run_forward(net, &parts, z, rows, err));
     if (e->value != NULL)
-        values(net, &parts, z, rows, begin, e->value);
+        write_values(net, &parts, z, rows, begin, e->value);
     if (e->gradient != NULL)
-        CR_TRY(backward(net, &parts, rows, (char *)e->gradient + first, err));
+        CR_TRY(run_backward(net, &parts, rows, (char *)e->gradient + first, err));
 fail:
     return status;
 }

@@ -6,7 +6,7 @@
 #include "../nn/decoder.h"
 #include "../search/descent.h"
 
-static PyArrayObject *new_array(PyArrayObject *z, int ndim, npy_intp rows, npy_intp columns)
+static PyArrayObject *new_array_like(PyArrayObject *z, int ndim, npy_intp rows, npy_intp columns)
 {
     npy_intp shape[2] = {rows, columns};
     return (PyArrayObject *)PyArray_SimpleNew(ndim, shape, PyArray_TYPE(z));
@@ -20,7 +20,7 @@ typedef struct {
     PyObject *tuples[2];      /* keep the tensors of the layers alive */
 } network_t;
 
-static void network_clear(network_t *network)
+static void release_network(network_t *network)
 {
     PyMem_Free(network->layers);
     Py_CLEAR(network->tuples[0]);
@@ -28,7 +28,7 @@ static void network_clear(network_t *network)
 }
 
 /* parameters: (input_weight, input_bias, weights, skips, output_weight, output_skip, output_bias), borrowed. */
-static int network_read(cr_py_state *state, PyObject *parameters, double slope, network_t *network)
+static int read_network(cr_py_state *state, PyObject *parameters, double slope, network_t *network)
 {
     PyObject *p[7];
     memset(network, 0, sizeof *network);
@@ -59,14 +59,15 @@ static int network_read(cr_py_state *state, PyObject *parameters, double slope, 
     network->net = (cr_icnn){.input_weight = cr_py_read_tensor(state, p[0], "input_weight"),
                              .weights = network->layers, .skips = network->layers + n, .n_layers = (size_t)n,
                              .slope = slope};
-    if (network->net.input_weight == NULL || (network->net.input_bias = cr_py_read_tensor(state, p[1], "input_bias")) == NULL ||
+    if (network->net.input_weight == NULL ||
+        (network->net.input_bias = cr_py_read_tensor(state, p[1], "input_bias")) == NULL ||
         (network->net.output_weight = cr_py_read_tensor(state, p[4], "output_weight")) == NULL ||
         (network->net.output_skip = cr_py_read_tensor(state, p[5], "output_skip")) == NULL ||
         (network->net.output_bias = cr_py_read_tensor(state, p[6], "output_bias")) == NULL)
         goto fail;
     return 0;
 fail:
-    network_clear(network);
+    release_network(network);
     return -1;
 }
 
@@ -86,7 +87,7 @@ static PyObject *icnn_new(PyTypeObject *type, PyObject *args, PyObject *keywords
     cr_py_state *state = cr_py_state_of_type(type);
     if (state == NULL ||
         !PyArg_ParseTupleAndKeywords(args, keywords, "O|dp:FrozenICNN", names, &parameters, &slope, &convex) ||
-        network_read(state, parameters, slope, &network) < 0)
+        read_network(state, parameters, slope, &network) < 0)
         return NULL;
     ICNNObject *self = (ICNNObject *)type->tp_alloc(type, 0);
     if (self != NULL) {
@@ -96,7 +97,7 @@ static PyObject *icnn_new(PyTypeObject *type, PyObject *args, PyObject *keywords
             cr_py_raise(status, &err);
         }
     }
-    network_clear(&network);
+    release_network(&network);
     return (PyObject *)self;
 }
 
@@ -111,10 +112,11 @@ static void icnn_dealloc(PyObject *object)
 static PyObject *icnn_evaluate(PyObject *object, PyObject *argument)
 {
     const cr_icnn_frozen *net = ((ICNNObject *)object)->net;
-    PyArrayObject *z = cr_py_read_rows(argument, "z", cr_icnn_dtype(net), cr_icnn_inputs(net)), *value = NULL, *gradient = NULL;
+    PyArrayObject *z = cr_py_read_rows(argument, "z", cr_icnn_dtype(net), cr_icnn_inputs(net));
+    PyArrayObject *value = NULL, *gradient = NULL;
     PyObject *result = NULL;
-    if (z != NULL && (value = new_array(z, 1, PyArray_DIM(z, 0), 0)) != NULL &&
-        (gradient = new_array(z, 2, PyArray_DIM(z, 0), PyArray_DIM(z, 1))) != NULL) {
+    if (z != NULL && (value = new_array_like(z, 1, PyArray_DIM(z, 0), 0)) != NULL &&
+        (gradient = new_array_like(z, 2, PyArray_DIM(z, 0), PyArray_DIM(z, 1))) != NULL) {
         cr_error err;
         cr_status status;
         Py_BEGIN_ALLOW_THREADS
@@ -130,7 +132,7 @@ static PyObject *icnn_evaluate(PyObject *object, PyObject *argument)
 }
 
 /* One size for all of n points, or one for each of them, or any number of them for one point. */
-static PyArrayObject *steps_argument(PyObject *object, npy_intp n)
+static PyArrayObject *read_steps(PyObject *object, npy_intp n)
 {
     PyArrayObject *steps = cr_py_read_doubles(object, "step");
     if (steps != NULL && PyArray_NDIM(steps) == 0) {
@@ -158,8 +160,8 @@ static PyObject *icnn_descend(PyObject *object, PyObject *args, PyObject *keywor
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO:descend", names, &z_object, &step_object))
         return NULL;
     PyArrayObject *z = cr_py_read_rows(z_object, "z", cr_icnn_dtype(net), cr_icnn_inputs(net));
-    if (z != NULL && (step = steps_argument(step_object, PyArray_DIM(z, 0))) != NULL &&
-        (moved = new_array(z, 2, PyArray_DIM(step, 0), PyArray_DIM(z, 1))) != NULL) {
+    if (z != NULL && (step = read_steps(step_object, PyArray_DIM(z, 0))) != NULL &&
+        (moved = new_array_like(z, 2, PyArray_DIM(step, 0), PyArray_DIM(z, 1))) != NULL) {
         cr_error err;
         cr_status status;
         Py_BEGIN_ALLOW_THREADS
@@ -208,7 +210,7 @@ typedef struct {
 } DecoderObject;
 
 /* A snapshot of the network whose layers are pairs (weight, bias) in a tuple; NULL with an exception. */
-static cr_decoder_frozen *decoder_of(cr_py_state *state, PyObject *layers, double slope)
+static cr_decoder_frozen *freeze_decoder(cr_py_state *state, PyObject *layers, double slope)
 {
     const Py_ssize_t n = PyTuple_GET_SIZE(layers);
     cr_decoder_frozen *net = NULL;
@@ -245,7 +247,7 @@ static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *keywo
         (layers = PySequence_Tuple(layers)) == NULL)
         return NULL;
     DecoderObject *self = (DecoderObject *)type->tp_alloc(type, 0);
-    if (self != NULL && (self->net = decoder_of(state, layers, slope)) == NULL)
+    if (self != NULL && (self->net = freeze_decoder(state, layers, slope)) == NULL)
         Py_CLEAR(self);
     Py_DECREF(layers);
     return (PyObject *)self;
@@ -264,7 +266,7 @@ static PyObject *decoder_logits(PyObject *object, PyObject *argument)
     const cr_decoder_frozen *net = ((DecoderObject *)object)->net;
     PyArrayObject *z = cr_py_read_rows(argument, "z", cr_decoder_dtype(net), cr_decoder_inputs(net)), *logits = NULL;
     if (z != NULL &&
-        (logits = new_array(z, 2, PyArray_DIM(z, 0), (npy_intp)cr_decoder_outputs(net))) != NULL) {
+        (logits = new_array_like(z, 2, PyArray_DIM(z, 0), (npy_intp)cr_decoder_outputs(net))) != NULL) {
         cr_error err;
         cr_status status;
         Py_BEGIN_ALLOW_THREADS

@@ -15,7 +15,7 @@ static void graph_dealloc(PyObject *object)
 }
 
 /* Takes over the reference to graph, also on failure. */
-static PyObject *wrap(PyTypeObject *type, cr_graph *graph)
+static PyObject *wrap_graph(PyTypeObject *type, cr_graph *graph)
 {
     GraphObject *object = (GraphObject *)type->tp_alloc(type, 0);
     if (object == NULL) {
@@ -26,7 +26,7 @@ static PyObject *wrap(PyTypeObject *type, cr_graph *graph)
     return (PyObject *)object;
 }
 
-static int copy_int32(PyArrayObject *from, const char *name, int32_t least, int32_t *to)
+static int write_int32(PyArrayObject *from, const char *name, int32_t least, int32_t *to)
 {
     const int64_t *values = PyArray_DATA(from);
     for (npy_intp i = 0; i < PyArray_SIZE(from); i++) {
@@ -40,7 +40,7 @@ static int copy_int32(PyArrayObject *from, const char *name, int32_t least, int3
     return 0;
 }
 
-static cr_graph *build(PyArrayObject **arrays, Py_ssize_t n_types)
+static cr_graph *build_graph(PyArrayObject **arrays, Py_ssize_t n_types)
 {
     cr_error err;
     cr_graph *graph = NULL;
@@ -56,9 +56,10 @@ static cr_graph *build(PyArrayObject **arrays, Py_ssize_t n_types)
         cr_py_raise(status, &err);
         return NULL;
     }
-    if (copy_int32(arrays[0], "node_offsets", 0, graph->node_offsets) < 0 ||
-        copy_int32(arrays[1], "edge_offsets", 0, graph->edge_offsets) < 0 ||
-        copy_int32(arrays[2], "sources", 0, graph->sources) < 0 || copy_int32(arrays[3], "types", 0, graph->types) < 0) {
+    if (write_int32(arrays[0], "node_offsets", 0, graph->node_offsets) < 0 ||
+        write_int32(arrays[1], "edge_offsets", 0, graph->edge_offsets) < 0 ||
+        write_int32(arrays[2], "sources", 0, graph->sources) < 0 ||
+        write_int32(arrays[3], "types", 0, graph->types) < 0) {
         cr_graph_release(graph);
         return NULL;
     }
@@ -85,10 +86,10 @@ static PyObject *graph_new(PyTypeObject *type, PyObject *args, PyObject *keyword
     for (int i = 0; complete && i < 4; i++)
         complete = (arrays[i] = cr_py_copy_integers(objects[i], names[i], 1)) != NULL;
     if (complete)
-        graph = build(arrays, n_types);
+        graph = build_graph(arrays, n_types);
     for (int i = 0; i < 4; i++)
         Py_XDECREF(arrays[i]);
-    return graph == NULL ? NULL : wrap(type, graph);
+    return graph == NULL ? NULL : wrap_graph(type, graph);
 }
 
 static PyObject *graph_repr(PyObject *object)
@@ -103,19 +104,19 @@ static Py_ssize_t graph_length(PyObject *object)
     return (Py_ssize_t)((GraphObject *)object)->graph->n_graphs;
 }
 
-#define COUNT(field)                                                            \
+#define COUNT_GETTER(field)                                                     \
     static PyObject *get_##field(PyObject *object, void *closure)               \
     {                                                                           \
         (void)closure;                                                          \
         return PyLong_FromSize_t(((GraphObject *)object)->graph->field);        \
     }
 
-COUNT(n_graphs)
-COUNT(n_nodes)
-COUNT(n_edges)
-COUNT(n_types)
+COUNT_GETTER(n_graphs)
+COUNT_GETTER(n_nodes)
+COUNT_GETTER(n_edges)
+COUNT_GETTER(n_types)
 
-static PyObject *copy_out(const int32_t *values, size_t n)
+static PyObject *new_int32_array(const int32_t *values, size_t n)
 {
     npy_intp length = (npy_intp)n;
     PyObject *array = PyArray_SimpleNew(1, &length, NPY_INT32);
@@ -128,11 +129,12 @@ static PyObject *get_arrays(PyObject *object, void *closure)
 {
     (void)closure;
     const cr_graph *g = ((GraphObject *)object)->graph;
-    return Py_BuildValue("(NNNN)", copy_out(g->node_offsets, g->n_graphs + 1), copy_out(g->edge_offsets, g->n_nodes + 1),
-                         copy_out(g->sources, g->n_edges), copy_out(g->types, g->n_edges));
+    return Py_BuildValue("(NNNN)", new_int32_array(g->node_offsets, g->n_graphs + 1),
+                         new_int32_array(g->edge_offsets, g->n_nodes + 1), new_int32_array(g->sources, g->n_edges),
+                         new_int32_array(g->types, g->n_edges));
 }
 
-static PyGetSetDef attributes[] = {
+static PyGetSetDef graph_attributes[] = {
     {"n_graphs", get_n_graphs, NULL, "Number of graphs.", NULL},
     {"n_nodes", get_n_nodes, NULL, "Number of nodes of all graphs.", NULL},
     {"n_edges", get_n_edges, NULL, "Number of directed edges of all graphs.", NULL},
@@ -155,7 +157,7 @@ static const char graph_doc[] =
 
 static PyType_Slot graph_slots[] = {{Py_tp_doc, (void *)graph_doc}, {Py_tp_new, graph_new},
                                     {Py_tp_dealloc, graph_dealloc}, {Py_tp_repr, graph_repr},
-                                    {Py_tp_getset, attributes},     {Py_mp_length, graph_length},
+                                    {Py_tp_getset, graph_attributes},     {Py_mp_length, graph_length},
                                     {0, NULL}};
 
 static PyType_Spec graph_spec = {.name = "crlso._core.GraphBatch",
@@ -166,14 +168,15 @@ static PyType_Spec graph_spec = {.name = "crlso._core.GraphBatch",
 /* ---- cells ---- */
 
 /* Node numbers and columns of the edges, in one block that the caller frees with PyMem_Free; NULL with an exception. */
-static int32_t *edge_table(PyArrayObject *edges, PyArrayObject *columns, cr_cell_edges *shared)
+static int32_t *read_edge_table(PyArrayObject *edges, PyArrayObject *columns, cr_cell_edges *shared)
 {
     size_t n = (size_t)PyArray_DIM(edges, 0);
     int32_t *block = PyMem_Malloc((5 * n + 1) * sizeof *block);
     if (block == NULL)
         return (int32_t *)PyErr_NoMemory();
     int32_t *from = block, *to = block + n, *column = block + 2 * n, *flat = block + 3 * n;
-    if (copy_int32(edges, "edges", 0, flat) < 0 || (columns != NULL && copy_int32(columns, "columns", -1, column) < 0)) {
+    if (write_int32(edges, "edges", 0, flat) < 0 ||
+        (columns != NULL && write_int32(columns, "columns", -1, column) < 0)) {
         PyMem_Free(block);
         return NULL;
     }
@@ -190,7 +193,8 @@ static int32_t *edge_table(PyArrayObject *edges, PyArrayObject *columns, cr_cell
     return block;
 }
 
-static cr_graph *batch_of(PyArrayObject *codes, PyArrayObject *edges, PyArrayObject *columns, cr_cell_edges *shared)
+static cr_graph *build_cell_graph(PyArrayObject *codes, PyArrayObject *edges, PyArrayObject *columns,
+                                  cr_cell_edges *shared)
 {
     npy_intp wanted = columns == NULL ? PyArray_DIM(codes, 1) : PyArray_DIM(columns, 0), n = PyArray_DIM(edges, 0);
     cr_error err;
@@ -200,7 +204,7 @@ static cr_graph *batch_of(PyArrayObject *codes, PyArrayObject *edges, PyArrayObj
                      (Py_ssize_t)PyArray_DIM(edges, 1));
         return NULL;
     }
-    int32_t *table = edge_table(edges, columns, shared);
+    int32_t *table = read_edge_table(edges, columns, shared);
     if (table == NULL)
         return NULL;
     shared->n_codes = (size_t)PyArray_DIM(codes, 1);
@@ -231,11 +235,11 @@ static PyObject *cell_graph(PyObject *module, PyObject *args, PyObject *keywords
     if (edges != NULL && columns_object != Py_None)
         columns = cr_py_copy_integers(columns_object, "columns", 1);
     if (edges != NULL && (columns != NULL || columns_object == Py_None))
-        graph = batch_of(codes, edges, columns, &shared);
+        graph = build_cell_graph(codes, edges, columns, &shared);
     Py_XDECREF(codes);
     Py_XDECREF(edges);
     Py_XDECREF(columns);
-    return graph == NULL ? NULL : wrap(cr_py_state_of(module)->graph, graph);
+    return graph == NULL ? NULL : wrap_graph(cr_py_state_of(module)->graph, graph);
 }
 
 static const char cell_graph_doc[] =

@@ -4,22 +4,22 @@
 #include "../core/blas.h"
 
 /* Dimension `from_end` counted from the last, and the number of matrices. */
-static size_t dimension(PyArrayObject *array, int from_end)
+static size_t axis_length(PyArrayObject *array, int from_end)
 {
     return (size_t)PyArray_DIM(array, PyArray_NDIM(array) - from_end);
 }
 
-static size_t batch_of(PyArrayObject *array)
+static size_t count_matrices(PyArrayObject *array)
 {
     return PyArray_NDIM(array) == 3 ? (size_t)PyArray_DIM(array, 0) : 1;
 }
 
 static int expect_square(PyArrayObject *array, const char *name)
 {
-    if (dimension(array, 1) == dimension(array, 2))
+    if (axis_length(array, 1) == axis_length(array, 2))
         return 0;
-    PyErr_Format(PyExc_ValueError, "%s: expected square matrices, got %zu x %zu", name, dimension(array, 2),
-                 dimension(array, 1));
+    PyErr_Format(PyExc_ValueError, "%s: expected square matrices, got %zu x %zu", name, axis_length(array, 2),
+                 axis_length(array, 1));
     return -1;
 }
 
@@ -37,7 +37,7 @@ static PyObject *cholesky(PyObject *module, PyObject *object)
     size_t failed;
     cr_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = cr_cholesky(batch_of(a), dimension(a, 1), PyArray_DATA(a), &failed, &err);
+    status = cr_cholesky(count_matrices(a), axis_length(a, 1), PyArray_DATA(a), &failed, &err);
     Py_END_ALLOW_THREADS
     if (status == CR_OK)
         return (PyObject *)a;
@@ -62,18 +62,18 @@ static PyObject *solve_lower(PyObject *module, PyObject *args, PyObject *keyword
     cr_error err;
     cr_status status = CR_OK;
     int wrong = 0;
-    if (PyArray_NDIM(lower) != PyArray_NDIM(b) || batch_of(lower) != batch_of(b)) {
+    if (PyArray_NDIM(lower) != PyArray_NDIM(b) || count_matrices(lower) != count_matrices(b)) {
         PyErr_Format(PyExc_ValueError, "lower: expected as many matrices as b, (n, n) or (k, n, n), got %d dimensions, "
                      "b %d", PyArray_NDIM(lower), PyArray_NDIM(b));
         wrong = -1;
-    } else if ((wrong = expect_square(lower, "lower")) == 0 && dimension(lower, 1) != dimension(b, 2)) {
-        PyErr_Format(PyExc_ValueError, "b: expected %zu rows, got %zu", dimension(lower, 1), dimension(b, 2));
+    } else if ((wrong = expect_square(lower, "lower")) == 0 && axis_length(lower, 1) != axis_length(b, 2)) {
+        PyErr_Format(PyExc_ValueError, "b: expected %zu rows, got %zu", axis_length(lower, 1), axis_length(b, 2));
         wrong = -1;
     }
     if (wrong == 0) {
         Py_BEGIN_ALLOW_THREADS
-        status = cr_solve_lower(batch_of(b), dimension(b, 2), dimension(b, 1), PyArray_DATA(lower), transposed != 0,
-                                PyArray_DATA(b), &err);
+        status = cr_solve_lower(count_matrices(b), axis_length(b, 2), axis_length(b, 1), PyArray_DATA(lower),
+                                transposed != 0, PyArray_DATA(b), &err);
         Py_END_ALLOW_THREADS
         if (status != CR_OK)
             cr_py_raise(status, &err);

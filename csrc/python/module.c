@@ -96,7 +96,7 @@ static PyObject *runtime_info(PyObject *module, PyObject *ignored)
                          cr_threads_get());
 }
 
-static PyMethodDef methods[] = {
+static PyMethodDef runtime_functions[] = {
     {"set_num_threads", set_num_threads, METH_O,
      PyDoc_STR("set_num_threads(n, /)\n--\n\nUse n threads (1 to 256). Results do not depend on it.")},
     {"get_num_threads", get_num_threads, METH_NOARGS,
@@ -114,7 +114,7 @@ static PyMethodDef methods[] = {
 
 int cr_py_add_runtime(PyObject *module)
 {
-    return PyModule_AddFunctions(module, methods);
+    return PyModule_AddFunctions(module, runtime_functions);
 }
 
 static int import_numpy(void)
@@ -123,7 +123,7 @@ static int import_numpy(void)
     return 0;
 }
 
-static int execute(PyObject *module)
+static int initialise_module(PyObject *module)
 {
     if (import_numpy() < 0)
         return -1;
@@ -143,7 +143,7 @@ static int execute(PyObject *module)
     return 0;
 }
 
-static int traverse(PyObject *module, visitproc visit, void *arg)
+static int traverse_state(PyObject *module, visitproc visit, void *arg)
 {
     cr_py_state *state = PyModule_GetState(module);
     Py_VISIT(state->tensor);
@@ -155,7 +155,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     return 0;
 }
 
-static int clear(PyObject *module)
+static int clear_state(PyObject *module)
 {
     cr_py_state *state = PyModule_GetState(module);
     Py_CLEAR(state->tensor);
@@ -167,13 +167,13 @@ static int clear(PyObject *module)
     return 0;
 }
 
-static void release(void *module)
+static void free_state(void *module)
 {
-    clear(module);
+    clear_state(module);
 }
 
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, execute},
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, initialise_module},
 #ifdef Py_mod_multiple_interpreters /* from 3.12 on */
     /* NumPy works in the main interpreter only, and one thread pool and one buffer pool serve the whole process. */
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
@@ -183,15 +183,15 @@ static PyModuleDef_Slot slots[] = {
 #endif
     {0, NULL}};
 
-static PyModuleDef definition = {
+static PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "crlso._core",
     .m_doc = "The C core of crlso: tensors with gradients, operations, optimisers, cells and search kernels.",
     .m_size = sizeof(cr_py_state),
-    .m_slots = slots,
-    .m_traverse = traverse,
-    .m_clear = clear,
-    .m_free = release,
+    .m_slots = module_slots,
+    .m_traverse = traverse_state,
+    .m_clear = clear_state,
+    .m_free = free_state,
 };
 
 cr_py_state *cr_py_state_of(PyObject *module)
@@ -205,11 +205,11 @@ cr_py_state *cr_py_state_of(PyObject *module)
 
 cr_py_state *cr_py_state_of_type(PyTypeObject *type)
 {
-    PyObject *module = PyType_GetModuleByDef(type, &definition);
+    PyObject *module = PyType_GetModuleByDef(type, &module_definition);
     return module == NULL ? NULL : PyModule_GetState(module);
 }
 
 PyMODINIT_FUNC PyInit__core(void)
 {
-    return PyModuleDef_Init(&definition);
+    return PyModuleDef_Init(&module_definition);
 }

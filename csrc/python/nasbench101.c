@@ -41,7 +41,7 @@ static PyObject *crc32c(PyObject *Py_UNUSED(module), PyObject *object)
     return PyLong_FromUnsignedLong(crc);
 }
 
-static PyMethodDef methods[] = {
+static PyMethodDef functions[] = {
     {"nb101_hash", nb101_hash, METH_O, hash_doc},
     {"crc32c", crc32c, METH_O, crc32c_doc},
     {NULL, NULL, 0, NULL},
@@ -49,5 +49,5 @@ static PyMethodDef methods[] = {
 
 int cr_py_add_nasbench101(PyObject *module)
 {
-    return PyModule_AddFunctions(module, methods);
+    return PyModule_AddFunctions(module, functions);
 }

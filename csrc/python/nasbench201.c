@@ -8,7 +8,7 @@
 #define EDGES CR_NB201_EDGES
 
 /* A private copy of valid codes of shape (n, 6), or (6,) when single. New reference, or NULL with an exception set. */
-static PyArrayObject *take_codes(PyObject *object, int single)
+static PyArrayObject *read_codes(PyObject *object, int single)
 {
     PyArrayObject *codes = cr_py_copy_array(object, "codes", NPY_UINT8, single ? 1 : 2, EDGES);
     if (codes == NULL)
@@ -26,7 +26,7 @@ static PyArrayObject *take_codes(PyObject *object, int single)
 }
 
 /* *table = the class table of the level named by a str; 0, or -1 with an exception set. */
-static int take_level(PyObject *object, const uint16_t **table)
+static int read_class_table(PyObject *object, const uint16_t **table)
 {
     if (!PyUnicode_Check(object)) {
         cr_py_wrong_type("level", "'function' or 'isomorphism'", object);
@@ -88,7 +88,7 @@ PyDoc_STRVAR(format_doc, "nb201_format(codes, /)\n--\n\nList of the n official s
 
 static PyObject *nb201_format(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    PyArrayObject *codes = take_codes(object, 0);
+    PyArrayObject *codes = read_codes(object, 0);
     if (codes == NULL)
         return NULL;
     npy_intp n = PyArray_DIM(codes, 0);
@@ -123,9 +123,9 @@ static cr_status write_ranks(const uint8_t *codes, npy_intp n, const uint16_t *t
     return CR_OK;
 }
 
-static PyObject *rank_array(PyObject *object, const uint16_t *table)
+static PyObject *new_ranks(PyObject *object, const uint16_t *table)
 {
-    PyArrayObject *codes = take_codes(object, 0);
+    PyArrayObject *codes = read_codes(object, 0);
     if (codes == NULL)
         return NULL;
     npy_intp n = PyArray_DIM(codes, 0);
@@ -150,7 +150,7 @@ PyDoc_STRVAR(rank_doc, "nb201_rank(codes, /)\n--\n\nint64 (n,): the number that 
 
 static PyObject *nb201_rank(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    return rank_array(object, NULL);
+    return new_ranks(object, NULL);
 }
 
 PyDoc_STRVAR(codes_doc,
@@ -187,7 +187,7 @@ static PyObject *nb201_class(PyObject *Py_UNUSED(module), PyObject *const *args,
     const uint16_t *table;
     if (nargs != 2)
         return PyErr_Format(PyExc_TypeError, "nb201_class: expected 2 arguments, got %zd", nargs);
-    return take_level(args[1], &table) < 0 ? NULL : rank_array(args[0], table);
+    return read_class_table(args[1], &table) < 0 ? NULL : new_ranks(args[0], table);
 }
 
 PyDoc_STRVAR(representative_doc,
@@ -212,7 +212,7 @@ PyDoc_STRVAR(neighbours_doc, "nb201_neighbours(codes, /)\n--\n\nuint8 (24, 6): t
 
 static PyObject *nb201_neighbours(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    PyArrayObject *codes = take_codes(object, 1);
+    PyArrayObject *codes = read_codes(object, 1);
     if (codes == NULL)
         return NULL;
     uint8_t rows[CR_NB201_NEIGHBOURS][EDGES];
@@ -231,7 +231,7 @@ PyDoc_STRVAR(one_hot_doc, "nb201_one_hot(codes, /)\n--\n\nfloat32 (n, 6, 5): 1 a
 
 static PyObject *nb201_one_hot(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    PyArrayObject *codes = take_codes(object, 0);
+    PyArrayObject *codes = read_codes(object, 0);
     if (codes == NULL)
         return NULL;
     npy_intp n = PyArray_DIM(codes, 0);
@@ -252,7 +252,7 @@ static PyObject *nb201_one_hot(PyObject *Py_UNUSED(module), PyObject *object)
 /* The cast through void (*)(void) is the documented way to store a METH_FASTCALL function. */
 #define FASTCALL(function) ((PyCFunction)(void (*)(void))(function))
 
-static PyMethodDef methods[] = {
+static PyMethodDef functions[] = {
     {"nb201_parse", nb201_parse, METH_O, parse_doc},
     {"nb201_format", nb201_format, METH_O, format_doc},
     {"nb201_rank", nb201_rank, METH_O, rank_doc},
@@ -266,5 +266,5 @@ static PyMethodDef methods[] = {
 
 int cr_py_add_nasbench201(PyObject *module)
 {
-    return PyModule_AddFunctions(module, methods);
+    return PyModule_AddFunctions(module, functions);
 }

@@ -63,7 +63,7 @@ static void read_signatures(void)
 /* ---- arguments ---- */
 
 /* Sorts positional and keyword arguments into values[] (borrowed; NULL: not given). */
-static int sort_arguments(cr_op op, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords, PyObject **values)
+static int match_arguments(cr_op op, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords, PyObject **values)
 {
     const signature_t *s = &signatures[op];
     const char *name = cr_operations[op].name;
@@ -94,7 +94,7 @@ static int sort_arguments(cr_op op, PyObject *const *args, Py_ssize_t n_args, Py
 }
 
 /* The dtype that plain numbers take: that of the first tensor or float array among the arguments, or -1. */
-static int dtype_hint(cr_py_state *state, PyObject *const *values, size_t n)
+static int find_tensor_dtype(cr_py_state *state, PyObject *const *values, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (values[i] != NULL && PyObject_TypeCheck(values[i], state->tensor))
@@ -212,7 +212,7 @@ static int add_graph(cr_py_state *state, cr_node *node, PyObject *object, const 
 static int add_tensors(cr_py_state *state, cr_node *node, PyObject *sequence, const char *name)
 {
     PyObject *const *items = &PyTuple_GET_ITEM(sequence, 0);
-    int hint = dtype_hint(state, items, (size_t)PyTuple_GET_SIZE(sequence));
+    int hint = find_tensor_dtype(state, items, (size_t)PyTuple_GET_SIZE(sequence));
     for (size_t i = 0; i < node->n_inputs; i++)
         if ((node->inputs[i] = cr_py_tensor_of(state, items[i], name, hint)) == NULL)
             return -1;
@@ -223,7 +223,7 @@ static int fill_node(cr_py_state *state, cr_node *node, PyObject *const *values,
 {
     const signature_t *s = &signatures[node->op];
     size_t n_tensors = 0, n_reals = 0;
-    int hint = dtype_hint(state, values, s->n), result = 0;
+    int hint = find_tensor_dtype(state, values, s->n), result = 0;
     for (size_t i = 0; result == 0 && i < s->n; i++) {
         const parameter_t *p = &s->parameters[i];
         switch (p->kind) {
@@ -245,7 +245,7 @@ static int fill_node(cr_py_state *state, cr_node *node, PyObject *const *values,
 /* ---- calls ---- */
 
 /* Runs the node (taken over) and wraps the result. */
-static PyObject *run(cr_py_state *state, cr_node *node)
+static PyObject *run_node(cr_py_state *state, cr_node *node)
 {
     cr_error err;
     cr_tensor *out;
@@ -263,14 +263,15 @@ static PyObject *run(cr_py_state *state, cr_node *node)
     return status == CR_OK ? cr_py_wrap_tensor(state, out) : cr_py_raise(status, &err);
 }
 
-static PyObject *call(cr_py_state *state, cr_op op, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords)
+static PyObject *call_operation(cr_py_state *state, cr_op op, PyObject *const *args, Py_ssize_t n_args,
+                                PyObject *keywords)
 {
     const signature_t *s = &signatures[op];
     PyObject *values[MAX_PARAMETERS], *list = NULL;
     size_t n_inputs = 0;
     cr_error err;
     cr_node *node;
-    if (sort_arguments(op, args, n_args, keywords, values) < 0)
+    if (match_arguments(op, args, n_args, keywords, values) < 0)
         return NULL;
     for (size_t i = 0; i < s->n; i++)
         n_inputs += s->parameters[i].kind == 'T';
@@ -291,7 +292,7 @@ static PyObject *call(cr_py_state *state, cr_op op, PyObject *const *args, Py_ss
         cr_node_release(node);
         return NULL;
     }
-    return run(state, node);
+    return run_node(state, node);
 }
 
 PyObject *cr_py_apply_binary(cr_py_state *state, cr_op op, PyObject *x, PyObject *y)
@@ -306,7 +307,7 @@ PyObject *cr_py_apply_binary(cr_py_state *state, cr_op op, PyObject *x, PyObject
         cr_node_release(node);
         return NULL;
     }
-    return run(state, node);
+    return run_node(state, node);
 }
 
 /* The same as a method: the tensor is the first argument. */
@@ -320,13 +321,13 @@ static PyObject *call_method(PyObject *self, cr_op op, PyObject *const *args, Py
     if (n > 2 * MAX_PARAMETERS)
         return PyErr_Format(PyExc_TypeError, "%s: too many arguments: %zd", cr_operations[op].name, n);
     memcpy(all + 1, args, (size_t)n * sizeof *all);
-    return call(state, op, all, n_args + 1, keywords);
+    return call_operation(state, op, all, n_args + 1, keywords);
 }
 
 #define CR_OP(name, signature, documentation)                                                                     \
     static PyObject *py_##name(PyObject *module, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords)     \
     {                                                                                                             \
-        return call(cr_py_state_of(module), CR_OP_##name, args, n_args, keywords);                                \
+        return call_operation(cr_py_state_of(module), CR_OP_##name, args, n_args, keywords);                      \
     }                                                                                                             \
     static PyObject *method_##name(PyObject *self, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords)   \
     {                                                                                                             \
@@ -367,7 +368,7 @@ static int add_methods(cr_py_state *state)
 }
 
 /* OPERATIONS: {name: signature}, what the gradient test iterates. */
-static int add_table(PyObject *module)
+static int add_operations_table(PyObject *module)
 {
     PyObject *table = PyDict_New();
     for (int op = 0; table != NULL && op < CR_N_OPS; op++) {
@@ -384,7 +385,7 @@ static int add_table(PyObject *module)
 int cr_py_add_ops(PyObject *module)
 {
     read_signatures();
-    if (add_table(module) < 0 || add_methods(cr_py_state_of(module)) < 0)
+    if (add_operations_table(module) < 0 || add_methods(cr_py_state_of(module)) < 0)
         return -1;
     return PyModule_AddFunctions(module, functions);
 }

@@ -19,7 +19,7 @@ static void adam_dealloc(PyObject *object)
 }
 
 /* Borrowed tensors of a tuple of Tensors in memory of PyMem; NULL with an exception. */
-static cr_tensor **tensors_of(cr_py_state *state, PyObject *tuple)
+static cr_tensor **borrow_tensors(cr_py_state *state, PyObject *tuple)
 {
     Py_ssize_t n = PyTuple_GET_SIZE(tuple);
     cr_tensor **tensors = PyMem_Calloc((size_t)n + 1, sizeof *tensors);
@@ -40,12 +40,12 @@ static cr_tensor **tensors_of(cr_py_state *state, PyObject *tuple)
     return tensors;
 }
 
-static cr_adam *make(cr_py_state *state, PyObject *parameters, cr_adam_options options)
+static cr_adam *new_adam(cr_py_state *state, PyObject *parameters, cr_adam_options options)
 {
     cr_error err;
     cr_adam *adam = NULL;
     PyObject *tuple = PySequence_Tuple(parameters);
-    cr_tensor **tensors = tuple == NULL ? NULL : tensors_of(state, tuple);
+    cr_tensor **tensors = tuple == NULL ? NULL : borrow_tensors(state, tuple);
     if (tensors != NULL) {
         cr_status status = cr_adam_new(tensors, (size_t)PyTuple_GET_SIZE(tuple), options, &adam, &err);
         if (status != CR_OK)
@@ -73,7 +73,7 @@ static PyObject *adam_new(PyTypeObject *type, PyObject *args, PyObject *keywords
     AdamObject *self = (AdamObject *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
-    self->adam = make(state, parameters, options);
+    self->adam = new_adam(state, parameters, options);
     if (self->adam == NULL) {
         Py_DECREF(self);
         return NULL;

@@ -24,7 +24,7 @@ static int read_stream(PyObject *seed, PyObject *purpose, PyObject *step, cr_phi
 
 /* The axes of `shape` (an integer or a sequence of integers; the items are not looked at) as a new tuple, so that
  * code run by the items cannot change it; NULL with TypeError or what the sequence raised. */
-static PyObject *shape_tuple(PyObject *shape)
+static PyObject *read_axes(PyObject *shape)
 {
     if (PyIndex_Check(shape)) {
         PyObject *number = PyNumber_Index(shape);
@@ -47,11 +47,11 @@ static PyObject *shape_tuple(PyObject *shape)
 
 /* A new uninitialised array of the given type. The size in bytes is checked against overflow before NumPy is asked;
  * NULL with TypeError or ValueError about `shape`, or MemoryError. */
-static PyArrayObject *new_array(PyObject *shape, int type, size_t itemsize)
+static PyArrayObject *new_array_of_shape(PyObject *shape, int type, size_t itemsize)
 {
     npy_intp lengths[MAX_AXES];
     size_t total = itemsize;
-    PyObject *axes = shape_tuple(shape);
+    PyObject *axes = read_axes(shape);
     if (axes == NULL)
         return NULL;
     const Py_ssize_t count = PyTuple_GET_SIZE(axes);
@@ -82,7 +82,7 @@ typedef void (*fill_f32)(const cr_philox *stream, uint64_t first, float *out, si
 typedef void (*fill_f64)(const cr_philox *stream, uint64_t first, double *out, size_t n);
 
 /* Both float fills: parses (seed, purpose, step, shape, dtype) and fills a new array; NULL with an exception set. */
-static PyObject *float_fill(PyObject *args, PyObject *kwargs, const char *format, fill_f32 fill32, fill_f64 fill64)
+static PyObject *fill_floats(PyObject *args, PyObject *kwargs, const char *format, fill_f32 fill32, fill_f64 fill64)
 {
     static char *names[] = {"seed", "purpose", "step", "shape", "dtype", NULL};
     PyObject *seed, *purpose, *step, *shape, *dtype = NULL;
@@ -94,7 +94,7 @@ static PyObject *float_fill(PyObject *args, PyObject *kwargs, const char *format
     cr_dtype type = CR_F32;
     if (dtype != NULL && cr_py_read_dtype(dtype, &type) < 0)
         return NULL;
-    PyArrayObject *array = new_array(shape, cr_py_type_number(type), cr_dtype_size(type));
+    PyArrayObject *array = new_array_of_shape(shape, cr_py_type_number(type), cr_dtype_size(type));
     if (array == NULL)
         return NULL;
     void *data = PyArray_DATA(array);
@@ -113,13 +113,13 @@ static PyObject *float_fill(PyObject *args, PyObject *kwargs, const char *format
 static PyObject *philox_normal(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     (void)module;
-    return float_fill(args, kwargs, "OOOO|O:philox_normal", cr_philox_normal_f32, cr_philox_normal_f64);
+    return fill_floats(args, kwargs, "OOOO|O:philox_normal", cr_philox_normal_f32, cr_philox_normal_f64);
 }
 
 static PyObject *philox_uniform(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     (void)module;
-    return float_fill(args, kwargs, "OOOO|O:philox_uniform", cr_philox_uniform_f32, cr_philox_uniform_f64);
+    return fill_floats(args, kwargs, "OOOO|O:philox_uniform", cr_philox_uniform_f32, cr_philox_uniform_f64);
 }
 
 static PyObject *philox_permutation(PyObject *module, PyObject *args, PyObject *kwargs)
@@ -163,7 +163,7 @@ static PyObject *philox_integers(PyObject *module, PyObject *args, PyObject *kwa
         PyErr_SetString(PyExc_ValueError, "high: expected an integer from 1 to 9223372036854775808, got 0");
         return NULL;
     }
-    PyArrayObject *array = new_array(shape, NPY_INT64, sizeof(int64_t));
+    PyArrayObject *array = new_array_of_shape(shape, NPY_INT64, sizeof(int64_t));
     if (array == NULL)
         return NULL;
     int64_t *data = PyArray_DATA(array);

@@ -120,7 +120,7 @@ static void cell_set_dealloc(PyObject *object)
 }
 
 /* A 64-bit key from a non-negative integer; -1 with an exception. */
-static int key_of(PyObject *object, uint64_t *key)
+static int read_key(PyObject *object, uint64_t *key)
 {
     PyObject *number = cr_py_read_index(object, "key");
     if (number == NULL)
@@ -135,7 +135,7 @@ static PyObject *cell_set_add(PyObject *object, PyObject *argument)
     uint64_t key;
     bool added;
     cr_error err;
-    if (key_of(argument, &key) < 0)
+    if (read_key(argument, &key) < 0)
         return NULL;
     cr_status status = cr_cell_set_add(&((CellSetObject *)object)->set, key, &added, &err);
     return status == CR_OK ? PyBool_FromLong(added) : cr_py_raise(status, &err);
@@ -144,7 +144,7 @@ static PyObject *cell_set_add(PyObject *object, PyObject *argument)
 static int cell_set_contains(PyObject *object, PyObject *argument)
 {
     uint64_t key;
-    if (key_of(argument, &key) < 0)
+    if (read_key(argument, &key) < 0)
         return -1;
     return cr_cell_set_has(&((CellSetObject *)object)->set, key);
 }

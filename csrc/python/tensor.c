@@ -6,7 +6,7 @@
 /* ---- construction ---- */
 
 /* `object` cast to dtype with NumPy's rules; new reference. */
-static PyObject *cast(PyObject *object, int dtype)
+static PyObject *cast_array(PyObject *object, int dtype)
 {
     int type = cr_py_type_number((cr_dtype)dtype);
     PyObject *array = (PyObject *)cr_py_read_array(object, "data", "a tensor or an array of real numbers");
@@ -51,7 +51,7 @@ static PyObject *tensor_new(PyTypeObject *type, PyObject *args, PyObject *keywor
         if (status != CR_OK)
             return cr_py_raise(status, &err);
     } else {
-        PyObject *array = dtype >= 0 ? cast(data, dtype) : Py_NewRef(data);
+        PyObject *array = dtype >= 0 ? cast_array(data, dtype) : Py_NewRef(data);
         if (array == NULL)
             return NULL;
         source = tensor = cr_py_tensor_of(state, array, "data", dtype);
@@ -79,7 +79,7 @@ static void tensor_dealloc(PyObject *object)
 
 /* ---- attributes ---- */
 
-static cr_tensor *of(PyObject *object)
+static cr_tensor *get_tensor(PyObject *object)
 {
     return ((TensorObject *)object)->tensor;
 }
@@ -87,9 +87,9 @@ static cr_tensor *of(PyObject *object)
 static PyObject *get_shape(PyObject *self, void *closure)
 {
     (void)closure;
-    PyObject *shape = PyTuple_New(of(self)->ndim);
-    for (int d = 0; shape != NULL && d < of(self)->ndim; d++) {
-        PyObject *length = PyLong_FromSize_t(of(self)->shape[d]);
+    PyObject *shape = PyTuple_New(get_tensor(self)->ndim);
+    for (int d = 0; shape != NULL && d < get_tensor(self)->ndim; d++) {
+        PyObject *length = PyLong_FromSize_t(get_tensor(self)->shape[d]);
         if (length == NULL) {
             Py_DECREF(shape);
             return NULL;
@@ -102,29 +102,29 @@ static PyObject *get_shape(PyObject *self, void *closure)
 static PyObject *get_dtype(PyObject *self, void *closure)
 {
     (void)closure;
-    return (PyObject *)PyArray_DescrFromType(cr_py_type_number(of(self)->dtype));
+    return (PyObject *)PyArray_DescrFromType(cr_py_type_number(get_tensor(self)->dtype));
 }
 
 static PyObject *get_ndim(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyLong_FromLong(of(self)->ndim);
+    return PyLong_FromLong(get_tensor(self)->ndim);
 }
 
 static PyObject *get_size(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyLong_FromSize_t(of(self)->size);
+    return PyLong_FromSize_t(get_tensor(self)->size);
 }
 
 static PyObject *get_requires_grad(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyBool_FromLong(of(self)->requires_grad);
+    return PyBool_FromLong(get_tensor(self)->requires_grad);
 }
 
 /* A truth value that may be assigned, or -1 with an exception (deletion, say). */
-static int truth_of(PyObject *value, const char *name)
+static int read_truth(PyObject *value, const char *name)
 {
     if (value == NULL) {
         PyErr_Format(PyExc_AttributeError, "%s cannot be deleted", name);
@@ -136,30 +136,30 @@ static int truth_of(PyObject *value, const char *name)
 static int set_requires_grad(PyObject *self, PyObject *value, void *closure)
 {
     (void)closure;
-    int truth = truth_of(value, "requires_grad");
+    int truth = read_truth(value, "requires_grad");
     if (truth < 0)
         return -1;
-    if (of(self)->node != NULL && !truth) {
+    if (get_tensor(self)->node != NULL && !truth) {
         PyErr_SetString(PyExc_RuntimeError, "requires_grad: expected a leaf, got the result of an operation; use detach()");
         return -1;
     }
-    of(self)->requires_grad = truth != 0;
+    get_tensor(self)->requires_grad = truth != 0;
     return 0;
 }
 
 static PyObject *get_nonnegative(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyBool_FromLong(of(self)->nonnegative);
+    return PyBool_FromLong(get_tensor(self)->nonnegative);
 }
 
 static int set_nonnegative(PyObject *self, PyObject *value, void *closure)
 {
     (void)closure;
-    int truth = truth_of(value, "nonnegative");
+    int truth = read_truth(value, "nonnegative");
     if (truth < 0)
         return -1;
-    of(self)->nonnegative = truth != 0;
+    get_tensor(self)->nonnegative = truth != 0;
     return 0;
 }
 
@@ -180,7 +180,7 @@ static PyObject *get_grad(PyObject *self, void *closure)
     if (state == NULL)
         return NULL;
     lock_gradients();
-    cr_tensor *grad = of(self)->grad;
+    cr_tensor *grad = get_tensor(self)->grad;
     if (grad != NULL)
         cr_tensor_retain(grad);
     cr_grad_unlock();
@@ -197,14 +197,14 @@ static int set_grad(PyObject *self, PyObject *value, void *closure)
         return -1;
     }
     lock_gradients();
-    cr_tensor *grad = of(self)->grad;
-    of(self)->grad = NULL;
+    cr_tensor *grad = get_tensor(self)->grad;
+    get_tensor(self)->grad = NULL;
     cr_grad_unlock();
     cr_tensor_release(grad);
     return 0;
 }
 
-static PyGetSetDef attributes[] = {
+static PyGetSetDef tensor_attributes[] = {
     {"shape", get_shape, NULL, "Tuple of dimensions.", NULL},
     {"dtype", get_dtype, NULL, "numpy.dtype: float32 or float64.", NULL},
     {"ndim", get_ndim, NULL, "Number of dimensions, at most 4.", NULL},
@@ -219,7 +219,7 @@ static PyGetSetDef attributes[] = {
 static PyObject *tensor_numpy(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    return cr_py_array_of(of(self));
+    return cr_py_array_of(get_tensor(self));
 }
 
 /* NumPy's protocol: copy None copies only where dtype asks for it, False refuses to. */
@@ -232,7 +232,7 @@ static PyObject *tensor_array(PyObject *self, PyObject *args, PyObject *keywords
         return NULL;
     int truth = copy == Py_None ? 0 : PyObject_IsTrue(copy);
     if (truth < 0 || (dtype != Py_None && !PyArray_DescrConverter(dtype, &descr)) ||
-        (array = cr_py_array_of(of(self))) == NULL)
+        (array = cr_py_array_of(get_tensor(self))) == NULL)
         goto done;
     int same = descr == NULL || PyArray_EquivTypes(descr, PyArray_DESCR((PyArrayObject *)array));
     if (same && !truth)
@@ -241,7 +241,7 @@ static PyObject *tensor_array(PyObject *self, PyObject *args, PyObject *keywords
         result = PyArray_NewCopy((PyArrayObject *)array, NPY_CORDER);
     else if (copy != Py_None && !truth)
         PyErr_Format(PyExc_ValueError, "copy: a tensor of %s cannot be seen as %S without copying",
-                     cr_dtype_name(of(self)->dtype), (PyObject *)descr);
+                     cr_dtype_name(get_tensor(self)->dtype), (PyObject *)descr);
     else
         result = PyObject_CallMethod(array, "astype", "O", (PyObject *)descr);
 done:
@@ -254,7 +254,7 @@ static PyObject *tensor_detach(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
     cr_error err;
-    cr_tensor *copy, *tensor = of(self);
+    cr_tensor *copy, *tensor = get_tensor(self);
     cr_py_state *state = cr_py_state_of_type(Py_TYPE(self));
     if (state == NULL)
         return NULL;
@@ -266,9 +266,9 @@ static PyObject *tensor_detach(PyObject *self, PyObject *ignored)
 static PyObject *tensor_item(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    if (of(self)->size != 1)
-        return PyErr_Format(PyExc_ValueError, "item: expected a tensor of one element, got %zu", of(self)->size);
-    return PyFloat_FromDouble(cr_load(of(self), 0));
+    if (get_tensor(self)->size != 1)
+        return PyErr_Format(PyExc_ValueError, "item: expected a tensor of one element, got %zu", get_tensor(self)->size);
+    return PyFloat_FromDouble(cr_load(get_tensor(self), 0));
 }
 
 static PyObject *tensor_backward(PyObject *self, PyObject *args, PyObject *keywords)
@@ -280,14 +280,14 @@ static PyObject *tensor_backward(PyObject *self, PyObject *args, PyObject *keywo
     if (state == NULL || !PyArg_ParseTupleAndKeywords(args, keywords, "|O:backward", names, &gradient))
         return NULL;
     if (gradient != Py_None) {
-        seed = cr_py_tensor_of(state, gradient, "gradient", (int)of(self)->dtype);
+        seed = cr_py_tensor_of(state, gradient, "gradient", (int)get_tensor(self)->dtype);
         if (seed == NULL)
             return NULL;
     }
     cr_error err;
     cr_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = cr_backward(of(self), seed, &err);
+    status = cr_backward(get_tensor(self), seed, &err);
     Py_END_ALLOW_THREADS
     cr_tensor_release(seed);
     if (status != CR_OK)
@@ -297,25 +297,25 @@ static PyObject *tensor_backward(PyObject *self, PyObject *args, PyObject *keywo
 
 static PyObject *tensor_repr(PyObject *self)
 {
-    PyObject *array = cr_py_array_of(of(self));
+    PyObject *array = cr_py_array_of(get_tensor(self));
     if (array == NULL)
         return NULL;
     PyObject *text = PyObject_Str(array), *result = NULL;
     Py_DECREF(array);
     if (text != NULL)
-        result = PyUnicode_FromFormat("Tensor(%U, dtype=%s%s)", text, cr_dtype_name(of(self)->dtype),
-                                      of(self)->requires_grad ? ", requires_grad=True" : "");
+        result = PyUnicode_FromFormat("Tensor(%U, dtype=%s%s)", text, cr_dtype_name(get_tensor(self)->dtype),
+                                      get_tensor(self)->requires_grad ? ", requires_grad=True" : "");
     Py_XDECREF(text);
     return result;
 }
 
 static Py_ssize_t tensor_length(PyObject *self)
 {
-    if (of(self)->ndim == 0) {
+    if (get_tensor(self)->ndim == 0) {
         PyErr_SetString(PyExc_TypeError, "len() of a tensor without dimensions");
         return -1;
     }
-    return (Py_ssize_t)of(self)->shape[0];
+    return (Py_ssize_t)get_tensor(self)->shape[0];
 }
 
 static PyMethodDef tensor_methods[] = {
@@ -332,7 +332,7 @@ static PyMethodDef tensor_methods[] = {
 
 /* ---- operators ---- */
 
-static PyObject *binary(PyObject *x, PyObject *y, cr_op op)
+static PyObject *apply_operator(PyObject *x, PyObject *y, cr_op op)
 {
     PyObject *tensor = NULL;
     cr_py_state *state = cr_py_state_of_type(Py_TYPE(x)); /* one of the two is a Tensor */
@@ -353,27 +353,27 @@ static PyObject *binary(PyObject *x, PyObject *y, cr_op op)
 
 static PyObject *tensor_add(PyObject *x, PyObject *y)
 {
-    return binary(x, y, CR_OP_add);
+    return apply_operator(x, y, CR_OP_add);
 }
 
 static PyObject *tensor_subtract(PyObject *x, PyObject *y)
 {
-    return binary(x, y, CR_OP_sub);
+    return apply_operator(x, y, CR_OP_sub);
 }
 
 static PyObject *tensor_multiply(PyObject *x, PyObject *y)
 {
-    return binary(x, y, CR_OP_mul);
+    return apply_operator(x, y, CR_OP_mul);
 }
 
 static PyObject *tensor_divide(PyObject *x, PyObject *y)
 {
-    return binary(x, y, CR_OP_div);
+    return apply_operator(x, y, CR_OP_div);
 }
 
 static PyObject *tensor_matmul(PyObject *x, PyObject *y)
 {
-    return binary(x, y, CR_OP_matmul);
+    return apply_operator(x, y, CR_OP_matmul);
 }
 
 static PyObject *tensor_float(PyObject *x)
@@ -385,7 +385,7 @@ static PyObject *tensor_negative(PyObject *x)
 {
     PyObject *minus_one = PyFloat_FromDouble(-1), *result = NULL;
     if (minus_one != NULL)
-        result = binary(x, minus_one, CR_OP_mul);
+        result = apply_operator(x, minus_one, CR_OP_mul);
     Py_XDECREF(minus_one);
     return result;
 }
@@ -407,7 +407,7 @@ static PyType_Slot tensor_slots[] = {{Py_tp_doc, (void *)tensor_doc},
                                      {Py_tp_new, tensor_new},
                                      {Py_tp_dealloc, tensor_dealloc},
                                      {Py_tp_repr, tensor_repr},
-                                     {Py_tp_getset, attributes},
+                                     {Py_tp_getset, tensor_attributes},
                                      {Py_tp_methods, tensor_methods},
                                      {Py_mp_length, tensor_length},
                                      {Py_nb_add, tensor_add},
@@ -443,7 +443,7 @@ static PyObject *is_grad_enabled(PyObject *module, PyObject *ignored)
 }
 
 /* The gradients as a tuple of Tensors; takes over the references in grads. */
-static PyObject *wrap_all(cr_py_state *state, cr_tensor **grads, Py_ssize_t n)
+static PyObject *wrap_tensors(cr_py_state *state, cr_tensor **grads, Py_ssize_t n)
 {
     PyObject *result = PyTuple_New(n);
     for (Py_ssize_t i = 0; i < n; i++) {
@@ -481,20 +481,23 @@ static PyObject *gradients(PyObject *module, PyObject *args, PyObject *keywords)
     }
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *item = PyTuple_GET_ITEM(sequence, i);
-        if (!PyObject_TypeCheck(item, state->tensor) || !of(item)->requires_grad) {
+        if (!PyObject_TypeCheck(item, state->tensor) || !get_tensor(item)->requires_grad) {
             PyErr_Format(PyExc_ValueError, "inputs: expected tensors that require a gradient, number %zd does not", i);
             goto done;
         }
-        targets[i] = of(item);
+        targets[i] = get_tensor(item);
     }
-    if (gradient != Py_None && (seed = cr_py_tensor_of(state, gradient, "gradient", (int)of(output)->dtype)) == NULL)
-        goto done;
+    if (gradient != Py_None) {
+        seed = cr_py_tensor_of(state, gradient, "gradient", (int)get_tensor(output)->dtype);
+        if (seed == NULL)
+            goto done;
+    }
     cr_error err;
     cr_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = cr_gradients(of(output), seed, targets, (size_t)n, grads, &err);
+    status = cr_gradients(get_tensor(output), seed, targets, (size_t)n, grads, &err);
     Py_END_ALLOW_THREADS
-    result = status == CR_OK ? wrap_all(state, grads, n) : cr_py_raise(status, &err);
+    result = status == CR_OK ? wrap_tensors(state, grads, n) : cr_py_raise(status, &err);
 done:
     cr_tensor_release(seed);
     PyMem_Free(targets);

@@ -32,7 +32,7 @@ RUNNERS = {
             interpreters.run_string(interpreters.create(isolated=True), IMPORT)
             """,
         "shared": """
-            from _testinternalcapi import run_in_subinterp_with_config
+            from _testcapi import run_in_subinterp_with_config
             run_in_subinterp_with_config(IMPORT, use_main_obmalloc=True, allow_fork=True, allow_exec=True,
                                          allow_threads=True, allow_daemon_threads=True,
                                          check_multi_interp_extensions=True, own_gil=False)
@@ -62,8 +62,8 @@ def test_sub_interpreters_are_refused(gil):
     if sys.version_info < (3, 12):
         pytest.skip("before 3.12 an extension has no way to refuse sub-interpreters")
     program = textwrap.dedent(RUNNERS[min(sys.version_info[:2], max(RUNNERS))][gil])
-    if "_testinternalcapi" in program and importlib.util.find_spec("_testinternalcapi") is None:
-        pytest.skip("this Python 3.12 comes without _testinternalcapi, its only way to share the GIL")
+    if "_testcapi" in program and importlib.util.find_spec("_testcapi") is None:
+        pytest.skip("this Python 3.12 comes without _testcapi, its only way to share the GIL")
     done = run(f"IMPORT = {IMPORT!r}\n{program}")
     assert (done.returncode, done.stdout.strip()) == (0, REFUSED), done.stderr
 
