@@ -53,7 +53,8 @@ cr_status cr_apply(cr_node *node, cr_tensor **out, cr_error *err)
 
 /* ---- backward ---- */
 
-/* One pass at a time: it marks tensors and adds to gradients that other threads may share. */
+/* The gradient lock. A backward pass holds it, since it marks tensors and adds to gradients that other threads may
+ * use. */
 static pthread_mutex_t grad_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_handler_once = PTHREAD_ONCE_INIT;
 static uint64_t current_pass;
@@ -139,7 +140,8 @@ fail:
     return status;
 }
 
-/* Unmarks what does not lead to a target, oldest first, so that only the way to the targets is differentiated. */
+/* Removes the mark of every tensor on no path from the root to a target, oldest first. The pass then differentiates the
+ * paths to the targets alone. */
 static void keep_only_paths_to(cr_tensor **targets, size_t n, const list_t *found)
 {
     for (size_t i = found->count; i-- > 0;) {
@@ -254,7 +256,7 @@ cr_status cr_gradients(cr_tensor *root, const cr_tensor *seed, cr_tensor **targe
     cr_status status = expect_requires_grad(root, err);
     if (status != CR_OK)
         return status;
-    cr_tensor **kept = calloc(n == 0 ? 1 : n, sizeof *kept); /* the leaves' own gradients, put back at the end */
+    cr_tensor **kept = calloc(n == 0 ? 1 : n, sizeof *kept); /* the targets' old gradients, put back at the end */
     if (kept == NULL)
         return cr_fail(err, CR_ERR_MEMORY, "cannot allocate %zu gradients", n);
     for (size_t i = 0; i < n; i++)

@@ -1,4 +1,4 @@
-/* Checks that several operations and networks share. Each fails with a message that names the tensor or number, says what
+/* Checks for several operations and networks. The message of a failed check has the name of the tensor or number, what
  * was expected and what was found. */
 #ifndef CR_AUTODIFF_CHECKS_H
 #define CR_AUTODIFF_CHECKS_H
@@ -26,7 +26,7 @@ CR_MUST_USE cr_status cr_expect_node_rows(const cr_tensor *x, const cr_graph *gr
 /* CR_ERR_VALUE for a tensor that requires a gradient. */
 CR_MUST_USE cr_status cr_expect_constant(const cr_tensor *tensor, const char *name, cr_error *err);
 
-/* CR_ERR_VALUE for a negative entry or NaN in a weight that must keep a network convex. */
+/* CR_ERR_VALUE for a negative entry or NaN in a weight of a network that is to be convex. */
 CR_MUST_USE cr_status cr_expect_nonnegative(const cr_tensor *weight, const char *name, cr_error *err);
 
 /* CR_ERR_VALUE unless 0 < slope < 1. */

@@ -102,13 +102,14 @@ static bool broadcasts_to(const cr_tensor *small, const cr_tensor *x)
     return is_row_of(small, x) || (small->size == 1 && small->ndim <= x->ndim);
 }
 
-/* How many times `operand` repeats in the result: once for equal shapes, never in an empty result. Rows repeat whole. */
+/* How many times `operand` repeats in the result: once for equal shapes, never in an empty result. Rows repeat
+ * whole. */
 static size_t count_repeats(const cr_tensor *operand, const cr_tensor *out)
 {
     return operand->size == 0 ? 0 : out->size / operand->size;
 }
 
-/* One operand written out to the result's shape in a buffer of its own (only where it is broadcast). */
+/* Points *data to an operand in the shape of the result. A broadcast operand is written out to a new buffer. */
 static cr_status write_broadcast(const cr_tensor *operand, const cr_tensor *out, cr_buffer **buffer, const void **data,
                                  cr_error *err)
 {
@@ -186,7 +187,8 @@ static cr_status add_summed_gradient(cr_tensor *operand, const cr_tensor *out, c
     return CR_OK;
 }
 
-/* The gradient of one operand (side 0: x, 1: y), directly or, when it is broadcast, through a full-size buffer. */
+/* Adds the gradient of operand number `side`: 0 for x, 1 for y. That of a broadcast operand goes through a buffer of
+ * the size of the result. */
 static cr_status add_operand_gradient(const cr_node *node, cr_binary kind, int side, const cr_tensor *out,
                                       const cr_tensor *dout, const void *x, const void *y, cr_error *err)
 {

@@ -111,7 +111,7 @@ cr_status message_pass_backward(const cr_node *node, const cr_tensor *out, const
     cr_status status;
     CR_TRY(cr_grad_begin(node->inputs[0], &w.d_target, &w.accumulate, err));
     CR_TRY(cr_grad_begin(node->inputs[1], &w.d_source, &w.accumulate_source, err));
-    if (w.d_target != NULL && w.d_target == w.d_source && !w.accumulate) { /* one tensor in both places */
+    if (w.d_target != NULL && w.d_target == w.d_source && !w.accumulate) { /* both inputs are one tensor */
         w.kernels->fill(node->inputs[0]->size, 0, w.d_target);
         w.accumulate = 1;
     }

@@ -4,7 +4,7 @@
 #include "autodiff.h"
 #include "checks.h"
 
-/* ---- pieces shared by the layers ---- */
+/* ---- functions for all layers ---- */
 
 typedef struct {
     const cr_kernel_table *kernels;
@@ -41,7 +41,7 @@ static void column_sums_chunk(void *context, size_t chunk)
     c->kernels->column_sums(c->rows, c->columns, begin, end, c->x, c->y, c->accumulate);
 }
 
-/* The gradient of a bias: sums over rows. Chunks of columns, so that no partial sums are needed. */
+/* Adds the gradient of a bias, the sums over rows. Chunks are columns, so that no partial sums are needed. */
 static cr_status add_bias_gradient(cr_tensor *bias, const void *dy, size_t rows, size_t columns, cr_error *err)
 {
     void *data;
@@ -110,7 +110,7 @@ static cr_status expect_bias(const cr_tensor *bias, const cr_tensor *weight, cr_
     return CR_OK;
 }
 
-/* y = x W^T and the epilogue (NULL for none), a new tensor of x's leading axes and the rows of W. */
+/* Makes a new tensor x W^T, of the leading axes of x and the rows of W, and applies the epilogue (NULL for none). */
 static cr_status multiply_weight(const cr_tensor *x, const cr_tensor *weight, const cr_epilogue *epilogue,
                                  cr_tensor **out, cr_error *err)
 {

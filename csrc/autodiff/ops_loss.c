@@ -3,7 +3,7 @@
 #include "autodiff.h"
 #include "checks.h"
 
-/* A tensor without dimensions that holds value. */
+/* A new tensor without dimensions, of one value. */
 static cr_status new_scalar(cr_dtype dtype, double value, cr_tensor **out, cr_error *err)
 {
     cr_status status = cr_tensor_new(dtype, 0, NULL, out, err);

@@ -5,10 +5,10 @@
 #include "autodiff.h"
 #include "checks.h"
 
-#define NO_AXIS INT64_MIN /* what the attribute holds when axis is None */
+#define NO_AXIS INT64_MIN /* the attribute when axis is None */
 
 typedef struct {
-    size_t outer, length, inner; /* the tensor seen as (outer, length, inner) around one axis */
+    size_t outer, length, inner; /* sizes of the axes before one axis, of that axis, and of the axes after it */
     int axis;
 } axis_t;
 
@@ -132,8 +132,8 @@ cr_status concat_forward(cr_node *node, cr_tensor **out, cr_error *err)
     for (size_t i = 0; status == CR_OK && i < node->n_inputs; i++) {
         size_t part = node->inputs[i]->shape[view.axis] * view.inner;
         for (size_t o = 0; o < view.outer && part > 0; o++)
-            memcpy(cr_tensor_element(*out, (o * total + joined) * view.inner), cr_tensor_element(node->inputs[i], o * part),
-                   part * element);
+            memcpy(cr_tensor_element(*out, (o * total + joined) * view.inner),
+                   cr_tensor_element(node->inputs[i], o * part), part * element);
         joined += node->inputs[i]->shape[view.axis];
     }
     return status;

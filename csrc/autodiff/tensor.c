@@ -69,7 +69,7 @@ void cr_tensor_retain(cr_tensor *tensor)
     atomic_fetch_add_explicit(&tensor->references, 1, memory_order_relaxed);
 }
 
-/* Drops one reference; a tensor that nobody holds any more is put on the work list. */
+/* Drops one reference. A tensor without references is put on the work list. */
 static void drop_reference(cr_tensor *tensor, cr_tensor **work)
 {
     if (tensor == NULL || atomic_fetch_sub_explicit(&tensor->references, 1, memory_order_acq_rel) != 1)

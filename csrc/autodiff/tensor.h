@@ -1,8 +1,8 @@
 /* Tensors and the graph of operations that made them.
  *
  * A tensor is a contiguous array of float32 or float64 over a shared buffer. When an operation's input requires a
- * gradient, the output keeps a node: the operation, its inputs and what backward needs. Tensors are reference-counted;
- * releasing the last reference to an output releases the graph behind it without recursion.
+ * gradient, the output keeps a node: the operation, its inputs and the data that backward needs. Tensors are
+ * reference-counted. Releasing the last reference to an output also releases the nodes that made it, without recursion.
  */
 #ifndef CR_AUTODIFF_TENSOR_H
 #define CR_AUTODIFF_TENSOR_H
@@ -49,25 +49,26 @@ struct cr_node {
     double reals[2];
     int64_t integers[CR_MAX_ATTRIBUTES];
     size_t n_integers;
-    cr_buffer *saved[2];    /* owned; what forward keeps for backward */
+    cr_buffer *saved[2];    /* owned; data that forward keeps for backward */
     cr_tensor *inline_inputs[4];
 };
 
-/* A new uninitialised tensor, reference count 1. CR_ERR_VALUE for too many dimensions, CR_ERR_OVERFLOW, CR_ERR_MEMORY. */
+/* A new uninitialised tensor, reference count 1. CR_ERR_VALUE for too many dimensions, CR_ERR_OVERFLOW for a size that
+ * does not fit, CR_ERR_MEMORY. */
 CR_MUST_USE cr_status cr_tensor_new(cr_dtype dtype, int ndim, const size_t *shape, cr_tensor **out, cr_error *err);
 
-/* A tensor over `data` inside `buffer` (a reference is taken). */
+/* A new tensor over `data` inside `buffer`, reference count 1. It takes a reference to the buffer. */
 CR_MUST_USE cr_status cr_tensor_view(cr_buffer *buffer, void *data, cr_dtype dtype, int ndim, const size_t *shape,
                                      cr_tensor **out, cr_error *err);
 
 void cr_tensor_retain(cr_tensor *tensor);
 void cr_tensor_release(cr_tensor *tensor); /* NULL is allowed */
 
-/* Number of elements of a shape, overflow-checked (in bytes too). */
+/* *out = the number of elements of a shape. CR_ERR_OVERFLOW when it, or the number of bytes, does not fit a size. */
 CR_MUST_USE cr_status cr_shape_size(int ndim, const size_t *shape, cr_dtype dtype, size_t *out, cr_error *err);
 bool cr_same_shape(const cr_tensor *a, const cr_tensor *b);
 
-/* "(3, 4)" into text, for messages. Returns text. */
+/* Writes a shape such as "(3, 4)" into text, for messages, and returns text. */
 const char *cr_shape_text(int ndim, const size_t *shape, char *text, size_t size);
 
 /* The address of element `element`, counted in C order. */
@@ -80,7 +81,7 @@ static inline void *cr_tensor_element(const cr_tensor *tensor, size_t element)
 void cr_store(cr_tensor *tensor, size_t element, double value);
 double cr_load(const cr_tensor *tensor, size_t element);
 
-/* A node with room for n_inputs inputs (all NULL), to be filled by the caller. */
+/* A new node with n_inputs inputs, all NULL. The caller fills them. */
 CR_MUST_USE cr_status cr_node_new(int op, size_t n_inputs, cr_node **out, cr_error *err);
 void cr_node_release(cr_node *node);
 

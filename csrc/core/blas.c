@@ -12,15 +12,15 @@
 #define JOIN(a, b) JOIN_(a, b)
 #define BLAS(name) JOIN(CRLSO_BLAS_PREFIX, name)
 
-/* Each chunk packs the operand that all share again, so chunks must be large for that to stay cheap: a few of them from
- * about 200 us each on, many only from four times as much on. */
+/* Every chunk packs the operand that all chunks use, so that chunks must be large: a few chunks from about 200 us each
+ * on, many chunks only from four times as much on. */
 #define FEW_CHUNKS 4
 #define FLOPS_PER_CHUNK 1.6e7
 #define MANY_CHUNKS 16
 #define FLOPS_PER_CHUNK_OF_MANY 6.4e7
 #define MIN_PER_CHUNK 32    /* rows or columns */
 
-/* Where our own kernel was ahead of OpenBLAS, by measurement on AVX2. */
+/* Sizes from which on our own kernel was faster than OpenBLAS, by measurement on AVX2. */
 #define OWN_MIN_ROWS 24      /* fewer rows do not repay the packing of b */
 #define OWN_MIN_COLUMNS 8    /* fewer leave most of a panel empty, */
 #define OWN_MIN_TRANSPOSED 32 /* and do not repay the packing of a transposed a */
@@ -65,7 +65,7 @@ static void multiply_chunk(void *context, size_t chunk)
     cr_epilogue_apply(g->epilogue, g->dtype, m, first, first + n, rows, g->stride_c);
 }
 
-/* How many chunks of `each` steps, at most `most`. */
+/* The number of chunks of `each` steps, at most `most`. */
 static size_t count_chunks(double steps, double each, size_t most)
 {
     return steps >= each * (double)most ? most : (size_t)(steps / each);
@@ -95,7 +95,7 @@ static cr_status expect_sizes(size_t m, size_t n, size_t k, size_t a, size_t b, 
 static void run_openblas(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
                          size_t stride_c, const cr_epilogue *epilogue)
 {
-    /* BLAS asks for strides of at least 1 even where k or a dimension is 0. */
+    /* BLAS requires strides of at least 1, even where k or a dimension is 0. */
     a.stride = a.stride == 0 ? 1 : a.stride;
     b.stride = b.stride == 0 ? 1 : b.stride;
     gemm_t g = {dtype, m, n, k, a, b, beta, c, stride_c, m >= n, choose_chunk_count(m, n, k), epilogue};
@@ -123,7 +123,7 @@ static bool own_kernel_is_faster(size_t m, size_t n, size_t k, bool transposed)
            n <= OWN_MAX_PACKED / k;
 }
 
-/* Block by block of k, so that what has been packed is used while it is in the cache. */
+/* Runs our own kernel block by block of k, so that a packed block is used while it is in the cache. */
 static cr_status run_own_kernel(size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
                                 size_t stride_c, const cr_epilogue *epilogue, cr_error *err)
 {
@@ -263,7 +263,7 @@ static void factorise_matrix(void *context, size_t i)
     BLAS(dpotrf_)("U", &in, a, &in, &s->info[i], 1); /* by columns, our lower half is the upper one */
     for (size_t row = 0; row < n; row++) {
         memset(a + row * n + row + 1, 0, (n - row - 1) * sizeof *a);
-        if (s->info[i] == 0 && !(a[row * n + row] > 0)) /* NaN, which some builds let through */
+        if (s->info[i] == 0 && !(a[row * n + row] > 0)) /* NaN, which some builds of LAPACK do not report */
             s->info[i] = (int)row + 1;
     }
 }

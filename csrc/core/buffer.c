@@ -9,7 +9,7 @@
 #define MAX_LOG2 30            /* larger buffers are not pooled */
 #define STEPS_PER_POWER 4      /* classes at 2^k x {1, 1.25, 1.5, 1.75}: at most 20 % are wasted */
 #define N_CLASSES ((MAX_LOG2 - MIN_LOG2) * STEPS_PER_POWER)
-#define POOL_LIMIT ((size_t)512 << 20) /* bytes kept for reuse at most */
+#define POOL_LIMIT ((size_t)512 << 20) /* bytes that the pool keeps at most */
 
 struct cr_buffer {
     atomic_int references;
@@ -27,7 +27,7 @@ static struct {
     cr_pool_statistics statistics;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* A fork in one thread must not leave the child with a lock that another thread held. */
+/* Fork handlers hold the lock during a fork, or the child could start with a lock that another thread held. */
 static void lock_pool(void)
 {
     pthread_mutex_lock(&pool.lock);
@@ -45,7 +45,7 @@ static void prepare_for_forks(void)
 
 static pthread_once_t fork_handler_once = PTHREAD_ONCE_INIT;
 
-/* The smallest class that holds `bytes`, its size in *class_bytes; -1 (and the exact size) when it is too large. */
+/* The smallest size class for `bytes`, with its size in *class_bytes; -1, with the exact size, when there is none. */
 static int find_size_class(size_t bytes, size_t *class_bytes)
 {
     size_t base = (size_t)1 << MIN_LOG2;

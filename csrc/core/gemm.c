@@ -4,8 +4,8 @@
 
 #include "threads.h"
 
-/* Enough rows per chunk for a panel to be read from the first-level cache most of the time; enough chunks for threads
- * to end together. */
+/* Enough rows per chunk that a panel is mostly read from the first-level cache, and enough chunks that all threads end
+ * at about the same time. */
 #define ROWS_PER_CHUNK 48
 #define COLUMNS_PER_CHUNK 256
 #define FLOPS_PER_CHUNK 1e6
@@ -16,7 +16,7 @@ typedef struct {
     size_t m, n, k;
     cr_view a, b;
     const float *packed;
-    float *packed_a; /* room for the strips of one block of k, when a is stored transposed */
+    float *packed_a; /* memory for the strips of one block of k, when a is stored transposed */
     float beta;
     float *c;
     size_t stride_c;

@@ -62,7 +62,7 @@ void cr_md5(const void *data, size_t size, uint8_t digest[CR_MD5_SIZE])
     size_t rest = size;
     for (; rest >= BLOCK; rest -= BLOCK, bytes += BLOCK)
         absorb_block(state, bytes);
-    /* What is left, a one bit, zeros, and the length in bits in the last eight bytes of a block. */
+    /* The remaining bytes, a one bit, zeros, and the length in bits in the last eight bytes of a block. */
     uint8_t tail[2 * BLOCK] = {0};
     if (rest > 0)
         memcpy(tail, bytes, rest);

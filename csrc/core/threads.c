@@ -20,7 +20,7 @@
 
 #define SPINS 2000       /* about 20-50 us: longer than the gap between two operations of a training step */
 #define YIELD_EVERY 64   /* of them */
-#define MIN_CHUNK 32768  /* elementary steps below which a chunk costs more to hand over than to run */
+#define MIN_CHUNK 32768  /* elementary steps; handing over a smaller chunk takes longer than running it */
 #define MAX_CHUNKS 16
 
 typedef struct {
@@ -35,12 +35,12 @@ static struct {
     pthread_cond_t wake;
     pthread_t workers[CR_MAX_THREADS];
     int n_workers;         /* running now */
-    atomic_int n_threads;  /* asked for */
+    atomic_int n_threads;  /* as set by the user, the caller's included */
     bool fork_handler;
     job_t job;
     atomic_uint_fast64_t generation;  /* a new number for each job */
     atomic_size_t next_chunk;
-    atomic_bool open;                 /* a job may be joined; job is written only while closed and nobody inside */
+    atomic_bool open;                 /* workers may join the job; write to job only while false and inside is 0 */
     atomic_int inside;                /* workers that may be looking at the job */
     atomic_bool stop;
 } pool = {.user = PTHREAD_MUTEX_INITIALIZER,
@@ -48,8 +48,8 @@ static struct {
           .wake = PTHREAD_COND_INITIALIZER,
           .n_threads = 1};
 
-/* One step of waiting. On a busy machine the thread waited for may be queued on this very processor: let it, now and
- * then. On an idle one that costs half a microsecond. */
+/* Waits for one step. On a busy machine the other thread may be in the queue of this very processor, so that this one
+ * gives way every YIELD_EVERY steps. On an idle machine that costs half a microsecond. */
 static void pause_briefly(int spin)
 {
     if (spin % YIELD_EVERY == YIELD_EVERY - 1)
@@ -119,7 +119,7 @@ static void stop_workers(void)
     atomic_store_explicit(&pool.stop, false, memory_order_release);
 }
 
-/* A forked child has no workers, and locks in whatever state they were: begin anew. */
+/* Starts anew in a forked child, which has no workers, and locks in any state. */
 static void after_fork_in_child(void)
 {
     pthread_mutex_init(&pool.user, NULL);
@@ -130,7 +130,7 @@ static void after_fork_in_child(void)
     atomic_store(&pool.inside, 0);
 }
 
-/* Fewer workers than asked for (the system refuses threads) only means less speed. */
+/* Starts the missing workers. When the system refuses a thread, fewer workers do the work. */
 static void start_workers(void)
 {
     if (!pool.fork_handler) {
@@ -145,7 +145,7 @@ static void start_workers(void)
     }
 }
 
-/* Nobody enters any more (a worker that is still asleep is not waited for); wait for those inside. */
+/* Lets no further worker join and waits for those inside. A worker that is still asleep is not waited for. */
 static void close_job(void)
 {
     atomic_store(&pool.open, false);

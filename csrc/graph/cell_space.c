@@ -12,8 +12,8 @@ typedef struct {
     uint8_t edge[MAX_NODES][MAX_NODES];
 } cell_t;
 
-/* The search for the smallest sequence over orders of the present intermediate nodes. A node's part of the sequence has
- * one byte for its operation and one per node before it. */
+/* The search for the smallest sequence over all orders of the present intermediate nodes. A node's part of the sequence
+ * is one byte for its operation and one for each node before it. */
 typedef struct {
     const cr_cell_layout *layout;
     const cell_t *cell;
@@ -58,7 +58,7 @@ static void read_cell(const cr_cell_layout *layout, const uint8_t *row, cell_t *
             cell->edge[s][t] = *row++;
 }
 
-/* The row of a cell whose nodes stand in the given order: n_placed inputs and intermediate nodes, then absent ones. */
+/* Writes the row of a cell with its nodes in `order`: n_placed inputs and intermediate nodes, then absent ones. */
 static void write_cell(const cr_cell_layout *layout, const cell_t *cell, const size_t *order, size_t n_placed,
                        uint8_t *row)
 {
@@ -75,8 +75,9 @@ static void write_cell(const cr_cell_layout *layout, const cell_t *cell, const s
     }
 }
 
-/* Which intermediate nodes are present: have an operation, where nodes have one, and are on a path to the output. Writes
- * them to nodes in their order; *reached tells whether any input reaches the output. */
+/* Finds the present intermediate nodes: those that have an operation, where nodes have one, and are on a path to the
+ * output. Writes them to nodes in their order and returns their number. *reached = whether an input reaches the
+ * output. */
 static size_t find_present(const cr_cell_layout *layout, const cell_t *cell, size_t *nodes, bool *reached)
 {
     bool from_input[MAX_NODES] = {false}, to_output[MAX_NODES] = {false};
@@ -100,7 +101,7 @@ static size_t find_present(const cr_cell_layout *layout, const cell_t *cell, siz
     return n;
 }
 
-/* The part of the sequence of node v when the nodes of `order` stand before it. */
+/* Writes node v's part of the sequence when n_before nodes of `order` come before it. */
 static void write_part(const ordering_t *o, size_t v, size_t n_before, uint8_t *part)
 {
     part[0] = o->cell->operation[v];
@@ -141,7 +142,7 @@ static void finish_order(ordering_t *o, size_t position)
     o->found = true;
 }
 
-/* Places a node at `position` and all after it, in every way that may give the smallest sequence. The parts before
+/* Tries every node that may give the smallest sequence at `position`, and all nodes after it. The parts before
  * `position` are equal to those of the best sequence found, if there is one. */
 static void place_nodes(ordering_t *o, size_t position)
 {
@@ -172,7 +173,7 @@ static void place_nodes(ordering_t *o, size_t position)
         if (order > 0)
             return;
         if (order < 0)
-            o->found = false; /* smaller than all before: whatever follows is the best so far */
+            o->found = false; /* smaller than all before: the next sequence is the best so far */
         o->order[position] = tied[j];
         o->placed[tied[j]] = true;
         place_nodes(o, position + 1);

@@ -32,7 +32,8 @@ typedef struct {
     size_t length, position;
 } reader;
 
-/* Fails with what was expected at the reader's position; what was found is shown as at most 16 printable bytes. */
+/* Fails with a message that has the reader's position, what was expected there, and what was found, as at most 16
+ * printable bytes. */
 static cr_status fail_unexpected(const reader *in, const char *expected, cr_error *err)
 {
     char found[24];
@@ -229,8 +230,8 @@ static void apply_op(const char *x, uint8_t code, expression out)
     out[n + 3] = '\0';
 }
 
-/* Adds what an edge with operation `code` brings from its source to `target`. In the published string a source is
- * zero only when it is the one term '#': a sum of zeros, "#+#", is not. */
+/* Adds the terms of an edge with operation `code` from its source to `target`. In the published string a source is zero
+ * only when it is the one term '#': a sum of zeros, "#+#", is not. */
 static void add_edge(cr_nb201_level level, const term_list *source, uint8_t code, term_list *target)
 {
     expression joined, term;
@@ -278,7 +279,7 @@ static int representative_cost(const uint8_t codes[CR_NB201_EDGES])
 #define SLOTS 32768 /* a power of two, more than twice the number of cells */
 #define NO_CELL UINT16_MAX
 
-/* What finding the classes needs for a moment: about 650 kB. */
+/* Temporary memory of compute_classes: about 650 kB. */
 typedef struct {
     expression expressions[CR_NB201_CELLS];
     uint16_t slots[SLOTS];          /* hash table: the first cell met of a class, or NO_CELL */
@@ -314,7 +315,7 @@ static void compute_classes(cr_nb201_level level, class_work *work, uint16_t tab
         }
         uint16_t first = *slot;
         work->first[rank] = first;
-        if (work->cost[rank] < work->cost[work->best[first]]) /* ranks ascend: a tie keeps the smaller */
+        if (work->cost[rank] < work->cost[work->best[first]]) /* ranks ascend, so that the smaller one wins a tie */
             work->best[first] = (uint16_t)rank;
     }
     for (uint32_t rank = 0; rank < CR_NB201_CELLS; rank++)

@@ -7,8 +7,8 @@
 #include "../core/buffer.h"
 #include "../core/threads.h"
 
-/* Rows whose scratch memory takes about half of a second-level cache; whole tiles of every kernel (12 or 6 rows, see
- * gemm.h), and enough of them to be worth the reading of the weights. */
+/* The rows of a block: their scratch memory takes about half of a second-level cache, they are whole tiles of every
+ * kernel (12 or 6 rows, see gemm.h), and they are enough to repay the reading of the weights. */
 #define BLOCK_BYTES ((size_t)1 << 18)
 #define ROWS_STEP 12
 #define MIN_ROWS 24
@@ -64,7 +64,7 @@ static double read_number(cr_dtype dtype, const void *x, size_t i)
 
 static bool all_finite(cr_dtype dtype, size_t n, const void *x)
 {
-    bool bad = false; /* a difference that is 0 for finite numbers alone, and no branch: the loops become vectors */
+    bool bad = false; /* x - x is 0 for finite numbers alone, and without branches compilers vectorise the loops */
     if (dtype == CR_F32)
         for (size_t i = 0; i < n; i++)
             bad |= !(((const float *)x)[i] - ((const float *)x)[i] == 0);

@@ -15,12 +15,12 @@ typedef struct {
     size_t outputs;
 } layer_t;
 
-/* The last layer comes after the sum of the last block, so it can be taken of both terms of that sum: last (h + outer a)
- * = last h + (last outer) a. When there are fewer logits than the decoder is wide, the product of the two matrices is the
- * smaller one: `folded` stands in the outer layer's place then, and adds to the logits. */
+/* A frozen decoder. The last layer follows the sum of the last block and is linear: last (h + outer a) = last h +
+ * (last outer) a. When there are fewer logits than the decoder is wide, the product (last outer) is smaller than outer.
+ * Then the net is `folded`: that product replaces the outer layer of the last block, and adds to the logits. */
 struct cr_decoder_frozen {
     cr_dtype dtype;
-    size_t inputs, n_layers, widest; /* widest: outputs of an inner layer, the most */
+    size_t inputs, n_layers, widest; /* widest: the largest number of outputs of an inner layer */
     bool folded;
     double slope;
     layer_t *layers;
@@ -53,7 +53,7 @@ void cr_decoder_frozen_release(cr_decoder_frozen *net)
     free(net);
 }
 
-/* A layer on `inputs` numbers, with the dtype of the first; 0 outputs stand for any number. */
+/* Checks the dtype, the numbers of inputs and outputs, and the bias of a layer; 0 outputs stand for any number. */
 static cr_status check_layer(const cr_affine *layer, size_t number, cr_dtype dtype, size_t inputs, size_t outputs,
                              cr_error *err)
 {

@@ -46,13 +46,13 @@ fail:
 
 /* ---- the snapshot ---- */
 
-/* A and the U_l are stacked to one matrix with (n_layers + 1) m rows: all products with z are one, and so are all that
- * end in the gradient. */
+/* A frozen network. A and the U_l are stacked to one matrix with (n_layers + 1) m rows, so that one product replaces
+ * all products with z, and another one all products that give the gradient. */
 struct cr_icnn_frozen {
     cr_dtype dtype;
     size_t n_layers, m, d;
     double slope, output_bias;
-    cr_packed *inputs, *inputs_back; /* z A^T, z U_l^T side by side; their gradients back to z */
+    cr_packed *inputs, *inputs_back; /* for z A^T and z U_l^T in one row; for the gradient of z from theirs */
     cr_packed **weights;             /* h W_l^T, then d W_l for each layer */
     cr_buffer *buffer;               /* b, w, u */
     void *input_bias, *output_weight, *output_skip;
@@ -162,8 +162,8 @@ typedef struct {
     void *value, *gradient;
 } evaluation_t;
 
-/* Parts of a block's scratch memory: from z, one row beside the other: h0, then the U_l z; their gradients; the W_l h of
- * each layer; h, or its gradient on the way back; the gradient of W_l h. */
+/* The parts of a block's scratch memory. from_z: h0 and the U_l z in one row. d_from_z: their gradients. inner: the W_l
+ * h of each layer. h: the last h, or its gradient in the backward pass. d_inner: the gradient of one W_l h. */
 typedef struct {
     char *from_z, *d_from_z, *inner, *h, *d_inner;
 } parts_t;
@@ -200,7 +200,7 @@ fail:
     return status;
 }
 
-/* Before the first step back the gradient of h is w in every row. */
+/* Writes the gradient of each row. The gradient of the last h is w, the same in every row. */
 static cr_status run_backward(const cr_icnn_frozen *net, const parts_t *p, size_t rows, void *gradient, cr_error *err)
 {
     const size_t m = net->m, wide = (net->n_layers + 1) * m, size = cr_dtype_size(net->dtype);

@@ -18,8 +18,8 @@ struct cr_adam {
     cr_buffer **first, **second;   /* moments of each parameter; first[i] is NULL when beta1 = 0 */
     span_t *spans;                 /* all parameters cut into chunks */
     double *partial;               /* one sum of squares per span */
-    uint64_t *steps;               /* of each parameter: one that had no gradient has not moved */
-    cr_adam_parameters *current;   /* what the running step uses for each parameter */
+    uint64_t *steps;               /* of each parameter, without those in which it had no gradient */
+    cr_adam_parameters *current;   /* the numbers of the running step for each parameter */
 };
 
 static cr_status check_options(cr_adam_options o, cr_error *err)
@@ -166,7 +166,7 @@ static void step_chunk(void *context, size_t chunk)
                cr_element(cr_buffer_data(adam->second[span.parameter]), span.begin, grad->dtype));
 }
 
-/* What the running step uses for each parameter; NULL gradients are skipped. */
+/* Sets the numbers of the running step for each parameter that has a gradient. */
 static void prepare_step(cr_adam *adam, double learning_rate, double norm)
 {
     const cr_adam_options *o = &adam->options;

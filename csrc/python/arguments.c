@@ -62,8 +62,8 @@ static int expect_shape(const char *name, int ndim, npy_intp length, PyArrayObje
 
 /* ---- arrays ---- */
 
-/* The array itself, taken over, or a view of it when the caller passed this very object. Python code that runs while a later
- * argument is read can change the shape of the caller's array in place, but not that of a view. */
+/* The array, or a view of it when it is the caller's own object; steals the reference to it. Python code that runs
+ * while a later argument is read can change the shape of the caller's object in place, but not that of a view. */
 static PyArrayObject *protect_shape(PyObject *array, PyObject *given)
 {
     if (array != NULL && array == given) {

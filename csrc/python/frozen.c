@@ -17,7 +17,7 @@ static PyArrayObject *new_array_like(PyArrayObject *z, int ndim, npy_intp rows, 
 typedef struct {
     cr_icnn net;
     const cr_tensor **layers; /* weights, then skips; memory of PyMem */
-    PyObject *tuples[2];      /* keep the tensors of the layers alive */
+    PyObject *tuples[2];      /* own the tensors of the layers */
 } network_t;
 
 static void release_network(network_t *network)
@@ -131,7 +131,7 @@ static PyObject *icnn_evaluate(PyObject *object, PyObject *argument)
     return result;
 }
 
-/* One size for all of n points, or one for each of them, or any number of them for one point. */
+/* Reads step sizes: one for all of n points, one for each of them, or any number of sizes for one point. */
 static PyArrayObject *read_steps(PyObject *object, npy_intp n)
 {
     PyArrayObject *steps = cr_py_read_doubles(object, "step");

@@ -14,7 +14,7 @@ static void graph_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-/* Takes over the reference to graph, also on failure. */
+/* A new GraphBatch object. It steals the reference to graph, also on failure. */
 static PyObject *wrap_graph(PyTypeObject *type, cr_graph *graph)
 {
     GraphObject *object = (GraphObject *)type->tp_alloc(type, 0);
@@ -167,7 +167,8 @@ static PyType_Spec graph_spec = {.name = "crlso._core.GraphBatch",
 
 /* ---- cells ---- */
 
-/* Node numbers and columns of the edges, in one block that the caller frees with PyMem_Free; NULL with an exception. */
+/* Reads the node numbers and columns of the edges into one block of memory, which the caller frees with PyMem_Free;
+ * NULL with an exception. */
 static int32_t *read_edge_table(PyArrayObject *edges, PyArrayObject *columns, cr_cell_edges *shared)
 {
     size_t n = (size_t)PyArray_DIM(edges, 0);

@@ -1,4 +1,4 @@
-/* The extension module crlso._core: state, initialisation and what a bug report needs. */
+/* The extension module crlso._core: its state, its initialisation, and functions about the run time. */
 #define CR_PY_IMPORT_ARRAY
 #include "arguments.h"
 

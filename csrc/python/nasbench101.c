@@ -1,4 +1,4 @@
-/* Functions nb101_hash and crc32c of crlso._core: what the files of NAS-Bench-101 are checked with. */
+/* Functions nb101_hash and crc32c of crlso._core, which check the files of NAS-Bench-101. */
 #include "arguments.h"
 
 #include "../core/crc32c.h"

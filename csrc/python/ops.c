@@ -62,7 +62,7 @@ static void read_signatures(void)
 
 /* ---- arguments ---- */
 
-/* Sorts positional and keyword arguments into values[] (borrowed; NULL: not given). */
+/* Matches positional and keyword arguments with parameters: values[p] is borrowed, or NULL when not given. */
 static int match_arguments(cr_op op, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords, PyObject **values)
 {
     const signature_t *s = &signatures[op];
@@ -93,7 +93,7 @@ static int match_arguments(cr_op op, PyObject *const *args, Py_ssize_t n_args, P
     return 0;
 }
 
-/* The dtype that plain numbers take: that of the first tensor or float array among the arguments, or -1. */
+/* The dtype for plain numbers among the arguments: that of the first Tensor, or -1. */
 static int find_tensor_dtype(cr_py_state *state, PyObject *const *values, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -119,7 +119,7 @@ static cr_index *read_row_index(PyObject *object, const char *name)
     return index;
 }
 
-/* An integer attribute appended to the node. */
+/* Appends an integer attribute to a node. */
 static int add_integer(cr_node *node, PyObject *object, const char *name)
 {
     int64_t value;
@@ -244,7 +244,7 @@ static int fill_node(cr_py_state *state, cr_node *node, PyObject *const *values,
 
 /* ---- calls ---- */
 
-/* Runs the node (taken over) and wraps the result. */
+/* Runs a node, whose reference it steals, and wraps the result. */
 static PyObject *run_node(cr_py_state *state, cr_node *node)
 {
     cr_error err;
@@ -310,7 +310,7 @@ PyObject *cr_py_apply_binary(cr_py_state *state, cr_op op, PyObject *x, PyObject
     return run_node(state, node);
 }
 
-/* The same as a method: the tensor is the first argument. */
+/* Calls an operation as a method: the tensor is the first argument. */
 static PyObject *call_method(PyObject *self, cr_op op, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords)
 {
     PyObject *all[2 * MAX_PARAMETERS + 1] = {self};
@@ -367,7 +367,7 @@ static int add_methods(cr_py_state *state)
     return 0;
 }
 
-/* OPERATIONS: {name: signature}, what the gradient test iterates. */
+/* Adds OPERATIONS, a dict {name: signature}, from which the gradient test takes the names. */
 static int add_operations_table(PyObject *module)
 {
     PyObject *table = PyDict_New();

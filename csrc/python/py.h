@@ -1,4 +1,4 @@
-/* What every file of the extension module includes: Python, NumPy and the few helpers they share. */
+/* Python, NumPy and a few declarations for all files of the extension module. */
 #ifndef CR_PYTHON_PY_H
 #define CR_PYTHON_PY_H
 

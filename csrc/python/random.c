@@ -22,8 +22,8 @@ static int read_stream(PyObject *seed, PyObject *purpose, PyObject *step, cr_phi
     return 0;
 }
 
-/* The axes of `shape` (an integer or a sequence of integers; the items are not looked at) as a new tuple, so that
- * code run by the items cannot change it; NULL with TypeError or what the sequence raised. */
+/* The axes of `shape`, an integer or a sequence, as a new tuple, which code of its items cannot change. The items may
+ * be anything. NULL with TypeError, or with the exception of the sequence. */
 static PyObject *read_axes(PyObject *shape)
 {
     if (PyIndex_Check(shape)) {
@@ -45,8 +45,8 @@ static PyObject *read_axes(PyObject *shape)
     return PySequence_Tuple(shape);
 }
 
-/* A new uninitialised array of the given type. The size in bytes is checked against overflow before NumPy is asked;
- * NULL with TypeError or ValueError about `shape`, or MemoryError. */
+/* A new uninitialised array of the given type. NULL with TypeError or ValueError about `shape`, or MemoryError. The
+ * size in bytes is checked here, since NumPy's message does not name the argument. */
 static PyArrayObject *new_array_of_shape(PyObject *shape, int type, size_t itemsize)
 {
     npy_intp lengths[MAX_AXES];

@@ -10,8 +10,9 @@ static PyObject *cast_array(PyObject *object, int dtype)
 {
     int type = cr_py_type_number((cr_dtype)dtype);
     PyObject *array = (PyObject *)cr_py_read_array(object, "data", "a tensor or an array of real numbers");
-    if (array == NULL || PyArray_DESCR((PyArrayObject *)array)->kind == 'c' || PyArray_TYPE((PyArrayObject *)array) == type)
-        return array; /* complex is refused by what follows */
+    if (array == NULL || PyArray_DESCR((PyArrayObject *)array)->kind == 'c' ||
+        PyArray_TYPE((PyArrayObject *)array) == type)
+        return array; /* cr_py_tensor_of refuses complex numbers */
     PyObject *result = NULL;
     if (PyTypeNum_ISNUMBER(PyArray_TYPE((PyArrayObject *)array)) || PyTypeNum_ISBOOL(PyArray_TYPE((PyArrayObject *)array)))
         result = PyArray_Cast((PyArrayObject *)array, type);
@@ -163,7 +164,7 @@ static int set_nonnegative(PyObject *self, PyObject *value, void *closure)
     return 0;
 }
 
-/* Nobody waits for this lock with the GIL held. */
+/* Takes the gradient lock, and waits for it without the GIL. */
 static void lock_gradients(void)
 {
     if (cr_grad_trylock())
@@ -222,7 +223,7 @@ static PyObject *tensor_numpy(PyObject *self, PyObject *ignored)
     return cr_py_array_of(get_tensor(self));
 }
 
-/* NumPy's protocol: copy None copies only where dtype asks for it, False refuses to. */
+/* NumPy's protocol. With copy=None the array is a copy only when dtype requires it; copy=False never copies. */
 static PyObject *tensor_array(PyObject *self, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"dtype", "copy", NULL};
@@ -442,7 +443,7 @@ static PyObject *is_grad_enabled(PyObject *module, PyObject *ignored)
     return PyBool_FromLong(cr_grad_enabled());
 }
 
-/* The gradients as a tuple of Tensors; takes over the references in grads. */
+/* A tuple of n Tensors; steals the references in grads. */
 static PyObject *wrap_tensors(cr_py_state *state, cr_tensor **grads, Py_ssize_t n)
 {
     PyObject *result = PyTuple_New(n);

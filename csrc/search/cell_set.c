@@ -12,7 +12,7 @@ static uint64_t mix_bits(uint64_t key)
     return key ^ (key >> 33);
 }
 
-/* Where the key is, or the free place where it belongs; the set is never full. */
+/* The slot of the key, or the free slot where it would go. The set is never full. */
 static size_t find_slot(const cr_cell_set *set, uint64_t key)
 {
     size_t slot = (size_t)mix_bits(key) & (set->capacity - 1);

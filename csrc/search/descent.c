@@ -14,7 +14,7 @@ cr_status cr_descend(const cr_icnn_frozen *net, const void *z, bool one_start, c
     cr_status status = cr_icnn_evaluate(net, z, one_start && n_steps > 0 ? 1 : n_steps, NULL, out, err);
     if (status != CR_OK)
         return status;
-    for (size_t i = n_steps; i-- > 0;) { /* the row with the one gradient of all comes last */
+    for (size_t i = n_steps; i-- > 0;) { /* backwards: row 0 may have the gradient for all rows */
         void *row = cr_element(out, i * d, dtype);
         kernels->unary(CR_AFFINE, -step[i], 0, d, one_start ? out : row, row);
         kernels->axpy(d, 1, one_start ? z : cr_element(z, i * d, dtype), row);
