@@ -190,7 +190,7 @@ cr_status cr_packed_new(cr_dtype dtype, size_t k, size_t n, cr_matrix b, cr_pack
     cr_status status = expect_sizes(0, n, k, 0, b.stride, 0, err);
     size_t elements, bytes;
     cr_packed *packed = NULL;
-    /* However few columns: OpenBLAS adds in another order for few rows, and a row must not depend on the others. */
+    /* Also for few columns: OpenBLAS adds in another order for few rows, and a row must not depend on the others. */
     const bool panels = dtype == CR_F32 && cr_gemm_kernels() != NULL && k > 0 && n > 0;
     *out = NULL;
     if (status == CR_OK)

@@ -37,7 +37,7 @@ static cr_status count_present_edges(const uint8_t *codes, size_t n_cells, const
     return CR_OK;
 }
 
-/* The edges into one node of one cell, appended at *next. */
+/* Appends the edges into one node of one cell at *next. */
 static void add_edges(const uint8_t *row, const cr_cell_edges *edges, size_t node, size_t first_node, cr_graph *graph,
                       size_t *next)
 {

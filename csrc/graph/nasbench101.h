@@ -10,8 +10,8 @@
  * Source: C. Ying et al., "NAS-Bench-101", arXiv 1902.09635. The hash starts as the MD5 of each vertex's text
  * "(out-degree, in-degree, label)", label -1 for the input, -2 for the output, else the operation's code less 1. In as
  * many rounds as there are vertices, each vertex becomes the MD5 of the sorted hashes of its predecessors, "|", those
- * of its successors, "|" and its own, all in hexadecimal. The name is the MD5 of the sorted hashes, written as "['...',
- * '...']".
+ * of its successors, "|" and its own, all in hexadecimal. The name is the MD5 of the sorted hashes, written as
+ * "['...', '...']".
  */
 #ifndef CR_GRAPH_NASBENCH101_H
 #define CR_GRAPH_NASBENCH101_H

@@ -2,8 +2,8 @@
  *
  * A cell has four nodes and one operation on each of its six edges. It is six codes in string order,
  * (1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2), each 0 none, 1 skip_connect, 2 nor_conv_1x1, 3 nor_conv_3x3 or
- * 4 avg_pool_3x3. Its rank is the number with the codes as its digits in base 5, the first code leading. The
- * index of the published table is another order, which is not used here.
+ * 4 avg_pool_3x3. Its rank is the number with the codes as its digits in base 5, the first code leading. The index of
+ * the published table is another order, which is not used here.
  *
  * Space: X. Dong, Y. Yang, "NAS-Bench-201", arXiv 2001.00326.
  */

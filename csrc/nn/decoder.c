@@ -109,7 +109,7 @@ fail:
     return status;
 }
 
-/* last outer: the product of the weights, and the last weight times the outer bias. */
+/* Packs last outer: the product of the two weights, and the last weight times the outer bias. */
 static cr_status pack_folded(const cr_affine *outer, const cr_affine *last, layer_t *to, cr_error *err)
 {
     const cr_tensor *w = last->weight;

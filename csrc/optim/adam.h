@@ -23,8 +23,8 @@ void cr_adam_free(cr_adam *adam); /* NULL is allowed */
 /* One step from the parameters' gradients (those without one are left alone): the gradients' global norm is clipped,
  * w -= rate m / (sqrt(v) + epsilon) with bias-corrected moments (arXiv 1412.6980, algorithm 1), and parameters marked
  * nonnegative are projected: w = max(w, 0). *norm is the norm before clipping. CR_ERR_STATE when it is not finite;
- * nothing has changed then. The result is bit-identical for any number of threads. Steps and
- * backward passes of several threads run one after the other. */
+ * nothing has changed then. The result is bit-identical for any number of threads. Steps and backward passes of several
+ * threads run one after the other. */
 CR_MUST_USE cr_status cr_adam_step(cr_adam *adam, double learning_rate, double *norm, cr_error *err);
 
 /* Clears the gradients of all parameters. */

@@ -4,7 +4,7 @@
 
 static void release_array(void *array)
 {
-    PyGILState_STATE gil = PyGILState_Ensure(); /* the last reference may go in a thread without the GIL */
+    PyGILState_STATE gil = PyGILState_Ensure(); /* a thread without the GIL may release the last reference */
     Py_DECREF((PyObject *)array);
     PyGILState_Release(gil);
 }

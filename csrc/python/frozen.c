@@ -27,7 +27,7 @@ static void release_network(network_t *network)
     Py_CLEAR(network->tuples[1]);
 }
 
-/* parameters: (input_weight, input_bias, weights, skips, output_weight, output_skip, output_bias), borrowed. */
+/* Reads the parameters: a tuple (input_weight, input_bias, weights, skips, output_weight, output_skip, output_bias). */
 static int read_network(cr_py_state *state, PyObject *parameters, double slope, network_t *network)
 {
     PyObject *p[7];

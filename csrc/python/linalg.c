@@ -3,7 +3,7 @@
 
 #include "../core/blas.h"
 
-/* Dimension `from_end` counted from the last, and the number of matrices. */
+/* The length of the axis that is number `from_end` from the last, which is number 1. */
 static size_t axis_length(PyArrayObject *array, int from_end)
 {
     return (size_t)PyArray_DIM(array, PyArray_NDIM(array) - from_end);

@@ -29,7 +29,7 @@ static signature_t signatures[CR_N_OPS]; /* read once from ops.def, constant aft
 
 static const char *const activations[] = {"none", "leaky_relu", "relu", "tanh", "sigmoid", "softplus"}; /* cr_unary */
 
-/* One `name:kind?=default` of a signature. */
+/* Reads one `name:kind?=default` of a signature. */
 static void read_parameter(const char *text, size_t length, parameter_t *p)
 {
     const char *colon = memchr(text, ':', length);
@@ -352,7 +352,7 @@ static PyMethodDef methods[] = {
 #undef CR_OP
 };
 
-/* Each operation on a tensor is a method of Tensor too. */
+/* Adds to Tensor a method for each operation whose first argument is a tensor. */
 static int add_methods(cr_py_state *state)
 {
     for (int op = 0; op < CR_N_OPS; op++) {

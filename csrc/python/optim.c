@@ -18,7 +18,7 @@ static void adam_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-/* Borrowed tensors of a tuple of Tensors in memory of PyMem; NULL with an exception. */
+/* The tensors of a tuple of Tensors, borrowed, in memory that PyMem_Free frees; NULL with an exception. */
 static cr_tensor **borrow_tensors(cr_py_state *state, PyObject *tuple)
 {
     Py_ssize_t n = PyTuple_GET_SIZE(tuple);

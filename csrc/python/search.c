@@ -119,7 +119,7 @@ static void cell_set_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-/* A 64-bit key from a non-negative integer; -1 with an exception. */
+/* Reads a 64-bit key; OverflowError for an integer outside [0, 2^64). */
 static int read_key(PyObject *object, uint64_t *key)
 {
     PyObject *number = cr_py_read_index(object, "key");

@@ -5,7 +5,7 @@
 
 /* ---- construction ---- */
 
-/* `object` cast to dtype with NumPy's rules; new reference. */
+/* An object cast to dtype by NumPy's rules, a new reference. */
 static PyObject *cast_array(PyObject *object, int dtype)
 {
     int type = cr_py_type_number((cr_dtype)dtype);
@@ -124,7 +124,7 @@ static PyObject *get_requires_grad(PyObject *self, void *closure)
     return PyBool_FromLong(get_tensor(self)->requires_grad);
 }
 
-/* A truth value that may be assigned, or -1 with an exception (deletion, say). */
+/* Reads a truth value that is assigned to an attribute; -1 with an exception, also when the attribute is deleted. */
 static int read_truth(PyObject *value, const char *name)
 {
     if (value == NULL) {
@@ -523,7 +523,7 @@ int cr_py_add_tensor(PyObject *module)
     state->tensor = (PyTypeObject *)PyType_FromModuleAndSpec(module, &tensor_spec, NULL);
     if (state->tensor == NULL || PyModule_AddType(module, state->tensor) < 0)
         return -1;
-    /* array * tensor is then ours: NumPy leaves the operator to the tensor */
+    /* NumPy then leaves operators such as array * tensor to Tensor */
     if (PyObject_SetAttrString((PyObject *)state->tensor, "__array_ufunc__", Py_None) < 0)
         return -1;
     return PyModule_AddFunctions(module, functions);

@@ -1,6 +1,8 @@
-"""The readers of arguments of the extension: one wording for each kind of argument, and no way to change a shape later."""
+"""The readers of arguments of the extension: one wording for each kind; no shape can change after it has been read."""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 import pytest
@@ -25,13 +27,12 @@ RAGGED = [[1], [2, 3]]
 def test_codes_are_read_the_same_way_everywhere(name):
     read, shape = READ_CODES[name]
     for wrong in (None, 3, "x", [[0] * 6], RAGGED, memoryview(b"123456")):
-        with pytest.raises(TypeError, match=f"^codes: expected a uint8 array, got {type(wrong).__name__}$"):
+        with pytest.raises(TypeError, match=rf"^codes: expected a uint8 array, got {type(wrong).__name__}$"):
             read(wrong)
-    with pytest.raises(TypeError, match="^codes: expected a uint8 array, got dtype int64$"):
+    with pytest.raises(TypeError, match=r"^codes: expected a uint8 array, got dtype int64$"):
         read(CODES.astype(np.int64))
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=re.escape(f"codes: expected shape {shape}, got (2, 3, 6)")):
         read(np.zeros((2, 3, 6), np.uint8))
-    assert str(caught.value) == f"codes: expected shape {shape}, got (2, 3, 6)"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_single_values_are_refused_by_name(call, message):
 
 @pytest.mark.parametrize("axis", [2**63, -(2**63), 10**5000], ids=["large", "small", "huge"])
 def test_integers_beyond_64_bits(axis):
-    with pytest.raises(OverflowError, match="^axis: expected an integer that fits 64 bits, got a larger one$"):
+    with pytest.raises(OverflowError, match=r"^axis: expected an integer that fits 64 bits, got a larger one$"):
         _core.sum([1.0], axis)
 
 

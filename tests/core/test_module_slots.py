@@ -1,4 +1,4 @@
-"""What the extension says of itself when it is loaded: no sub-interpreters, the GIL is needed; copies share no types."""
+"""What the extension declares when it is loaded: no sub-interpreters, and the GIL. Copies of it share no types."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ except ImportError as error:
 else:
     print("loaded", flush=True)
 """
-# Programs that run IMPORT in a sub-interpreter that checks extensions. The default of an extension that declares nothing
-# is refused with a GIL of its own and accepted with the GIL of the main interpreter.
+# Programs that run IMPORT in a sub-interpreter that checks extensions. An extension that declares nothing is refused in
+# one with a GIL of its own, and accepted in one with the GIL of the main interpreter.
 RUNNERS = {
     (3, 12): {
         "own": """
@@ -33,9 +33,12 @@ RUNNERS = {
             """,
         "shared": """
             from _testcapi import run_in_subinterp_with_config
-            run_in_subinterp_with_config(IMPORT, use_main_obmalloc=True, allow_fork=True, allow_exec=True,
-                                         allow_threads=True, allow_daemon_threads=True,
-                                         check_multi_interp_extensions=True, own_gil=False)
+            config = dict(use_main_obmalloc=True, allow_fork=True, allow_exec=True, allow_threads=True,
+                          allow_daemon_threads=True, check_multi_interp_extensions=True)
+            try:
+                run_in_subinterp_with_config(IMPORT, **config, gil=1)
+            except TypeError:  # 3.12.0
+                run_in_subinterp_with_config(IMPORT, **config, own_gil=False)
             """,
     },
     (3, 13): {
