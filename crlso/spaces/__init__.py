@@ -18,7 +18,7 @@ Examples
 
 from crlso.spaces.cell import Cell
 from crlso.spaces.darts import DARTS
-from crlso.spaces.layout import Graph
+from crlso.spaces.drawing import Graph
 from crlso.spaces.nasbench101 import NASBench101
 from crlso.spaces.nasbench201 import NASBench201
 from crlso.spaces.space import CellSpace

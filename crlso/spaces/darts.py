@@ -11,6 +11,7 @@ from crlso.spaces.cell import Cell
 from crlso.spaces.genotype import EDGES, OPERATIONS, format_genotype, parse_genotype
 from crlso.spaces.layout import CellLayout, register_layout
 from crlso.spaces.space import CellSpace
+from crlso.spaces.text import general_text
 
 __all__ = ["DARTS"]
 
@@ -20,7 +21,7 @@ def _to_text(codes: tuple[int, ...]) -> str:
     try:
         return format_genotype(codes)
     except ValueError:
-        return dataclasses.replace(_LAYOUT, to_text=None).text(codes)
+        return general_text(_LAYOUT, codes)
 
 
 _LAYOUT = register_layout(

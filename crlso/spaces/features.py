@@ -14,8 +14,6 @@ from crlso.spaces.layout import CellLayout
 __all__ = ["CellFeatures", "live_operations", "standardised"]
 
 MAX_PATHS = 1024  # ways through a graph that are followed, the shortest first
-_DEAD = ("none", "zero")  # operations that pass nothing on
-_SKIPS = ("skip_connect", "identity", "skip")  # and those that change nothing
 
 
 class CellFeatures:
@@ -37,7 +35,7 @@ class CellFeatures:
         self._space = space
         self.layout: CellLayout = space.layout
         self._ways = _ways(self.layout)
-        self._is_skip = np.array([name in _SKIPS for name in self.layout.operations])
+        self._is_skip = np.isin(np.arange(len(self.layout.operations)), list(self.layout.identities))
         numbers, alive = self._sequences(reference)
         self._known: npt.NDArray[np.uint64] = np.unique(numbers[alive])
         spread = self._counts(reference).std(axis=0)
@@ -136,7 +134,7 @@ def _passing(layout: CellLayout, part: Codes) -> npt.NDArray[np.bool_]:
     columns = np.asarray(layout.edge_columns)
     if layout.operations_on_nodes:
         return (columns < 0) | (part[:, columns] > 0)
-    is_dead = np.array([name in _DEAD for name in layout.operations])
+    is_dead = np.isin(np.arange(len(layout.operations)), list(layout.dead_operations))
     numbers = _operations(layout, part)
     return (numbers >= 0) & ~is_dead[numbers]
 

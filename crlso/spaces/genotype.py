@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from crlso._base.checks import is_int
 from crlso._base.types import Codes
 
 __all__ = ["EDGES", "N_CODES", "OPERATIONS", "check_codes", "format_genotype", "parse_genotype"]
@@ -190,13 +191,10 @@ def _check_outputs(cell: str, nodes: Sequence[int]) -> None:
         raise ValueError(f"genotype: expected range(2, 6) or [2, 3, 4, 5] as {cell}_concat, got {nodes!r:.60}")
 
 
-def _integer(value: object, what: str) -> int:
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"genotype: expected an integer as {what}, got {value!r}")
-    try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"genotype: expected an integer as {what}, got {value!r:.60}") from None
+def _integer(value: Any, what: str) -> int:
+    if not is_int(value):
+        raise TypeError(f"genotype: expected an integer as {what}, got {value!r:.60}")
+    return operator.index(value)
 
 
 def _items(value: object, what: str, longest: int) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.checks import check_int, is_int
 from crlso._base.types import Codes, Floats, Keys
 from crlso.assets import open_npz
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
@@ -147,22 +149,23 @@ class NASBench201(CellSpace):
             return x
         if isinstance(x, str):
             return Cell(_NAME, tuple(_core.nb201_parse(x).tolist()))
-        if isinstance(x, (int, np.integer)) and not isinstance(x, bool):
-            if not 0 <= x < _N_CELLS:
-                raise IndexError(f"cell: expected an official index from 0 to {_N_CELLS - 1}, got {x!s:.40}")
-            return Cell(_NAME, tuple(_official_order()[0][int(x)].tolist()))
+        if is_int(x):
+            index = operator.index(x)
+            if not 0 <= index < _N_CELLS:
+                raise IndexError(f"cell: expected an official index from 0 to {_N_CELLS - 1}, got {index!s:.40}")
+            return Cell(_NAME, tuple(_official_order()[0][index].tolist()))
         if isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (bytes, bytearray, memoryview)):
             return Cell(_NAME, tuple(self._code(item, x) for item in x))
         raise TypeError(f"cell: expected {_CELL_KINDS}, got {type(x).__name__}")
 
     @staticmethod
-    def _code(item: object, whole: object) -> int:
+    def _code(item: Any, whole: object) -> int:
         if isinstance(item, str):
             if item not in _OPERATIONS:
                 raise ValueError(f"cell: expected operations out of {', '.join(_OPERATIONS)}, got {item!r:.100}")
             return _OPERATIONS.index(item)
-        if isinstance(item, (int, np.integer)) and not isinstance(item, bool):
-            return int(item)
+        if is_int(item):
+            return operator.index(item)
         raise TypeError(f"cell: expected {_CELL_KINDS}, got {whole!r:.100}")
 
     def _codes_from_array(self, array: npt.NDArray[Any]) -> Codes:
@@ -288,14 +291,10 @@ class NASBench201(CellSpace):
         """
         if self._members is not None:
             return super().sample(n, rng)
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-            raise TypeError(f"n: expected an int, got {type(n).__name__}")
         order = np.random.default_rng(rng).permutation(_N_CELLS)
         if unique_classes:
             order = order[first_of_each(self.canonical_key(self.all_codes()[order]))]
-        if not 0 <= n <= len(order):
-            what = "classes" if unique_classes else "cells"
-            raise ValueError(f"n: expected 0 to {len(order)} (the number of {what}), got {n}")
+        n = check_int("n", n, 0, len(order))
         return self.all_codes()[order[:n]]
 
     def one_hot(self, codes: Any) -> npt.NDArray[np.float32]:

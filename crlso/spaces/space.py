@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import functools
 import inspect
 import itertools
 import math
-import operator
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -19,15 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.checks import check_int
 from crlso._base.types import Codes, Floats, Keys
 from crlso.random import Stream, seed_of
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
 from crlso.spaces.cell import Cell
 from crlso.spaces.keys import Classes, first_of_each, row_keys
-from crlso.spaces.layout import HOMES, MAX_NODES, CellLayout, check_operation_name, register_layout
+from crlso.spaces.layout import CellLayout, make_layout, register_layout
 from crlso.spaces.neighbours import moves
+from crlso.spaces.text import cell_text, parse_cell
 
-__all__ = ["CellSpace", "layout_from_name"]
+__all__ = ["CellSpace"]
 
 LARGEST_LISTED = 1_000_000  # rows of codes up to which a space can be listed
 _SYMMETRIC_NODES = 7  # intermediate nodes up to which the symmetries of fixed edges are looked for
@@ -96,7 +95,7 @@ class CellSpace:
         max_edges: int | None = None,
         input_nodes: int = 1,
     ) -> None:
-        layout = _checked_layout(nodes, operations, operations_on, edges, max_edges, input_nodes)
+        layout = make_layout(nodes, operations, operations_on, edges, max_edges, input_nodes)
         self._layout = register_layout(layout)
 
     @classmethod
@@ -248,7 +247,7 @@ class CellSpace:
                 raise ValueError(f"cell: expected a Cell of {self.name}, got one of {x.space}")
             return x
         if isinstance(x, str):
-            return Cell(self.name, self._layout.parse(x))
+            return Cell(self.name, parse_cell(self._layout, x))
         if isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (bytes, bytearray, memoryview)):
             return Cell(self.name, tuple(x))
         raise TypeError(f"cell: expected text, {len(self.cardinalities)} codes or a Cell, got {type(x).__name__}")
@@ -429,9 +428,8 @@ class CellSpace:
             raise ValueError("cells: expected at least one, got none")
         good = self.valid(rows)
         if not good.all():
-            raise ValueError(
-                f"cells: expected cells of the space, got {self._layout.text(tuple(rows[~good][0].tolist()))!r:.200}"
-            )
+            wrong = cell_text(self._layout, tuple(rows[~good][0].tolist()))
+            raise ValueError(f"cells: expected cells of the space, got {wrong!r:.200}")
         smaller = copy.copy(self)
         smaller._members = Classes.among(rows, self.canonicalise, self.canonical_key)
         return smaller
@@ -461,22 +459,19 @@ class CellSpace:
         ValueError
             When `n` is negative or larger than the number of cells (that were found).
         """
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-            raise TypeError(f"n: expected an int, got {type(n).__name__}")
         number = self.n_cells
-        if n < 0 or (number is not None and n > number):
-            raise ValueError(f"n: expected 0 to {number} (the number of cells), got {n}")
+        n = check_int("n", n, 0, number)
         generator = np.random.default_rng(rng)
         if number is not None:
             return self.all_codes()[generator.permutation(number)[:n]]
-        found = self._draw_until(int(n), generator)
+        found = self._draw_until(n, generator)
         if len(found) < n:
             raise ValueError(f"n: expected at most about {len(found)} (the different cells found), got {n}")
         return found
 
     def sample_up_to(self, n: int, rng: Any) -> Codes:
         """As :meth:`sample`, but fewer cells where the space has no more (or hardly any more can be found)."""
-        number = self.n_cells
+        n, number = check_int("n", n, 0), self.n_cells
         if number is not None:
             return self.sample(min(n, number), rng)
         return self._draw_until(n, np.random.default_rng(rng))
@@ -626,84 +621,3 @@ def _symmetries(layout: CellLayout) -> tuple[tuple[int, ...], ...]:
             else:
                 orders.append(tuple(numbers[edge] for edge in moved))
     return tuple(dict.fromkeys([same, *orders]))
-
-
-def _checked_layout(
-    nodes: Any, operations: Any, operations_on: Any, edges: Any, max_edges: Any, input_nodes: Any
-) -> CellLayout:
-    for name, value, least in (("nodes", nodes, 2), ("input_nodes", input_nodes, 1)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
-        if not least <= value <= MAX_NODES:
-            raise ValueError(f"{name}: expected {least} to {MAX_NODES}, got {value}")
-    if input_nodes >= nodes:
-        raise ValueError(f"input_nodes: expected fewer than the {nodes} nodes, got {input_nodes}")
-    if isinstance(operations, str) or not isinstance(operations, Iterable):
-        raise TypeError(f"operations: expected a sequence of names, got {type(operations).__name__}")
-    names = tuple(check_operation_name(name) for name in operations)
-    if not 1 <= len(names) <= 200 or len(set(names)) != len(names):
-        raise ValueError(f"operations: expected 1 to 200 different names, got {', '.join(names):.200}")
-    if operations_on not in ("edges", "nodes"):
-        raise ValueError(f"operations_on: expected 'edges' or 'nodes', got {operations_on!r:.100}")
-    pairs = _checked_edges(edges, int(nodes), int(input_nodes))
-    free = isinstance(edges, str) and edges == "free"
-    if max_edges is not None:
-        if isinstance(max_edges, bool) or not isinstance(max_edges, (int, np.integer)):
-            raise TypeError(f"max_edges: expected an int or None, got {type(max_edges).__name__}")
-        if not free or max_edges < 1:
-            raise ValueError(f"max_edges: expected a positive number, with edges='free' only, got {max_edges}")
-    layout = CellLayout(
-        name="",
-        operations=names,
-        n_nodes=int(nodes),
-        n_inputs=int(input_nodes),
-        edges=pairs,
-        free=free,
-        operations_on_nodes=operations_on == "nodes",
-        max_edges=None if max_edges is None else int(max_edges),
-    )
-    if not layout.cardinalities:
-        raise ValueError(f"nodes: expected room for an operation, got {nodes} nodes with {input_nodes} inputs")
-    kind = edges if isinstance(edges, str) else ".".join(f"{source}-{target}" for source, target in pairs)
-    graph = f"nodes={nodes};inputs={input_nodes};on={operations_on};edges={kind};max={max_edges}"
-    return dataclasses.replace(layout, name=f"cells[{graph};ops={','.join(names)}]")
-
-
-def _checked_edges(edges: Any, nodes: int, inputs: int) -> tuple[tuple[int, int], ...]:
-    possible = tuple((source, target) for target in range(inputs, nodes) for source in range(target))
-    if isinstance(edges, str):
-        if edges not in ("complete", "free"):
-            raise ValueError(f"edges: expected 'complete', 'free' or pairs of nodes, got {edges!r:.100}")
-        return possible
-    try:
-        pairs = {(operator.index(source), operator.index(target)) for source, target in edges}
-    except (TypeError, ValueError):
-        raise TypeError(f"edges: expected 'complete', 'free' or pairs of nodes, got {edges!r:.100}") from None
-    wrong = sorted(pairs - set(possible))
-    if wrong or not pairs:
-        raise ValueError(
-            f"edges: expected pairs (source, target) with source < target from {inputs} to {nodes - 1}, "
-            f"got {wrong[0] if wrong else 'none'}"
-        )
-    return tuple(pair for pair in possible if pair in pairs)
-
-
-_NAME = re.compile(r"cells\[nodes=(\d{1,2});inputs=(\d{1,2});on=(\w+);edges=([\w.-]+);max=(\w+);ops=([^;\]]+)\]")
-
-
-def layout_from_name(name: str) -> CellLayout:
-    """The layout of a user's space from its name."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        raise ValueError(f"space: expected one of {', '.join(HOMES)} or the name of a CellSpace, got {name!r:.200}")
-    nodes, inputs, on, edges, most, operations = match.groups()
-    try:
-        pairs = edges if edges.isalpha() else [tuple(map(int, pair.split("-"))) for pair in edges.split(".")]
-        layout = _checked_layout(
-            int(nodes), operations.split(","), on, pairs, None if most == "None" else int(most), int(inputs)
-        )
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"space: expected the name of a space of cells, got {name!r:.200}: {error}") from None
-    if layout.name != name:
-        raise ValueError(f"space: expected the name of a space of cells as crlso writes it, got {name!r:.200}")
-    return layout
