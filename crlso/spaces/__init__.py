@@ -1,8 +1,8 @@
-"""Spaces of cells: what can be searched.
+"""Spaces of cells to search.
 
-:class:`CellSpace` makes a space of one's own; the others are those of published benchmarks, with the same methods. A
+:class:`CellSpace` makes a space of your own; the others are those of published benchmarks, with the same methods. A
 space makes :class:`Cell` objects of text or codes and back, knows which cells are possible and which are equal, samples
-them and finds neighbours.
+them and finds neighbours. Importing this package makes the cells of all published spaces known by their names.
 
 Examples
 --------

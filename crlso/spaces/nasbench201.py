@@ -65,16 +65,22 @@ _PRESETS = {
 class NASBench201(CellSpace):
     """All cells of NAS-Bench-201.
 
-    A cell is six codes, uint8, one per edge in string order (1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2), each 0 ``none``,
-    1 ``skip_connect``, 2 ``nor_conv_1x1``, 3 ``nor_conv_3x3`` or 4 ``avg_pool_3x3``. Its *official index* is its
-    position in the published benchmark. Methods that take `cells` accept an array of codes of shape (n, 6), an
+    A cell is a row of six codes, uint8, one per edge in string order (1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2), each
+    0 ``none``, 1 ``skip_connect``, 2 ``nor_conv_1x1``, 3 ``nor_conv_3x3`` or 4 ``avg_pool_3x3``. Its *official index*
+    is its position in the published benchmark. Methods that take `cells` accept an array of codes of shape (n, 6), an
     array or list of official indices, a list of anything that :meth:`cell` accepts, or one Cell or string.
 
-    Cells can be equal at two levels. ``"isomorphism"`` is the unique string of the benchmark's authors: 6,466
-    classes. ``"function"`` is what a cell computes (a node is the multiset of its live incoming terms, sums
-    flattened, skip edges substituted, none and dead branches dropped): 4,930 classes, each a union of classes of
-    the other level. A class is represented by its member with the fewest edges that are not ``none``; ties go to the
-    fewest that are not ``skip_connect`` either, then to the codes that come first.
+    The space lists all 15,625 cells, equal ones among them; :meth:`classes` has the 4,930 different ones. Cells can be
+    equal at two levels. ``"isomorphism"`` compares the unique strings of the benchmark's authors: 6,466 classes.
+    ``"function"`` compares what cells compute (a node is the multiset of its live incoming terms, with sums flattened,
+    skip edges substituted, ``none`` and dead branches dropped): 4,930 classes, each a union of classes of the other
+    level. This is the level of everything that does not take a level. A class is represented by its member with the
+    fewest edges that are not ``none``; ties go to the fewest that are not ``skip_connect`` either, then to the codes
+    that come first.
+
+    References
+    ----------
+    Dong, Yang: NAS-Bench-201: Extending the scope of reproducible neural architecture search. ICLR 2020.
 
     Examples
     --------
@@ -109,13 +115,13 @@ class NASBench201(CellSpace):
         return Shipped() if self._members is not None else Shipped(class_latents="latents_nasbench201.npz")
 
     def log_size(self, codes: Codes) -> Floats:
-        """Logarithm of the size of networks of the cells: their live convolutions, a small one counting 0.35."""
+        """Return the logarithm of the size of networks: the number of live convolutions, a small one counting 0.35."""
         counts = live_operations(self._layout, codes)
         small, large = (counts[:, _OPERATIONS.index(name)] for name in _CONVOLUTIONS)
         return np.log(0.3 + large + 0.35 * small)
 
     def similarity(self) -> Floats:
-        """How similar operations are: the two convolutions by one half."""
+        """Return how similar operations are: the two convolutions by one half."""
         similar = np.eye(len(_OPERATIONS))
         small, large = map(_OPERATIONS.index, _CONVOLUTIONS)
         similar[small, large] = similar[large, small] = 0.5
@@ -136,8 +142,8 @@ class NASBench201(CellSpace):
         Raises
         ------
         ValueError
-            For a string that is no cell (the position is named), an unknown operation, a wrong number of them, a
-            code outside 0..4 or a Cell of another space.
+            For a string that is no cell (the message has the position), an unknown operation, a wrong number of them,
+            a code outside 0..4 or a Cell of another space.
         IndexError
             For an index outside 0..15624.
         TypeError
@@ -187,7 +193,7 @@ class NASBench201(CellSpace):
         return array.astype(np.uint8, copy=False)
 
     def index(self, cells: Any) -> npt.NDArray[np.int64]:
-        """Official index of cells.
+        """Return the official indices of cells.
 
         Parameters
         ----------
@@ -202,17 +208,17 @@ class NASBench201(CellSpace):
         return _official_order()[1][ranks]
 
     def all_codes(self) -> Codes:
-        """Codes of all cells in official order.
+        """Return the codes of all cells in official order, equal cells among them.
 
         Returns
         -------
         ndarray of uint8, shape (15625, 6)
-            Read-only.
+            Read-only. Of a subset: one canonical row of each class.
         """
         return _official_order()[0] if self._members is None else self._members.codes
 
     def canonical_key(self, codes: Any, level: str = "function") -> Keys:
-        """One integer per cell, the same for the cells of a class and for no other.
+        """Return one integer per cell, the same for the cells of a class and for no other.
 
         Parameters
         ----------
@@ -230,7 +236,7 @@ class NASBench201(CellSpace):
         return keys
 
     def canonicalise(self, codes: Any, level: str = "function") -> Codes:
-        """The representative of each cell's class.
+        """Return the representative of each cell's class.
 
         Parameters
         ----------

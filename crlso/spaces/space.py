@@ -1,4 +1,4 @@
-"""Cell spaces: what cells there are, which of them are the same, and what is near."""
+"""Spaces of cells: which cells there are, which of them are equal, and which are neighbours."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from crlso._base.types import Codes, Floats, Keys
 from crlso.random import Stream, seed_of
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
 from crlso.spaces.cell import Cell
-from crlso.spaces.keys import Classes, first_of_each, row_keys
+from crlso.spaces.keys import Classes, row_keys
 from crlso.spaces.layout import CellLayout, make_layout, register_layout
 from crlso.spaces.neighbours import moves
+from crlso.spaces.sampling import draw_cells
 from crlso.spaces.text import cell_text, parse_cell
 
 __all__ = ["CellSpace"]
@@ -33,16 +34,19 @@ _SYMMETRIC_NODES = 7  # intermediate nodes up to which the symmetries of fixed e
 
 
 class CellSpace:
-    """A space of cells of one's own: small directed acyclic graphs of operations.
+    """A space of your own: its cells are small directed acyclic graphs of operations.
 
     A cell is a row of codes, uint8. With ``operations_on="edges"`` a code is the operation of an edge; with "nodes" the
     operations of the intermediate nodes come first, and then, where edges are free, one code per possible edge. Edges
     are ordered by target and source. Where edges are free, code 0 is no edge (or an absent node) and operations count
     from 1.
 
-    Cells are equal when they differ only in the order of intermediate nodes or, where edges are free, in what is on no
-    path from an input to the output. :meth:`canonicalise` gives one row for all equal cells: what does nothing is left
-    out and the other nodes stand first, in an order of their own.
+    Cells are equal when they differ only in the order of intermediate nodes or, where edges are free, in nodes and
+    edges that are on no path from an input to the output. :meth:`canonicalise` returns one row for all equal cells:
+    what is on no path is removed, and the other nodes come first, in a fixed order.
+
+    A subclass may override :meth:`canonicalise` to make more cells equal, or fewer; lists, samples and neighbours
+    follow.
 
     Parameters
     ----------
@@ -53,17 +57,17 @@ class CellSpace:
     operations_on : {"edges", "nodes"}
         Where operations are; inputs and output have none.
     edges : "complete", "free" or sequence of (int, int)
-        Every pair (source, target) with source < target is an edge, except into an input; or a cell has any of these
-        edges; or it has the edges that are listed.
+        "complete": every pair (source, target) with source < target is an edge, except into an input. "free": a cell
+        has any of these edges. A sequence: a cell has exactly the edges that are listed.
     max_edges : int, optional
-        With free edges: the most that a cell can have (after what does nothing is left out).
+        With free edges: the largest number of edges of a cell after pruning.
     input_nodes : int
         How many of the nodes are inputs; they come first.
 
     Attributes
     ----------
     name : str
-        Says all about the space; two spaces with equal arguments are equal.
+        Name that holds all arguments: spaces of one class with equal arguments are equal.
     operations, edges : tuple
         As above; `edges` are all possible ones.
 
@@ -84,7 +88,7 @@ class CellSpace:
     24
     """
 
-    _members: Classes | None = None  # of a subset
+    _members: Classes | None = None  # the cells of a subset
 
     def __init__(
         self,
@@ -165,7 +169,7 @@ class CellSpace:
 
     @property
     def n_cells(self) -> int | None:
-        """Number of different cells; None for a space that is too large to list."""
+        """Number of cells that the space lists, ``len(all_codes())``; None for a space that is too large to list."""
         if self._members is None and self.n_rows > LARGEST_LISTED:
             return None
         return len(self.all_codes())
@@ -186,7 +190,7 @@ class CellSpace:
         return f"{kind}({what}{'' if self._members is None else f', {len(self._members.keys)} cells listed'})"
 
     def __eq__(self, other: object) -> bool:
-        # Lists of cells are kept by space: a subclass may have another idea of which cells are equal.
+        # Lists of cells are cached by space, and which cells are equal is up to the class.
         if not isinstance(other, CellSpace) or type(self) is not type(other):
             return False
         return self.name == other.name and self._members is other._members
@@ -201,18 +205,18 @@ class CellSpace:
 
     @property
     def shipped(self) -> Shipped:
-        """Names of the assets that come with crlso for the space: none for a space of one's own."""
+        """Names of the assets that come with crlso for the space: none for a space of your own."""
         return Shipped()
 
     def log_size(self, codes: Codes) -> Floats | None:
-        """Logarithm of the size of networks of the cells, shape (n,); None: a space of one's own says nothing about it.
+        """Return the logarithm of the size of networks of the cells, shape (n,); None where nothing is known of it.
 
-        A subclass can say it: searches compare cells by it, and begin with some large ones.
+        A subclass can override it: searches then compare cells by their sizes, and begin with some large ones.
         """
         return None
 
     def similarity(self) -> Floats:
-        """How similar operations are to each other: here only to themselves.
+        """Return how similar operations are to each other: here only to themselves.
 
         Returns
         -------
@@ -253,7 +257,7 @@ class CellSpace:
         raise TypeError(f"cell: expected text, {len(self.cardinalities)} codes or a Cell, got {type(x).__name__}")
 
     def codes(self, cells: Any) -> Codes:
-        """Codes of cells.
+        """Return the codes of cells, checked.
 
         Parameters
         ----------
@@ -264,7 +268,7 @@ class CellSpace:
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
-            The given array itself when it is already of this kind, else a new one.
+            The given array itself when it is of this type already, else a new one.
 
         Raises
         ------
@@ -295,11 +299,11 @@ class CellSpace:
         return array.astype(np.uint8, copy=False)
 
     def cells(self, codes: Any) -> list[Cell]:
-        """Cells of anything that :meth:`codes` accepts."""
+        """Make a Cell of each of anything that :meth:`codes` accepts."""
         return [Cell(self.name, tuple(row)) for row in self.codes(codes).tolist()]
 
     def one_hot(self, codes: Any) -> npt.NDArray[np.float32]:
-        """Codes as indicators, shape (n, sum of the cardinalities)."""
+        """Return codes as indicators, float32 of shape (n, sum of the cardinalities)."""
         first = np.cumsum([0, *self.cardinalities[:-1]])
         rows = self.codes(codes).astype(np.int64) + first
         hot = np.zeros((len(rows), sum(self.cardinalities)), dtype=np.float32)
@@ -309,9 +313,9 @@ class CellSpace:
     # -- which cells are possible, and which are the same ---------------------------------------------------------
 
     def prune(self, codes: Any) -> Codes:
-        """Cells without what is on no path from an input to the output; the nodes that stay move to the front.
+        """Remove what is on no path from an input to the output; the nodes that stay move to the front.
 
-        Where edges are not free, nothing is left out.
+        Where edges are not free, nothing is removed.
         """
         rows = self.codes(codes)
         return self._each_graph(rows, canonical=False) if self._layout.free else rows
@@ -332,9 +336,10 @@ class CellSpace:
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def valid(self, codes: Any) -> npt.NDArray[np.bool_]:
-        """Whether rows of codes are cells of the space, shape (n,).
+        """Tell which rows of codes are cells of the space, shape (n,).
 
-        With free edges the output must be reached from an input, with at most `max_edges` edges after pruning.
+        With free edges, a path must lead from an input to the output, and pruning must leave at most `max_edges` edges.
+        A subset has its own cells only.
         """
         rows = self.codes(codes)
         good = np.ones(len(rows), dtype=bool)
@@ -358,7 +363,7 @@ class CellSpace:
         return good
 
     def canonicalise(self, codes: Any) -> Codes:
-        """One row for all equal cells, shape (n, codes per cell)."""
+        """Return the canonical cell of each cell's class, shape (n, codes per cell)."""
         rows = self.codes(codes)
         if self._layout.free:
             return self._each_graph(rows, canonical=True)
@@ -371,17 +376,22 @@ class CellSpace:
         return chosen
 
     def canonical_key(self, codes: Any) -> Keys:
-        """One integer per cell, the same for equal cells, shape (n,).
+        """Return one integer per cell, the same for equal cells, shape (n,).
 
-        The canonical row as one number, or where that is too large, a 63-bit hash of it: among a million cells, two
-        different ones share a hash with a probability of 6e-8. Never negative.
+        The key is the canonical row read as one number, or a 63-bit hash of it where that number is too large: among
+        a million different cells, two share a hash with a probability of 6e-8. Keys are not negative.
         """
         return row_keys(self.canonicalise(codes), self.cardinalities)
 
     # -- lists, samples, neighbours -------------------------------------------------------------------------------
 
     def all_codes(self) -> Codes:
-        """All different cells, shape (cells, codes per cell), read-only.
+        """Return all cells that the space lists: here one row of each class, in the order of their keys.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n_cells, codes per cell)
+            Canonical cells, read-only.
 
         Raises
         ------
@@ -397,7 +407,7 @@ class CellSpace:
         return _all_cells(self)
 
     def classes(self) -> Classes:
-        """The different cells: one row for each class of equal cells, in the order of their keys.
+        """Return the different cells: one row for each class of equal cells, in the order of their keys.
 
         Returns
         -------
@@ -411,7 +421,7 @@ class CellSpace:
         return _all_classes(self) if self._members is None else self._members
 
     def subset(self, cells: Any) -> CellSpace:
-        """The same space with some of its cells alone, say those of a table.
+        """Return the same space with some of its cells only, for example those of a table.
 
         Parameters
         ----------
@@ -421,7 +431,12 @@ class CellSpace:
         Returns
         -------
         CellSpace
-            Lists, samples and neighbours are of these cells.
+            It lists, samples and finds neighbours among these cells, one row of each class.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For no cell, and for anything that is no cell of the space.
         """
         rows = self.codes(cells)
         if not len(rows):
@@ -464,7 +479,7 @@ class CellSpace:
         generator = np.random.default_rng(rng)
         if number is not None:
             return self.all_codes()[generator.permutation(number)[:n]]
-        found = self._draw_until(n, generator)
+        found = draw_cells(self, n, generator)
         if len(found) < n:
             raise ValueError(f"n: expected at most about {len(found)} (the different cells found), got {n}")
         return found
@@ -474,49 +489,7 @@ class CellSpace:
         n, number = check_int("n", n, 0), self.n_cells
         if number is not None:
             return self.sample(min(n, number), rng)
-        return self._draw_until(n, np.random.default_rng(rng))
-
-    def _draw_until(self, n: int, generator: np.random.Generator) -> Codes:
-        found: Codes = np.zeros((0, len(self.cardinalities)), dtype=np.uint8)
-        fruitless = 0
-        while len(found) < n and fruitless < 50:
-            rows = self._draw_rows(2 * (n - len(found)) + 100, generator)
-            rows = self.canonicalise(rows[self.valid(rows)])
-            joined = np.concatenate([found, rows])
-            first = first_of_each(self.canonical_key(joined))
-            fruitless = 0 if len(first) > len(found) else fruitless + 1
-            found = joined[first]
-        return found[:n]
-
-    def _draw_rows(self, n: int, generator: np.random.Generator) -> Codes:
-        """Random rows of codes; some may be no cells."""
-        layout = self._layout
-        graphs = []
-        for _ in layout.graphs:
-            rows = np.stack([generator.integers(0, k, n) for k in layout.graph_cardinalities], axis=1)
-            if layout.free:
-                columns = list(layout.edge_columns)
-                operations = 1 + generator.integers(0, len(layout.operations), (n, len(columns)))
-                values = 1 if layout.operations_on_nodes else operations
-                rows[:, columns] = np.where(self._draw_edges(n, generator), values, 0)
-            graphs.append(rows)
-        return np.concatenate(graphs, axis=1).astype(np.uint8)
-
-    def _draw_edges(self, n: int, generator: np.random.Generator) -> npt.NDArray[np.bool_]:
-        """Which of the free edges of a graph are there."""
-        layout = self._layout
-        chance = generator.random((n, len(layout.edges)))
-        if layout.in_degree is None:
-            share = 0.5 if layout.max_edges is None else min(0.5, layout.max_edges / max(len(layout.edges), 1))
-            chosen: npt.NDArray[np.bool_] = chance < share
-            return chosen
-        chosen = np.zeros((n, len(layout.edges)), dtype=bool)
-        targets = np.array([target for _, target in layout.edges])
-        for node in layout.intermediate:
-            into = np.flatnonzero(targets == node)
-            first = np.argsort(chance[:, into], axis=1)[:, : layout.in_degree]
-            np.put_along_axis(chosen, into[first], True, axis=1)
-        return chosen
+        return draw_cells(self, n, np.random.default_rng(rng))
 
     def neighbours(self, cell: Any) -> Codes:
         """All different cells one step away: another operation, an edge or a node more or less, or an edge moved.
@@ -549,9 +522,9 @@ class CellSpace:
     # -- for graph networks ---------------------------------------------------------------------------------------
 
     def from_logits(self, logits: npt.NDArray[Any]) -> Codes:
-        """The most likely cells, pruned: the largest logit of each code.
+        """Return the most likely cells, pruned: the largest logit of each code.
 
-        With a fixed number of edges into a node, the edges for which being there is most likely.
+        With a fixed number of edges into a node, these are the edges that are most likely to be there.
 
         Parameters
         ----------
@@ -560,10 +533,10 @@ class CellSpace:
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
-            Not every row need be a cell: see :meth:`valid`.
+            A row may be no cell of the space: see :meth:`valid`.
         """
         groups = self._layout.groups
-        if len(groups) == 1:  # all codes have the same values: the usual case, and the quick one
+        if len(groups) == 1:  # all codes have equally many values: the usual case, and the fast one
             _, n_codes, k = groups[0]
             rows = self._likely(logits.reshape(len(logits), n_codes, k), 0).astype(np.uint8)
             return self.prune(rows) if self._layout.free else rows
@@ -606,7 +579,7 @@ def _all_classes(space: CellSpace) -> Classes:
 
 @functools.lru_cache(maxsize=64)
 def _symmetries(layout: CellLayout) -> tuple[tuple[int, ...], ...]:
-    """For fixed edges: the orders of codes that reordering intermediate nodes can bring about, the identity first."""
+    """For fixed edges: the orders of codes that come from reordering the intermediate nodes, the identity first."""
     same = tuple(range(len(layout.cardinalities)))
     if len(layout.intermediate) > _SYMMETRIC_NODES or len(layout.graphs) > 1:
         return (same,)
