@@ -304,16 +304,6 @@ class NASBench201(CellSpace):
         return self.all_codes()[order[:n]]
 
     def one_hot(self, codes: Any) -> npt.NDArray[np.float32]:
-        """One-hot operations of each edge.
-
-        Parameters
-        ----------
-        codes : array_like or iterable
-            Anything that :meth:`codes` accepts.
-
-        Returns
-        -------
-        ndarray of float32, shape (n, 6, 5)
-        """
+        """Return codes as indicators, float32 of shape (n, 30): five for each edge."""
         hot: npt.NDArray[np.float32] = _core.nb201_one_hot(self.codes(codes))
-        return hot
+        return hot.reshape(len(hot), len(_EDGES) * len(_OPERATIONS))
