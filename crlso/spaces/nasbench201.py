@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
-from crlso._base.checks import check_int, is_int
+from crlso._base.checks import is_int
 from crlso._base.types import Codes, Floats, Keys
 from crlso.assets import open_npz
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
 from crlso.spaces.cell import Cell
 from crlso.spaces.features import live_operations
-from crlso.spaces.keys import first_of_each
 from crlso.spaces.layout import CellLayout, register_layout
 from crlso.spaces.space import CellSpace
 
@@ -95,6 +94,7 @@ class NASBench201(CellSpace):
     """
 
     levels: tuple[str, ...] = ("function", "isomorphism")
+    _lists_classes = False
 
     def __init__(self) -> None:
         self._layout = _LAYOUT
@@ -161,7 +161,8 @@ class NASBench201(CellSpace):
                 raise IndexError(f"cell: expected an official index from 0 to {_N_CELLS - 1}, got {index!s:.40}")
             return Cell(_NAME, tuple(_official_order()[0][index].tolist()))
         if isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (bytes, bytearray, memoryview)):
-            return Cell(_NAME, tuple(self._code(item, x) for item in x))
+            items = x.tolist() if isinstance(x, np.ndarray) and x.ndim == 1 else x
+            return Cell(_NAME, tuple(item if type(item) is int else self._code(item, x) for item in items))
         raise TypeError(f"cell: expected {_CELL_KINDS}, got {type(x).__name__}")
 
     @staticmethod
@@ -252,56 +253,9 @@ class NASBench201(CellSpace):
         representatives: Codes = _core.nb201_representative(self.codes(codes), level)
         return representatives
 
-    def neighbours(self, cell: Any) -> Codes:
-        """All cells that differ in the operation of exactly one edge.
-
-        Parameters
-        ----------
-        cell : str, int, sequence or Cell
-            Anything that :meth:`cell` accepts.
-
-        Returns
-        -------
-        ndarray of uint8, shape (24, 6)
-            Edge by edge, codes ascending.
-        """
-        neighbours: Codes = _core.nb201_neighbours(np.array(self.cell(cell).codes, dtype=np.uint8))
-        return neighbours[self.valid(neighbours)]
-
-    def sample(
-        self,
-        n: int,
-        rng: int | np.random.Generator | np.random.SeedSequence,
-        unique_classes: bool = False,
-    ) -> Codes:
-        """Draw different cells at random, uniformly and without replacement.
-
-        Parameters
-        ----------
-        n : int
-            How many, at most 15,625 (4,930 with `unique_classes`).
-        rng : int, Generator or SeedSequence
-            Source of randomness.
-        unique_classes : bool
-            When true, no two of the cells compute the same function: of cells drawn in turn the ones whose class
-            came before are dropped. The cells are returned as drawn, not canonicalised.
-
-        Returns
-        -------
-        ndarray of uint8, shape (n, 6)
-
-        Raises
-        ------
-        ValueError
-            When `n` is negative or larger than the number of cells or classes.
-        """
-        if self._members is not None:
-            return super().sample(n, rng)
-        order = np.random.default_rng(rng).permutation(_N_CELLS)
-        if unique_classes:
-            order = order[first_of_each(self.canonical_key(self.all_codes()[order]))]
-        n = check_int("n", n, 0, len(order))
-        return self.all_codes()[order[:n]]
+    def _moves(self, row: Codes) -> Codes:
+        moved: Codes = _core.nb201_neighbours(row)
+        return moved
 
     def one_hot(self, codes: Any) -> npt.NDArray[np.float32]:
         """Return codes as indicators, float32 of shape (n, 30): five for each edge."""

@@ -21,7 +21,7 @@ from crlso._base.types import Codes, Floats, Keys
 from crlso.random import Stream, seed_of
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
 from crlso.spaces.cell import Cell
-from crlso.spaces.keys import Classes, row_keys
+from crlso.spaces.keys import Classes, first_of_each, row_keys
 from crlso.spaces.layout import CellLayout, make_layout, register_layout
 from crlso.spaces.neighbours import moves
 from crlso.spaces.sampling import draw_cells
@@ -89,6 +89,7 @@ class CellSpace:
     """
 
     _members: Classes | None = None  # the cells of a subset
+    _lists_classes = True  # whether all_codes() has one row of each class
 
     def __init__(
         self,
@@ -253,7 +254,7 @@ class CellSpace:
         if isinstance(x, str):
             return Cell(self.name, parse_cell(self._layout, x))
         if isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (bytes, bytearray, memoryview)):
-            return Cell(self.name, tuple(x))
+            return Cell(self.name, tuple(x.tolist() if isinstance(x, np.ndarray) else x))
         raise TypeError(f"cell: expected text, {len(self.cardinalities)} codes or a Cell, got {type(x).__name__}")
 
     def codes(self, cells: Any) -> Codes:
@@ -449,50 +450,56 @@ class CellSpace:
         smaller._members = Classes.among(rows, self.canonicalise, self.canonical_key)
         return smaller
 
-    def sample(self, n: int, rng: Any, unique_classes: bool = True) -> Codes:
+    def sample(self, n: int, rng: Any, unique_classes: bool = False) -> Codes:
         """Draw different cells at random.
 
-        Of a space that can be listed, uniformly without replacement. Else rows are drawn until enough different cells
-        came: operations uniformly, each free edge with probability 1/2 (or so that `max_edges` are expected, if that is
-        less); rows that are no cells are dropped.
+        If the space can be listed, cells are drawn uniformly without replacement from :meth:`all_codes`. Otherwise
+        random rows are drawn until `n` different cells are found: operations are uniform, and each free edge is there
+        with probability 1/2 (or so that `max_edges` are expected, if that is less).
 
         Parameters
         ----------
         n : int
+            Number of cells.
         rng : int, Generator or SeedSequence
             Source of randomness.
         unique_classes : bool
-            For spaces that list equal cells apart; here cells are always different.
+            True: at most one cell of each class, for a space that lists equal cells. The cells are rows as they are
+            listed, not canonical ones: of cells drawn in turn, those whose class came before are dropped.
 
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
-            In canonical form.
 
         Raises
         ------
+        TypeError
+            When `n` is no int, or `rng` no source of randomness.
         ValueError
-            When `n` is negative or larger than the number of cells (that were found).
+            When `n` is negative or larger than the number of cells or classes (of a space that is too large to list:
+            of the cells that were found).
         """
-        number = self.n_cells
-        n = check_int("n", n, 0, number)
-        generator = np.random.default_rng(rng)
-        if number is not None:
-            return self.all_codes()[generator.permutation(number)[:n]]
-        found = draw_cells(self, n, generator)
-        if len(found) < n:
-            raise ValueError(f"n: expected at most about {len(found)} (the different cells found), got {n}")
-        return found
+        number, stream = self.n_cells, Stream(seed_of(rng))
+        if number is None:
+            n = check_int("n", n, 0)
+            found = draw_cells(self, n, stream)
+            if len(found) < n:
+                raise ValueError(f"n: expected at most about {len(found)} (the different cells found), got {n}")
+            return found
+        listed, order = self.all_codes(), stream.permutation("sample", 0, number)
+        if unique_classes and not self._lists_classes:
+            order = order[first_of_each(self.canonical_key(listed[order]))]
+        return listed[order[: check_int("n", n, 0, len(order))]]
 
     def sample_up_to(self, n: int, rng: Any) -> Codes:
-        """As :meth:`sample`, but fewer cells where the space has no more (or hardly any more can be found)."""
+        """Draw cells as :meth:`sample` does, but fewer where the space has no more, or hardly any more can be found."""
         n, number = check_int("n", n, 0), self.n_cells
-        if number is not None:
-            return self.sample(min(n, number), rng)
-        return draw_cells(self, n, np.random.default_rng(rng))
+        return draw_cells(self, n, Stream(seed_of(rng))) if number is None else self.sample(min(n, number), rng)
 
     def neighbours(self, cell: Any) -> Codes:
-        """All different cells one step away: another operation, an edge or a node more or less, or an edge moved.
+        """Return all different cells one step away.
+
+        A step is another operation, an edge or a node more or less, or an edge that moves to another source.
 
         Parameters
         ----------
@@ -502,15 +509,19 @@ class CellSpace:
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
-            In canonical form, in the order of their keys, the cell itself not among them.
+            Canonical cells in the order of their keys, without the cell's own class.
         """
-        row = self.prune([self.cell(cell)])
-        rows = self.codes(moves(self._layout, row[0]))
+        row = self.prune(self.codes([cell]))
+        rows = self._moves(row[0])
         near = Classes.among(rows[self.valid(rows)], self.canonicalise, self.canonical_key)
         return near.codes[near.keys != self.canonical_key(row)[0]]
 
+    def _moves(self, row: Codes) -> Codes:
+        """Rows one step away from a pruned row; some may be equal, or no cells."""
+        return moves(self._layout, row)
+
     def mutate(self, codes: Any, rng: Any) -> Codes:
-        """A random neighbour of each cell, shape (n, codes per cell); a cell without any stays as it is."""
+        """Return a random neighbour of each cell, shape (n, codes per cell); a cell without any stays as it is."""
         rows = self.codes(codes).copy()
         draw = Stream(seed_of(rng)).uniform("mutate", 0, len(rows), "float64")
         for i, row in enumerate(rows):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crlso.spaces import NASBench101
+from crlso.spaces import DARTS
 
 from .examples import FREE_NODES, SPACES
 
 
-@pytest.mark.parametrize("space", [*SPACES[:6], NASBench101()], ids=lambda space: space.name)
+@pytest.mark.parametrize("space", [*SPACES, DARTS()], ids=lambda space: space.name)
 def test_neighbours_are_different_valid_cells_and_reach_the_whole_space(space):
     rows = space.sample(10 if space.n_cells is None or space.n_cells > 10 else space.n_cells, rng=0)
     for row in rows:
@@ -19,6 +19,7 @@ def test_neighbours_are_different_valid_cells_and_reach_the_whole_space(space):
         assert space.valid(near).all() and len(set(keys.tolist())) == len(near) > 0
         assert space.canonical_key(row[None])[0] not in keys
         np.testing.assert_array_equal(space.canonicalise(near), near)
+        assert (np.diff(keys) > 0).all()
     if space.n_cells is not None and space.n_cells < 1000:
         reached, front = set(), [rows[0]]
         while front:
