@@ -205,9 +205,9 @@ def draw(layout: CellLayout, codes: tuple[int, ...]) -> Picture:
         if graph.title:
             titles.append((6.0, top + 10, graph.title))
         y = top + above
-        places = [(first + step * node, y) for node in range(len(graph.labels))]
-        boxes += _boxes(graph, places)
-        arrows += [_arrow(graph, edge, places) for edge in graph.edges]
+        centres = [(first + step * node, y) for node in range(len(graph.labels))]
+        boxes += _boxes(graph, centres)
+        arrows += [_arrow(graph, edge, centres) for edge in graph.edges]
         top += above + below
     return Picture(max(box.x + box.half_width for box in boxes) + _MARGIN, top, boxes, arrows, titles)
 
@@ -249,9 +249,9 @@ def _room(graph: _Shown) -> tuple[float, float]:
     return HALF_HEIGHT + _MARGIN + title + _lift(graph) * above, HALF_HEIGHT + _MARGIN + _lift(graph) * below
 
 
-def _boxes(graph: _Shown, places: list[Point]) -> Iterator[Box]:
+def _boxes(graph: _Shown, centres: list[Point]) -> Iterator[Box]:
     linked = {node for source, target, _, _ in graph.edges for node in (source, target)}
-    for node, ((x, y), label, colour) in enumerate(zip(places, graph.labels, graph.colours)):
+    for node, ((x, y), label, colour) in enumerate(zip(centres, graph.labels, graph.colours)):
         fill, border = ("#f2f2f2", PLAIN) if colour is None else (_tint(colour), colour)
         if node not in linked:
             fill, border = "#ffffff", "#aaaaaa"
@@ -263,7 +263,7 @@ def _tint(colour: str) -> str:
     return "#" + "".join(f"{255 - (255 - int(colour[i : i + 2], 16)) // 6:02x}" for i in (1, 3, 5))
 
 
-def _arrow(graph: _Shown, edge: tuple[int, int, str, str], places: list[Point]) -> Arrow:
+def _arrow(graph: _Shown, edge: tuple[int, int, str, str], centres: list[Point]) -> Arrow:
     """The route of an edge between two boxes.
 
     Neighbours are joined from side to side. An arc joins the tops or the bottoms of its boxes, the longer the nearer
@@ -271,11 +271,11 @@ def _arrow(graph: _Shown, edge: tuple[int, int, str, str], places: list[Point]) 
     """
     source, target, label, colour = edge
     passed = target - source - 1
-    share = 0.7 * (1 - (passed - 1) / max(len(places) - 2, 1)) if passed else 1.0
-    left = places[source][0] + share * _half_width(graph.labels[source])
-    right = places[target][0] - share * _half_width(graph.labels[target])
+    share = 0.7 * (1 - (passed - 1) / max(len(centres) - 2, 1)) if passed else 1.0
+    left = centres[source][0] + share * _half_width(graph.labels[source])
+    right = centres[target][0] - share * _half_width(graph.labels[target])
     side = -1 if source % 2 == 0 else 1
-    middle, reach = places[source][1], (right - left) / 4
+    middle, reach = centres[source][1], (right - left) / 4
     start = middle + side * HALF_HEIGHT if passed else middle
     peak = middle + side * _lift(graph) * passed
     bend = start + (peak - start) * 4 / 3  # of both control points: the middle of the curve is then at the peak

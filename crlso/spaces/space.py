@@ -112,7 +112,7 @@ class CellSpace:
         OSError
             When the file cannot be read.
         ValueError
-            For text that is no TOML, unknown keys and wrong values; the file is named.
+            For text that is no TOML, unknown keys and wrong values; the message names the file.
         """
         if sys.version_info >= (3, 11):
             import tomllib
