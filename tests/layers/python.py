@@ -17,7 +17,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from .source import FUNCTIONS, Source, Use, full_name, imported, is_private, read, read_package, room_of, uses
+from .source import FUNCTIONS, Source, Use, full_name, imported, is_private, read_package, room_of, uses
 
 FLOORS = (
     {"_core", "_version"},
@@ -45,23 +45,25 @@ Found = Iterator[tuple[Path, str]]
 
 def violations(root: Path) -> Found:
     """Every breach of the rules in crlso/, benchmarks/ and examples/, as a file and what is wrong with it."""
-    modules = read_package(root)
+    modules = read_package(root / "crlso")
     used = {name: list(uses(source, modules)) for name, source in modules.items()}
     private = _private_names(modules)
     for name, source in modules.items():
         problems: list[str] = []
         if name not in FACES:
-            problems += [*_floors(source, used[name]), *_face(source, used[name], modules)]
+            problems += [*_floors(source, used[name]), *_face(source, used[name])]
             problems += [*_private_uses(source, used[name]), *_private_attributes(source, private)]
         if source.room not in KNOW_SPACES:
             problems += _compared_spaces(source.tree)
         problems += [*_long_functions(source.tree), *_library_manners(source)]
         yield from ((source.path, problem) for problem in dict.fromkeys(problems))
     yield from _circle(root, modules, used)
-    for path in sorted([*(root / "benchmarks").rglob("*.py"), *(root / "examples").rglob("*.py")]):
-        source = read(path)
-        problems = [*_not_public(uses(source, modules), modules), *_private_attributes(source, private)]
-        yield from ((path, problem) for problem in dict.fromkeys(problems))
+    for folder in ("benchmarks", "examples"):
+        scripts = read_package(root / folder)
+        for source in scripts.values():
+            problems = [*_not_public(uses(source, modules), modules), *_private_attributes(source, private)]
+            yield from ((source.path, problem) for problem in dict.fromkeys(problems))
+        yield from _circle(root, scripts, {name: list(uses(scripts[name], scripts, folder)) for name in scripts})
 
 
 def _may_plot(use: Use) -> bool:
@@ -83,7 +85,7 @@ def _floors(source: Source, used: list[Use]) -> Iterator[str]:
             yield f"line {use.line}: {source.room} may not import {use.module}"
 
 
-def _face(source: Source, used: list[Use], modules: dict[str, Source]) -> Iterator[str]:
+def _face(source: Source, used: list[Use]) -> Iterator[str]:
     """Rule 2."""
     for node in ast.walk(source.tree):
         if isinstance(node, ast.ImportFrom) and any(

@@ -36,19 +36,20 @@ class Source:
     """A parsed Python file, and what its names stand for."""
 
     path: Path
-    module: str  # its own name; "" for a file outside the package
+    module: str  # its own name
     tree: ast.Module
     bound: dict[str, str] = field(default_factory=dict)  # a name in the file -> what it was imported as, in full
 
     @property
     def room(self) -> str:
-        """The part of crlso that the file belongs to, such as "models"; "" for the face and outside of the package."""
+        """The part of crlso that the file belongs to."""
         return room_of(self.module)
 
 
 def room_of(module: str) -> str:
-    """The part of crlso that a module belongs to: "models" for "crlso.models.vae"."""
-    return module.partition(".")[2].partition(".")[0]
+    """The part of crlso that a module belongs to, such as "models"; "" for the face and for other packages."""
+    package, _, rest = module.partition(".")
+    return rest.partition(".")[0] if package == "crlso" else ""
 
 
 def is_private(name: str) -> bool:
@@ -56,17 +57,17 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
 
 
-def read_package(root: Path) -> dict[str, Source]:
-    """The files of the package at root / crlso, by the names of their modules."""
+def read_package(folder: Path) -> dict[str, Source]:
+    """The files of a package by the names of their modules."""
     found = {}
-    for path in sorted([*(root / "crlso").rglob("*.py"), *(root / "crlso").rglob("*.pyi")]):
-        parts = path.relative_to(root).with_suffix("").parts
+    for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.pyi")]):
+        parts = path.relative_to(folder.parent).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         found[name] = read(path, name)
     return found
 
 
-def read(path: Path, module: str = "") -> Source:
+def read(path: Path, module: str) -> Source:
     """Parse a file."""
     source = Source(path, module, ast.parse(path.read_text(encoding="utf-8"), str(path)))
     for node in ast.walk(source.tree):
@@ -99,11 +100,11 @@ def _absolute(source: Source, module: str) -> str:
     return ".".join([*parts, name] if name else parts)
 
 
-def uses(source: Source, modules: dict[str, Source]) -> Iterator[Use]:
-    """Every place where the file names something of the package."""
+def uses(source: Source, modules: dict[str, Source], package: str = "crlso") -> Iterator[Use]:
+    """Every place where the file names something of a package."""
     for node, inside in _walk(source.tree, ()):
         for name, module in _named(source, node):
-            if name.partition(".")[0] == "crlso":
+            if name.partition(".")[0] == package:
                 yield Use(node.lineno, name, _longest(name, module, modules), inside)
 
 
