@@ -40,7 +40,7 @@ def lines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     settings = {"typeCheckingMode": "strict", "extraPaths": [PACKAGES]}
     (folder / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
     command = [sys.executable, "-m", *CHECKERS[request.param], "user.py", "wrong.py"]
-    path = {} if PACKAGES == sysconfig.get_path("platlib") else {"MYPYPATH": PACKAGES}
+    path = {} if sysconfig.get_path("platlib") == PACKAGES else {"MYPYPATH": PACKAGES}
     done = subprocess.run(command, cwd=folder, env={**os.environ, **path}, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stdout.splitlines()
