@@ -242,6 +242,7 @@ def test_a_file_of_something_else_is_refused(tmp_path, line):
     assert path.read_text() == content
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path):
     path = tmp_path / "results.jsonl"
     arguments = [sys.executable, "-m", "crlso", "compare", "--methods", "local,random", "--seeds", "60", "--json"]
@@ -344,6 +345,7 @@ def environment():
     return {**os.environ, "PYTHONPATH": str(Path(crlso.__file__).parents[1])}
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_takes_its_own_search_alone(tmp_path):
     script = tmp_path / "deadly.py"
     script.write_text(SCRIPT)
@@ -411,6 +413,7 @@ class Noisy(Function):
         return max(SPACE.cells(SPACE.all_codes()), key=self.noisy)
 
 
+@pytest.mark.slow
 def test_processes_give_each_seed_its_noise():
     bench = crlso.benchmarks.NASBench101().simulated_validation(5)
     records = compare(bench, "random", [0, 3], 4, jobs=2).records

@@ -72,7 +72,7 @@ def same(a: Result, b: Result) -> bool:
     return all(a[name].tobytes() == b[name].tobytes() and a[name].dtype == b[name].dtype for name in a)
 
 
-WORK = [predictor, vae, surrogate, search]
+WORK = [predictor, vae, surrogate, pytest.param(search, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("work", WORK)

@@ -250,6 +250,7 @@ def test_a_round_starts_from_the_ten_best_cells(monkeypatch):
     assert optimiser.diagnostics["rounds"] == 3
 
 
+@pytest.mark.slow
 def test_the_first_new_class_along_growing_steps_is_taken(monkeypatch):
     """Every proposal worked out again from the points that descent gave."""
     descents = recorded_descents(monkeypatch)
@@ -424,6 +425,7 @@ def test_presets():
 # -- repeatability, and the real benchmark ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_the_search():
     def trials(rng, **options):
         study = crlso.search(Benchmark("cifar100"), "cr-lso-paper", 40, labels=15, rng=rng, progress=False, **options)
@@ -462,6 +464,7 @@ def test_the_search_never_reads_test_accuracies():
     assert secret.asked_at == open_one.asked_at == [40]  # after the last evaluation
 
 
+@pytest.mark.slow
 def test_a_whole_search_finds_a_good_cell(full_size):
     study = crlso.search(Benchmark("cifar10"), method="cr-lso-paper", budget=500, rng=0, progress=False)
     assert study.n_queries == 500 and study.best.value >= 91.4

@@ -339,6 +339,7 @@ def test_wrong_meta_files_are_refused(own, strings, message):
     assert error.match(message)
 
 
+@pytest.mark.slow
 def test_damaged_and_exploding_compressed_files_are_refused(own):
     path = own / "000011.pickle.pbz2"
     whole = path.read_bytes()
