@@ -65,7 +65,7 @@ def test_tables_over_the_spaces_of_benchmarks():
     assert crlso.search(bench, method="random", budget=30, rng=1, progress=False).best.value == 29.0
 
 
-@pytest.mark.parametrize("method", ["random", "cr-lso", "cr-lso-paper"])
+@pytest.mark.parametrize("method", ["random", "cr-lso", pytest.param("cr-lso-paper", marks=pytest.mark.slow)])
 def test_a_search_reaches_every_cell_of_a_table(method):
     some = CELLS[::2]
     bench = Tabular(SPACE, some, VALUES[::2])
@@ -222,6 +222,7 @@ def queried(optimiser):
     return cells
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "space", [NASBench101(), DARTS(), CellSpace(6, ("a", "b", "c"), edges="free")], ids=lambda s: s.name[:20]
 )

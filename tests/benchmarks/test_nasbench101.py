@@ -233,6 +233,7 @@ def test_the_asset_is_made_by_its_script(shared, tmp_path):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_asset_is_small_documented_and_loads_fast():
     path = asset_path("nasbench101.npz")
     assert path.stat().st_size < 1_000_000

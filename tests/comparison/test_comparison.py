@@ -270,6 +270,7 @@ def test_a_killed_run_goes_on(tmp_path):
 # -- executors and failures ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_nothing(tmp_path):
     benches = [NASBench201("cifar10"), table()]
     one = compare(benches, ["evolution", "local"], 3, 15, path=tmp_path / "one")
@@ -358,6 +359,7 @@ def test_a_process_that_dies_takes_its_own_search_alone(tmp_path):
     assert states == {seed: "failed" if seed == 2 else "complete" for seed in range(6)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_keeps_what_is_finished(tmp_path, jobs):
     path = tmp_path / "results.jsonl"

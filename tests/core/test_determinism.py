@@ -105,6 +105,7 @@ def in_threads(*works: Callable[[], object]) -> list[object]:
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 3])
 def test_two_models_may_train_at_once(threads):
     crlso.set_num_threads(threads)

@@ -186,6 +186,7 @@ def test_nothing_leaks():
     run_python(LEAKS.replace("ROUNDS", "5000"))
 
 
+@pytest.mark.slow
 def test_leak_check_notices_a_leak():
     planted = LEAKS.replace("def once():", "kept = []\n    def once():\n        kept.append(w.tobytes())")
     with pytest.raises(AssertionError, match="once"):

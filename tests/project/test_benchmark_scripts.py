@@ -12,6 +12,7 @@ import pytest
 
 import crlso
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 CASES = {
     "train_epoch": "--against= --cells 300 --width 16 --rounds 1",
