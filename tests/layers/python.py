@@ -105,7 +105,7 @@ def _private_uses(source: Source, used: list[Use]) -> Iterator[str]:
 
 
 def _private_names(modules: dict[str, Source]) -> dict[str, set[str]]:
-    """The private names that each room defines, as functions, variables, attributes, parameters or slots."""
+    """The private names that each room defines, as functions, classes, variables, attributes or slots."""
     found: dict[str, set[str]] = {}
     for source in modules.values():
         found.setdefault(source.room, set()).update(_defined(source.tree))
@@ -117,8 +117,11 @@ def _defined(tree: ast.AST) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             names.add(node.name)
-        elif isinstance(node, (ast.Attribute, ast.Name)) and isinstance(node.ctx, ast.Store):
-            names.add(node.attr if isinstance(node, ast.Attribute) else node.id)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if getattr(node.value, "id", "") in {"self", "cls"}:
+                names.add(node.attr)
         elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__slots__":
             names |= set(ast.literal_eval(node.value))
     return {name for name in names if is_private(name)}
@@ -127,7 +130,7 @@ def _defined(tree: ast.AST) -> set[str]:
 def _private_attributes(source: Source, private: dict[str, set[str]]) -> Iterator[str]:
     """Rule 3, for attributes of objects: a private one that only other rooms define, read or overridden."""
     own = private[source.room] if source.room else _defined(source.tree)
-    elsewhere = set().union(*private.values()) - own if source.room != "_base" else set()
+    elsewhere = set().union(*(names for room, names in private.items() if room not in FOR_ALL)) - own
     for node in ast.walk(source.tree):
         if (name := _read_attribute(node)) in elsewhere and full_name(source, node) is None:
             yield f"line {node.lineno}: {name} is private in another room of crlso"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,8 +54,9 @@ def room_of(module: str) -> str:
 
 
 def is_private(name: str) -> bool:
-    """Whether a name begins with an underscore and is not one of Python's own, such as __version__."""
-    return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
+    """Whether a name begins with an underscore and is none that Python or notebooks look for, such as _repr_html_."""
+    special = name.startswith("__") and name.endswith("__")
+    return name.startswith("_") and not (special or re.fullmatch("_repr_.*_|_ipython_.*_", name))
 
 
 def read_package(folder: Path) -> dict[str, Source]:
