@@ -18,6 +18,7 @@ Searches that are in the file of results already are not run again.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import json
 from pathlib import Path
@@ -26,15 +27,28 @@ from typing import Any
 import numpy as np
 
 import crlso
-from crlso import _core
-from crlso.comparison.comparison import _query_of_optimum
-from crlso.comparison.statistics import signed_rank_test
+import crlso._core as _core
+from crlso.comparison import query_of_optimum, signed_rank_test
 from crlso.methods import CRLSO, GPSearch
-from crlso.methods.bayesian.latents import class_latents, shaped_vae
+from crlso.methods.base import LARGEST_LISTED
+from crlso.methods.bayesian import (
+    AcquisitionClimb,
+    BayesianSearch,
+    BestOfReservoir,
+    LatentEncoder,
+    ProcessSurrogate,
+    Round,
+    UpperConfidenceBound,
+    class_latents,
+    latent_descent,
+    latent_steps,
+)
+from crlso.methods.bayesian.search import RESERVOIR
 from crlso.models import GraphVAE, ICNNSurrogate
 from crlso.models.base import train
-from crlso.models.gaussian_process import normal_scores
-from crlso.random import Stream
+from crlso.models.gaussian_process import Features, Kernel
+from crlso.models.shaped import shaped_vae
+from crlso.random import Stream, seed_of
 from crlso.spaces.features import CellFeatures
 
 OBJECTIVES = ("mean", "first run", "12 epochs", "noise 0.1", "noise 0.2", "noise 0.3")
@@ -76,67 +90,110 @@ class Objective(crlso.benchmarks.NASBench201):
 @functools.cache
 def _classes() -> Any:
     space = crlso.spaces.NASBench201()
-    codes = space.canonicalise(space.all_codes())
-    return codes[np.unique(space.canonical_key(codes), return_index=True)[1]]
+    return space.classes().codes
 
 
-class Design(CRLSO):
-    """The method with encoders out of a folder, and without its local search where generations is 0."""
+class LatentsAlone(LatentEncoder):
+    """Latents without the size of the networks."""
 
-    def __init__(
-        self,
-        space: Any,
-        *,
-        folder: str,
-        kind: str = "shaped",
-        encoders: int = _ENCODERS,
-        generations: int = 4,
-        **rest: Any,
-    ) -> None:
-        self.generations = generations
-        place = Path(folder) / space.name
-        if space.name == "nasbench201" and "reservoir" not in rest:
-            with np.load(place / f"{kind}.npz") as file:
-                given: Any = file["latents"][:encoders]
-        else:
-            given = [GraphVAE.load(place / f"{kind}{i}.npz", space) for i in range(encoders)]
-        super().__init__(space, encoder=given, **rest)
+    def encode(self, codes: Any) -> Features:
+        """The latents."""
+        return Features(super().encode(codes).groups)
 
 
-class Ensemble(Design):
-    """The method with an ensemble of input-convex networks instead of the Gaussian process, in the same latents.
+class Moves:
+    """Cells decoded near the best latents: moved by noise alone, twice as many, or down a surrogate that need not be
+    convex."""
 
-    Each network has initial values of its own and sees normal scores of the values with noise of its own; cells are
-    ranked by the mean of the predictions and `beta` times their standard deviation. `ranking` fits differences of
-    pairs by the logistic loss instead of the scores by squares.
+    def __init__(self, encoder: LatentEncoder, gradient: bool, convex: bool, n: int = 200) -> None:
+        self.encoder, self.gradient, self.convex, self.n = encoder, gradient, convex, n
+
+    def propose(self, context: Round) -> dict[str, Any]:
+        """Cells by random steps and, with the gradient, by gradient steps."""
+        vae, stream = self.encoder.vae, context.stream
+        z = vae.encode(context.codes)
+        steps = latent_steps(vae, z, context.scores, self.n if self.gradient else 2 * self.n, stream)
+        if not self.gradient:
+            return {"latent noise": steps.codes}
+        sizes: dict[str, Any] = {"width": 32, "layers": 2, "epochs": 60, "learning_rate": 1e-2, "convex": self.convex}
+        surrogate = ICNNSurrogate(**sizes, rng=stream.child("surrogate").seed)
+        return {"latent noise": steps.codes, "latent gradient": latent_descent(steps, z, context.scores, surrogate)}
+
+
+class CalibratedBound(UpperConfidenceBound):
+    """The upper confidence bound with deviations that are corrected by leave-one-out errors.
+
+    They are multiplied by the root-mean-square of the errors, in units of the deviation that is expected for each, of
+    the upper half of the observed cells, but of eight at least (Rasmussen and Williams, Gaussian Processes for Machine
+    Learning, equations 5.10 to 5.12).
     """
 
-    def __init__(self, space: Any, *, networks: int = 8, ranking: bool = False, **rest: Any) -> None:
-        super().__init__(space, **rest)
-        self.networks, self.ranking = networks, ranking
+    def __call__(self, posterior: Any) -> Any:
+        """Acquisition values at the cells of a posterior."""
+        lower, white = posterior.process.lower_, posterior.process.white_
+        inverse = _core.solve_lower(lower, np.eye(len(lower)))
+        errors = (inverse.T @ white)[:, 0] / np.sqrt((inverse * inverse).sum(axis=0))
+        upper = np.argsort(-(lower @ white)[:, 0], kind="stable")[: max(8, len(lower) // 2)]
+        calibration = float(np.sqrt((errors[upper] ** 2).mean())) or 1.0
+        return posterior.mean + self.beta * calibration * posterior.deviation
 
-    def _choose(self, n: int) -> Any:
-        told = [trial for trial in self.trials if trial.value is not None]
-        if not told or not self.ranks_all:
-            return super()._choose(n)
-        self._round += 1
-        everywhere = self._features.groups[0].astype(np.float32)
-        here = everywhere[self._places(np.array([trial.cell.codes for trial in told], dtype=np.uint8))]
-        errors = -normal_scores([float(trial.value or 0.0) for trial in told])
-        predicted = []
+
+@dataclasses.dataclass
+class Spread:
+    """Mean and variance over the predictions of an ensemble."""
+
+    mean: Any
+    variance: Any
+
+    @property
+    def deviation(self) -> Any:
+        """Standard deviations."""
+        return np.sqrt(self.variance)
+
+    def observe(self, i: int) -> None:
+        """Networks do not condition on pending cells."""
+
+
+class Networks:
+    """An ensemble of convex networks as the surrogate, in the same latents.
+
+    Each network has initial values of its own and sees scores with noise of its own. With `ranking`, differences of
+    pairs are fitted by the logistic loss instead of the scores by squares.
+    """
+
+    def __init__(self, networks: int, ranking: bool, convex: bool, stream: Stream) -> None:
+        self.networks, self.ranking, self.convex, self.stream = networks, ranking, convex, stream
+        self._fits = 0
+
+    def watch(self, x: Features) -> None:
+        """Take note of the reservoir."""
+        self._watched = x
+
+    def fit(self, x: Features, y: Any, keys: Any) -> None:
+        """Fit the networks to observed cells."""
+        self._fits += 1
+        z = x.groups[0].astype(np.float32)
+        self._models = []
         for i in range(self.networks):
-            stream = self.stream.child(f"network{self._round} {i}")
-            sizes = {"width": 32, "layers": 2, "epochs": 60, "learning_rate": 1e-2, "convex": self.convex}
-            network = ICNNSurrogate(**sizes, rng=stream.seed)
-            noisy = errors + 0.2 * stream.normal("labels", 0, len(errors), "float64")
+            stream = self.stream.child(f"network{self._fits} {i}")
+            sizes: dict[str, Any] = {"width": 32, "layers": 2, "epochs": 60, "learning_rate": 1e-2}
+            network = ICNNSurrogate(**sizes, convex=self.convex, rng=stream.seed)
+            errors = 0.2 * stream.normal("labels", 0, len(y), "float64") - y
             if self.ranking:
-                _fit_pairs(network, here, noisy, stream)
+                _fit_pairs(network, z, errors, stream)
             else:
-                network.fit(here, noisy)
-            predicted.append(network.predict(everywhere))
-        bound = self.beta * np.std(predicted, axis=0) - np.mean(predicted, axis=0)
-        bound[self.seen(self._cells)] = -np.inf
-        return self._cells[np.argsort(-bound, kind="stable")[:n]]
+                network.fit(z, errors)
+            self._models.append(network)
+
+    def posterior(self, x: Features | None = None) -> Spread:
+        """Mean and variance of the predictions."""
+        z = (self._watched if x is None else x).groups[0].astype(np.float32)
+        predicted = -np.stack([network.predict(z).astype(np.float64) for network in self._models])
+        return Spread(predicted.mean(axis=0), predicted.var(axis=0))
+
+    def summary(self) -> dict[str, Any]:
+        """The number of networks."""
+        return {"networks": self.networks}
 
 
 def _fit_pairs(network: ICNNSurrogate, z: Any, errors: Any, stream: Stream) -> None:
@@ -153,18 +210,81 @@ def _fit_pairs(network: ICNNSurrogate, z: Any, errors: Any, stream: Stream) -> N
     train(parameters, loss, len(better), stream, epochs=epochs, batch_size=64, learning_rate=1e-2, betas=(0.9, 0.99))
 
 
-KINDS: dict[str, dict[str, bool]] = {
-    "shaped": {},
-    "plain": {"side_information": False},
-    "not convex": {"convex": False},
-}
+class Design(BayesianSearch):
+    """The default method with some of its parts exchanged.
+
+    Parameters
+    ----------
+    folder, kind, encoders
+        Where encoders lie, which kind they are of, and how many are used.
+    size, calibrated
+        Whether the kernel sees the size; whether deviations are corrected.
+    networks, ranking, convex
+        Number of networks instead of the process (0: the process), how they are fitted, and whether they, and the
+        surrogate that latents descend, are convex.
+    gradient, climb
+        Whether latents descend, and whether there is a local search on the acquisition value.
+    """
+
+    name = "design"
+
+    def __init__(
+        self,
+        space: Any,
+        *,
+        folder: str,
+        kind: str = "shaped",
+        encoders: int = _ENCODERS,
+        size: bool = True,
+        calibrated: bool = False,
+        networks: int = 0,
+        ranking: bool = False,
+        convex: bool = True,
+        gradient: bool = True,
+        climb: bool = True,
+        reservoir: int = RESERVOIR,
+        rng: Any = 0,
+        budget: int | None = None,
+    ) -> None:
+        given = _encoders_in(Path(folder) / space.name, kind, encoders, space, reservoir)
+        encoder = LatentEncoder(given) if size else LatentsAlone(given)
+        process: Any = ProcessSurrogate(Kernel(weights=((0.25, 0.5, 1.0, 2.0, 4.0),)))
+        stream = Stream(seed_of(rng)).child("networks")
+        super().__init__(
+            space,
+            encoder=encoder,
+            surrogate=Networks(networks, ranking, convex, stream) if networks else process,
+            acquisition=(CalibratedBound if calibrated else UpperConfidenceBound)(1.5),
+            sources=[Moves(encoder, gradient, convex), BestOfReservoir(), *([AcquisitionClimb(4)] if climb else [])],
+            reservoir=reservoir,
+            rng=rng,
+            budget=budget,
+        )
+
+
+def _encoders_in(folder: Path, kind: str, encoders: int, space: Any, reservoir: int) -> Any:
+    """Latents of all classes where the reservoir holds them, else models."""
+    if space.n_cells is not None and len(space.classes()) <= reservoir:
+        with np.load(folder / f"{kind}.npz") as file:
+            return file["latents"][:encoders]
+    return [GraphVAE.load(folder / f"{kind}{i}.npz", space) for i in range(encoders)]
+
+
+KINDS = ("shaped", "plain", "not convex")
+
+
+def train_encoder(kind: str, space: Any, codes: Any, features: CellFeatures, seed: int) -> GraphVAE:
+    """An encoder of one of the kinds: shaped by side information, with a head that is not convex, or plain."""
+    if kind == "plain":
+        return GraphVAE(space, width=64, latent=32, epochs=15, rng=seed).fit(codes)
+    return shaped_vae(space, codes, features, rng=seed, convex=kind == "shaped")
 
 
 def make_encoders(folder: Path, kind: str, space: Any) -> None:
     """Train the encoders of a kind, unless they are there."""
     place = folder / space.name
     place.mkdir(parents=True, exist_ok=True)
-    is_listed = space.name == "nasbench201"
+    is_listed = space.n_cells is not None and space.n_cells <= LARGEST_LISTED
     features = CellFeatures(space, _classes() if is_listed else space.sample(2000, rng=0))
     models = []
     for i in range(_ENCODERS if is_listed else _LARGE):
@@ -173,7 +293,7 @@ def make_encoders(folder: Path, kind: str, space: Any) -> None:
             models.append(GraphVAE.load(path, space))
             continue
         codes = space.all_codes() if is_listed else space.sample(_CELLS, rng=i)
-        models.append(shaped_vae(space, codes, features, rng=i, **KINDS[kind]))
+        models.append(train_encoder(kind, space, codes, features, i))
         models[-1].save(path)
         print(f"encoder {i + 1} of {space.name}, {kind}", flush=True)
     if is_listed:
@@ -186,27 +306,25 @@ def designs(folder: str) -> dict[str, tuple[Any, dict[str, Any]]]:
     def design(**options: Any) -> tuple[Any, dict[str, Any]]:
         return Design, {"folder": folder, **options}
 
-    def ensemble(**options: Any) -> tuple[Any, dict[str, Any]]:
-        return Ensemble, {"folder": folder, **options}
-
     # A reservoir this small leaves the choice to what a round proposes, in any space.
     proposals: dict[str, Any] = {"reservoir": 300, "encoders": 2}
-    alone: dict[str, Any] = {**proposals, "generations": 0}
+    alone: dict[str, Any] = {**proposals, "climb": False}
+    networks: dict[str, Any] = {"networks": 8}
     return {
         "default": (CRLSO, {}),
         "one encoder": design(encoders=1),
-        "no side information": design(kind="plain", side_information=False),
+        "no side information": design(kind="plain", size=False),
         "head for the size not convex": design(kind="not convex"),
         "4 first cells": (CRLSO, {"initial": 4}),
         "16 first cells": (CRLSO, {"initial": 16}),
         "batches of 4": (CRLSO, {"batch": 4}),
         "beta 1": (CRLSO, {"beta": 1.0}),
         "beta 2.5": (CRLSO, {"beta": 2.5}),
-        "calibrated deviations": (CRLSO, {"calibrated": True}),
-        "convex networks instead of the process": ensemble(),
-        "the same, not convex": ensemble(convex=False),
-        "convex networks of ranks": ensemble(ranking=True),
-        "the same, ranks, not convex": ensemble(convex=False, ranking=True),
+        "calibrated deviations": design(calibrated=True),
+        "convex networks instead of the process": design(**networks),
+        "the same, not convex": design(**networks, convex=False),
+        "convex networks of ranks": design(**networks, ranking=True),
+        "the same, ranks, not convex": design(**networks, convex=False, ranking=True),
         "gp": (GPSearch, {}),
         "gp, 8 first cells, batches of 1": (GPSearch, {"initial": 8, "batch": 1}),
         "proposals": design(**proposals),
@@ -224,7 +342,7 @@ def queries_of(records: list[dict[str, Any]], budget: int) -> dict[Any, int]:
     for record in records:
         if record["state"] != "complete":
             raise RuntimeError(f"a search failed: {record['error']}")
-        query = _query_of_optimum(record)
+        query = query_of_optimum(record)
         found[record["dataset"], record["objective"], record["seed"]] = budget + 1 if query is None else query
     return found
 

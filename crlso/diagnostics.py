@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso._base.checks import check_int, check_number
+from crlso._base.checks import check_int, check_number, check_numbers
 from crlso._base.plain import plain
 from crlso._base.tables import html_table, text_table
 from crlso._base.types import Codes, Floats
-from crlso.benchmarks.base import _checked
 from crlso.models.base import kendall_tau
 from crlso.models.surrogate import ConvexityCertificate
 from crlso.random import Stream, seed_of
@@ -259,7 +258,7 @@ def _checked_values(values: Any, n: int | None, surrogate: Any) -> Floats | None
         return None
     if n is None or surrogate is None:
         raise ValueError(f"values: expected together with {'cells' if n is None else 'a surrogate'}")
-    return _checked(values, n, "values")
+    return check_numbers("values", values, n)
 
 
 def _checked_steps(steps: Any, surrogate: Any, score: Any) -> list[float]:
@@ -359,4 +358,4 @@ class _Decoded:
         self.scores = np.full(len(z), np.nan)
         if score is None or not self.valid.any():
             return
-        self.scores[self.valid] = _checked(score(self.codes[self.valid]), int(self.valid.sum()), "score")
+        self.scores[self.valid] = check_numbers("score", score(self.codes[self.valid]), int(self.valid.sum()))

@@ -1,4 +1,8 @@
-"""Explicit randomness: seeds from what a user passes as ``rng``, and named counter-based streams."""
+"""Explicit randomness: seeds from what a user passes as ``rng``, and named counter-based streams.
+
+Whatever takes ``rng=`` takes an integer, a NumPy ``Generator`` or ``SeedSequence``, or a :class:`Stream`; layers of
+:mod:`crlso.nn` take a :class:`Stream`, ``Stream(seed_of(0))`` for example.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +27,9 @@ def seed_of(rng: object) -> int:
 
     Parameters
     ----------
-    rng : int, numpy.random.SeedSequence or numpy.random.Generator
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator or Stream
         An integer >= 0 is spread over 64 bits by ``SeedSequence``; a ``SeedSequence`` is read (not advanced); from a
-        ``Generator`` one number is drawn, so a second call gives another seed.
+        ``Generator`` one number is drawn, so a second call gives another seed; a ``Stream`` gives its own seed.
 
     Returns
     -------
@@ -41,13 +45,15 @@ def seed_of(rng: object) -> int:
 
     Examples
     --------
-    >>> seed_of(0) == seed_of(np.random.SeedSequence(0))
+    >>> seed_of(0) == seed_of(np.random.SeedSequence(0)) == seed_of(Stream(seed_of(0)))
     True
     """
     if rng is None:
         raise TypeError(
             "rng: randomness must be explicit; expected an integer, a numpy Generator or a SeedSequence, got None"
         )
+    if isinstance(rng, Stream):
+        return rng.seed
     if isinstance(rng, np.random.Generator):
         return int(rng.integers(0, _WORDS, dtype=np.uint64))
     if isinstance(rng, np.random.SeedSequence):
@@ -72,11 +78,14 @@ def _purpose_code(purpose: str) -> int:
 
 
 class Stream:
-    """Random numbers that are functions of their name.
+    """A stream of random numbers that are functions of their name.
 
     A number depends on (seed, purpose, step, index) alone: the order of calls, threads and chunk sizes play no part,
-    and the same call gives the same numbers again. Use one purpose per use; kinds of numbers drawn for the same
+    and the same call gives the same numbers again. Use a purpose of its own for each use: numbers drawn for the same
     purpose and step are not independent of each other.
+
+    Counter-based generator: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3.
+    SC 2011).
 
     Parameters
     ----------

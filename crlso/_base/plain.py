@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["plain"]
+__all__ = ["plain", "typed"]
 
 
 def plain(value: Any) -> Any:
@@ -27,3 +27,36 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
     return str(value)
+
+
+def typed(entry: Any, key: str, kind: type, *, optional: bool = False) -> Any:
+    """Return ``entry[key]`` of a document, checked to be of a kind.
+
+    Parameters
+    ----------
+    entry : dict
+        Of a document that was read from a file.
+    key : str
+    kind : type
+        A whole number passes for a float.
+    optional : bool
+        Whether None passes too.
+
+    Raises
+    ------
+    TypeError
+        For an entry that is no dict.
+    KeyError
+        When there is no such key.
+    ValueError
+        For a value of another kind.
+    """
+    if not isinstance(entry, dict):
+        raise TypeError(f"expected a JSON object, got {type(entry).__name__}")
+    value = entry[key]
+    if value is None and optional:
+        return None
+    accepted = (int, float) if kind is float else (kind,)
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{key}: expected {kind.__name__}, got {value!r:.100}")
+    return kind(value)

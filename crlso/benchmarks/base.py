@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso._base.types import Floats
+from crlso._base.checks import check_number, check_numbers
+from crlso._base.types import Floats, Keys, Positions
 from crlso.spaces import Cell, CellSpace
 
 if TYPE_CHECKING:
@@ -52,6 +53,36 @@ class Benchmark(ABC):
         it, so that seeds differ in the noise too, and all methods see the same noise with the same seed.
         """
         return self
+
+    def optimal_value(self) -> float | None:
+        """The highest value that a cell of the benchmark has; None where it is not known.
+
+        Studies and comparisons count regret from it.
+        """
+        return None
+
+    def regret(self, value: float) -> float:
+        """How far a value is below the highest one.
+
+        Parameters
+        ----------
+        value : float
+            In the unit of the benchmark's values, finite.
+
+        Returns
+        -------
+        float
+            In the same unit; negative for values above the highest.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a value that is no finite number, and where the highest one is not known.
+        """
+        best = self.optimal_value()
+        if best is None:
+            raise ValueError(f"regret: expected a benchmark that knows its highest value, got {self!r:.200}")
+        return best - check_number("value", value)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}: {self.space!r}, value = {self.objective})"
@@ -157,13 +188,14 @@ class Tabular(Benchmark):
             raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
         codes = space.codes(cells)
         keys = space.canonical_key(codes)
-        self._values = _means(keys, _checked(values, len(codes), "values"))
-        self._test = None if test_values is None else _means(keys, _checked(test_values, len(codes), "test_values"))
+        self._values = _means(keys, check_numbers("values", values, len(codes)))
+        self._test = (
+            None if test_values is None else _means(keys, check_numbers("test_values", test_values, len(codes)))
+        )
         self.space, self.name, self.objective = space.subset(codes), name, objective
-        self._keys = np.unique(keys)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._values)
 
     def evaluate(self, cell: Any) -> float:
         """The value of one cell.
@@ -184,13 +216,11 @@ class Tabular(Benchmark):
         rows = self._rows(cells)
         return np.full(len(rows), np.nan) if self._test is None else self._test[rows]
 
-    def _rows(self, cells: Any) -> npt.NDArray[np.int64]:
+    def _rows(self, cells: Any) -> Positions:
         codes = self.space.codes(cells)
-        keys = self.space.canonical_key(codes)
-        rows = np.searchsorted(self._keys, keys)
-        missing = self._keys[np.minimum(rows, len(self._keys) - 1)] != keys
-        if missing.any():
-            cell = self.space.cells(codes[missing][:1])[0]
+        rows = self.space.classes().locate(codes)
+        if (rows < 0).any():
+            cell = self.space.cells(codes[rows < 0][:1])[0]
             raise ValueError(f"cells: expected cells of the table, got {cell!s:.200}")
         return rows
 
@@ -198,9 +228,9 @@ class Tabular(Benchmark):
         """The cell with the highest value."""
         return self.space.cells(self.space.all_codes()[self._values.argmax()][None])[0]
 
-    def regret(self, value: float) -> float:
-        """How far a value is below the highest of the table."""
-        return distance_below(float(self._values.max()), value, "number")
+    def optimal_value(self) -> float:
+        """The highest value of the table."""
+        return float(self._values.max())
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str], space: CellSpace) -> Tabular:
@@ -236,14 +266,6 @@ class Tabular(Benchmark):
         return cls(space, cells, values, None if tests[0] is None else tests, name=Path(path).stem)
 
 
-def distance_below(best: float, value: Any, kind: str) -> float:
-    """Regret: how far a finite value is below the best one; `kind` says in errors what the value should be."""
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"value: expected a finite {kind}, got {value!r:.100}")
-    return best - number
-
-
 def _rows_of_table(reader: Any, space: CellSpace) -> Iterator[tuple[Cell, float, float | None]]:
     """Cell, value and test value of each row of a CSV file, which are checked when they are read."""
     header = [name.strip() for name in next(reader, [])]
@@ -272,22 +294,7 @@ def _number(text: str, column: str) -> float:
     return number
 
 
-def _checked(values: npt.ArrayLike, n: int, name: str) -> Floats:
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise ValueError(f"{name}: expected {n} numbers, got sequences of different lengths") from None
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
-    if array.shape != (n,):
-        raise ValueError(f"{name}: expected shape ({n},), one for each cell, got {array.shape}")
-    numbers = array.astype(np.float64)
-    if not np.isfinite(numbers).all():
-        raise ValueError(f"{name}: expected finite numbers, got {array[~np.isfinite(numbers)][0]}")
-    return numbers
-
-
-def _means(keys: npt.NDArray[np.int64], values: Floats) -> Floats:
+def _means(keys: Keys, values: Floats) -> Floats:
     """Mean value of each key, in ascending order of keys."""
     inverse = np.unique(keys, return_inverse=True)[1].reshape(-1)
     shares = values / np.bincount(inverse)[inverse]  # added up instead of the values, whose sum may not be finite

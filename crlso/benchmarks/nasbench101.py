@@ -13,7 +13,7 @@ import numpy.typing as npt
 import crlso._core as _core
 from crlso._base.types import Floats
 from crlso.assets import open_npz
-from crlso.benchmarks.base import Benchmark, distance_below
+from crlso.benchmarks.base import Benchmark
 from crlso.benchmarks.files.tfrecord import load_tfrecord
 from crlso.random import Stream, seed_of
 from crlso.spaces.cell import Cell
@@ -307,25 +307,9 @@ class NASBench101(Benchmark):
         best = int(self._values.argmax())
         return self.space.cells(rows_of_keys(self._table.keys[best : best + 1], self.space.cardinalities))[0]
 
-    def regret(self, value: float) -> float:
-        """How far a value is below that of the optimum.
-
-        Parameters
-        ----------
-        value : float
-            Percent.
-
-        Returns
-        -------
-        float
-            Percentage points; negative for values above the optimum.
-
-        Raises
-        ------
-        ValueError
-            For a value that is not finite.
-        """
-        return distance_below(float(self._values.max()), value, "accuracy in percent")
+    def optimal_value(self) -> float:
+        """The highest value over all cells, percent."""
+        return float(self._values.max())
 
     def info(self, cell: Any) -> dict[str, Any]:
         """Everything that is known about one cell.

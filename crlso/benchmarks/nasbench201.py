@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from crlso._base.types import Floats
 from crlso.assets import open_npz
-from crlso.benchmarks.base import Benchmark, distance_below
+from crlso.benchmarks.base import Benchmark
 from crlso.benchmarks.files.natsbench import COLUMNS, ApiTable, Table, read_folder
 from crlso.spaces.cell import Cell
 from crlso.spaces.nasbench201 import NASBench201 as Space
@@ -219,7 +219,7 @@ class NASBench201(Benchmark):
         """Take the accuracies from a live object of the package nats_bench.
 
         It is asked cell by cell, when a value is needed first, for means over seeds (``is_random=False``);
-        :meth:`optimum` and :meth:`regret` need all cells. Single runs are not available.
+        :meth:`optimum` asks for all cells; regret and single runs are not available.
 
         Parameters
         ----------
@@ -431,25 +431,12 @@ class NASBench201(Benchmark):
             values = np.where(represents, values, -np.inf)
         return self.space.cell(int(values.argmax()))
 
-    def regret(self, value: float) -> float:
-        """How far a validation accuracy is below that of the optimum over all cells.
+    def optimal_value(self) -> float | None:
+        """The highest mean validation accuracy over all cells, percent.
 
-        Parameters
-        ----------
-        value : float
-            Percent.
-
-        Returns
-        -------
-        float
-            Percentage points; negative for values above the optimum.
-
-        Raises
-        ------
-        ValueError
-            For a value that is not finite.
+        None for a live ``nats_bench`` object, which would be asked for every cell.
         """
-        return distance_below(float(self._all_values().max()), value, "accuracy in percent")
+        return float(self._all_values().max()) if isinstance(self._table, Table) else None
 
     def _all_values(self) -> Floats:
         return self._table.values("val200", np.arange(len(self)))

@@ -16,7 +16,7 @@ from crlso._base.types import Codes, Floats
 from crlso.benchmarks.base import Benchmark
 from crlso.benchmarks.files.booster import load_booster
 from crlso.benchmarks.files.nb301_vector import NAMES, nb301_vectors
-from crlso.random import seed_of
+from crlso.random import Stream, seed_of
 from crlso.spaces.darts import DARTS
 from crlso.spaces.genotype import check_codes
 
@@ -46,8 +46,8 @@ class NASBench301(Benchmark):
         What the values are.
     objective : str
         Name of the values in outputs.
-    rng : numpy.random.Generator, optional
-        Where noise comes from; None: there is none.
+    rng : int, numpy.random.Generator, numpy.random.SeedSequence or crlso.random.Stream, optional
+        Seed of the noise; None: there is none.
 
     Attributes
     ----------
@@ -75,12 +75,12 @@ class NASBench301(Benchmark):
         name: str,
         description: str,
         objective: str = "validation",
-        rng: np.random.Generator | None = None,
+        rng: Any = None,
     ) -> None:
         if not members:
             raise ValueError("members: expected at least one model, got none")
         self._members = tuple(members)
-        self._rng = rng
+        self._noise = None if rng is None else Stream(seed_of(rng))
         self.space = DARTS()
         self.name = name
         self.description = description
@@ -102,9 +102,9 @@ class NASBench301(Benchmark):
             of their sorted paths.
         noise : bool
             False: the value is the mean over the members. True: a normal number with the standard deviation of the
-            members is added, a new one for each call, as the benchmark's own code does.
+            members is added. It depends on the seed and the cell alone, so that asking again gives the same value.
         rng : int, numpy.random.Generator or numpy.random.SeedSequence, optional
-            Where the noise comes from; only and always with `noise`.
+            Seed of the noise; only and always with `noise`.
 
         Returns
         -------
@@ -126,12 +126,13 @@ class NASBench301(Benchmark):
             raise FileNotFoundError(f"path: expected files {_MODEL_FILE} in {str(folder)!r}, got none")
         if rng is not None and not noise:
             raise ValueError("rng: expected None without noise, got one")
-        generator = rng if isinstance(rng, np.random.Generator) or not noise else np.random.default_rng(seed_of(rng))
+        if noise:
+            rng = Stream(seed_of(rng))
         description = f"mean of {len(files)} official models of NAS-Bench-301"
         if noise:
             description += ", with noise"
         members = [_official_member(file) for file in files]
-        return cls(members, "nasbench301", description, rng=generator)  # type: ignore[arg-type]
+        return cls(members, "nasbench301", description, rng=rng)
 
     @classmethod
     def standin(cls) -> NASBench301:
@@ -164,11 +165,11 @@ class NASBench301(Benchmark):
         )
 
     def for_seed(self, seed: int) -> NASBench301:
-        """With noise, a benchmark of the same models whose noise begins anew from this seed; else itself."""
-        if self._rng is None:
+        """With noise, a benchmark of the same models with the noise of this seed; else itself."""
+        if self._noise is None:
             return self
         other = copy.copy(self)
-        other._rng = np.random.default_rng(seed_of(seed))
+        other._noise = Stream(seed_of(seed))
         return other
 
     @property
@@ -215,8 +216,10 @@ class NASBench301(Benchmark):
         """
         predictions = self._predictions(cells)
         mean: Floats = predictions.mean(axis=0)
-        if self._rng is not None:
-            mean += self._rng.normal(0.0, predictions.std(axis=0))
+        if self._noise is not None:
+            keys = self.space.canonical_key(cells)
+            normal = [self._noise.normal("noise", int(key), 1, "float64")[0] for key in keys]
+            mean += predictions.std(axis=0) * normal
         return mean
 
     def spread(self, cells: Any) -> Floats:

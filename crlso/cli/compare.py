@@ -6,9 +6,9 @@ import argparse
 import sys
 from typing import Any
 
-from crlso import cli
+from crlso.cli.options import UsageError, add_source, at_least, benchmark_of, check_out, check_source, one_line
 
-__all__ = ["add_compare", "run"]
+__all__ = ["add_compare"]
 
 METHODS = "cr-lso,gp,evolution,local,random"
 DATASETS = "cifar10,cifar100,ImageNet16-120"
@@ -27,9 +27,8 @@ def add_compare(commands: Any) -> None:
         description="Compare methods over many seeds. Progress goes to stderr, the result to stdout. --dataset takes "
         f"several, as in {DATASETS}.",
     )
-    at_least = cli._at_least
     compare.set_defaults(run=run)
-    cli._add_source(compare)
+    add_source(compare)
     compare.add_argument(
         "--methods",
         default=METHODS,
@@ -53,11 +52,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises
     ------
-    crlso.cli.UsageError
+    crlso.cli.options.UsageError
         For what does not exist or cannot be.
     """
-    cli._check_out(arguments.out)
-    cli._check_source(arguments)
+    check_out(arguments.out)
+    check_source(arguments)
     # Imported now: the help must not wait for it.
     from crlso.comparison import compare
     from crlso.methods import METHODS as KNOWN
@@ -65,12 +64,12 @@ def run(arguments: argparse.Namespace) -> None:
     methods = [name.strip() for name in arguments.methods.split(",")]
     unknown = [name for name in methods if name.split(":")[0] not in KNOWN]
     if unknown:
-        raise cli.UsageError(f"--methods: expected of {', '.join(KNOWN)}, got {unknown[0]!r:.100}")
+        raise UsageError(f"--methods: expected of {', '.join(KNOWN)}, got {unknown[0]!r:.100}")
     try:
         places = [_benchmark(arguments, name) for name in _datasets(arguments)]
         result = compare(places, methods, arguments.seeds, arguments.budget, jobs=arguments.jobs, path=arguments.out)
     except (ValueError, TypeError, OSError) as error:
-        raise cli.UsageError(cli._one_line(error)) from error
+        raise UsageError(one_line(error)) from error
     except KeyboardInterrupt:
         # Finished searches are in the file already; without a study the program writes nothing over it.
         raise KeyboardInterrupt from None
@@ -84,4 +83,4 @@ def _datasets(arguments: argparse.Namespace) -> list[str | None]:
 
 def _benchmark(arguments: argparse.Namespace, dataset: str | None) -> Any:
     """The benchmark on one of the datasets; of a simulated validation, each search sees the noise of its own seed."""
-    return cli._benchmark(argparse.Namespace(**{**vars(arguments), "dataset": dataset, "seed": 0}))
+    return benchmark_of(argparse.Namespace(**{**vars(arguments), "dataset": dataset, "seed": 0}))

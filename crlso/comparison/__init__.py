@@ -1,5 +1,18 @@
 """Comparisons: methods on benchmarks over many seeds, with intervals and paired tests."""
 
-from crlso.comparison.comparison import CHECKPOINTS, Comparison, compare, parse_method
+from crlso.comparison.result import LEVEL, Comparison, query_of_optimum
+from crlso.comparison.run import CHECKPOINTS, compare, parse_method
+from crlso.comparison.statistics import bootstrap_band, bootstrap_interval, queries_for_share, signed_rank_test
 
-__all__ = ["CHECKPOINTS", "Comparison", "compare", "parse_method"]
+__all__ = [
+    "CHECKPOINTS",
+    "LEVEL",
+    "Comparison",
+    "bootstrap_band",
+    "bootstrap_interval",
+    "compare",
+    "parse_method",
+    "queries_for_share",
+    "query_of_optimum",
+    "signed_rank_test",
+]

@@ -1,13 +1,10 @@
-"""What all search methods share: ask and tell, the budget, and the classes that were already paid for."""
+"""The base class of search methods: ask and tell, the budget, and the record of evaluated cells."""
 
 from __future__ import annotations
 
-import math
-import numbers
-import operator
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
@@ -15,43 +12,37 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso._core import CellSet
-from crlso.history import Trial
+from crlso._base.checks import check_int
+from crlso._base.types import Codes, Progress
+from crlso.history import History, Measurement, Trial
 from crlso.random import Stream, seed_of
+from crlso.spaces.base import Space
 from crlso.spaces.keys import first_of_each
 
-__all__ = [
-    "LARGEST_LISTED",
-    "BudgetSpent",
-    "Optimiser",
-    "check_budget",
-    "count_classes",
-    "finite_value",
-    "unseen_neighbours",
-]
+__all__ = ["LARGEST_LISTED", "BudgetSpent", "Optimiser", "check_budget", "count_classes", "unseen_neighbours"]
 
 LARGEST_LISTED = 20_000  # different cells up to which a search looks at all cells of a space
 
 
 class BudgetSpent(RuntimeError):
-    """Asked for a trial when as many as the budget allows, or all classes of the space, were asked for already."""
+    """Asked for a trial after the budget was spent, or after all classes of the space were asked for or observed."""
 
 
 class Optimiser(ABC):
-    """A search method, driven by :meth:`ask` and :meth:`tell`.
+    """Base class of search methods: the ask/tell interface, the budget, and the record of evaluated cells.
 
     A trial is asked for, evaluated by the caller and told. Any number of trials can be pending, and they can be told
     in any order. All cells of a class (the space's ``canonical_key``) are one query: the cell of a trial is the
-    representative of its class, and no class is asked for twice, whatever became of its trial. An optimiser is used
-    by one thread at a time.
+    representative of its class, and no class is asked for twice, whatever became of its trial. What is known of other
+    cells is added with :meth:`observe`. An optimiser is used by one thread at a time.
 
     A method is a subclass with :meth:`_next`, and :meth:`_learn` where it learns from each result. It draws from
     :attr:`stream`, times parts of its work with :meth:`phase` and tells how far they are with :meth:`report`.
 
     Parameters
     ----------
-    space : space of cells
-        A :class:`crlso.spaces.CellSpace`, or another object with its ``all_codes()``, ``canonical_key(codes)``,
+    space : Space
+        A :class:`crlso.spaces.CellSpace`, or another object with its ``classes()``, ``canonical_key(codes)``,
         ``canonicalise(codes)`` and ``cells(codes)``.
     rng : int, numpy.random.Generator or numpy.random.SeedSequence
         Randomness of the search; equal integers give equal searches when results are told in the same order.
@@ -65,12 +56,10 @@ class Optimiser(ABC):
         As given.
     is_listed : bool
         Whether the space is small enough to look at all of its cells (20,000 classes).
+    history : History
+        All trials and events.
     stream : crlso.random.Stream
         Source of all randomness.
-    trials : list of Trial
-        All trials in the order they were asked for.
-    evaluated : crlso._core.CellSet
-        Canonical keys of their classes, pending ones included.
     seconds : dict of str to float
         Wall-clock time by phase; a phase within a phase counts for the inner one alone.
     diagnostics : dict
@@ -85,13 +74,12 @@ class Optimiser(ABC):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from crlso.spaces import NASBench201
     >>> class InOrder(Optimiser):
     ...     name = "in-order"
     ...
     ...     def _next(self):
-    ...         codes = self.space.all_codes()
+    ...         codes = self.space.classes().codes
     ...         return codes[np.flatnonzero(~self.seen(codes))[0]]
     >>> optimiser = InOrder(NASBench201(), rng=0, budget=2)
     >>> first, second = optimiser.ask(), optimiser.ask()
@@ -104,7 +92,7 @@ class Optimiser(ABC):
     name: str = "unnamed"
     """What the method is called in studies and on the command line."""
 
-    def __init__(self, space: Any, *, rng: Any = 0, budget: int | None = None) -> None:
+    def __init__(self, space: Space, *, rng: Any = 0, budget: int | None = None) -> None:
         n_classes = count_classes(space)
         self.space = space
         self.is_listed = n_classes is not None and n_classes <= LARGEST_LISTED
@@ -112,13 +100,12 @@ class Optimiser(ABC):
             self.budget = sys.maxsize if n_classes is None else n_classes
         else:
             self.budget = check_budget(budget, n_classes)
+        self.history = History()
         self.stream = Stream(seed_of(rng))
-        self.trials: list[Trial] = []
-        self.evaluated = CellSet()
         self.seconds: dict[str, float] = {}
         self.diagnostics: dict[str, Any] = {}
-        self.on_progress: Callable[[str, int, int], object] | None = None
-        self._pending: dict[int, Trial] = {}
+        self.on_progress: Progress | None = None
+        self._n_classes = sys.maxsize if n_classes is None else n_classes
         self._phases: list[str] = []
         self._mark = 0.0
 
@@ -135,33 +122,41 @@ class Optimiser(ABC):
         Raises
         ------
         BudgetSpent
-            When `budget` trials were asked for, whether told or not.
+            When `budget` trials were asked for, whether told or not, or no class is left.
         """
         if self.remaining == 0:
-            raise BudgetSpent(f"ask: expected fewer than {self.budget} trials (the budget), got as many already")
+            asked = self.history.n_asked
+            raise BudgetSpent(
+                f"ask: expected fewer than {self.budget} trials (the budget) and a class that was not seen, "
+                f"got {asked} trials and {self.history.n_seen} classes"
+            )
         with self.phase("search"):
             codes = np.asarray(self._next())[np.newaxis]
-            key = int(self.space.canonical_key(codes)[0])
-            if key in self.evaluated:
+            key = self.space.canonical_key(codes)
+            if self.history.seen(key)[0]:
                 raise RuntimeError(f"{type(self).__name__}._next: expected a class not asked for yet, got {codes[0]}")
-            cell = self.space.cells(self.space.canonicalise(codes))[0]
-        trial = Trial(len(self.trials), cell)
-        self.trials.append(trial)
-        self.evaluated.add(key)
-        self._pending[trial.number] = trial
-        return trial
+            row = self.space.canonicalise(codes)
+            return self.history.ask(self.space.cells(row)[0], row[0].tolist(), int(key[0]))
 
-    def tell(self, trial: Trial, value: float | None = None, state: str = "complete") -> None:
+    def tell(
+        self,
+        trial: Trial,
+        value: float | Measurement | None = None,
+        state: str = "complete",
+        error: str | None = None,
+    ) -> None:
         """Report what the evaluation of a trial gave.
 
         Parameters
         ----------
         trial : Trial
             What :meth:`ask` returned, or a copy of it (from another process).
-        value : float, optional
+        value : float or Measurement, optional
             The value to maximise, finite; none for a failed trial.
         state : {"complete", "failed"}
-            A failed trial stays paid for.
+            A failed trial stays a query.
+        error : str, optional
+            Why it failed.
 
         Raises
         ------
@@ -172,45 +167,82 @@ class Optimiser(ABC):
             For a trial that is no Trial or a value that is no real number.
         """
         mine = self._find(trial)
-        if state == "complete":
-            number = finite_value(value)
-        elif state != "failed":
-            raise ValueError(f"state: expected 'complete' or 'failed', got {state!r:.100}")
-        elif value is not None:
-            raise ValueError(f"value: expected none for a failed trial, got {value!r:.100}")
-        else:
-            number = None
+        measurement = _told_measurement(value, state)
         if trial is not mine:
             mine.user_attrs.update(trial.user_attrs)
-        mine.value, mine.state = number, state
-        del self._pending[mine.number]
+        if measurement is not None:
+            self.history.tell(mine, measurement)
+        else:
+            self.history.fail(mine, error or trial.error or "failed")
         with self.phase("search"):
             self._learn(mine)
         self.report("search", self.n_told, self.budget)
 
+    def observe(self, cell: Any, value: float | Measurement) -> Trial:
+        """Add a measurement that is known already: it costs no query, and its class is not asked for.
+
+        Parameters
+        ----------
+        cell : Cell or anything that ``space.cell`` accepts
+        value : float or Measurement
+            What its evaluation gave.
+
+        Returns
+        -------
+        Trial
+            Complete.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For what is no cell of the space or no finite value, and for a class that was asked for or observed before.
+
+        Examples
+        --------
+        >>> from crlso.methods import RandomSearch
+        >>> from crlso.spaces import NASBench201
+        >>> optimiser = RandomSearch(NASBench201(), rng=0)
+        >>> optimiser.observe("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|", 85.1).asked
+        False
+        """
+        measurement = Measurement.of(value)
+        rows = self.space.codes([self.space.cell(cell)])
+        if not self.space.valid(rows)[0]:
+            raise ValueError(f"cell: expected a cell of the space, got {cell!s:.200}")
+        row = self.space.canonicalise(rows)
+        key = int(self.space.canonical_key(rows)[0])
+        trial = self.history.observe(self.space.cells(row)[0], row[0].tolist(), key, measurement)
+        with self.phase("search"):
+            self._learn(trial)
+        return trial
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials in the order in which they were asked for or observed."""
+        return self.history.trials
+
     @property
     def pending(self) -> list[Trial]:
         """Trials that were asked for and not yet told."""
-        return list(self._pending.values())
+        return self.history.pending
 
     @property
     def n_told(self) -> int:
-        """Number of trials that were told."""
-        return len(self.trials) - len(self._pending)
+        """Number of trials that were asked for and told."""
+        return self.history.n_queries
 
     @property
     def remaining(self) -> int:
         """Number of trials that can still be asked for."""
-        return self.budget - len(self.trials)
+        return min(self.budget - self.history.n_asked, self._n_classes - self.history.n_seen)
 
     @property
-    def best(self) -> Trial | None:
-        """The complete trial with the highest value, the first of equals; None when there is none."""
-        complete = [trial for trial in self.trials if trial.value is not None]
-        return max(complete, key=lambda trial: trial.value or 0.0, default=None)
+    def best(self) -> Trial:
+        """The complete trial with the highest value, the first of equals; ValueError when there is none."""
+        return self.history.best
 
     def __repr__(self) -> str:
-        told, pending = self.n_told, len(self._pending)
+        told, pending = self.n_told, len(self.pending)
         budget = "none" if self.budget == sys.maxsize else self.budget
         return f"{type(self).__name__}({self.space!r}, budget {budget}: {told} told, {pending} pending)"
 
@@ -224,10 +256,10 @@ class Optimiser(ABC):
         """
 
     def _learn(self, trial: Trial) -> None:  # noqa: B027  (a method that learns nothing is a method)
-        """Take note of a trial that was just told, complete or failed (``value`` is None then)."""
+        """Take note of a trial that was just told or observed; ``value`` is None when it failed."""
 
     def seen(self, codes: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Whether the class of each cell was asked for.
+        """Whether the class of each cell was asked for or observed.
 
         Parameters
         ----------
@@ -238,7 +270,7 @@ class Optimiser(ABC):
         -------
         ndarray of bool, shape (n,)
         """
-        return self.evaluated.has(self.space.canonical_key(codes))
+        return self.history.seen(self.space.canonical_key(codes))
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -274,13 +306,26 @@ class Optimiser(ABC):
         known = isinstance(number, int) and 0 <= number < len(self.trials)
         if not known or self.trials[number].cell != trial.cell:
             raise ValueError(f"trial: expected one that this optimiser asked for, got {trial!r:.200}")
-        if number not in self._pending:
+        if not self.history.is_pending(number):
             raise ValueError(f"trial: expected a pending one, got number {number}, which was told before")
-        return self._pending[number]
+        return self.trials[number]
 
 
-def unseen_neighbours(optimiser: Optimiser, cell: Any) -> npt.NDArray[Any]:
-    """Neighbours of a cell whose classes an optimiser has not asked for, one of each class.
+def _told_measurement(value: Any, state: str) -> Measurement | None:
+    """The measurement that was told; None for a failed trial."""
+    if state == "complete":
+        if value is None:
+            raise ValueError("value: expected a number for a complete trial, got None")
+        return Measurement.of(value)
+    if state != "failed":
+        raise ValueError(f"state: expected 'complete' or 'failed', got {state!r:.100}")
+    if value is not None:
+        raise ValueError(f"value: expected none for a failed trial, got {value!r:.100}")
+    return None
+
+
+def unseen_neighbours(optimiser: Optimiser, cell: Any) -> Codes:
+    """Neighbours of a cell whose classes an optimiser has not seen, one of each class.
 
     Parameters
     ----------
@@ -297,12 +342,12 @@ def unseen_neighbours(optimiser: Optimiser, cell: Any) -> npt.NDArray[Any]:
     codes = np.asarray(optimiser.space.neighbours(getattr(cell, "codes", cell)))
     if not len(codes):
         return codes
-    different: npt.NDArray[Any] = codes[first_of_each(optimiser.space.canonical_key(codes))]
+    different: Codes = codes[first_of_each(optimiser.space.canonical_key(codes))]
     return different[~optimiser.seen(different)]
 
 
-def count_classes(space: Any) -> int | None:
-    """Number of different classes of cells; None for a space that is too large to list."""
+def count_classes(space: Space) -> int | None:
+    """Number of different cells; None, or the number of listed ones, for a space that is too large to look at all."""
     number: int | None = getattr(space, "n_cells", LARGEST_LISTED)
     if number is None or number > LARGEST_LISTED:
         return number
@@ -319,37 +364,7 @@ def check_budget(budget: Any, n_classes: int | None) -> int:
     ValueError
         When it is below 1 or above `n_classes`, if that is known.
     """
-    if isinstance(budget, (bool, np.bool_)):
-        raise TypeError("budget: expected an int, got bool")
-    try:
-        number = operator.index(budget)
-    except TypeError:
-        raise TypeError(f"budget: expected an int, got {type(budget).__name__}") from None
-    if number < 1:
-        raise ValueError(f"budget: expected at least 1, got {number}")
+    number = check_int("budget", budget, 1)
     if n_classes is not None and number > n_classes:
         raise ValueError(f"budget: expected at most {n_classes} (the classes of the space), got {number}")
-    return number
-
-
-def finite_value(value: Any) -> float:
-    """A value to maximise as float.
-
-    Raises
-    ------
-    TypeError
-        When it is no real number.
-    ValueError
-        When it is None, NaN or infinite.
-    """
-    if value is None:
-        raise ValueError("value: expected a number for a complete trial, got None")
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"value: expected a real number, got {type(value).__name__}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise ValueError(f"value: expected a finite number, got {number}")
     return number

@@ -1,16 +1,17 @@
-"""Regularised evolution: mutate the best of a few, let the oldest die."""
+"""Regularised evolution: mutate the best of a few cells, let the oldest die."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
+from crlso._base.checks import check_int
 from crlso.history import Trial
 from crlso.methods.base import Optimiser, unseen_neighbours
 from crlso.methods.random import RandomOrder
+from crlso.spaces.base import Space
 
 __all__ = ["Evolution"]
 
@@ -18,10 +19,10 @@ __all__ = ["Evolution"]
 class Evolution(Optimiser):
     """Regularised ("aging") evolution.
 
-    The first cells are random. Then each new cell is a neighbour of the best of `tournament` cells that are drawn from
-    the population, the `population` complete trials that were told last: the oldest makes room for each new one,
-    however good it is. The neighbour is drawn among those whose classes were not asked for; when there is none, the
-    next best of the tournament is the parent, and when it has none either, the new cell is random.
+    The first cells are random. Then each new cell is a neighbour of a parent: the best of `tournament` cells drawn from
+    the population, which are the `population` trials completed last. The oldest cell makes room for each new one,
+    however good it is. The neighbour is drawn among those whose class was not seen; when the parent has none, the next
+    best of the tournament is the parent, and when none has one, the new cell is random.
 
     Parameters
     ----------
@@ -54,17 +55,15 @@ class Evolution(Optimiser):
     name = "evolution"
 
     def __init__(
-        self, space: Any, *, rng: Any = 0, budget: int | None = None, population: int = 30, tournament: int = 10
+        self, space: Space, *, rng: Any = 0, budget: int | None = None, population: int = 30, tournament: int = 10
     ) -> None:
         super().__init__(space, rng=rng, budget=budget)
-        for name, size in (("population", population), ("tournament", tournament)):
-            if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-                raise TypeError(f"{name}: expected an int, got {type(size).__name__}")
-            if size < 1:
-                raise ValueError(f"{name}: expected at least 1, got {size}")
+        self.population, self.tournament = (
+            check_int("population", population, 1),
+            check_int("tournament", tournament, 1),
+        )
         if tournament > population:
             raise ValueError(f"tournament: expected at most the population of {population}, got {tournament}")
-        self.population, self.tournament = int(population), int(tournament)
         self._random = RandomOrder(self)
         self._alive: deque[Trial] = deque(maxlen=self.population)
         self.diagnostics.update(random_cells=0)

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy.typing as npt
 
+from crlso._base.checks import check_choice
 from crlso.history import Trial
 from crlso.methods.base import Optimiser, unseen_neighbours
 from crlso.methods.random import RandomOrder
+from crlso.spaces.base import Space
 
 __all__ = ["LocalSearch"]
 
@@ -18,13 +20,13 @@ IMPROVEMENTS = ("first", "steepest")
 class LocalSearch(Optimiser):
     """Hill climbing with restarts from random cells.
 
-    A climb starts at a random cell and asks for the neighbours of where it stands whose classes were not asked for
-    yet, in random order. By first improvement it moves on as soon as one is better; by steepest ascent when all are
-    known, to the best of them. Where none is better it is over, and the next one starts.
+    A climb starts at a random cell and asks for the neighbours of its current cell, in random order, leaving out seen
+    classes. By first improvement it moves to a neighbour as soon as one is better; by steepest ascent it moves to the
+    best when all are known. Where none is better, the climb ends and the next one starts.
 
-    Any number of trials can be pending: a neighbour of a former place that turns out better than the present one
-    is moved to as well, and when all neighbours are asked for but not yet told, random cells are asked for, the best
-    of which is the start of the next climb.
+    Any number of trials can be pending. A neighbour of an earlier cell of the climb that turns out better than the
+    current one is moved to as well. When all neighbours are pending, random cells are asked for; the best of them is
+    the start of the next climb.
 
     Parameters
     ----------
@@ -53,16 +55,16 @@ class LocalSearch(Optimiser):
 
     name = "local"
 
-    def __init__(self, space: Any, *, rng: Any = 0, budget: int | None = None, improvement: str = "first") -> None:
+    def __init__(self, space: Space, *, rng: Any = 0, budget: int | None = None, improvement: str = "first") -> None:
         super().__init__(space, rng=rng, budget=budget)
-        if improvement not in IMPROVEMENTS:
-            raise ValueError(f"improvement: expected one of {', '.join(IMPROVEMENTS)}, got {improvement!r:.100}")
-        self.improvement = improvement
+        self.improvement: str = check_choice("improvement", improvement, IMPROVEMENTS)
         self._random = RandomOrder(self)
-        self._place: Trial | None = None
-        self._best: Trial | None = None  # better than the place: where a steepest climb goes next
-        self._queue: list[npt.NDArray[Any]] = []  # neighbours of the place that were not asked for, the next one last
-        self._steps: set[int] = set()  # numbers of pending trials that are neighbours of a place of this climb
+        self._current: Trial | None = None
+        self._best: Trial | None = None  # better than the current cell: where a steepest climb goes next
+        self._queue: list[
+            npt.NDArray[Any]
+        ] = []  # neighbours of the current cell that are still to be asked for, the next one last
+        self._steps: set[int] = set()  # numbers of pending trials that are neighbours of a cell of this climb
         self._start: Trial | None = None  # the best start for the next climb
         self.diagnostics.update(climbs=0, moves=0)
 
@@ -85,25 +87,25 @@ class LocalSearch(Optimiser):
             self._start = _better(trial, self._start)
         elif self.improvement == "steepest":
             self._best = _better(trial, self._best)
-        elif _better(trial, self._place) is trial:
+        elif _better(trial, self._current) is trial:
             self._move(trial)
 
     def _advance(self) -> None:
-        """Everything around the place is known: go on to the best of it, or else to the next start."""
+        """All neighbours are known: move to the best of them, or else to the next start."""
         while not self._queue:
-            if self._best is not None and _better(self._best, self._place) is self._best:
+            if self._best is not None and _better(self._best, self._current) is self._best:
                 self._move(self._best)
             elif self._start is not None:
-                start, self._start, self._place = self._start, None, None
+                start, self._start, self._current = self._start, None, None
                 self.diagnostics["climbs"] += 1
                 self._move(start)
             else:
-                self._place = self._best = None
+                self._current = self._best = None
                 return
 
     def _move(self, trial: Trial) -> None:
-        self.diagnostics["moves"] += self._place is not None
-        self._place, self._best = trial, None
+        self.diagnostics["moves"] += self._current is not None
+        self._current, self._best = trial, None
         fresh = unseen_neighbours(self, trial.cell)
         order = self.stream.permutation("neighbours", trial.number, len(fresh))
         self._queue = [fresh[i] for i in order]

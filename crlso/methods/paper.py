@@ -12,7 +12,8 @@ import crlso._core as _core
 from crlso._base.checks import check_choice, check_int, check_number
 from crlso.methods.base import Optimiser
 from crlso.models import FrozenDecoder, GraphVAE, ICNNSurrogate, Predictor
-from crlso.spaces.base import Preset
+from crlso.spaces.base import Preset, Space
+from crlso.spaces.keys import Classes
 
 __all__ = ["PaperCRLSO"]
 
@@ -83,7 +84,7 @@ class PaperCRLSO(Optimiser):
 
     def __init__(
         self,
-        space: Any,
+        space: Space,
         *,
         rng: Any = 0,
         budget: int | None = None,
@@ -111,8 +112,8 @@ class PaperCRLSO(Optimiser):
         self._descent: _core.FrozenICNN | None = None  # the surrogate of this round
         self._decoder: FrozenDecoder | None = None
         self._all = self._training_cells()
-        self._keys = space.canonical_key(self._all)
         self._sample = self._draw_sample()
+        self._drawn = 0  # cells of the sample that were taken
         self._round = 0
         self._parents: list[npt.NDArray[np.float32]] = []
         self._parent_codes: list[npt.NDArray[np.uint8]] = []
@@ -121,17 +122,24 @@ class PaperCRLSO(Optimiser):
     # -- the order of events --------------------------------------------------------------------------------------
 
     def _next(self) -> npt.ArrayLike:
-        number = len(self.trials)
-        complete = [trial for trial in self.trials if trial.value is not None]
-        if number < self.labels or (len(complete) < 2 and number < len(self._sample)):
-            return self._sample[number]
+        number, complete = self.history.n_asked, self.history.complete
+        if number < self.labels or (len(complete) < 2 and self._drawn < len(self._sample)):
+            return self._next_of_sample()
         if len(complete) < 2:
             raise RuntimeError(f"search: expected at least 2 values of {number} cells, got {len(complete)}")
         if self.vae is None:
-            self._train(complete)
+            self._train()
         if not self._parents:
-            self._begin_round(complete)
+            self._begin_round()
         return self._propose(self._parents.pop(0), self._parent_codes.pop(0))
+
+    def _next_of_sample(self) -> npt.NDArray[np.uint8]:
+        """The next cell of the random sample that was not observed meanwhile."""
+        while True:
+            codes = self._sample[self._drawn]
+            self._drawn += 1
+            if not self.seen(codes[None])[0]:
+                return codes
 
     def _training_cells(self) -> npt.NDArray[np.uint8]:
         """All cells, or a random sample of a large space."""
@@ -146,21 +154,19 @@ class PaperCRLSO(Optimiser):
 
     def _draw_sample(self) -> npt.NDArray[np.uint8]:
         """One cell of each class, in random order; as many as could be needed."""
-        keys, first = np.unique(self._keys, return_index=True)
-        order = self.stream.permutation("sample", 0, len(keys))
-        sample: npt.NDArray[np.uint8] = self.space.canonicalise(self._all[first[order]])
-        return sample[: self.budget]
+        classes = Classes.among(self._all, self.space.canonicalise, self.space.canonical_key)
+        return classes.codes[self.stream.permutation("sample", 0, len(classes))]
 
-    def _codes_and_errors(self, complete: list[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-        codes = np.array([trial.cell.codes for trial in complete], dtype=np.uint8)
-        return codes, 1.0 - np.array([trial.value for trial in complete]) / 100.0
+    @property
+    def _errors(self) -> npt.NDArray[np.float64]:
+        """Errors of the observed cells."""
+        return 1.0 - self.history.values / 100.0
 
-    def _train(self, complete: list[Any]) -> None:
-        codes, errors = self._codes_and_errors(complete)
+    def _train(self) -> None:
         with self.phase("predictor"):
             self.predictor = Predictor(
                 self.space, learning_rate=self.preset.predictor_rate, rng=self.stream.child("predictor").seed
-            ).fit(codes, errors, on_epoch=lambda done, total: self.report("predictor", done, total))
+            ).fit(self.history.rows, self._errors, on_epoch=lambda done, total: self.report("predictor", done, total))
             targets = self.predictor.predict(self._all)
         with self.phase("graph VAE"):
             self._train_vae(targets)
@@ -189,7 +195,9 @@ class PaperCRLSO(Optimiser):
             warm_start=preset.pretrained,
             on_epoch=lambda done, total: self.report("graph VAE", done, total),
         )
-        if not self.regulariser:
+        if self.vae.surrogate_ is not None:
+            self.surrogate = self.vae.surrogate_
+        else:
             self.surrogate.set_params(epochs=epochs, batch_size=self.vae.batch_size)
             self.surrogate.fit(self.vae.encode(self._all), targets)
         self.surrogate.set_params(epochs=50, batch_size=64, input_noise=0.05, label_noise=0.01)
@@ -214,10 +222,10 @@ class PaperCRLSO(Optimiser):
             low, high = (low, middle) if moved.mean() > 0.5 else (middle, high)
         return high
 
-    def _begin_round(self, complete: list[Any]) -> None:
+    def _begin_round(self) -> None:
         """Fine-tune the surrogate and choose where the next proposals start."""
         assert self.vae is not None and self.surrogate is not None
-        codes, errors = self._codes_and_errors(complete)
+        codes, errors = self.history.rows, self._errors
         latents = self.vae.encode(codes)
         self.surrogate.fit(latents, errors, warm_start=True)
         self._descent = self.surrogate.freeze()

@@ -1,4 +1,4 @@
-"""Random search: the baseline that every other method has to beat, and cells in random order for the others."""
+"""Random search, the baseline that every other method has to beat, and random cells for the others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 from crlso.methods.base import Optimiser
+from crlso.spaces.base import Space
 
 __all__ = ["RandomOrder", "RandomSearch"]
 
@@ -15,7 +16,7 @@ DRAWS = 20  # without a new cell among them, after which a space is listed, or g
 
 
 class RandomOrder:
-    """Classes that an optimiser has not asked for yet, in random order.
+    """Classes that an optimiser has not seen yet, in random order.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ class RandomOrder:
         self._taken = 0
 
     def next(self) -> npt.NDArray[Any]:
-        """A cell whose class was not asked for, shape (codes per cell,)."""
+        """A cell whose class was not seen, shape (codes per cell,)."""
         while True:
             if self._taken == len(self._queue):
                 self._queue, self._taken = self._draw(), 0
@@ -52,7 +53,7 @@ class RandomOrder:
         return queue
 
     def _draw(self) -> npt.NDArray[Any]:
-        """Some cells of a large space, not asked for yet, in random order."""
+        """Some cells of a large space that were not seen yet, in random order."""
         optimiser = self._optimiser
         for attempt in range(DRAWS):
             rng = optimiser.stream.child(f"draw {len(optimiser.trials)} {attempt}").seed
@@ -67,7 +68,7 @@ class RandomOrder:
 
 
 class RandomSearch(Optimiser):
-    """Ask for classes in random order: at each step uniformly among those not asked for yet.
+    """Random search: each class is drawn uniformly among those that were not seen yet.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ class RandomSearch(Optimiser):
 
     name = "random"
 
-    def __init__(self, space: Any, *, rng: Any = 0, budget: int | None = None) -> None:
+    def __init__(self, space: Space, *, rng: Any = 0, budget: int | None = None) -> None:
         super().__init__(space, rng=rng, budget=budget)
         self._order = RandomOrder(self)
 

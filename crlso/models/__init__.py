@@ -1,8 +1,26 @@
-"""Models of cells, as scikit-learn style estimators."""
+"""Models of cells, as scikit-learn style estimators, and Gaussian process regression."""
 
 from crlso.models.base import NotFittedError
+from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, KnownRows, Posterior, normal_scores
 from crlso.models.predictor import Predictor
+from crlso.models.shaped import SideInformation, shaped_vae
 from crlso.models.surrogate import ConvexityCertificate, ICNNSurrogate
-from crlso.models.vae import FrozenDecoder, GraphVAE
+from crlso.models.vae import AuxiliaryHeads, FrozenDecoder, GraphVAE
 
-__all__ = ["ConvexityCertificate", "FrozenDecoder", "GraphVAE", "ICNNSurrogate", "NotFittedError", "Predictor"]
+__all__ = [
+    "AuxiliaryHeads",
+    "ConvexityCertificate",
+    "Features",
+    "FrozenDecoder",
+    "GaussianProcess",
+    "GraphVAE",
+    "ICNNSurrogate",
+    "Kernel",
+    "KnownRows",
+    "NotFittedError",
+    "Posterior",
+    "Predictor",
+    "SideInformation",
+    "normal_scores",
+    "shaped_vae",
+]

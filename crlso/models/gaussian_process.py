@@ -1,4 +1,4 @@
-"""Exact Gaussian processes over features of cells, for some hundreds of points."""
+"""Exact Gaussian process regression over features of cells, for some hundreds of points."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["Features", "GaussianProcess", "Kernel", "KnownRows", "Posterior", "normal_scores"]
 
 KEPT = 4  # choices of weights and noise whose rows are kept
-_LEAST_LEFT_OUT = 8  # points whose errors calibrate
 
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """What a kernel sees of n cells.
+    """Features of n cells, as kernels compare them.
 
     Parameters
     ----------
@@ -47,12 +46,12 @@ class Features:
 
     @functools.cached_property
     def squares(self) -> tuple[Floats, ...]:
-        """Squared lengths of the rows of each group: known once, as the same cells are compared again and again."""
+        """Squared lengths of the rows of each group, computed once: the same cells are compared in every round."""
         return tuple((group * group).sum(axis=1) for group in self.groups)
 
     @staticmethod
     def join(first: Features, second: Features) -> Features:
-        """The cells of one, then those of the other."""
+        """Features of the first cells followed by those of the second."""
         size = None if first.size is None or second.size is None else np.concatenate([first.size, second.size])
         return Features(tuple(map(np.concatenate, zip(first.groups, second.groups))), size)
 
@@ -76,11 +75,11 @@ class Kernel:
     linear: float = 0.5
 
     def between(self, x: Features, y: Features, weights: tuple[float, ...]) -> Floats:
-        """The kernel (len(x), len(y))."""
+        """The kernel matrix, shape (len(x), len(y))."""
         return self._of_distances(_distances(x, y), x, y, weights)
 
     def candidates(self, x: Features) -> list[tuple[tuple[float, ...], Floats]]:
-        """Each choice of weights and the kernel of cells with themselves."""
+        """Each choice of weights with the kernel matrix of the cells and themselves."""
         distances = _distances(x, x)
         return [(chosen, self._of_distances(distances, x, x, chosen)) for chosen in itertools.product(*self.weights)]
 
@@ -97,7 +96,7 @@ class Kernel:
 
 
 def _distances(x: Features, y: Features) -> list[Floats]:
-    """Squared distances of each group: by a product of the core, whose bits do not depend on threads."""
+    """Squared distances of each group, by the core's matrix product, whose bits do not depend on threads."""
     distances = []
     for a, b, a_squares, b_squares in zip(x.groups, y.groups, x.squares, y.squares):
         product = _core.matmul(np.ascontiguousarray(a), np.ascontiguousarray(b), transpose_b=True).numpy()
@@ -106,7 +105,16 @@ def _distances(x: Features, y: Features) -> list[Floats]:
 
 
 def normal_scores(values: npt.ArrayLike) -> Floats:
-    """Standardised normal quantiles of the ranks of values; equal values share the mean of their ranks.
+    """Normal scores: standardised normal quantiles of the ranks of values; equal values share their mean rank.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Of mean 0 and standard deviation 1; zeros where all values are equal.
 
     Examples
     --------
@@ -122,32 +130,41 @@ def normal_scores(values: npt.ArrayLike) -> Floats:
 
 
 class GaussianProcess:
-    """Regression with the candidate of a kernel that makes the targets most likely.
+    """Gaussian process regression with the weights and noise that maximise the marginal likelihood of the targets.
 
     Parameters
     ----------
     kernel : Kernel
-    calibrated : bool
-        Whether deviations are corrected by the errors that the process makes when points are left out.
 
     Attributes
     ----------
     weights_ : tuple of float
     noise_ : float
-    calibration_ : float
-        What standard deviations are multiplied by: 1, or how many times larger than the process expects its
-        leave-one-out errors are.
+        The chosen weights and noise.
     log_likelihood_ : float
-        Up to a constant.
+        Marginal likelihood, up to a constant.
     lower_ : ndarray of float64, shape (n, n)
-        The Cholesky factor of the kernel with noise.
+        Cholesky factor L of the kernel matrix with noise.
+    white_ : ndarray of float64, shape (n, 1)
+        ``L^-1 y``.
+
+    References
+    ----------
+    Rasmussen, Williams: Gaussian Processes for Machine Learning. 2006, algorithm 2.1.
+
+    Examples
+    --------
+    >>> x = Features((np.array([[0.0], [1.0]]),))
+    >>> process = GaussianProcess(Kernel(((1.0,),), (0.01,))).fit(x, np.array([-1.0, 1.0]))
+    >>> process.posterior(x).mean.round(2)
+    array([-0.98,  0.98])
     """
 
-    def __init__(self, kernel: Kernel, calibrated: bool = False) -> None:
-        self.kernel, self.calibrated = kernel, calibrated
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
 
     def fit(self, x: Features, y: Floats) -> Self:
-        """Choose the kernel and condition on n targets (n,)."""
+        """Choose weights and noise, and condition on targets y, shape (n,), at the cells x."""
         identity, best = np.eye(len(x)), -np.inf
         targets = np.repeat(np.asarray(y, dtype=np.float64)[None, :, None], len(self.kernel.noises), axis=0)
         for weights, kernel in self.kernel.candidates(x):
@@ -159,36 +176,30 @@ class GaussianProcess:
             if likelihoods[i] > best:
                 best = float(likelihoods[i])
                 self.weights_, self.noise_ = weights, self.kernel.noises[i]
-                self.lower_, self._white = lower[i], white[i]
+                self.lower_, self.white_ = lower[i], white[i]
         self._x, self.log_likelihood_ = x, best
-        self.calibration_ = self._left_out(targets[0, :, 0]) if self.calibrated else 1.0
         return self
 
-    def _left_out(self, y: Floats) -> float:
-        """How many times larger than the process expects its errors are where targets are high; 1 if it makes none.
-
-        The root mean square of the leave-one-out errors of the upper half of the targets, but of eight at least, each
-        in units of the deviation that is expected for it (Rasmussen and Williams, Gaussian Processes for Machine
-        Learning, equations 5.10 to 5.12).
-        """
-        inverse = _core.solve_lower(self.lower_, np.eye(len(y)))
-        errors = _core.matmul(inverse, self._white, transpose_a=True).numpy()[:, 0]
-        errors /= np.sqrt((inverse * inverse).sum(axis=0))
-        upper = np.argsort(-y, kind="stable")[: max(_LEAST_LEFT_OUT, len(y) // 2)]
-        return float(np.sqrt((errors[upper] ** 2).mean())) or 1.0
-
     def posterior(self, x: Features, rows: Floats | None = None) -> Posterior:
-        """Mean and variance of the function, without noise, at m cells; `rows` as :class:`KnownRows` gives them."""
+        """Posterior of the function, without noise, at m cells.
+
+        Parameters
+        ----------
+        x : Features
+            Of the m cells.
+        rows : ndarray of float64, shape (n, m), optional
+            ``L^-1 K`` between the n fitted cells and these, as :class:`KnownRows` keeps it.
+        """
         if rows is None:
             rows = _core.solve_lower(self.lower_, self.kernel.between(self._x, x, self.weights_))
-        mean = _core.matmul(rows, self._white, transpose_a=True).numpy()[:, 0]
+        mean = _core.matmul(rows, self.white_, transpose_a=True).numpy()[:, 0]
         return Posterior(self, x, rows, mean, self.kernel.diagonal(x) - (rows * rows).sum(axis=0))
 
 
 class KnownRows:
-    """The whitened kernel between told cells and a fixed set of cells, which grows by a row for each told cell.
+    """The whitened kernel matrix between observed cells and a fixed set of cells; it grows by a row per observed cell.
 
-    Solving for the new rows alone makes the cost of a fit linear in the told cells instead of quadratic.
+    Only the new rows are solved for, so that the cost of a fit is linear in the observed cells instead of quadratic.
 
     Parameters
     ----------
@@ -200,7 +211,7 @@ class KnownRows:
         self._x = x
         self._kept: dict[Any, tuple[npt.NDArray[np.int64], Floats]] = {}
 
-    def rows(self, process: GaussianProcess, keys: npt.NDArray[np.int64], told: Features) -> Floats:
+    def rows(self, process: GaussianProcess, keys: npt.NDArray[np.int64], observed: Features) -> Floats:
         """``L^-1 K`` (n, m) of a process that was fitted to n cells with these keys and features."""
         choice = (process.weights_, process.noise_)
         before, rows = self._kept.pop(choice, (keys[:0], np.zeros((0, len(self._x)))))
@@ -208,7 +219,7 @@ class KnownRows:
         if not np.array_equal(before, keys[:n]):
             n, rows = 0, rows[:0]
         if len(keys) > n:
-            kernel = process.kernel.between(told[n:], self._x, process.weights_)
+            kernel = process.kernel.between(observed[n:], self._x, process.weights_)
             if n:
                 kernel -= _core.matmul(np.ascontiguousarray(process.lower_[n:, :n]), rows).numpy()
             rows = np.concatenate([rows, _core.solve_lower(np.ascontiguousarray(process.lower_[n:, n:]), kernel)])
@@ -219,29 +230,32 @@ class KnownRows:
 
 
 class Posterior:
-    """What is known of the function at m cells.
+    """Posterior mean and variance of the function at m cells.
 
     Attributes
     ----------
     mean, variance : ndarray of float64, shape (m,)
+    process : GaussianProcess
+        The fitted process.
     """
 
     def __init__(self, process: GaussianProcess, x: Features, rows: Floats, mean: Floats, variance: Floats) -> None:
         self.mean, self.variance = mean, np.maximum(variance, 0.0)
-        self._process, self._x, self._rows = process, x, rows
+        self.process, self._x, self._rows = process, x, rows
         self._further: list[Floats] = []
 
-    def upper(self, beta: float) -> Floats:
-        """Mean plus `beta` calibrated standard deviations."""
-        return self.mean + beta * self._process.calibration_ * np.sqrt(self.variance)
+    @property
+    def deviation(self) -> Floats:
+        """Standard deviations, shape (m,)."""
+        return np.sqrt(self.variance)
 
     def observe(self, i: int) -> None:
-        """Know that cell `i` is being evaluated: the variance shrinks, the mean stays."""
-        kernel, here = self._process.kernel, self._x[np.array([i])]
-        row = kernel.between(here, self._x, self._process.weights_)[0]
+        """Condition on cell `i` being evaluated: the variance shrinks around it, the mean stays."""
+        kernel, here = self.process.kernel, self._x[np.array([i])]
+        row = kernel.between(here, self._x, self.process.weights_)[0]
         row -= _core.matmul(np.ascontiguousarray(self._rows[:, i : i + 1]), self._rows, transpose_a=True).numpy()[0]
         for further in self._further:
             row -= further[i] * further
-        row /= np.sqrt(self.variance[i] + self._process.noise_)
+        row /= np.sqrt(self.variance[i] + self.process.noise_)
         self._further.append(row)
         self.variance = np.maximum(self.variance - row * row, 0.0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from crlso.random import Stream, seed_of
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["FrozenDecoder", "GraphVAE"]
+__all__ = ["AuxiliaryHeads", "FrozenDecoder", "GraphVAE"]
 
 
 class _Encoder(Module):
@@ -115,6 +116,24 @@ class FrozenDecoder:
         return codes
 
 
+class AuxiliaryHeads(Protocol):
+    """Heads that are trained along with a :class:`GraphVAE`: what its latents are to tell besides the cell.
+
+    Attributes
+    ----------
+    name : str
+        Names the stream of the training's randomness.
+    """
+
+    name: str
+
+    def initialise(self, latent: int, stream: Stream) -> list[Module]:
+        """Make the heads anew for latents of some length; their parameters are trained along."""
+
+    def loss(self, z: Tensor, positions: npt.NDArray[np.int64]) -> Tensor:
+        """The loss, a Tensor of one element, at sampled latents z (n, latent) of the cells at `positions` (n,)."""
+
+
 class GraphVAE(Estimator):
     """Variational autoencoder of cells, after CR-LSO.
 
@@ -132,7 +151,7 @@ class GraphVAE(Estimator):
         Of the training with Adam along a cosine schedule; gradients are clipped to the global norm `max_norm`.
     kl_weight, surrogate_weight, sigma_scale : float
     surrogate : ICNNSurrogate, optional
-        What to train along when targets are given; a new one of the default size otherwise.
+        Parameters of the network that is trained along when targets are given; the object itself is not trained.
     rng : int, numpy.random.Generator or numpy.random.SeedSequence
 
     Attributes
@@ -206,7 +225,12 @@ class GraphVAE(Estimator):
         return Stream(seed_of(self.rng)).child("vae")
 
     def loss(
-        self, batch: CellBatch, codes: npt.NDArray[np.integer[Any]], noise: npt.ArrayLike, targets: Any = None
+        self,
+        batch: CellBatch,
+        codes: npt.NDArray[np.integer[Any]],
+        noise: npt.ArrayLike,
+        targets: Any = None,
+        head_loss: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
         """The loss of one batch, as a Tensor of one element (see the class).
 
@@ -220,6 +244,8 @@ class GraphVAE(Estimator):
             Standard normal numbers of the model's dtype.
         targets : array_like, shape (n,), optional
             Errors for the surrogate.
+        head_loss : callable, optional
+            What auxiliary heads add at the sampled latents (n, latent).
         """
         self._fitted()
         mu, log_variance = self.encoder_(batch)
@@ -228,13 +254,14 @@ class GraphVAE(Estimator):
         total = total + _core.kl_normal(mu, log_variance) * self.kl_weight
         if targets is not None and self.surrogate_ is not None:
             total = total + _core.mse(self.surrogate_.network_(z), targets) * self.surrogate_weight
-        return total
+        return total if head_loss is None else total + head_loss(z)
 
     def fit(
         self,
         cells: Any,
         targets: npt.ArrayLike | None = None,
         *,
+        heads: AuxiliaryHeads | None = None,
         warm_start: bool = False,
         on_epoch: EpochProgress | None = None,
     ) -> Self:
@@ -246,6 +273,8 @@ class GraphVAE(Estimator):
             Anything that ``space.codes`` takes, n cells; accuracy is not needed.
         targets : array_like, shape (n,), optional
             Errors, real or predicted ones, for the surrogate that shapes the latent space.
+        heads : AuxiliaryHeads, optional
+            What the latents are to tell besides the cell, e.g. :class:`crlso.models.SideInformation`.
         warm_start : bool
             True: go on from the parameters of a fitted (or pretrained) model.
         on_epoch : callable, optional
@@ -265,26 +294,26 @@ class GraphVAE(Estimator):
             self._stream = self._new_stream()
         else:
             self.initialise()
+        stream = self._stream if heads is None else Stream(seed_of(self.rng)).child(heads.name)
         modules: list[Module] = [self.encoder_, self.decoder_]
+        modules += [] if heads is None else heads.initialise(self.latent, stream)
         if errors is not None:
-            if self.surrogate is not None and not isinstance(self.surrogate, ICNNSurrogate):
-                raise TypeError(f"surrogate: expected an ICNNSurrogate or None, got {type(self.surrogate).__name__}")
-            self.surrogate_ = self.surrogate or ICNNSurrogate(rng=self.rng)
-            self.surrogate_.initialise(self.latent, float(errors.mean()))
+            self.surrogate_ = self._new_surrogate(float(errors.mean()))
             modules.append(self.surrogate_.network_)
         encoding = CellEncoding(self.encoder_.trunk, codes)
         classes = codes.astype(np.int64)
 
         def loss(positions: npt.NDArray[np.int64], step: int) -> Tensor:
-            noise = self._stream.normal("noise", step, (len(positions), self.latent))
+            noise = stream.normal("noise", step, (len(positions), self.latent))
             wanted = None if errors is None else errors[positions]
-            return self.loss(encoding.batch(positions), classes[positions], noise, wanted)
+            head_loss = None if heads is None else lambda z: heads.loss(z, positions)
+            return self.loss(encoding.batch(positions), classes[positions], noise, wanted, head_loss)
 
         self.history_ = train(
             [tensor for module in modules for tensor in module.parameters()],
             loss,
             len(codes),
-            self._stream,
+            stream,
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -294,6 +323,13 @@ class GraphVAE(Estimator):
             on_epoch=on_epoch,
         )
         return self
+
+    def _new_surrogate(self, mean: float) -> ICNNSurrogate:
+        """A surrogate like the one that was given, which stays as it is."""
+        if self.surrogate is not None and not isinstance(self.surrogate, ICNNSurrogate):
+            raise TypeError(f"surrogate: expected an ICNNSurrogate or None, got {type(self.surrogate).__name__}")
+        params = {"rng": self.rng} if self.surrogate is None else self.surrogate.get_params()
+        return ICNNSurrogate(**params).initialise(self.latent, mean)
 
     @classmethod
     def pretrained(cls, space: Any) -> Self:

@@ -428,10 +428,10 @@ def _mean_curves(records: list[dict[str, Any]], regret: bool | float) -> dict[st
 
 def _record_curve(record: dict[str, Any], regret: bool | float) -> tuple[list[int], list[float]]:
     """Queries and values, or regrets, of the steps of one search of a comparison."""
-    from crlso.comparison.comparison import LEVEL
+    from crlso.comparison import LEVEL
 
-    queries = [int(entry[0]) for entry in record["trajectory"]]
-    values = [float(entry[1]) for entry in record["trajectory"]]
+    queries = [int(entry["query"]) for entry in record["trajectory"]]
+    values = [float(entry["value"]) for entry in record["trajectory"]]
     if regret is False:
         return queries, values
     optimum = record["optimum"] if regret is True else _finite_optimum(regret)
@@ -482,8 +482,8 @@ def _draw_group(ax: Any, method: str, group: Sequence[Any], optimum: float | Non
 
 def _curve(study: Any, optimum: float | None) -> tuple[list[int], list[float]]:
     """Queries and values of the steps, up to the last query."""
-    queries = [int(entry[0]) for entry in study.trajectory]
-    values = [float(entry[1]) for entry in study.trajectory]
+    queries = [int(entry["query"]) for entry in study.trajectory]
+    values = [float(entry["value"]) for entry in study.trajectory]
     if study.n_queries > queries[-1]:
         queries.append(study.n_queries)
         values.append(values[-1])

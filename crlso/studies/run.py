@@ -6,23 +6,21 @@ import contextlib
 import inspect
 import logging
 import operator
-import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from crlso._base.types import Progress
-from crlso.history import Trial
+from crlso.history import Measurement, Trial
 from crlso.methods import METHODS
-from crlso.methods.base import Optimiser, finite_value
+from crlso.methods.base import Optimiser
 from crlso.random import seed_of
+from crlso.studies.progress import listener
 from crlso.studies.study import Study
 
-__all__ = ["EvaluationError", "search"]
+__all__ = ["EvaluationError", "check_benchmark", "make_optimiser", "optimum_of", "search"]
 
 _log = logging.getLogger("crlso.search")
 
@@ -32,7 +30,7 @@ Callback = Callable[[Study, Trial], object]
 
 
 class EvaluationError(RuntimeError):
-    """Every evaluation failed; ``study`` holds the trials."""
+    """The first evaluations all failed; ``study`` holds the trials."""
 
     study: Study
 
@@ -49,16 +47,16 @@ def search(
     """Search the best cell of a benchmark.
 
     Each query evaluates the representative of a class of cells that was not evaluated before. An evaluation that
-    raises, or gives no finite number, is logged, counts as a query and goes into the study as a failed trial with
-    the text of the error in ``user_attrs["error"]``. When the search is over, the benchmark's test accuracy, if it
-    has one beside its value, is looked up for the cells that were the best at their time; it has no influence on the
-    search.
+    raises, or gives no finite number, is logged, counts as a query, and is a failed trial of the study with the text
+    of the error. When the search is over, the benchmark's test accuracy, if it has one beside its value, is looked up
+    for the cells that were the best at their time; it has no influence on the search.
 
     Parameters
     ----------
     benchmark : object
-        Has ``space`` and ``evaluate(cell) -> float``, the value to maximise; may have ``name``, ``dataset``,
-        ``objective`` (what the value is) and ``test(cells)``, test accuracies of a list of cells.
+        Has ``space`` and ``evaluate(cell)``, which gives the value to maximise or a
+        :class:`crlso.history.Measurement`; may have ``name``, ``dataset``, ``objective`` (what the value is),
+        ``optimal_value()``, the highest value there is, and ``test(cells)``, test accuracies of a list of cells.
     method : str or subclass of Optimiser
         A key of :data:`crlso.methods.METHODS`, or a class; by default :class:`crlso.CRLSO`.
     budget : int
@@ -96,11 +94,11 @@ def search(
     >>> [trial.state for trial in study.trials]
     ['complete', 'complete', 'complete', 'complete', 'complete']
     """
-    _check_benchmark(benchmark)
-    listener = _listener(progress)
+    check_benchmark(benchmark)
+    listening = listener(progress)
     callbacks = _checked_callbacks(callbacks)
     seed = seed_of(rng) if isinstance(rng, (np.random.Generator, np.random.SeedSequence)) else rng
-    optimiser = _make_optimiser(method, benchmark.space, seed, budget, options)
+    optimiser = make_optimiser(method, benchmark.space, seed, budget, options)
     study = Study(
         benchmark=_text(getattr(benchmark, "name", None)),
         dataset=_text(getattr(benchmark, "dataset", None)),
@@ -108,13 +106,14 @@ def search(
         method=method if isinstance(method, str) else optimiser.name,
         seed=operator.index(seed),
         budget=optimiser.budget,
-        trials=optimiser.trials,
+        options=options,
+        history=optimiser.history,
         diagnostics=optimiser.diagnostics,
         state="running",
     )
     try:
-        with listener:
-            optimiser.on_progress = listener.report
+        with listening:
+            optimiser.on_progress = listening.report
             _run(benchmark, optimiser, study, callbacks)
         study.state = "complete"
     except BaseException as error:
@@ -125,7 +124,7 @@ def search(
     finally:
         optimiser.on_progress = None
         study.diagnostics = optimiser.diagnostics
-        _note_tests(benchmark, study)
+        _note_results(benchmark, study)
     return study
 
 
@@ -143,12 +142,7 @@ def _run(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable
             study.seconds = _seconds(optimiser, evaluation)
             for callback in callbacks:
                 callback(study, trial)
-            told = optimiser.n_told
-            if told == min(_GIVE_UP, optimiser.budget) and optimiser.best is None:
-                last = trial.user_attrs.get("error")
-                raise EvaluationError(
-                    f"evaluate: expected values, got {told} failures in {told} queries; the last: {last}"
-                )
+            _give_up_on_failures(optimiser, trial)
     finally:
         study.seconds = _seconds(optimiser, evaluation)
 
@@ -166,15 +160,23 @@ def _tell(optimiser: Optimiser, trial: Trial, value: Any, error: str | None) -> 
     """Tell the value; one that is none (NaN, text) is a failed evaluation."""
     if error is None:
         try:
-            checked = finite_value(value)
+            measurement = Measurement.of(value)
         except (TypeError, ValueError) as wrong:
             error = str(wrong)
         else:
-            optimiser.tell(trial, checked)
+            optimiser.tell(trial, measurement)
             return
-    trial.user_attrs["error"] = error
     _log.warning("query %d failed: %s: %s", trial.number + 1, trial.cell, error)
-    optimiser.tell(trial, state="failed")
+    optimiser.tell(trial, state="failed", error=error)
+
+
+def _give_up_on_failures(optimiser: Optimiser, last: Trial) -> None:
+    """Raise when all of the first ten evaluations, or all of a smaller budget, failed."""
+    queries = optimiser.n_told
+    if queries == min(_GIVE_UP, optimiser.budget) and not optimiser.history.complete:
+        raise EvaluationError(
+            f"evaluate: expected values, got {queries} failures in {queries} queries; the last: {last.error}"
+        )
 
 
 def _seconds(optimiser: Optimiser, evaluation: float) -> dict[str, float]:
@@ -183,28 +185,43 @@ def _seconds(optimiser: Optimiser, evaluation: float) -> dict[str, float]:
     return {**own, "search": optimiser.seconds.get("search", 0.0), "evaluation": evaluation}
 
 
-def _note_tests(benchmark: Any, study: Study) -> None:
-    """Note official index and test accuracy of the cells that were the best at their time, chosen by value before."""
-    chosen = [trial for _, trial in study.improvements]
-    if not chosen:
-        return
-    cells = [trial.cell for trial in chosen]
-    for key, owner, kind in (("index", benchmark.space, int), ("test", benchmark, float)):
-        look_up = getattr(owner, key, None)
-        is_value = key == "test" and str(getattr(benchmark, "objective", "")).startswith("test")
-        if not callable(look_up) or is_value:
-            continue
-        try:
-            found = np.asarray(look_up(cells), dtype=np.float64).reshape(len(cells))
-        except Exception as error:
-            _log.warning("%s of the best cells is not known: %s: %s", key, type(error).__name__, error)
-            continue
-        for trial, value in zip(chosen, found.tolist()):
-            if np.isfinite(value):
-                trial.user_attrs[key] = kind(value)
+def _note_results(benchmark: Any, study: Study) -> None:
+    """Note the optimum, and index and test accuracy of the cells that were the best at their time, chosen by value."""
+    study.optimum = optimum_of(benchmark)
+    chosen = [trial for _, trial in study.history.improvements]
+    for trial, index in zip(chosen, _looked_up("index", benchmark.space, chosen)):
+        trial.index = None if index is None else int(index)
+    if not str(getattr(benchmark, "objective", "")).startswith("test"):
+        for trial, test in zip(chosen, _looked_up("test", benchmark, chosen)):
+            trial.test = test
 
 
-def _check_benchmark(benchmark: Any) -> None:
+def _looked_up(what: str, owner: Any, trials: list[Trial]) -> list[float | None]:
+    """What a method of the benchmark, or of its space, says of the cells of trials; empty where there is none."""
+    look_up = getattr(owner, what, None)
+    if not callable(look_up) or not trials:
+        return []
+    try:
+        found = np.asarray(look_up([trial.cell for trial in trials]), dtype=np.float64).reshape(len(trials))
+    except Exception as error:
+        _log.warning("%s of the best cells is not known: %s: %s", what, type(error).__name__, error)
+        return []
+    return [value if np.isfinite(value) else None for value in found.tolist()]
+
+
+def optimum_of(benchmark: Any) -> float | None:
+    """The highest value that a benchmark has; None where it does not know it."""
+    known = getattr(benchmark, "optimal_value", None)  # a benchmark of the user's need not be a Benchmark
+    try:
+        value = known() if callable(known) else None
+    except Exception as error:  # say, of a table that is not complete
+        _log.warning("the optimum is not known: %s: %s", type(error).__name__, error)
+        return None
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def check_benchmark(benchmark: Any) -> None:
+    """Refuse what is no benchmark: an object with ``space`` and ``evaluate(cell)``."""
     if isinstance(benchmark, type):
         raise TypeError(f"benchmark: expected an object, got the class {benchmark.__name__} itself")
     if not hasattr(benchmark, "space") or not callable(getattr(benchmark, "evaluate", None)):
@@ -212,7 +229,8 @@ def _check_benchmark(benchmark: Any) -> None:
         raise TypeError(f"benchmark: expected an object with `space` and `evaluate(cell)`, got {kind}")
 
 
-def _make_optimiser(method: Any, space: Any, seed: Any, budget: Any, options: dict[str, Any]) -> Optimiser:
+def make_optimiser(method: Any, space: Any, seed: Any, budget: Any, options: dict[str, Any]) -> Optimiser:
+    """Make the optimiser of a method, by name or class; options that it does not have are refused."""
     if isinstance(method, str):
         if method not in METHODS:
             raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {method!r:.100}")
@@ -246,66 +264,3 @@ def _checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-class _Listener:
-    """Passes progress on to a callable, or to nobody."""
-
-    def __init__(self, report: Progress | None = None) -> None:
-        self.report = report
-
-    def __enter__(self) -> _Listener:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-
-class _Bars(_Listener):
-    """One progress bar on stderr per phase, in the order the phases begin."""
-
-    def __init__(self) -> None:
-        super().__init__(self._show)
-        self._bars: dict[str, Any] = {}
-
-    def _show(self, phase: str, done: int, total: int) -> None:
-        from tqdm import tqdm
-
-        bar = self._bars.get(phase)
-        if bar is None:
-            width = _terminal_width()
-            # A terminal that does not tell its size has, for tqdm, no room for a bar.
-            options = {"dynamic_ncols": True} if width else {"ncols": 80, "nrows": 24}
-            bar = self._bars[phase] = tqdm(total=total, desc=f"{phase:<12}", file=sys.stderr, **options)
-        bar.total = total
-        bar.update(done - bar.n)
-        if done == total:
-            bar.refresh()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for bar in self._bars.values():
-            bar.close()
-
-
-def _terminal_width() -> int:
-    """Columns of the terminal that stderr is, 0 when there is none or it does not tell."""
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns
-    except (OSError, ValueError, AttributeError):
-        return 0
-
-
-def _listener(progress: Any) -> _Listener:
-    if progress is None:
-        progress = sys.stderr is not None and sys.stderr.isatty()
-    if progress is True:
-        return _Bars()
-    if progress is False:
-        return _Listener()
-    if not callable(progress):
-        raise TypeError(f"progress: expected None, a bool or a callable, got {type(progress).__name__}")
-    return _Listener(progress)

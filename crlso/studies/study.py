@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from crlso._base.files import write_text
-from crlso._base.plain import plain
+from crlso._base.plain import plain, typed
 from crlso._base.tables import drawing, html_table, number, text_table
 from crlso._version import __version__
-from crlso.history import Trial
+from crlso.history import History, Trial
 
 __all__ = ["Study"]
 
+_HEAD = ("benchmark", "dataset", "objective", "method", "options", "seed", "budget")
 STUDY_STATES = ("running", "complete", "interrupted", "failed")
 
 
@@ -37,11 +37,14 @@ class Study:
     method : str
         Name of the search method.
     seed : int
-        Seed of the search: the same method, options and seed repeat it.
+        Seed of the search.
     budget : int
         Queries that were allowed.
-    trials : list of Trial
-        In the order they were asked for.
+    options : dict
+        Options of the method: ``crlso.search(benchmark, study.method, study.budget, study.seed, **study.options)``
+        repeats the search. In a saved study, an option that JSON cannot hold is its text.
+    history : History
+        Trials and events.
     seconds : dict of str to float
         Wall-clock time by phase.
     diagnostics : dict
@@ -50,16 +53,20 @@ class Study:
         How the search ended.
     version : str
         Version of crlso that ran it.
+    optimum : float or None
+        The highest value that the benchmark has, where it knows it; regret is counted from it.
     objective : str or None
         What the value of a trial is, as the benchmark says: ``"validation"``, ``"test (oracle)"``, ``"validation
         (stand-in)"``, ``"simulated validation (test + noise)"``, ``"value"``; None when it does not say.
 
     Examples
     --------
+    >>> from crlso.history import Measurement
     >>> study = Study("mine", None, "random", seed=0, budget=3)
-    >>> study.trials = [Trial(i, f"cell {i}", value, "complete") for i, value in enumerate([90.0, 92.0, 91.0])]
-    >>> study.best.cell, study.n_queries, study.trajectory
-    ('cell 1', 3, [[1, 90.0, None], [2, 92.0, None]])
+    >>> for i, value in enumerate([90.0, 92.0, 91.0]):
+    ...     study.history.tell(study.history.ask(f"cell {i}", codes=[i], key=i), Measurement(value))
+    >>> study.best.cell, study.n_queries, study.trajectory[-1]
+    ('cell 1', 3, {'query': 2, 'value': 92.0, 'test': None})
     """
 
     benchmark: str | None
@@ -67,51 +74,38 @@ class Study:
     method: str
     seed: int
     budget: int
-    trials: list[Trial] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    history: History = field(default_factory=History)
     seconds: dict[str, float] = field(default_factory=dict)
     diagnostics: dict[str, Any] = field(default_factory=dict)
     state: str = "complete"
     version: str = __version__
     objective: str | None = None
+    optimum: float | None = None
 
     def __post_init__(self) -> None:
         if self.state not in STUDY_STATES:
             raise ValueError(f"state: expected one of {', '.join(STUDY_STATES)}, got {self.state!r:.100}")
 
     @property
-    def n_queries(self) -> int:
-        """Number of evaluations that came back, failed ones included."""
-        return sum(trial.state != "pending" for trial in self.trials)
+    def trials(self) -> list[Trial]:
+        """Trials in the order in which they were asked for or observed."""
+        return self.history.trials
 
     @property
-    def improvements(self) -> list[tuple[int, Trial]]:
-        """``(query, trial)`` of each trial that was better than all before it; queries are counted from 1."""
-        found: list[tuple[int, Trial]] = []
-        best = -math.inf
-        for query, trial in enumerate((trial for trial in self.trials if trial.state != "pending"), start=1):
-            if trial.value is not None and trial.value > best:
-                best = trial.value
-                found.append((query, trial))
-        return found
+    def n_queries(self) -> int:
+        """Number of queries whose evaluation came back, failed ones included."""
+        return self.history.n_queries
 
     @property
     def best(self) -> Trial:
-        """The complete trial with the highest value, the first of equals.
-
-        Raises
-        ------
-        ValueError
-            When no trial is complete.
-        """
-        improvements = self.improvements
-        if not improvements:
-            raise ValueError(f"study: expected a complete trial, got none among {len(self.trials)}")
-        return improvements[-1][1]
+        """The complete trial with the highest value, the first of equals; ValueError when there is none."""
+        return self.history.best
 
     @property
-    def trajectory(self) -> list[list[Any]]:
-        """``[query, best value so far, test accuracy of that cell or None]``, one entry per improvement."""
-        return [[query, trial.value, trial.user_attrs.get("test")] for query, trial in self.improvements]
+    def trajectory(self) -> list[dict[str, Any]]:
+        """``query``, ``value`` (the best so far) and ``test`` (of that cell, or None) of each improvement."""
+        return self.history.trajectory
 
     def trials_dataframe(self) -> Any:
         """All trials as a table.
@@ -119,7 +113,8 @@ class Study:
         Returns
         -------
         pandas.DataFrame
-            One row per trial: number, cell (text), value, state, and a column per key of ``user_attrs``.
+            One row per trial: number, cell (text), value, test, state, asked, error, and a column for each key of
+            ``user_attrs`` that is not among them.
 
         Raises
         ------
@@ -130,19 +125,10 @@ class Study:
             import pandas
         except ImportError as error:
             raise ImportError("trials_dataframe needs pandas: pip install 'crlso[notebook]'") from error
-        columns = ["number", "cell", "value", "state"]
+        columns = ["number", "cell", "value", "test", "state", "asked", "error"]
         own = dict.fromkeys(key for trial in self.trials for key in trial.user_attrs)
         columns += [key for key in own if key not in columns]
-        rows = [
-            {
-                **trial.user_attrs,
-                "number": trial.number,
-                "cell": str(trial.cell),
-                "value": trial.value,
-                "state": trial.state,
-            }
-            for trial in self.trials
-        ]
+        rows = [{**trial.user_attrs, **{name: trial.to_dict()[name] for name in columns[:7]}} for trial in self.trials]
         frame = pandas.DataFrame(rows, columns=columns)
         frame["value"] = frame["value"].astype("float64")
         return frame
@@ -159,31 +145,16 @@ class Study:
         Returns
         -------
         dict
-            ``benchmark``, ``dataset``, ``method``, ``seed``, ``budget``, ``n_queries``, ``best`` (``cell``,
-            ``index``, ``val``, which is the value, ``test``), ``trajectory`` (lists of query, best value, its test),
-            ``seconds`` by phase, ``diagnostics``, ``version``, ``objective``. None for what is unknown; no NaN and no
-            infinity.
+            ``benchmark``, ``dataset``, ``objective``, ``method``, ``options``, ``seed``, ``budget``, ``n_queries``,
+            ``best`` (``cell``, ``index``, ``value``, ``test``), ``optimum``, ``trajectory`` (``query``, ``value``,
+            ``test`` of each improvement), ``seconds`` by phase, ``diagnostics``, ``version``. None for what is unknown;
+            no NaN and no infinity.
         """
-        best = self.improvements[-1][1] if self.improvements else None
-        attrs = {} if best is None else best.user_attrs
+        nothing = dict.fromkeys(("cell", "index", "value", "test"))
         document = {
-            "benchmark": self.benchmark,
-            "dataset": self.dataset,
-            "method": self.method,
-            "seed": self.seed,
-            "budget": self.budget,
-            "n_queries": self.n_queries,
-            "best": {
-                "cell": None if best is None else str(best.cell),
-                "index": attrs.get("index"),
-                "val": None if best is None else best.value,
-                "test": attrs.get("test"),
-            },
-            "trajectory": self.trajectory,
-            "seconds": self.seconds,
-            "diagnostics": self.diagnostics,
-            "version": self.version,
-            "objective": self.objective,
+            **{name: getattr(self, name) for name in (*_HEAD, "n_queries")},
+            "best": self.best.result() if self.trajectory else nothing,
+            **{name: getattr(self, name) for name in ("optimum", "trajectory", "seconds", "diagnostics", "version")},
         }
         found: dict[str, Any] = plain(document)
         return found
@@ -195,7 +166,7 @@ class Study:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the study to a file, all of it or nothing.
 
-        The file is the document of :meth:`to_dict` with ``space``, ``state`` and ``trials`` added.
+        The file is the document of :meth:`to_dict` with ``space``, ``state``, ``trials`` and ``events`` added.
 
         Parameters
         ----------
@@ -208,8 +179,7 @@ class Study:
             When it cannot be written; an existing file is then as it was.
         """
         space = next((s for s in (getattr(t.cell, "space", None) for t in self.trials) if isinstance(s, str)), None)
-        document = {**self.to_dict(), "space": space, "state": self.state}
-        document["trials"] = [trial.to_dict() for trial in self.trials]
+        document = {**self.to_dict(), "space": space, "state": self.state, **self.history.to_dict()}
         write_text(path, json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n")
 
     @classmethod
@@ -246,45 +216,36 @@ class Study:
     def _from_document(cls, document: Any, space: Any) -> Study:
         if not isinstance(document, dict):
             raise ValueError(f"expected a JSON object, got {type(document).__name__}")
-        entries = document["trials"]
         if space is not None:
             make_cell = space.cell
         else:
-            make_cell = _cell_maker(document["space"]) if entries else None
-        trials = [
-            Trial(
-                _typed(entry, "number", int),
-                make_cell(entry["codes"]),
-                _typed(entry, "value", float, None),
-                _typed(entry, "state", str),
-                _typed(entry, "user_attrs", dict),
-            )
-            for entry in entries
-        ]
+            make_cell = _cell_maker(document["space"]) if document["trials"] else None
         return cls(
-            benchmark=_typed(document, "benchmark", str, None),
-            dataset=_typed(document, "dataset", str, None),
-            method=_typed(document, "method", str),
-            seed=_typed(document, "seed", int),
-            budget=_typed(document, "budget", int),
-            trials=trials,
-            seconds=_typed(document, "seconds", dict),
-            diagnostics=_typed(document, "diagnostics", dict),
-            state=_typed(document, "state", str),
-            version=_typed(document, "version", str),
-            objective=_typed(document, "objective", str, None) if "objective" in document else None,
+            benchmark=typed(document, "benchmark", str, optional=True),
+            dataset=typed(document, "dataset", str, optional=True),
+            method=typed(document, "method", str),
+            seed=typed(document, "seed", int),
+            budget=typed(document, "budget", int),
+            options=typed(document, "options", dict),
+            history=History.from_dict(document, make_cell),
+            seconds=typed(document, "seconds", dict),
+            diagnostics=typed(document, "diagnostics", dict),
+            state=typed(document, "state", str),
+            version=typed(document, "version", str),
+            objective=typed(document, "objective", str, optional=True),
+            optimum=typed(document, "optimum", float, optional=True),
         )
 
     def _summary(self) -> list[tuple[str, str]]:
         """Rows of the tables: name and text."""
         where = " / ".join(part for part in (self.benchmark, self.dataset) if part) or "unknown"
         rows = [("benchmark", where), ("method", f"{self.method} (seed {self.seed})")]
-        if self.improvements:
+        if self.trajectory:
             best = self.best
             rows.append(("best cell", str(best.cell)))
-            rows += [("index", str(best.user_attrs["index"]))] if best.user_attrs.get("index") is not None else []
+            rows += [("index", str(best.index))] if best.index is not None else []
             rows.append((self.objective or "value", number(best.value)))
-            rows += [("test", number(best.user_attrs["test"]))] if best.user_attrs.get("test") is not None else []
+            rows += [("test", number(best.test))] if best.test is not None else []
         failed = sum(trial.state == "failed" for trial in self.trials)
         queries = f"{self.n_queries} of {self.budget}" + (f", {failed} failed" if failed else "")
         rows.append(("queries", queries + (f" ({self.state})" if self.state != "complete" else "")))
@@ -298,34 +259,20 @@ class Study:
     def __repr__(self) -> str:
         where = "/".join(part for part in (self.benchmark, self.dataset) if part) or "unknown benchmark"
         text = f"{where}, {self.method}, seed {self.seed}: {self.n_queries} of {self.budget} queries"
-        if self.improvements:
+        if self.trajectory:
             best = self.best
-            test = best.user_attrs.get("test")
+            test = best.test
             what = "" if self.objective in (None, "validation") else f"{self.objective} "
             text += f", best {what}{number(best.value)}" + (f" (test {number(test)})" if test is not None else "")
             text += f" {best.cell}"
         return f"Study({text}{'' if self.state == 'complete' else ', ' + self.state})"
 
     def _repr_html_(self) -> str:
-        return html_table(self._summary()) + (drawing(self.best.cell) if self.improvements else "")
+        return html_table(self._summary()) + (drawing(self.best.cell) if self.trajectory else "")
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
-
-
-_REQUIRED = object()
-
-
-def _typed(entry: dict[str, Any], key: str, kind: type, default: Any = _REQUIRED) -> Any:
-    """``entry[key]``, checked to be of a kind, or None where `default` is None."""
-    value: Any = entry[key]
-    if value is None and default is None:
-        return None
-    accepted = (int, float) if kind is float else (kind,)
-    if not isinstance(value, accepted) or isinstance(value, bool):
-        raise ValueError(f"{key}: expected {kind.__name__}, got {value!r:.100}")
-    return kind(value)
 
 
 def _cell_maker(space: Any) -> Any:

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checks.h"
+
 #define CR_OP(name, signature, documentation)                                       \
     cr_status name##_forward(cr_node *node, cr_tensor **out, cr_error *err);        \
     cr_status name##_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err);
@@ -33,7 +35,7 @@ bool cr_set_grad_enabled(bool enabled)
 cr_status cr_apply(cr_node *node, cr_tensor **out, cr_error *err)
 {
     *out = NULL;
-    cr_status status = cr_expect_same_dtype(node, err);
+    cr_status status = cr_expect_same_dtype(node, cr_operations[node->op].name, err);
     if (status == CR_OK)
         status = cr_operations[node->op].forward(node, out, err);
     bool record = false;
@@ -51,9 +53,10 @@ cr_status cr_apply(cr_node *node, cr_tensor **out, cr_error *err)
 
 /* ---- backward ---- */
 
-/* One pass at a time: it marks tensors and adds to gradients that other threads may share. */
+/* The gradient lock. A backward pass holds it, since it marks tensors and adds to gradients that other threads may
+ * use. */
 static pthread_mutex_t grad_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_once_t fork_handler_once = PTHREAD_ONCE_INIT;
 static uint64_t current_pass;
 
 /* In a forked child the thread that held the lock is gone. */
@@ -69,13 +72,13 @@ static void prepare_for_forks(void)
 
 void cr_grad_lock(void)
 {
-    pthread_once(&once, prepare_for_forks);
+    pthread_once(&fork_handler_once, prepare_for_forks);
     pthread_mutex_lock(&grad_lock);
 }
 
 bool cr_grad_trylock(void)
 {
-    pthread_once(&once, prepare_for_forks);
+    pthread_once(&fork_handler_once, prepare_for_forks);
     return pthread_mutex_trylock(&grad_lock) == 0;
 }
 
@@ -89,7 +92,7 @@ typedef struct {
     size_t count, capacity;
 } list_t;
 
-static cr_status push(list_t *list, cr_tensor *tensor, cr_error *err)
+static cr_status append_tensor(list_t *list, cr_tensor *tensor, cr_error *err)
 {
     if (list->count == list->capacity) {
         size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
@@ -103,13 +106,13 @@ static cr_status push(list_t *list, cr_tensor *tensor, cr_error *err)
     return CR_OK;
 }
 
-static cr_status visit(list_t *found, list_t *stack, cr_tensor *tensor, cr_error *err)
+static cr_status mark_and_append(list_t *found, list_t *stack, cr_tensor *tensor, cr_error *err)
 {
     if (tensor == NULL || !tensor->requires_grad || tensor->pass == current_pass)
         return CR_OK;
     tensor->pass = current_pass;
-    cr_status status = push(found, tensor, err);
-    return status == CR_OK ? push(stack, tensor, err) : status;
+    cr_status status = append_tensor(found, tensor, err);
+    return status == CR_OK ? append_tensor(stack, tensor, err) : status;
 }
 
 static int newest_first(const void *a, const void *b)
@@ -119,16 +122,16 @@ static int newest_first(const void *a, const void *b)
 }
 
 /* All tensors that root depends on and that require a gradient, newest first; each is marked with the pass. */
-static cr_status collect(cr_tensor *root, list_t *found, cr_error *err)
+static cr_status collect_ancestors(cr_tensor *root, list_t *found, cr_error *err)
 {
     list_t stack = {0};
     cr_status status;
     current_pass++;
-    CR_TRY(visit(found, &stack, root, err));
+    CR_TRY(mark_and_append(found, &stack, root, err));
     while (stack.count > 0) {
         cr_node *node = stack.items[--stack.count]->node;
         for (size_t i = 0; node != NULL && i < node->n_inputs; i++)
-            CR_TRY(visit(found, &stack, node->inputs[i], err));
+            CR_TRY(mark_and_append(found, &stack, node->inputs[i], err));
     }
     qsort(found->items, found->count, sizeof *found->items, newest_first);
     status = CR_OK;
@@ -137,7 +140,8 @@ fail:
     return status;
 }
 
-/* Unmarks what does not lead to a target, oldest first, so that only the way to the targets is differentiated. */
+/* Removes the mark of every tensor on no path from the root to a target, oldest first. The pass then differentiates the
+ * paths to the targets alone. */
 static void keep_only_paths_to(cr_tensor **targets, size_t n, const list_t *found)
 {
     for (size_t i = found->count; i-- > 0;) {
@@ -187,7 +191,7 @@ static bool is_target(const cr_tensor *tensor, cr_tensor **targets, size_t n)
 }
 
 /* Runs the operations backwards. An inner gradient is released as soon as it has been used. */
-static cr_status propagate(const list_t *found, cr_tensor **targets, size_t n_targets, cr_error *err)
+static cr_status run_backward_functions(const list_t *found, cr_tensor **targets, size_t n_targets, cr_error *err)
 {
     for (size_t i = 0; i < found->count; i++) {
         cr_tensor *tensor = found->items[i];
@@ -213,7 +217,7 @@ static void drop_inner_gradients(const list_t *found)
         }
 }
 
-static cr_status expect_grad(const cr_tensor *root, cr_error *err)
+static cr_status expect_requires_grad(const cr_tensor *root, cr_error *err)
 {
     if (!root->requires_grad)
         return cr_fail(err, CR_ERR_STATE, "backward: the tensor does not depend on anything that requires a gradient");
@@ -223,13 +227,13 @@ static cr_status expect_grad(const cr_tensor *root, cr_error *err)
 cr_status cr_backward(cr_tensor *root, const cr_tensor *seed, cr_error *err)
 {
     list_t found = {0};
-    cr_status status = expect_grad(root, err);
+    cr_status status = expect_requires_grad(root, err);
     if (status != CR_OK)
         return status;
     cr_grad_lock();
-    CR_TRY(collect(root, &found, err));
+    CR_TRY(collect_ancestors(root, &found, err));
     CR_TRY(seed_root(root, seed, err));
-    CR_TRY(propagate(&found, NULL, 0, err));
+    CR_TRY(run_backward_functions(&found, NULL, 0, err));
 fail:
     drop_inner_gradients(&found);
     free(found.items);
@@ -237,7 +241,7 @@ fail:
     return status;
 }
 
-static cr_status zeros_like(const cr_tensor *tensor, cr_tensor **out, cr_error *err)
+static cr_status new_zeros_like(const cr_tensor *tensor, cr_tensor **out, cr_error *err)
 {
     cr_status status = cr_tensor_new(tensor->dtype, tensor->ndim, tensor->shape, out, err);
     if (status == CR_OK)
@@ -249,10 +253,10 @@ cr_status cr_gradients(cr_tensor *root, const cr_tensor *seed, cr_tensor **targe
                        cr_error *err)
 {
     list_t found = {0};
-    cr_status status = expect_grad(root, err);
+    cr_status status = expect_requires_grad(root, err);
     if (status != CR_OK)
         return status;
-    cr_tensor **kept = calloc(n == 0 ? 1 : n, sizeof *kept); /* the leaves' own gradients, put back at the end */
+    cr_tensor **kept = calloc(n == 0 ? 1 : n, sizeof *kept); /* the targets' old gradients, put back at the end */
     if (kept == NULL)
         return cr_fail(err, CR_ERR_MEMORY, "cannot allocate %zu gradients", n);
     for (size_t i = 0; i < n; i++)
@@ -262,16 +266,16 @@ cr_status cr_gradients(cr_tensor *root, const cr_tensor *seed, cr_tensor **targe
         kept[i] = targets[i]->grad;
         targets[i]->grad = NULL;
     }
-    CR_TRY(collect(root, &found, err));
+    CR_TRY(collect_ancestors(root, &found, err));
     keep_only_paths_to(targets, n, &found);
     CR_TRY(seed_root(root, seed, err));
-    CR_TRY(propagate(&found, targets, n, err));
+    CR_TRY(run_backward_functions(&found, targets, n, err));
     for (size_t i = 0; i < n; i++) {
         if (targets[i]->grad != NULL) {
             cr_tensor_retain(targets[i]->grad);
             grads[i] = targets[i]->grad;
         } else {
-            CR_TRY(zeros_like(targets[i], &grads[i], err));
+            CR_TRY(new_zeros_like(targets[i], &grads[i], err));
         }
     }
 fail:
@@ -317,56 +321,4 @@ cr_status cr_grad_begin_zeroed(cr_tensor *input, void **data, cr_error *err)
     if (status == CR_OK && *data != NULL && !accumulate)
         memset(*data, 0, input->size * cr_dtype_size(input->dtype));
     return status;
-}
-
-/* ---- shared checks ---- */
-
-cr_status cr_expect_same_dtype(const cr_node *node, cr_error *err)
-{
-    for (size_t i = 1; i < node->n_inputs; i++)
-        if (node->inputs[i] != NULL && node->inputs[i]->dtype != node->inputs[0]->dtype)
-            return cr_fail(err, CR_ERR_TYPE, "%s: expected tensors of one dtype, got %s and %s",
-                           cr_operations[node->op].name, cr_dtype_name(node->inputs[0]->dtype),
-                           cr_dtype_name(node->inputs[i]->dtype));
-    return CR_OK;
-}
-
-cr_status cr_expect_ndim(const cr_tensor *tensor, int ndim, const char *name, cr_error *err)
-{
-    char text[96];
-    if (tensor->ndim != ndim)
-        return cr_fail(err, CR_ERR_VALUE, "%s: expected %d dimensions, got shape %s", name, ndim,
-                       cr_shape_text(tensor->ndim, tensor->shape, text, sizeof text));
-    return CR_OK;
-}
-
-cr_status cr_expect_same_shape(const cr_tensor *a, const char *a_name, const cr_tensor *b, const char *b_name,
-                               cr_error *err)
-{
-    char first[96], second[96];
-    if (!cr_same_shape(a, b))
-        return cr_fail(err, CR_ERR_VALUE, "%s: expected the shape of %s, %s, got %s", b_name, a_name,
-                       cr_shape_text(a->ndim, a->shape, first, sizeof first),
-                       cr_shape_text(b->ndim, b->shape, second, sizeof second));
-    return CR_OK;
-}
-
-cr_status cr_expect_slope(double slope, cr_error *err)
-{
-    if (!(slope > 0 && slope < 1))
-        return cr_fail(err, CR_ERR_VALUE, "slope: expected a number between 0 and 1, got %g", slope);
-    return CR_OK;
-}
-
-void cr_store(cr_tensor *tensor, size_t element, double value)
-{
-    if (tensor->dtype == CR_F32)
-        ((float *)tensor->data)[element] = (float)value;
-    else
-        ((double *)tensor->data)[element] = value;
-}
-
-double cr_load(const cr_tensor *tensor, size_t element)
-{
-    return tensor->dtype == CR_F32 ? (double)((float *)tensor->data)[element] : ((double *)tensor->data)[element];
 }

@@ -1,4 +1,4 @@
-/* Operations and backward. */
+/* Operations and their gradients. */
 #ifndef CR_AUTODIFF_AUTODIFF_H
 #define CR_AUTODIFF_AUTODIFF_H
 
@@ -22,59 +22,36 @@ typedef struct {
 
 extern const cr_operation cr_operations[CR_N_OPS];
 
-/* Runs node->op; takes ownership of node whatever happens. *out is a new reference that keeps the node when gradients
- * are enabled in this thread and an input requires one. */
+/* Runs the operation of a node and takes ownership of the node, also on failure. *out is a new reference. It keeps the
+ * node when gradients are enabled in this thread and an input requires one. */
 CR_MUST_USE cr_status cr_apply(cr_node *node, cr_tensor **out, cr_error *err);
 
-/* Whether this thread records operations; returns the old setting. */
+/* Sets whether this thread records operations and returns the old setting. */
 bool cr_set_grad_enabled(bool enabled);
 bool cr_grad_enabled(void);
 
-/* Held while `grad` of tensors that other threads may know is read or changed: by backward passes and optimisers
- * themselves, by others around their own access. Whoever holds it never waits for anything but work. */
+/* The gradient lock. Hold it while reading or writing `grad` of a tensor that another thread may use. Backward passes
+ * and optimisers take it themselves. Do not wait for it while holding the GIL, which its holder may need. */
 void cr_grad_lock(void);
 bool cr_grad_trylock(void);
 void cr_grad_unlock(void);
 
-/* Gradients of root (one element, or `seed` of root's shape gives its gradient) added to `grad` of all leaves that
- * require them. Passes of several threads run one after the other. */
+/* Adds the gradients of root to `grad` of all leaves that require them. Root has one element, or `seed`, a tensor of
+ * its shape, is the gradient to start from. Passes of several threads run one after the other. */
 CR_MUST_USE cr_status cr_backward(cr_tensor *root, const cr_tensor *seed, cr_error *err);
 
-/* Gradients of root for n targets, as new tensors in grads[]; nothing else is changed. A target that root does not
- * depend on gets zeros. */
+/* Writes the gradients of root for n targets to grads[], as new tensors, and changes nothing else. The gradient of a
+ * target that root does not depend on is zero. */
 CR_MUST_USE cr_status cr_gradients(cr_tensor *root, const cr_tensor *seed, cr_tensor **targets, size_t n,
                                    cr_tensor **grads, cr_error *err);
 
 /* ---- for the backward functions of operations ---- */
 
-/* Where the gradient of `input` goes: *data is NULL when it is not wanted, else `input->size` elements that are to be
- * added to (*accumulate) or written for the first time. */
+/* Finds the memory for the gradient of `input`. *data is NULL when this pass does not need that gradient, else it has
+ * `input->size` elements: add to them when *accumulate is 1, overwrite them when it is 0. */
 CR_MUST_USE cr_status cr_grad_begin(cr_tensor *input, void **data, int *accumulate, cr_error *err);
 
-/* The same, but zero-filled the first time, so that it may always be added to. */
+/* The same, but with zeros in new memory: always add to it. */
 CR_MUST_USE cr_status cr_grad_begin_zeroed(cr_tensor *input, void **data, cr_error *err);
-
-/* ---- shared checks of operations ---- */
-
-CR_MUST_USE cr_status cr_expect_same_dtype(const cr_node *node, cr_error *err);
-CR_MUST_USE cr_status cr_expect_ndim(const cr_tensor *tensor, int ndim, const char *name, cr_error *err);
-CR_MUST_USE cr_status cr_expect_same_shape(const cr_tensor *a, const char *a_name, const cr_tensor *b,
-                                           const char *b_name, cr_error *err);
-CR_MUST_USE cr_status cr_expect_slope(double slope, cr_error *err);
-
-/* The address of element `element`. */
-static inline void *cr_at(const void *data, size_t element, cr_dtype dtype)
-{
-    return (char *)(uintptr_t)data + element * cr_dtype_size(dtype);
-}
-
-static inline void *cr_offset(const cr_tensor *tensor, size_t element)
-{
-    return cr_at(tensor->data, element, tensor->dtype);
-}
-
-/* Writes or reads one element of a tensor as a double. */
-void cr_store(cr_tensor *tensor, size_t element, double value);
-double cr_load(const cr_tensor *tensor, size_t element);
 
 #endif

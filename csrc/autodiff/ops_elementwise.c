@@ -3,6 +3,7 @@
 
 #include "../core/threads.h"
 #include "autodiff.h"
+#include "checks.h"
 
 /* ---- unary ---- */
 
@@ -22,7 +23,8 @@ static void unary_chunk(void *context, size_t chunk)
     const unary_t *u = context;
     size_t begin, end;
     cr_chunk_range(u->size, u->n_chunks, chunk, &begin, &end);
-    u->kernels->unary(u->kind, u->a, u->b, end - begin, cr_at(u->x, begin, u->dtype), cr_at(u->out, begin, u->dtype));
+    u->kernels->unary(u->kind, u->a, u->b, end - begin, cr_element(u->x, begin, u->dtype),
+                      cr_element(u->out, begin, u->dtype));
 }
 
 static void unary_gradient_chunk(void *context, size_t chunk)
@@ -30,19 +32,17 @@ static void unary_gradient_chunk(void *context, size_t chunk)
     const unary_t *u = context;
     size_t begin, end;
     cr_chunk_range(u->size, u->n_chunks, chunk, &begin, &end);
-    u->kernels->unary_gradient(u->kind, u->a, end - begin, cr_at(u->x, begin, u->dtype), cr_at(u->y, begin, u->dtype),
-                               cr_at(u->dy, begin, u->dtype), cr_at(u->out, begin, u->dtype), u->accumulate);
+    u->kernels->unary_gradient(u->kind, u->a, end - begin, cr_element(u->x, begin, u->dtype),
+                               cr_element(u->y, begin, u->dtype), cr_element(u->dy, begin, u->dtype),
+                               cr_element(u->out, begin, u->dtype), u->accumulate);
 }
 
 static cr_status unary_forward(cr_node *node, cr_unary kind, cr_tensor **out, cr_error *err)
 {
     const cr_tensor *x = node->inputs[0];
-    if (kind == CR_LEAKY_RELU) {
-        cr_status status = cr_expect_slope(node->reals[0], err);
-        if (status != CR_OK)
-            return status;
-    }
-    cr_status status = cr_tensor_new(x->dtype, x->ndim, x->shape, out, err);
+    cr_status status = cr_expect_activation(kind, node->reals[0], err);
+    if (status == CR_OK)
+        status = cr_tensor_new(x->dtype, x->ndim, x->shape, out, err);
     if (status != CR_OK)
         return status;
     unary_t u = {.kernels = cr_kernels(x->dtype), .dtype = x->dtype, .kind = kind, .a = node->reals[0],
@@ -102,15 +102,16 @@ static bool broadcasts_to(const cr_tensor *small, const cr_tensor *x)
     return is_row_of(small, x) || (small->size == 1 && small->ndim <= x->ndim);
 }
 
-/* How many times `operand` repeats in the result: 1 for equal shapes. Rows repeat whole; an empty result repeats none. */
-static size_t repeats_of(const cr_tensor *operand, const cr_tensor *out)
+/* How many times `operand` repeats in the result: once for equal shapes, never in an empty result. Rows repeat
+ * whole. */
+static size_t count_repeats(const cr_tensor *operand, const cr_tensor *out)
 {
     return operand->size == 0 ? 0 : out->size / operand->size;
 }
 
-/* One operand written out to the result's shape in a buffer of its own (only where it is broadcast). */
-static cr_status expand(const cr_tensor *operand, const cr_tensor *out, cr_buffer **buffer, const void **data,
-                        cr_error *err)
+/* Points *data to an operand in the shape of the result. A broadcast operand is written out to a new buffer. */
+static cr_status write_broadcast(const cr_tensor *operand, const cr_tensor *out, cr_buffer **buffer, const void **data,
+                                 cr_error *err)
 {
     *buffer = NULL;
     *data = operand->data;
@@ -124,7 +125,7 @@ static cr_status expand(const cr_tensor *operand, const cr_tensor *out, cr_buffe
         cr_kernels(out->dtype)->fill(out->size, cr_load(operand, 0), all);
     } else {
         size_t bytes = operand->size * cr_dtype_size(out->dtype);
-        for (size_t r = 0; r < repeats_of(operand, out); r++)
+        for (size_t r = 0; r < count_repeats(operand, out); r++)
             memcpy((char *)all + r * bytes, operand->data, bytes);
     }
     *data = all;
@@ -149,18 +150,20 @@ static cr_status binary_forward(cr_node *node, cr_binary kind, cr_tensor **out, 
     if (y->size == 1 && x->size == (*out)->size) {
         kernels->binary_scalar(kind, x->size, x->data, cr_load(y, 0), (*out)->data);
     } else if (x->size == (*out)->size) { /* y: equal or a row */
-        for (size_t r = 0; r < repeats_of(y, *out); r++)
-            kernels->binary(kind, y->size, cr_offset(x, r * y->size), y->data, cr_offset(*out, r * y->size));
+        for (size_t r = 0; r < count_repeats(y, *out); r++)
+            kernels->binary(kind, y->size, cr_tensor_element(x, r * y->size), y->data,
+                            cr_tensor_element(*out, r * y->size));
     } else if (x->size == 1) {
         cr_buffer *buffer;
         const void *all;
-        status = expand(x, *out, &buffer, &all, err);
+        status = write_broadcast(x, *out, &buffer, &all, err);
         if (status == CR_OK)
             kernels->binary(kind, y->size, all, y->data, (*out)->data);
         cr_buffer_release(buffer);
     } else { /* x is a row of y */
-        for (size_t r = 0; r < repeats_of(x, *out); r++)
-            kernels->binary(kind, x->size, x->data, cr_offset(y, r * x->size), cr_offset(*out, r * x->size));
+        for (size_t r = 0; r < count_repeats(x, *out); r++)
+            kernels->binary(kind, x->size, x->data, cr_tensor_element(y, r * x->size),
+                            cr_tensor_element(*out, r * x->size));
     }
     if (status != CR_OK) {
         cr_tensor_release(*out);
@@ -170,7 +173,7 @@ static cr_status binary_forward(cr_node *node, cr_binary kind, cr_tensor **out, 
 }
 
 /* Adds the gradient of a broadcast operand: sums of `full` over its repeats. */
-static cr_status reduce_gradient(cr_tensor *operand, const cr_tensor *out, const void *full, cr_error *err)
+static cr_status add_summed_gradient(cr_tensor *operand, const cr_tensor *out, const void *full, cr_error *err)
 {
     void *data;
     cr_status status = cr_grad_begin_zeroed(operand, &data, err);
@@ -180,13 +183,14 @@ static cr_status reduce_gradient(cr_tensor *operand, const cr_tensor *out, const
     if (operand->size == 1)
         cr_store(operand->grad, 0, cr_load(operand->grad, 0) + kernels->sum(out->size, full));
     else
-        kernels->column_sums(repeats_of(operand, out), operand->size, 0, operand->size, full, data, 1);
+        kernels->column_sums(count_repeats(operand, out), operand->size, 0, operand->size, full, data, 1);
     return CR_OK;
 }
 
-/* The gradient of one operand (side 0: x, 1: y), directly or, when it is broadcast, through a full-size buffer. */
-static cr_status operand_gradient(const cr_node *node, cr_binary kind, int side, const cr_tensor *out,
-                                  const cr_tensor *dout, const void *x, const void *y, cr_error *err)
+/* Adds the gradient of operand number `side`: 0 for x, 1 for y. That of a broadcast operand goes through a buffer of
+ * the size of the result. */
+static cr_status add_operand_gradient(const cr_node *node, cr_binary kind, int side, const cr_tensor *out,
+                                      const cr_tensor *dout, const void *x, const void *y, cr_error *err)
 {
     cr_tensor *operand = node->inputs[side];
     const cr_kernel_table *kernels = cr_kernels(out->dtype);
@@ -207,7 +211,7 @@ static cr_status operand_gradient(const cr_node *node, cr_binary kind, int side,
         return status;
     data = cr_buffer_data(full);
     kernels->binary_gradient(kind, out->size, x, y, dout->data, side == 0 ? data : NULL, side == 1 ? data : NULL, 0, 0);
-    status = reduce_gradient(operand, out, data, err);
+    status = add_summed_gradient(operand, out, data, err);
     cr_buffer_release(full);
     return status;
 }
@@ -218,10 +222,10 @@ static cr_status binary_backward(const cr_node *node, cr_binary kind, const cr_t
     cr_buffer *x_buffer = NULL, *y_buffer = NULL;
     const void *x, *y;
     cr_status status;
-    CR_TRY(expand(node->inputs[0], out, &x_buffer, &x, err));
-    CR_TRY(expand(node->inputs[1], out, &y_buffer, &y, err));
-    CR_TRY(operand_gradient(node, kind, 0, out, dout, x, y, err));
-    CR_TRY(operand_gradient(node, kind, 1, out, dout, x, y, err));
+    CR_TRY(write_broadcast(node->inputs[0], out, &x_buffer, &x, err));
+    CR_TRY(write_broadcast(node->inputs[1], out, &y_buffer, &y, err));
+    CR_TRY(add_operand_gradient(node, kind, 0, out, dout, x, y, err));
+    CR_TRY(add_operand_gradient(node, kind, 1, out, dout, x, y, err));
 fail:
     cr_buffer_release(x_buffer);
     cr_buffer_release(y_buffer);

@@ -2,6 +2,7 @@
  * graph, so no two chunks write to one row. */
 #include "../core/threads.h"
 #include "autodiff.h"
+#include "checks.h"
 
 typedef struct {
     const cr_kernel_table *kernels;
@@ -16,19 +17,19 @@ typedef struct {
     int accumulate, accumulate_source;
 } graph_work_t;
 
-static cr_edges edges_of(const cr_graph *graph)
+static cr_edges kernel_edges(const cr_graph *graph)
 {
     return (cr_edges){graph->edge_offsets, graph->sources, graph->types};
 }
 
-static void node_range(const graph_work_t *w, size_t chunk, size_t *begin, size_t *end)
+static void find_node_range(const graph_work_t *w, size_t chunk, size_t *begin, size_t *end)
 {
     cr_chunk_range(w->graph->n_graphs, w->n_chunks, chunk, begin, end);
     *begin = (size_t)w->graph->node_offsets[*begin];
     *end = (size_t)w->graph->node_offsets[*end];
 }
 
-static size_t chunks_for(const cr_graph *graph, size_t steps_per_column, size_t columns)
+static size_t count_chunks(const cr_graph *graph, size_t steps_per_column, size_t columns)
 {
     size_t graphs = graph->n_graphs == 0 ? 1 : graph->n_graphs;
     return cr_chunk_count(graphs, (steps_per_column / graphs + 1) * columns);
@@ -46,24 +47,23 @@ static cr_status expect_messages(const cr_node *node, cr_error *err)
         status = cr_expect_same_shape(target, "target", source, "source", err);
     if (status == CR_OK)
         status = cr_expect_ndim(types, 2, "types", err);
+    if (status == CR_OK)
+        status = cr_expect_node_rows(target, node->graph, "target", err);
     if (status != CR_OK)
         return status;
-    if (target->shape[0] != node->graph->n_nodes)
-        return cr_fail(err, CR_ERR_VALUE, "target: expected %zu rows, one per node of the graph batch, got %zu",
-                       node->graph->n_nodes, target->shape[0]);
     if (types->shape[0] != node->graph->n_types || types->shape[1] != target->shape[1])
         return cr_fail(err, CR_ERR_VALUE, "types: expected shape (%zu, %zu), got (%zu, %zu)", node->graph->n_types,
                        target->shape[1], types->shape[0], types->shape[1]);
     return CR_OK;
 }
 
-static graph_work_t message_work(const cr_node *node)
+static graph_work_t prepare_messages(const cr_node *node)
 {
     const cr_tensor *target = node->inputs[0];
     graph_work_t w = {.kernels = cr_kernels(target->dtype), .graph = node->graph, .dtype = target->dtype,
                       .columns = target->shape[1], .slope = node->reals[0], .target = target->data,
                       .source = node->inputs[1]->data, .types = node->inputs[2]->data};
-    w.n_chunks = chunks_for(node->graph, 2 * node->graph->n_edges, w.columns);
+    w.n_chunks = count_chunks(node->graph, 2 * node->graph->n_edges, w.columns);
     return w;
 }
 
@@ -71,8 +71,8 @@ static void message_chunk(void *context, size_t chunk)
 {
     const graph_work_t *w = context;
     size_t begin, end;
-    node_range(w, chunk, &begin, &end);
-    w->kernels->message_pass(begin, end, w->columns, edges_of(w->graph), w->slope, w->target, w->source, w->types,
+    find_node_range(w, chunk, &begin, &end);
+    w->kernels->message_pass(begin, end, w->columns, kernel_edges(w->graph), w->slope, w->target, w->source, w->types,
                              w->out);
 }
 
@@ -80,9 +80,10 @@ static void message_gradient_chunk(void *context, size_t chunk)
 {
     const graph_work_t *w = context;
     size_t begin, end;
-    node_range(w, chunk, &begin, &end);
-    void *d_types = w->d_types == NULL ? NULL : cr_at(w->d_types, chunk * w->graph->n_types * w->columns, w->dtype);
-    w->kernels->message_pass_gradient(begin, end, w->columns, edges_of(w->graph), w->slope, w->target, w->source,
+    find_node_range(w, chunk, &begin, &end);
+    const size_t first = chunk * w->graph->n_types * w->columns;
+    void *d_types = w->d_types == NULL ? NULL : cr_element(w->d_types, first, w->dtype);
+    w->kernels->message_pass_gradient(begin, end, w->columns, kernel_edges(w->graph), w->slope, w->target, w->source,
                                       w->types, w->dout, w->d_target, w->d_source, w->graph->n_types, d_types,
                                       w->accumulate, w->accumulate_source);
 }
@@ -95,7 +96,7 @@ cr_status message_pass_forward(cr_node *node, cr_tensor **out, cr_error *err)
         status = cr_tensor_new(target->dtype, 2, target->shape, out, err);
     if (status != CR_OK)
         return status;
-    graph_work_t w = message_work(node);
+    graph_work_t w = prepare_messages(node);
     w.out = (*out)->data;
     cr_parallel(w.n_chunks, message_chunk, &w);
     return CR_OK;
@@ -103,14 +104,14 @@ cr_status message_pass_forward(cr_node *node, cr_tensor **out, cr_error *err)
 
 cr_status message_pass_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
 {
-    graph_work_t w = message_work(node);
+    graph_work_t w = prepare_messages(node);
     cr_tensor *types = node->inputs[2];
     cr_buffer *partials = NULL;
     void *d_types;
     cr_status status;
     CR_TRY(cr_grad_begin(node->inputs[0], &w.d_target, &w.accumulate, err));
     CR_TRY(cr_grad_begin(node->inputs[1], &w.d_source, &w.accumulate_source, err));
-    if (w.d_target != NULL && w.d_target == w.d_source && !w.accumulate) { /* one tensor in both places */
+    if (w.d_target != NULL && w.d_target == w.d_source && !w.accumulate) { /* both inputs are one tensor */
         w.kernels->fill(node->inputs[0]->size, 0, w.d_target);
         w.accumulate = 1;
     }
@@ -122,7 +123,7 @@ cr_status message_pass_backward(const cr_node *node, const cr_tensor *out, const
     w.dout = dout->data;
     cr_parallel(w.n_chunks, message_gradient_chunk, &w);
     for (size_t chunk = 0; d_types != NULL && chunk < w.n_chunks; chunk++)
-        w.kernels->axpy(types->size, 1, cr_at(w.d_types, chunk * types->size, out->dtype), d_types);
+        w.kernels->axpy(types->size, 1, cr_element(w.d_types, chunk * types->size, out->dtype), d_types);
 fail:
     cr_buffer_release(partials);
     return status;
@@ -130,7 +131,7 @@ fail:
 
 /* ---- sum_pool: input x (nodes, d) ---- */
 
-static void pool_chunk(void *context, size_t chunk)
+static void sum_pool_chunk(void *context, size_t chunk)
 {
     const graph_work_t *w = context;
     size_t begin, end;
@@ -138,7 +139,7 @@ static void pool_chunk(void *context, size_t chunk)
     w->kernels->segment_sum(begin, end, w->columns, w->graph->node_offsets, w->target, w->out);
 }
 
-static void pool_gradient_chunk(void *context, size_t chunk)
+static void sum_pool_gradient_chunk(void *context, size_t chunk)
 {
     const graph_work_t *w = context;
     size_t begin, end;
@@ -151,17 +152,16 @@ cr_status sum_pool_forward(cr_node *node, cr_tensor **out, cr_error *err)
     const cr_tensor *x = node->inputs[0];
     const cr_graph *graph = node->graph;
     cr_status status = cr_expect_ndim(x, 2, "x", err);
-    if (status == CR_OK && x->shape[0] != graph->n_nodes)
-        status = cr_fail(err, CR_ERR_VALUE, "x: expected %zu rows, one per node of the graph batch, got %zu",
-                         graph->n_nodes, x->shape[0]);
+    if (status == CR_OK)
+        status = cr_expect_node_rows(x, graph, "x", err);
     size_t shape[2] = {graph->n_graphs, x->ndim == 2 ? x->shape[1] : 0};
     if (status == CR_OK)
         status = cr_tensor_new(x->dtype, 2, shape, out, err);
     if (status != CR_OK)
         return status;
     graph_work_t w = {.kernels = cr_kernels(x->dtype), .graph = graph, .columns = shape[1], .target = x->data,
-                      .out = (*out)->data, .n_chunks = chunks_for(graph, graph->n_nodes, shape[1])};
-    cr_parallel(w.n_chunks, pool_chunk, &w);
+                      .out = (*out)->data, .n_chunks = count_chunks(graph, graph->n_nodes, shape[1])};
+    cr_parallel(w.n_chunks, sum_pool_chunk, &w);
     return CR_OK;
 }
 
@@ -169,9 +169,9 @@ cr_status sum_pool_backward(const cr_node *node, const cr_tensor *out, const cr_
 {
     cr_tensor *x = node->inputs[0];
     graph_work_t w = {.kernels = cr_kernels(x->dtype), .graph = node->graph, .columns = out->shape[1],
-                      .dout = dout->data, .n_chunks = chunks_for(node->graph, node->graph->n_nodes, out->shape[1])};
+                      .dout = dout->data, .n_chunks = count_chunks(node->graph, node->graph->n_nodes, out->shape[1])};
     cr_status status = cr_grad_begin(x, &w.out, &w.accumulate, err);
     if (status == CR_OK && w.out != NULL)
-        cr_parallel(w.n_chunks, pool_gradient_chunk, &w);
+        cr_parallel(w.n_chunks, sum_pool_gradient_chunk, &w);
     return status;
 }

@@ -2,8 +2,9 @@
 #include "../core/blas.h"
 #include "../core/threads.h"
 #include "autodiff.h"
+#include "checks.h"
 
-/* ---- pieces shared by the layers ---- */
+/* ---- functions for all layers ---- */
 
 typedef struct {
     const cr_kernel_table *kernels;
@@ -20,8 +21,8 @@ static void activation_gradient_chunk(void *context, size_t chunk)
     const rows_t *r = context;
     size_t begin, end;
     cr_chunk_range(r->rows * r->columns, r->n_chunks, chunk, &begin, &end);
-    r->kernels->unary_gradient(r->activation, r->slope, end - begin, NULL, cr_at(r->y, begin, r->dtype),
-                               cr_at(r->dy, begin, r->dtype), cr_at(r->out, begin, r->dtype), 0);
+    r->kernels->unary_gradient(r->activation, r->slope, end - begin, NULL, cr_element(r->y, begin, r->dtype),
+                               cr_element(r->dy, begin, r->dtype), cr_element(r->out, begin, r->dtype), 0);
 }
 
 typedef struct {
@@ -40,8 +41,8 @@ static void column_sums_chunk(void *context, size_t chunk)
     c->kernels->column_sums(c->rows, c->columns, begin, end, c->x, c->y, c->accumulate);
 }
 
-/* The gradient of a bias: sums over rows. Chunks of columns, so that no partial sums are needed. */
-static cr_status bias_gradient(cr_tensor *bias, const void *dy, size_t rows, size_t columns, cr_error *err)
+/* Adds the gradient of a bias, the sums over rows. Chunks are columns, so that no partial sums are needed. */
+static cr_status add_bias_gradient(cr_tensor *bias, const void *dy, size_t rows, size_t columns, cr_error *err)
 {
     void *data;
     int accumulate;
@@ -55,7 +56,7 @@ static cr_status bias_gradient(cr_tensor *bias, const void *dy, size_t rows, siz
 }
 
 /* dx (rows x k) (+)= dy (rows x n) W (n x k) */
-static cr_status input_gradient(cr_tensor *x, const void *dy, const cr_tensor *weight, size_t rows, cr_error *err)
+static cr_status add_input_gradient(cr_tensor *x, const void *dy, const cr_tensor *weight, size_t rows, cr_error *err)
 {
     void *data;
     int accumulate;
@@ -67,7 +68,7 @@ static cr_status input_gradient(cr_tensor *x, const void *dy, const cr_tensor *w
 }
 
 /* dW (n x k) (+)= dy^T (n x rows) x (rows x k) */
-static cr_status weight_gradient(cr_tensor *weight, const void *dy, const cr_tensor *x, size_t rows, cr_error *err)
+static cr_status add_weight_gradient(cr_tensor *weight, const void *dy, const cr_tensor *x, size_t rows, cr_error *err)
 {
     void *data;
     int accumulate;
@@ -78,7 +79,7 @@ static cr_status weight_gradient(cr_tensor *weight, const void *dy, const cr_ten
     return cr_gemm(x->dtype, n, k, rows, cr_transposed(dy, n), cr_plain(x->data, k), accumulate, data, k, err);
 }
 
-static size_t rows_of(const cr_tensor *x)
+static size_t count_rows(const cr_tensor *x)
 {
     size_t rows = 1; /* counted over the leading axes: size / last would divide by 0 */
     for (int d = 0; d + 1 < x->ndim; d++)
@@ -109,16 +110,9 @@ static cr_status expect_bias(const cr_tensor *bias, const cr_tensor *weight, cr_
     return CR_OK;
 }
 
-static cr_status expect_nonnegative(const cr_tensor *weight, cr_error *err)
-{
-    if (cr_kernels(weight->dtype)->any_negative(weight->size, weight->data))
-        return cr_fail(err, CR_ERR_VALUE, "weight: expected no negative entry and no NaN: convexity would be lost");
-    return CR_OK;
-}
-
-/* y = x W^T and the epilogue (NULL for none), a new tensor of x's leading axes and the rows of W. */
-static cr_status product(const cr_tensor *x, const cr_tensor *weight, const cr_epilogue *epilogue, cr_tensor **out,
-                         cr_error *err)
+/* Makes a new tensor x W^T, of the leading axes of x and the rows of W, and applies the epilogue (NULL for none). */
+static cr_status multiply_weight(const cr_tensor *x, const cr_tensor *weight, const cr_epilogue *epilogue,
+                                 cr_tensor **out, cr_error *err)
 {
     size_t shape[CR_MAX_NDIM], n = weight->shape[0], k = weight->shape[1];
     for (int d = 0; d + 1 < x->ndim; d++)
@@ -127,7 +121,7 @@ static cr_status product(const cr_tensor *x, const cr_tensor *weight, const cr_e
     cr_status status = cr_tensor_new(x->dtype, x->ndim, shape, out, err);
     if (status != CR_OK)
         return status;
-    status = cr_gemm_then(x->dtype, rows_of(x), n, k, cr_plain(x->data, k), cr_transposed(weight->data, k), 0,
+    status = cr_gemm_then(x->dtype, count_rows(x), n, k, cr_plain(x->data, k), cr_transposed(weight->data, k), 0,
                           (*out)->data, n, epilogue, err);
     if (status != CR_OK) {
         cr_tensor_release(*out);
@@ -136,7 +130,8 @@ static cr_status product(const cr_tensor *x, const cr_tensor *weight, const cr_e
     return status;
 }
 
-static cr_status affine_layer(const cr_node *node, cr_unary activation, double slope, cr_tensor **out, cr_error *err)
+static cr_status affine_layer_forward(const cr_node *node, cr_unary activation, double slope, cr_tensor **out,
+                                      cr_error *err)
 {
     const cr_tensor *x = node->inputs[0], *weight = node->inputs[1], *bias = node->inputs[2];
     cr_status status = expect_layer(x, "x", weight, "weight", err);
@@ -144,14 +139,14 @@ static cr_status affine_layer(const cr_node *node, cr_unary activation, double s
         status = expect_bias(bias, weight, err);
     const cr_epilogue epilogue = {activation, slope, bias == NULL ? NULL : bias->data};
     const bool nothing = bias == NULL && activation == CR_IDENTITY;
-    return status == CR_OK ? product(x, weight, nothing ? NULL : &epilogue, out, err) : status;
+    return status == CR_OK ? multiply_weight(x, weight, nothing ? NULL : &epilogue, out, err) : status;
 }
 
 static cr_status affine_layer_backward(const cr_node *node, cr_unary activation, double slope, const cr_tensor *out,
                                        const cr_tensor *dout, cr_error *err)
 {
     cr_tensor *x = node->inputs[0], *weight = node->inputs[1], *bias = node->inputs[2], *dpre = NULL;
-    size_t rows = rows_of(x), n = weight->shape[0];
+    size_t rows = count_rows(x), n = weight->shape[0];
     const void *dy = dout->data;
     cr_status status;
     if (activation != CR_IDENTITY) {
@@ -162,9 +157,9 @@ static cr_status affine_layer_backward(const cr_node *node, cr_unary activation,
         cr_parallel(r.n_chunks, activation_gradient_chunk, &r);
         dy = dpre->data;
     }
-    CR_TRY(input_gradient(x, dy, weight, rows, err));
-    CR_TRY(weight_gradient(weight, dy, x, rows, err));
-    CR_TRY(bias_gradient(bias, dy, rows, n, err));
+    CR_TRY(add_input_gradient(x, dy, weight, rows, err));
+    CR_TRY(add_weight_gradient(weight, dy, x, rows, err));
+    CR_TRY(add_bias_gradient(bias, dy, rows, n, err));
 fail:
     cr_tensor_release(dpre);
     return status;
@@ -175,12 +170,8 @@ fail:
 cr_status linear_forward(cr_node *node, cr_tensor **out, cr_error *err)
 {
     cr_unary activation = (cr_unary)node->integers[0];
-    if (activation == CR_LEAKY_RELU) {
-        cr_status status = cr_expect_slope(node->reals[0], err);
-        if (status != CR_OK)
-            return status;
-    }
-    return affine_layer(node, activation, node->reals[0], out, err);
+    cr_status status = cr_expect_activation(activation, node->reals[0], err);
+    return status == CR_OK ? affine_layer_forward(node, activation, node->reals[0], out, err) : status;
 }
 
 cr_status linear_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
@@ -192,8 +183,8 @@ cr_status linear_backward(const cr_node *node, const cr_tensor *out, const cr_te
 
 cr_status nonnegative_linear_forward(cr_node *node, cr_tensor **out, cr_error *err)
 {
-    cr_status status = expect_nonnegative(node->inputs[1], err);
-    return status == CR_OK ? affine_layer(node, CR_IDENTITY, 0, out, err) : status;
+    cr_status status = cr_expect_nonnegative(node->inputs[1], "weight", err);
+    return status == CR_OK ? affine_layer_forward(node, CR_IDENTITY, 0, out, err) : status;
 }
 
 cr_status nonnegative_linear_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
@@ -206,16 +197,16 @@ cr_status nonnegative_linear_backward(const cr_node *node, const cr_tensor *out,
 typedef struct {
     size_t m, n, k;
     bool ta, tb;
-} product_t;
+} matmul_t;
 
-static product_t product_of(const cr_node *node)
+static matmul_t read_matmul(const cr_node *node)
 {
     const cr_tensor *a = node->inputs[0], *b = node->inputs[1];
     bool ta = node->integers[0] != 0, tb = node->integers[1] != 0;
-    return (product_t){a->shape[ta], b->shape[!tb], a->shape[!ta], ta, tb};
+    return (matmul_t){a->shape[ta], b->shape[!tb], a->shape[!ta], ta, tb};
 }
 
-static cr_matrix operand(const cr_tensor *tensor, bool transpose)
+static cr_matrix as_matrix(const cr_tensor *tensor, bool transpose)
 {
     return (cr_matrix){tensor->data, tensor->shape[1], transpose};
 }
@@ -228,14 +219,14 @@ cr_status matmul_forward(cr_node *node, cr_tensor **out, cr_error *err)
         status = cr_expect_ndim(b, 2, "b", err);
     if (status != CR_OK)
         return status;
-    product_t p = product_of(node);
+    matmul_t p = read_matmul(node);
     if (b->shape[p.tb] != p.k)
         return cr_fail(err, CR_ERR_VALUE, "b: expected %zu as inner dimension like a, got %zu", p.k, b->shape[p.tb]);
     size_t shape[2] = {p.m, p.n};
     status = cr_tensor_new(a->dtype, 2, shape, out, err);
     if (status != CR_OK)
         return status;
-    status = cr_gemm(a->dtype, p.m, p.n, p.k, operand(a, p.ta), operand(b, p.tb), 0, (*out)->data, p.n, err);
+    status = cr_gemm(a->dtype, p.m, p.n, p.k, as_matrix(a, p.ta), as_matrix(b, p.tb), 0, (*out)->data, p.n, err);
     if (status != CR_OK) {
         cr_tensor_release(*out);
         *out = NULL;
@@ -247,20 +238,22 @@ cr_status matmul_backward(const cr_node *node, const cr_tensor *out, const cr_te
 {
     (void)out;
     cr_tensor *a = node->inputs[0], *b = node->inputs[1];
-    product_t p = product_of(node);
+    matmul_t p = read_matmul(node);
     void *data;
     int accumulate;
     cr_status status = cr_grad_begin(a, &data, &accumulate, err);
     if (status == CR_OK && data != NULL) /* dA = dC B^T, or its transpose B dC^T */
-        status = p.ta ? cr_gemm(a->dtype, p.k, p.m, p.n, operand(b, p.tb), operand(dout, true), accumulate, data, p.m, err)
-                      : cr_gemm(a->dtype, p.m, p.k, p.n, operand(dout, false), operand(b, !p.tb), accumulate, data, p.k,
-                                err);
+        status = p.ta ? cr_gemm(a->dtype, p.k, p.m, p.n, as_matrix(b, p.tb), as_matrix(dout, true), accumulate, data,
+                                p.m, err)
+                      : cr_gemm(a->dtype, p.m, p.k, p.n, as_matrix(dout, false), as_matrix(b, !p.tb), accumulate, data,
+                                p.k, err);
     if (status == CR_OK)
         status = cr_grad_begin(b, &data, &accumulate, err);
     if (status == CR_OK && data != NULL) /* dB = A^T dC, or its transpose dC^T A */
-        status = p.tb ? cr_gemm(b->dtype, p.n, p.k, p.m, operand(dout, true), operand(a, p.ta), accumulate, data, p.k, err)
-                      : cr_gemm(b->dtype, p.k, p.n, p.m, operand(a, !p.ta), operand(dout, false), accumulate, data, p.n,
-                                err);
+        status = p.tb ? cr_gemm(b->dtype, p.n, p.k, p.m, as_matrix(dout, true), as_matrix(a, p.ta), accumulate, data,
+                                p.k, err)
+                      : cr_gemm(b->dtype, p.k, p.n, p.m, as_matrix(a, !p.ta), as_matrix(dout, false), accumulate, data,
+                                p.n, err);
     return status;
 }
 
@@ -282,9 +275,9 @@ cr_status icnn_layer_forward(cr_node *node, cr_tensor **out, cr_error *err)
                          h->shape[0], z->shape[0], weight->shape[0], skip->shape[0]);
         goto fail;
     }
-    CR_TRY(expect_nonnegative(weight, err));
-    CR_TRY(product(h, weight, NULL, &a, err));
-    CR_TRY(product(z, skip, NULL, &b, err));
+    CR_TRY(cr_expect_nonnegative(weight, "weight", err));
+    CR_TRY(multiply_weight(h, weight, NULL, &a, err));
+    CR_TRY(multiply_weight(z, skip, NULL, &b, err));
     CR_TRY(cr_tensor_new(h->dtype, 2, a->shape, out, err));
     cr_kernels(h->dtype)->leaky_pair(a->size, node->reals[0], a->data, b->data, (*out)->data);
     node->saved[0] = a->buffer;
@@ -306,10 +299,10 @@ cr_status icnn_layer_backward(const cr_node *node, const cr_tensor *out, const c
     CR_TRY(cr_tensor_new(out->dtype, 2, out->shape, &db, err));
     cr_kernels(out->dtype)->leaky_pair_gradient(out->size, node->reals[0], cr_buffer_data(node->saved[0]),
                                                 cr_buffer_data(node->saved[1]), dout->data, da->data, db->data);
-    CR_TRY(input_gradient(h, da->data, weight, h->shape[0], err));
-    CR_TRY(weight_gradient(weight, da->data, h, h->shape[0], err));
-    CR_TRY(input_gradient(z, db->data, skip, z->shape[0], err));
-    CR_TRY(weight_gradient(skip, db->data, z, z->shape[0], err));
+    CR_TRY(add_input_gradient(h, da->data, weight, h->shape[0], err));
+    CR_TRY(add_weight_gradient(weight, da->data, h, h->shape[0], err));
+    CR_TRY(add_input_gradient(z, db->data, skip, z->shape[0], err));
+    CR_TRY(add_weight_gradient(skip, db->data, z, z->shape[0], err));
 fail:
     cr_tensor_release(da);
     cr_tensor_release(db);

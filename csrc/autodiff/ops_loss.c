@@ -1,19 +1,10 @@
 /* Losses, each averaged over the first axis, and the reparameterised Gaussian sample. */
 #include "../core/threads.h"
 #include "autodiff.h"
+#include "checks.h"
 
-static cr_status expect_batch(const cr_tensor *x, const char *name, cr_error *err)
-{
-    if (x->ndim < 1 || x->shape[0] == 0) {
-        char text[96];
-        return cr_fail(err, CR_ERR_VALUE, "%s: expected a batch of at least one row, got shape %s", name,
-                       cr_shape_text(x->ndim, x->shape, text, sizeof text));
-    }
-    return CR_OK;
-}
-
-/* A tensor without dimensions that holds value. */
-static cr_status scalar(cr_dtype dtype, double value, cr_tensor **out, cr_error *err)
+/* A new tensor without dimensions, of one value. */
+static cr_status new_scalar(cr_dtype dtype, double value, cr_tensor **out, cr_error *err)
 {
     cr_status status = cr_tensor_new(dtype, 0, NULL, out, err);
     if (status == CR_OK)
@@ -28,7 +19,7 @@ cr_status softmax_cross_entropy_forward(cr_node *node, cr_tensor **out, cr_error
     const cr_tensor *logits = node->inputs[0];
     const cr_index *target = node->index;
     size_t classes, rows = target->size;
-    cr_status status = expect_batch(logits, "logits", err);
+    cr_status status = cr_expect_batch(logits, "logits", err);
     if (status != CR_OK)
         return status;
     bool fits = logits->ndim == target->ndim + 1;
@@ -48,7 +39,7 @@ cr_status softmax_cross_entropy_forward(cr_node *node, cr_tensor **out, cr_error
         return status;
     double total = cr_kernels(logits->dtype)->softmax_cross_entropy(rows, classes, logits->data, target->data,
                                                                     cr_buffer_data(node->saved[0]));
-    return scalar(logits->dtype, total / (double)logits->shape[0], out, err);
+    return new_scalar(logits->dtype, total / (double)logits->shape[0], out, err);
 }
 
 cr_status softmax_cross_entropy_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout,
@@ -72,15 +63,15 @@ cr_status softmax_cross_entropy_backward(const cr_node *node, const cr_tensor *o
 cr_status binary_cross_entropy_forward(cr_node *node, cr_tensor **out, cr_error *err)
 {
     const cr_tensor *logits = node->inputs[0], *target = node->inputs[1];
-    cr_status status = expect_batch(logits, "logits", err);
+    cr_status status = cr_expect_batch(logits, "logits", err);
     if (status == CR_OK)
         status = cr_expect_same_shape(logits, "logits", target, "target", err);
+    if (status == CR_OK)
+        status = cr_expect_constant(target, "target", err);
     if (status != CR_OK)
         return status;
-    if (target->requires_grad)
-        return cr_fail(err, CR_ERR_VALUE, "target: expected a constant, got a tensor that requires a gradient");
     double total = cr_kernels(logits->dtype)->binary_cross_entropy(logits->size, logits->data, target->data);
-    return scalar(logits->dtype, total / (double)logits->shape[0], out, err);
+    return new_scalar(logits->dtype, total / (double)logits->shape[0], out, err);
 }
 
 cr_status binary_cross_entropy_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout,
@@ -103,7 +94,7 @@ cr_status binary_cross_entropy_backward(const cr_node *node, const cr_tensor *ou
 cr_status mse_forward(cr_node *node, cr_tensor **out, cr_error *err)
 {
     const cr_tensor *prediction = node->inputs[0], *target = node->inputs[1];
-    cr_status status = expect_batch(prediction, "prediction", err);
+    cr_status status = cr_expect_batch(prediction, "prediction", err);
     if (status == CR_OK)
         status = cr_expect_same_shape(prediction, "prediction", target, "target", err);
     if (status == CR_OK)
@@ -114,7 +105,7 @@ cr_status mse_forward(cr_node *node, cr_tensor **out, cr_error *err)
     void *difference = cr_buffer_data(node->saved[0]);
     kernels->binary(CR_SUB, prediction->size, prediction->data, target->data, difference);
     double total = kernels->sum_squares(prediction->size, difference);
-    return scalar(prediction->dtype, total / (double)prediction->shape[0], out, err);
+    return new_scalar(prediction->dtype, total / (double)prediction->shape[0], out, err);
 }
 
 cr_status mse_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
@@ -138,13 +129,13 @@ cr_status mse_backward(const cr_node *node, const cr_tensor *out, const cr_tenso
 cr_status kl_normal_forward(cr_node *node, cr_tensor **out, cr_error *err)
 {
     const cr_tensor *mu = node->inputs[0], *log_variance = node->inputs[1];
-    cr_status status = expect_batch(mu, "mu", err);
+    cr_status status = cr_expect_batch(mu, "mu", err);
     if (status == CR_OK)
         status = cr_expect_same_shape(mu, "mu", log_variance, "log_variance", err);
     if (status != CR_OK)
         return status;
     double total = cr_kernels(mu->dtype)->kl_normal(mu->size, mu->data, log_variance->data);
-    return scalar(mu->dtype, total / (double)mu->shape[0], out, err);
+    return new_scalar(mu->dtype, total / (double)mu->shape[0], out, err);
 }
 
 cr_status kl_normal_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
@@ -170,8 +161,8 @@ cr_status gaussian_forward(cr_node *node, cr_tensor **out, cr_error *err)
     cr_status status = cr_expect_same_shape(mu, "mu", log_variance, "log_variance", err);
     if (status == CR_OK)
         status = cr_expect_same_shape(mu, "mu", noise, "noise", err);
-    if (status == CR_OK && noise->requires_grad)
-        status = cr_fail(err, CR_ERR_VALUE, "noise: expected a constant, got a tensor that requires a gradient");
+    if (status == CR_OK)
+        status = cr_expect_constant(noise, "noise", err);
     if (status == CR_OK)
         status = cr_tensor_new(mu->dtype, mu->ndim, mu->shape, out, err);
     if (status == CR_OK)

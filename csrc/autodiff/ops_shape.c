@@ -3,15 +3,16 @@
 
 #include "../core/threads.h"
 #include "autodiff.h"
+#include "checks.h"
 
-#define NO_AXIS INT64_MIN /* what the attribute holds when axis is None */
+#define NO_AXIS INT64_MIN /* the attribute when axis is None */
 
 typedef struct {
-    size_t outer, length, inner; /* the tensor seen as (outer, length, inner) around one axis */
+    size_t outer, length, inner; /* sizes of the axes before one axis, of that axis, and of the axes after it */
     int axis;
 } axis_t;
 
-static cr_status around_axis(const cr_tensor *x, int64_t axis, axis_t *out, cr_error *err)
+static cr_status view_around_axis(const cr_tensor *x, int64_t axis, axis_t *out, cr_error *err)
 {
     if (axis < -x->ndim || axis >= x->ndim)
         return cr_fail(err, CR_ERR_VALUE, "axis: expected -%d to %d, got %lld", x->ndim, x->ndim - 1, (long long)axis);
@@ -25,7 +26,7 @@ static cr_status around_axis(const cr_tensor *x, int64_t axis, axis_t *out, cr_e
 
 /* ---- sum and mean: integers[0] axis ---- */
 
-static cr_status reduction(const cr_node *node, axis_t *view, int *ndim, size_t *shape, cr_error *err)
+static cr_status view_reduction(const cr_node *node, axis_t *view, int *ndim, size_t *shape, cr_error *err)
 {
     const cr_tensor *x = node->inputs[0];
     *ndim = 0;
@@ -33,7 +34,7 @@ static cr_status reduction(const cr_node *node, axis_t *view, int *ndim, size_t 
         *view = (axis_t){1, x->size, 1, 0};
         return CR_OK;
     }
-    cr_status status = around_axis(x, node->integers[0], view, err);
+    cr_status status = view_around_axis(x, node->integers[0], view, err);
     for (int d = 0; status == CR_OK && d < x->ndim; d++)
         if (d != view->axis)
             shape[(*ndim)++] = x->shape[d];
@@ -45,7 +46,7 @@ static cr_status reduce_forward(cr_node *node, bool mean, cr_tensor **out, cr_er
     axis_t view = {0};
     int ndim;
     size_t shape[CR_MAX_NDIM];
-    cr_status status = reduction(node, &view, &ndim, shape, err);
+    cr_status status = view_reduction(node, &view, &ndim, shape, err);
     if (status != CR_OK)
         return status;
     if (mean && view.length == 0)
@@ -64,7 +65,7 @@ static cr_status reduce_backward(const cr_node *node, bool mean, const cr_tensor
     int ndim, accumulate;
     size_t shape[CR_MAX_NDIM];
     void *data;
-    cr_status status = reduction(node, &view, &ndim, shape, err);
+    cr_status status = view_reduction(node, &view, &ndim, shape, err);
     if (status == CR_OK)
         status = cr_grad_begin(node->inputs[0], &data, &accumulate, err);
     if (status == CR_OK && data != NULL)
@@ -97,7 +98,7 @@ cr_status mean_backward(const cr_node *node, const cr_tensor *out, const cr_tens
 
 /* ---- concat: integers[0] axis ---- */
 
-static bool joins(const cr_tensor *a, const cr_tensor *b, int axis)
+static bool match_outside_axis(const cr_tensor *a, const cr_tensor *b, int axis)
 {
     bool same = a->ndim == b->ndim;
     for (int d = 0; same && d < a->ndim; d++)
@@ -111,14 +112,14 @@ cr_status concat_forward(cr_node *node, cr_tensor **out, cr_error *err)
     if (node->n_inputs == 0)
         return cr_fail(err, CR_ERR_VALUE, "tensors: expected at least one, got none");
     const cr_tensor *first = node->inputs[0];
-    cr_status status = around_axis(first, node->integers[0], &view, err);
+    cr_status status = view_around_axis(first, node->integers[0], &view, err);
     if (status != CR_OK)
         return status;
     size_t shape[CR_MAX_NDIM], total = 0;
     for (int d = 0; d < first->ndim; d++)
         shape[d] = first->shape[d];
     for (size_t i = 0; i < node->n_inputs; i++) {
-        if (!joins(first, node->inputs[i], view.axis))
+        if (!match_outside_axis(first, node->inputs[i], view.axis))
             return cr_fail(err, CR_ERR_VALUE, "tensors: number %zu does not match the first outside axis %d", i,
                            view.axis);
         if (total + node->inputs[i]->shape[view.axis] < total)
@@ -127,12 +128,13 @@ cr_status concat_forward(cr_node *node, cr_tensor **out, cr_error *err)
     }
     shape[view.axis] = total;
     status = cr_tensor_new(first->dtype, first->ndim, shape, out, err);
-    size_t at = 0, element = cr_dtype_size(first->dtype);
+    size_t joined = 0, element = cr_dtype_size(first->dtype);
     for (size_t i = 0; status == CR_OK && i < node->n_inputs; i++) {
         size_t part = node->inputs[i]->shape[view.axis] * view.inner;
         for (size_t o = 0; o < view.outer && part > 0; o++)
-            memcpy(cr_offset(*out, (o * total + at) * view.inner), cr_offset(node->inputs[i], o * part), part * element);
-        at += node->inputs[i]->shape[view.axis];
+            memcpy(cr_tensor_element(*out, (o * total + joined) * view.inner),
+                   cr_tensor_element(node->inputs[i], o * part), part * element);
+        joined += node->inputs[i]->shape[view.axis];
     }
     return status;
 }
@@ -140,17 +142,17 @@ cr_status concat_forward(cr_node *node, cr_tensor **out, cr_error *err)
 cr_status concat_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
 {
     axis_t view = {0};
-    cr_status status = around_axis(out, node->integers[0], &view, err);
-    size_t at = 0;
+    cr_status status = view_around_axis(out, node->integers[0], &view, err);
+    size_t joined = 0;
     for (size_t i = 0; status == CR_OK && i < node->n_inputs; i++) {
         void *data;
         size_t length = node->inputs[i]->shape[view.axis], part = length * view.inner;
         status = cr_grad_begin_zeroed(node->inputs[i], &data, err);
         if (status == CR_OK && data != NULL)
             for (size_t o = 0; o < view.outer && part > 0; o++)
-                cr_kernels(out->dtype)->axpy(part, 1, cr_offset(dout, (o * view.length + at) * view.inner),
-                                             cr_at(data, o * part, out->dtype));
-        at += length;
+                cr_kernels(out->dtype)->axpy(part, 1, cr_tensor_element(dout, (o * view.length + joined) * view.inner),
+                                             cr_element(data, o * part, out->dtype));
+        joined += length;
     }
     return status;
 }
@@ -161,7 +163,7 @@ cr_status slice_forward(cr_node *node, cr_tensor **out, cr_error *err)
 {
     const cr_tensor *x = node->inputs[0];
     axis_t view = {0};
-    cr_status status = around_axis(x, node->integers[2], &view, err);
+    cr_status status = view_around_axis(x, node->integers[2], &view, err);
     if (status != CR_OK)
         return status;
     int64_t start = node->integers[0], stop = node->integers[1];
@@ -172,10 +174,11 @@ cr_status slice_forward(cr_node *node, cr_tensor **out, cr_error *err)
     for (int d = 0; d < x->ndim; d++)
         shape[d] = d == view.axis ? (size_t)(stop - start) : x->shape[d];
     if (view.outer == 1) /* whole rows: the same memory */
-        return cr_tensor_view(x->buffer, cr_offset(x, (size_t)start * view.inner), x->dtype, x->ndim, shape, out, err);
+        return cr_tensor_view(x->buffer, cr_tensor_element(x, (size_t)start * view.inner), x->dtype, x->ndim, shape,
+                              out, err);
     status = cr_tensor_new(x->dtype, x->ndim, shape, out, err);
     for (size_t o = 0; status == CR_OK && part > 0 && o < view.outer; o++)
-        memcpy(cr_offset(*out, o * part), cr_offset(x, (o * view.length + (size_t)start) * view.inner),
+        memcpy(cr_tensor_element(*out, o * part), cr_tensor_element(x, (o * view.length + (size_t)start) * view.inner),
                part * cr_dtype_size(x->dtype));
     return status;
 }
@@ -185,15 +188,15 @@ cr_status slice_backward(const cr_node *node, const cr_tensor *out, const cr_ten
     cr_tensor *x = node->inputs[0];
     axis_t view = {0};
     void *data;
-    cr_status status = around_axis(x, node->integers[2], &view, err);
+    cr_status status = view_around_axis(x, node->integers[2], &view, err);
     if (status == CR_OK)
         status = cr_grad_begin_zeroed(x, &data, err);
     if (status != CR_OK || data == NULL)
         return status;
     size_t start = (size_t)node->integers[0], part = ((size_t)node->integers[1] - start) * view.inner;
     for (size_t o = 0; o < view.outer && part > 0; o++)
-        cr_kernels(out->dtype)->axpy(part, 1, cr_offset(dout, o * part),
-                                     cr_at(data, (o * view.length + start) * view.inner, out->dtype));
+        cr_kernels(out->dtype)->axpy(part, 1, cr_tensor_element(dout, o * part),
+                                     cr_element(data, (o * view.length + start) * view.inner, out->dtype));
     return CR_OK;
 }
 
@@ -267,7 +270,7 @@ static void gather_chunk(void *context, size_t chunk)
     cr_chunk_range(g->rows, g->n_chunks, chunk, &begin, &end);
     cr_kernels(g->table->dtype)
         ->gather_sum(end - begin, g->k, g->columns, g->from, g->index->data + begin * g->k,
-                     cr_at(g->to, begin * g->columns, g->table->dtype));
+                     cr_element(g->to, begin * g->columns, g->table->dtype));
 }
 
 static void scatter_chunk(void *context, size_t chunk)

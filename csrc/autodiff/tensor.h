@@ -1,8 +1,8 @@
 /* Tensors and the graph of operations that made them.
  *
  * A tensor is a contiguous array of float32 or float64 over a shared buffer. When an operation's input requires a
- * gradient, the output keeps a node: the operation, its inputs and what backward needs. Tensors are reference-counted;
- * releasing the last reference to an output releases the graph behind it without recursion.
+ * gradient, the output keeps a node: the operation, its inputs and the data that backward needs. Tensors are
+ * reference-counted. Releasing the last reference to an output also releases the nodes that made it, without recursion.
  */
 #ifndef CR_AUTODIFF_TENSOR_H
 #define CR_AUTODIFF_TENSOR_H
@@ -14,6 +14,8 @@
 #include "../core/buffer.h"
 #include "../core/dtype.h"
 #include "../core/status.h"
+#include "graph.h"
+#include "index.h"
 
 #define CR_MAX_NDIM 4
 #define CR_MAX_ATTRIBUTES 6
@@ -38,28 +40,6 @@ struct cr_tensor {
     cr_tensor *next;        /* work list of cr_tensor_release */
 };
 
-/* Row indices into a table, checked once: int32, one or two dimensions. */
-typedef struct {
-    atomic_int references;
-    int ndim;
-    size_t shape[2];
-    size_t size;
-    int32_t largest;        /* -1 when empty; the smallest is >= 0 */
-    cr_buffer *buffer;
-    int32_t *data;
-} cr_index;
-
-/* A batch of graphs for message passing, checked once. Edges run within a graph, sorted by target. */
-typedef struct {
-    atomic_int references;
-    size_t n_graphs, n_nodes, n_edges, n_types;
-    cr_buffer *buffer;      /* holds the four arrays */
-    int32_t *node_offsets;  /* (n_graphs + 1,) nodes of graph g: node_offsets[g] to node_offsets[g + 1] */
-    int32_t *edge_offsets;  /* (n_nodes + 1,) edges into target i */
-    int32_t *sources;       /* (n_edges,) */
-    int32_t *types;         /* (n_edges,) in [0, n_types) */
-} cr_graph;
-
 struct cr_node {
     int op;                 /* cr_op */
     size_t n_inputs;
@@ -69,41 +49,40 @@ struct cr_node {
     double reals[2];
     int64_t integers[CR_MAX_ATTRIBUTES];
     size_t n_integers;
-    cr_buffer *saved[2];    /* owned; what forward keeps for backward */
+    cr_buffer *saved[2];    /* owned; data that forward keeps for backward */
     cr_tensor *inline_inputs[4];
 };
 
-/* A new uninitialised tensor, reference count 1. CR_ERR_VALUE for too many dimensions, CR_ERR_OVERFLOW, CR_ERR_MEMORY. */
+/* A new uninitialised tensor, reference count 1. CR_ERR_VALUE for too many dimensions, CR_ERR_OVERFLOW for a size that
+ * does not fit, CR_ERR_MEMORY. */
 CR_MUST_USE cr_status cr_tensor_new(cr_dtype dtype, int ndim, const size_t *shape, cr_tensor **out, cr_error *err);
 
-/* A tensor over `data` inside `buffer` (a reference is taken). */
+/* A new tensor over `data` inside `buffer`, reference count 1. It takes a reference to the buffer. */
 CR_MUST_USE cr_status cr_tensor_view(cr_buffer *buffer, void *data, cr_dtype dtype, int ndim, const size_t *shape,
                                      cr_tensor **out, cr_error *err);
 
 void cr_tensor_retain(cr_tensor *tensor);
 void cr_tensor_release(cr_tensor *tensor); /* NULL is allowed */
 
-/* Number of elements of a shape, overflow-checked (in bytes too). */
+/* *out = the number of elements of a shape. CR_ERR_OVERFLOW when it, or the number of bytes, does not fit a size. */
 CR_MUST_USE cr_status cr_shape_size(int ndim, const size_t *shape, cr_dtype dtype, size_t *out, cr_error *err);
 bool cr_same_shape(const cr_tensor *a, const cr_tensor *b);
 
-/* "(3, 4)" into text, for messages. Returns text. */
+/* Writes a shape such as "(3, 4)" into text, for messages, and returns text. */
 const char *cr_shape_text(int ndim, const size_t *shape, char *text, size_t size);
 
-/* A node with room for n_inputs inputs (all NULL), to be filled by the caller. */
+/* The address of element `element`, counted in C order. */
+static inline void *cr_tensor_element(const cr_tensor *tensor, size_t element)
+{
+    return cr_element(tensor->data, element, tensor->dtype);
+}
+
+/* Writes or reads one element of a tensor as a double. */
+void cr_store(cr_tensor *tensor, size_t element, double value);
+double cr_load(const cr_tensor *tensor, size_t element);
+
+/* A new node with n_inputs inputs, all NULL. The caller fills them. */
 CR_MUST_USE cr_status cr_node_new(int op, size_t n_inputs, cr_node **out, cr_error *err);
 void cr_node_release(cr_node *node);
-
-/* An index over values copied from int64; CR_ERR_INDEX when one is negative or exceeds int32. */
-CR_MUST_USE cr_status cr_index_new(const int64_t *values, int ndim, const size_t *shape, cr_index **out, cr_error *err);
-void cr_index_retain(cr_index *index);
-void cr_index_release(cr_index *index);
-
-/* Room for a batch of graphs; the caller fills the arrays and calls cr_graph_check before any use. */
-CR_MUST_USE cr_status cr_graph_new(size_t n_graphs, size_t n_nodes, size_t n_edges, size_t n_types, cr_graph **out,
-                                   cr_error *err);
-CR_MUST_USE cr_status cr_graph_check(const cr_graph *graph, cr_error *err);
-void cr_graph_retain(cr_graph *graph);
-void cr_graph_release(cr_graph *graph);
 
 #endif

@@ -12,15 +12,15 @@
 #define JOIN(a, b) JOIN_(a, b)
 #define BLAS(name) JOIN(CRLSO_BLAS_PREFIX, name)
 
-/* Each chunk packs the operand that all share again, so chunks must be large for that to stay cheap: a few of them from
- * about 200 us each on, many only from four times as much on. */
+/* Every chunk packs the operand that all chunks use, so that chunks must be large: a few chunks from about 200 us each
+ * on, many chunks only from four times as much on. */
 #define FEW_CHUNKS 4
 #define FLOPS_PER_CHUNK 1.6e7
 #define MANY_CHUNKS 16
 #define FLOPS_PER_CHUNK_OF_MANY 6.4e7
 #define MIN_PER_CHUNK 32    /* rows or columns */
 
-/* Where our own kernel was ahead of OpenBLAS, by measurement on AVX2. */
+/* Sizes from which on our own kernel was faster than OpenBLAS, by measurement on AVX2. */
 #define OWN_MIN_ROWS 24      /* fewer rows do not repay the packing of b */
 #define OWN_MIN_COLUMNS 8    /* fewer leave most of a panel empty, */
 #define OWN_MIN_TRANSPOSED 32 /* and do not repay the packing of a transposed a */
@@ -38,12 +38,7 @@ typedef struct {
     const cr_epilogue *epilogue;
 } gemm_t;
 
-static const void *at(const void *data, size_t element, cr_dtype dtype)
-{
-    return (const char *)data + element * cr_dtype_size(dtype);
-}
-
-static void run_chunk(void *context, size_t chunk)
+static void multiply_chunk(void *context, size_t chunk)
 {
     const gemm_t *g = context;
     size_t begin, end, m = g->m, n = g->n;
@@ -52,12 +47,12 @@ static void run_chunk(void *context, size_t chunk)
     void *c = g->c;
     if (g->by_rows) {
         m = end - begin;
-        a = at(a, begin * (g->a.transposed ? 1 : g->a.stride), g->dtype);
-        c = (void *)at(c, begin * g->stride_c, g->dtype);
+        a = cr_element(a, begin * (g->a.transposed ? 1 : g->a.stride), g->dtype);
+        c = cr_element(c, begin * g->stride_c, g->dtype);
     } else {
         n = end - begin;
-        b = at(b, begin * (g->b.transposed ? g->b.stride : 1), g->dtype);
-        c = (void *)at(c, begin, g->dtype);
+        b = cr_element(b, begin * (g->b.transposed ? g->b.stride : 1), g->dtype);
+        c = cr_element(c, begin, g->dtype);
     }
     int ta = g->a.transposed ? CblasTrans : CblasNoTrans, tb = g->b.transposed ? CblasTrans : CblasNoTrans;
     int im = (int)m, in = (int)n, ik = (int)g->k, lda = (int)g->a.stride, ldb = (int)g->b.stride, ldc = (int)g->stride_c;
@@ -66,21 +61,22 @@ static void run_chunk(void *context, size_t chunk)
     else
         BLAS(cblas_dgemm)(CblasRowMajor, ta, tb, im, in, ik, 1.0, a, lda, b, ldb, g->beta, c, ldc);
     size_t first = g->by_rows ? 0 : begin;
-    void *rows = (void *)at(g->c, g->by_rows ? begin * g->stride_c : 0, g->dtype);
+    void *rows = cr_element(g->c, g->by_rows ? begin * g->stride_c : 0, g->dtype);
     cr_epilogue_apply(g->epilogue, g->dtype, m, first, first + n, rows, g->stride_c);
 }
 
-/* How many chunks of `each` steps, at most `most`. */
-static size_t share(double steps, double each, size_t most)
+/* The number of chunks of `each` steps, at most `most`. */
+static size_t count_chunks(double steps, double each, size_t most)
 {
     return steps >= each * (double)most ? most : (size_t)(steps / each);
 }
 
-static size_t chunk_count(size_t m, size_t n, size_t k)
+static size_t choose_chunk_count(size_t m, size_t n, size_t k)
 {
     size_t longest = m >= n ? m : n;
     double flops = 2.0 * (double)m * (double)n * (double)k;
-    size_t few = share(flops, FLOPS_PER_CHUNK, FEW_CHUNKS), many = share(flops, FLOPS_PER_CHUNK_OF_MANY, MANY_CHUNKS);
+    size_t few = count_chunks(flops, FLOPS_PER_CHUNK, FEW_CHUNKS);
+    size_t many = count_chunks(flops, FLOPS_PER_CHUNK_OF_MANY, MANY_CHUNKS);
     size_t chunks = few > many ? few : many;
     if (chunks > longest / MIN_PER_CHUNK)
         chunks = longest / MIN_PER_CHUNK;
@@ -96,15 +92,15 @@ static cr_status expect_sizes(size_t m, size_t n, size_t k, size_t a, size_t b, 
     return CR_OK;
 }
 
-static void openblas(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
-                     size_t stride_c, const cr_epilogue *epilogue)
+static void run_openblas(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
+                         size_t stride_c, const cr_epilogue *epilogue)
 {
-    /* BLAS asks for strides of at least 1 even where k or a dimension is 0. */
+    /* BLAS requires strides of at least 1, even where k or a dimension is 0. */
     a.stride = a.stride == 0 ? 1 : a.stride;
     b.stride = b.stride == 0 ? 1 : b.stride;
-    gemm_t g = {dtype, m, n, k, a, b, beta, c, stride_c, m >= n, chunk_count(m, n, k), epilogue};
+    gemm_t g = {dtype, m, n, k, a, b, beta, c, stride_c, m >= n, choose_chunk_count(m, n, k), epilogue};
     if (m > 0 && n > 0)
-        cr_parallel(g.n_chunks, run_chunk, &g);
+        cr_parallel(g.n_chunks, multiply_chunk, &g);
 }
 
 cr_status cr_gemm_openblas(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
@@ -112,27 +108,27 @@ cr_status cr_gemm_openblas(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matr
 {
     cr_status status = expect_sizes(m, n, k, a.stride, b.stride, stride_c, err);
     if (status == CR_OK)
-        openblas(dtype, m, n, k, a, b, beta, c, stride_c, NULL);
+        run_openblas(dtype, m, n, k, a, b, beta, c, stride_c, NULL);
     return status;
 }
 
-static cr_view view_of(cr_matrix matrix)
+static cr_view view_matrix(cr_matrix matrix)
 {
     return matrix.transposed ? (cr_view){matrix.data, 1, matrix.stride} : (cr_view){matrix.data, matrix.stride, 1};
 }
 
-static bool own_is_faster(size_t m, size_t n, size_t k, bool transposed)
+static bool own_kernel_is_faster(size_t m, size_t n, size_t k, bool transposed)
 {
     return m >= OWN_MIN_ROWS && n >= (transposed ? OWN_MIN_TRANSPOSED : OWN_MIN_COLUMNS) && k > 0 &&
            n <= OWN_MAX_PACKED / k;
 }
 
-/* Block by block of k, so that what has been packed is used while it is in the cache. */
-static cr_status own(size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c, size_t stride_c,
-                     const cr_epilogue *epilogue, cr_error *err)
+/* Runs our own kernel block by block of k, so that a packed block is used while it is in the cache. */
+static cr_status run_own_kernel(size_t m, size_t n, size_t k, cr_matrix a, cr_matrix b, double beta, void *c,
+                                size_t stride_c, const cr_epilogue *epilogue, cr_error *err)
 {
     cr_buffer *buffer;
-    cr_view left = view_of(a), right = view_of(b);
+    cr_view left = view_matrix(a), right = view_matrix(b);
     size_t bytes;
     cr_status status = cr_gemm_packed_size(k < CR_GEMM_BLOCK ? k : CR_GEMM_BLOCK, n, &bytes, err);
     if (status == CR_OK)
@@ -159,9 +155,9 @@ cr_status cr_gemm_then(cr_dtype dtype, size_t m, size_t n, size_t k, cr_matrix a
     cr_status status = expect_sizes(m, n, k, a.stride, b.stride, stride_c, err);
     if (status != CR_OK)
         return status;
-    if (dtype == CR_F32 && cr_gemm_kernels() != NULL && own_is_faster(m, n, k, a.transposed))
-        return own(m, n, k, a, b, beta, c, stride_c, epilogue, err);
-    openblas(dtype, m, n, k, a, b, beta, c, stride_c, epilogue);
+    if (dtype == CR_F32 && cr_gemm_kernels() != NULL && own_kernel_is_faster(m, n, k, a.transposed))
+        return run_own_kernel(m, n, k, a, b, beta, c, stride_c, epilogue, err);
+    run_openblas(dtype, m, n, k, a, b, beta, c, stride_c, epilogue);
     return CR_OK;
 }
 
@@ -185,7 +181,7 @@ static void copy_matrix(cr_dtype dtype, size_t rows, size_t columns, cr_matrix f
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < columns; j++) {
             size_t source = from.transposed ? j * from.stride + i : i * from.stride + j;
-            memcpy((void *)at(to, i * columns + j, dtype), at(from.data, source, dtype), cr_dtype_size(dtype));
+            memcpy(cr_element(to, i * columns + j, dtype), cr_element(from.data, source, dtype), cr_dtype_size(dtype));
         }
 }
 
@@ -194,7 +190,7 @@ cr_status cr_packed_new(cr_dtype dtype, size_t k, size_t n, cr_matrix b, cr_pack
     cr_status status = expect_sizes(0, n, k, 0, b.stride, 0, err);
     size_t elements, bytes;
     cr_packed *packed = NULL;
-    /* However few columns: OpenBLAS adds in another order for few rows, and a row must not depend on the others. */
+    /* Also for few columns: OpenBLAS adds in another order for few rows, and a row must not depend on the others. */
     const bool panels = dtype == CR_F32 && cr_gemm_kernels() != NULL && k > 0 && n > 0;
     *out = NULL;
     if (status == CR_OK)
@@ -214,7 +210,7 @@ cr_status cr_packed_new(cr_dtype dtype, size_t k, size_t n, cr_matrix b, cr_pack
         return status;
     }
     if (panels)
-        cr_gemm_pack(k, n, view_of(b), cr_buffer_data(packed->buffer));
+        cr_gemm_pack(k, n, view_matrix(b), cr_buffer_data(packed->buffer));
     else
         copy_matrix(dtype, k, n, b, cr_buffer_data(packed->buffer));
     *out = packed;
@@ -237,8 +233,8 @@ cr_status cr_gemm_packed(size_t m, cr_matrix a, const cr_packed *b, double beta,
         return status;
     void *data = cr_buffer_data(b->buffer);
     if (b->panels)
-        return cr_gemm_run(m, b->n, b->k, view_of(a), data, (float)beta, c, stride_c, epilogue, err);
-    openblas(b->dtype, m, b->n, b->k, a, cr_plain(data, b->n), beta, c, stride_c, epilogue);
+        return cr_gemm_run(m, b->n, b->k, view_matrix(a), data, (float)beta, c, stride_c, epilogue, err);
+    run_openblas(b->dtype, m, b->n, b->k, a, cr_plain(data, b->n), beta, c, stride_c, epilogue);
     return CR_OK;
 }
 
@@ -258,7 +254,7 @@ typedef struct {
     double *b;
 } system_t;
 
-static void factorise(void *context, size_t i)
+static void factorise_matrix(void *context, size_t i)
 {
     const system_t *s = context;
     const size_t n = s->n;
@@ -267,7 +263,7 @@ static void factorise(void *context, size_t i)
     BLAS(dpotrf_)("U", &in, a, &in, &s->info[i], 1); /* by columns, our lower half is the upper one */
     for (size_t row = 0; row < n; row++) {
         memset(a + row * n + row + 1, 0, (n - row - 1) * sizeof *a);
-        if (s->info[i] == 0 && !(a[row * n + row] > 0)) /* NaN, which some builds let through */
+        if (s->info[i] == 0 && !(a[row * n + row] > 0)) /* NaN, which some builds of LAPACK do not report */
             s->info[i] = (int)row + 1;
     }
 }
@@ -286,7 +282,7 @@ cr_status cr_cholesky(size_t batch, size_t n, double *a, size_t *failed, cr_erro
     if (status != CR_OK)
         return status;
     system_t s = {.n = n, .a = a, .info = cr_buffer_data(buffer)};
-    cr_parallel(batch, factorise, &s);
+    cr_parallel(batch, factorise_matrix, &s);
     for (size_t i = 0; i < batch && status == CR_OK; i++)
         if (s.info[i] != 0) {
             *failed = i;

@@ -9,7 +9,7 @@
 #define MAX_LOG2 30            /* larger buffers are not pooled */
 #define STEPS_PER_POWER 4      /* classes at 2^k x {1, 1.25, 1.5, 1.75}: at most 20 % are wasted */
 #define N_CLASSES ((MAX_LOG2 - MIN_LOG2) * STEPS_PER_POWER)
-#define POOL_LIMIT ((size_t)512 << 20) /* bytes kept for reuse at most */
+#define POOL_LIMIT ((size_t)512 << 20) /* bytes that the pool keeps at most */
 
 struct cr_buffer {
     atomic_int references;
@@ -27,7 +27,7 @@ static struct {
     cr_pool_statistics statistics;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* A fork in one thread must not leave the child with a lock that another thread held. */
+/* Fork handlers hold the lock during a fork, or the child could start with a lock that another thread held. */
 static void lock_pool(void)
 {
     pthread_mutex_lock(&pool.lock);
@@ -43,10 +43,10 @@ static void prepare_for_forks(void)
     pthread_atfork(lock_pool, unlock_pool, unlock_pool);
 }
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_once_t fork_handler_once = PTHREAD_ONCE_INIT;
 
-/* The smallest class that holds `bytes`, its size in *class_bytes; -1 (and the exact size) when it is too large. */
-static int class_of(size_t bytes, size_t *class_bytes)
+/* The smallest size class for `bytes`, with its size in *class_bytes; -1, with the exact size, when there is none. */
+static int find_size_class(size_t bytes, size_t *class_bytes)
 {
     size_t base = (size_t)1 << MIN_LOG2;
     for (int power = 0; power < MAX_LOG2 - MIN_LOG2; power++, base <<= 1)
@@ -77,8 +77,8 @@ static cr_buffer *take_pooled(int size_class)
 cr_status cr_buffer_new(size_t bytes, cr_buffer **out, cr_error *err)
 {
     size_t class_bytes;
-    int size_class = class_of(bytes, &class_bytes);
-    pthread_once(&once, prepare_for_forks);
+    int size_class = find_size_class(bytes, &class_bytes);
+    pthread_once(&fork_handler_once, prepare_for_forks);
     pthread_mutex_lock(&pool.lock);
     cr_buffer *buffer = take_pooled(size_class);
     pthread_mutex_unlock(&pool.lock);

@@ -8,7 +8,7 @@
 /* Entry [k][b] is the remainder of byte b followed by k zero bytes: eight bytes are taken at a time, each by the table
  * for its distance from the last (M. Kounavis, F. Berry, "Novel table lookup-based algorithms", 2008). */
 static uint32_t remainders[SLICES][256];
-static pthread_once_t made = PTHREAD_ONCE_INIT;
+static pthread_once_t remainders_once = PTHREAD_ONCE_INIT;
 
 static void make_remainders(void)
 {
@@ -25,7 +25,7 @@ static void make_remainders(void)
 
 uint32_t cr_crc32c(const void *data, size_t size)
 {
-    pthread_once(&made, make_remainders);
+    pthread_once(&remainders_once, make_remainders);
     const uint8_t *bytes = data;
     uint32_t crc = UINT32_MAX;
     for (; size >= SLICES; size -= SLICES, bytes += SLICES) {

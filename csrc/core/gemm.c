@@ -4,8 +4,8 @@
 
 #include "threads.h"
 
-/* Enough rows per chunk for a panel to be read from the first-level cache most of the time; enough chunks for threads
- * to end together. */
+/* Enough rows per chunk that a panel is mostly read from the first-level cache, and enough chunks that all threads end
+ * at about the same time. */
 #define ROWS_PER_CHUNK 48
 #define COLUMNS_PER_CHUNK 256
 #define FLOPS_PER_CHUNK 1e6
@@ -16,7 +16,7 @@ typedef struct {
     size_t m, n, k;
     cr_view a, b;
     const float *packed;
-    float *packed_a; /* room for the strips of one block of k, when a is stored transposed */
+    float *packed_a; /* memory for the strips of one block of k, when a is stored transposed */
     float beta;
     float *c;
     size_t stride_c;
@@ -29,7 +29,7 @@ static size_t divide_up(size_t a, size_t b)
     return a / b + (a % b != 0);
 }
 
-static size_t smaller(size_t a, size_t b)
+static size_t minimum(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
@@ -49,11 +49,11 @@ static void pack_chunk(void *context, size_t chunk)
     size_t panel = p->kernels->panel, begin, end;
     cr_chunk_range(p->panels, p->column_chunks, chunk, &begin, &end);
     for (size_t first = 0; first < p->k; first += CR_GEMM_BLOCK) {
-        size_t length = smaller(p->k - first, CR_GEMM_BLOCK);
+        size_t length = minimum(p->k - first, CR_GEMM_BLOCK);
         float *block = (float *)(uintptr_t)p->packed + first * p->panels * panel;
         for (size_t j = begin; j < end; j++) {
             cr_view b = {p->b.data + first * p->b.row + j * panel * p->b.column, p->b.row, p->b.column};
-            p->kernels->pack(length, smaller(p->n - j * panel, panel), b, block + j * length * panel);
+            p->kernels->pack(length, minimum(p->n - j * panel, panel), b, block + j * length * panel);
         }
     }
 }
@@ -63,26 +63,26 @@ void cr_gemm_pack(size_t k, size_t n, cr_view b, float *packed)
     const cr_gemm_table *kernels = cr_gemm_kernels();
     product_t p = {.kernels = kernels, .n = n, .k = k, .b = b, .packed = packed,
                    .panels = divide_up(n, kernels->panel)};
-    p.column_chunks = smaller(p.panels, k * n / PACKED_PER_CHUNK + 1);
+    p.column_chunks = minimum(p.panels, k * n / PACKED_PER_CHUNK + 1);
     cr_parallel(p.column_chunks, pack_chunk, &p);
 }
 
 /* ---- the product ---- */
 
-static void product_chunk(void *context, size_t chunk)
+static void multiply_chunk(void *context, size_t chunk)
 {
     const product_t *p = context;
     const size_t strip = p->kernels->strip, panel = p->kernels->panel;
     size_t begin, end, first_panel, last_panel;
     cr_chunk_range(divide_up(p->m, strip), p->row_chunks, chunk / p->column_chunks, &begin, &end);
     cr_chunk_range(p->panels, p->column_chunks, chunk % p->column_chunks, &first_panel, &last_panel);
-    const size_t left = first_panel * panel, right = smaller(last_panel * panel, p->n);
-    const size_t top = begin * strip, rows = smaller(end * strip, p->m) - top;
+    const size_t left = first_panel * panel, right = minimum(last_panel * panel, p->n);
+    const size_t top = begin * strip, rows = minimum(end * strip, p->m) - top;
     float *strips = p->packed_a == NULL ? NULL
                                         : p->packed_a + (chunk % p->column_chunks * divide_up(p->m, strip) + begin) *
                                                             strip * CR_GEMM_BLOCK;
     for (size_t first = 0; first < p->k; first += CR_GEMM_BLOCK) {
-        const size_t length = smaller(p->k - first, CR_GEMM_BLOCK);
+        const size_t length = minimum(p->k - first, CR_GEMM_BLOCK);
         const float *block = p->packed + first * p->panels * panel;
         cr_view a = {p->a.data + top * p->a.row + first * p->a.column, p->a.row, p->a.column};
         if (strips != NULL) {
@@ -103,9 +103,9 @@ cr_status cr_gemm_run(size_t m, size_t n, size_t k, cr_view a, const float *pack
                    epilogue};
     const double most = 2.0 * (double)m * (double)n * (double)k / FLOPS_PER_CHUNK;
     const size_t affordable = most < 1 ? 1 : most > 1e6 ? 1000000 : (size_t)most;
-    p.row_chunks = smaller(divide_up(m, ROWS_PER_CHUNK), affordable);
+    p.row_chunks = minimum(divide_up(m, ROWS_PER_CHUNK), affordable);
     if (p.row_chunks < 4) /* few rows: cut the columns too */
-        p.column_chunks = smaller(divide_up(n, COLUMNS_PER_CHUNK), divide_up(affordable, p.row_chunks));
+        p.column_chunks = minimum(divide_up(n, COLUMNS_PER_CHUNK), divide_up(affordable, p.row_chunks));
     cr_buffer *strips = NULL;
     if (a.column != 1) {
         size_t bytes;
@@ -117,7 +117,7 @@ cr_status cr_gemm_run(size_t m, size_t n, size_t k, cr_view a, const float *pack
             return status;
         p.packed_a = cr_buffer_data(strips);
     }
-    cr_parallel(p.row_chunks * p.column_chunks, product_chunk, &p);
+    cr_parallel(p.row_chunks * p.column_chunks, multiply_chunk, &p);
     cr_buffer_release(strips);
     return CR_OK;
 }
@@ -137,7 +137,7 @@ void cr_epilogue_apply(const cr_epilogue *epilogue, cr_dtype dtype, size_t rows,
 
 /* ---- the peak ---- */
 
-static double now(void)
+static double read_clock(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -147,12 +147,12 @@ static double now(void)
 double cr_fma_peak(double seconds)
 {
     const size_t rounds = 100000;
-    const double start = now();
+    const double start = read_clock();
     double best = 0, begin, end = start;
     do {
-        begin = now();
+        begin = read_clock();
         double operations = cr_fma_rounds(rounds) * (double)rounds;
-        end = now();
+        end = read_clock();
         double speed = operations / (end - begin);
         best = speed > best ? speed : best;
     } while (end - start < seconds);

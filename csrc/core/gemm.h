@@ -1,9 +1,10 @@
 /* Our own matrix product in float32, for the sizes of training and search, where OpenBLAS packs too often.
  *
- * c (m x n) = a (m x k) b (k x n): b is copied into panels of a few columns once per product (or once for all, see
- * cr_packed in blas.h), all threads read that copy, and tiles of c are summed in registers. An element of c is always
- * summed over k one by one, in blocks of CR_GEMM_BLOCK: where rows and columns are cut cannot change a bit of it.
- * One table of functions per instruction set (gemm.inc); callers use the door in blas.h.
+ * c (m x n) = a (m x k) b (k x n): b is copied into panels of a few columns once per product (or once for many
+ * products, see cr_packed in blas.h), all threads read that copy, and tiles of c are summed in registers. An element of
+ * c is always summed over k one by one, in blocks of CR_GEMM_BLOCK, so that the cuts between rows and columns do not
+ * change its bits. There is one table of functions per instruction set (gemm.inc). Call cr_gemm of blas.h, not these
+ * functions.
  */
 #ifndef CR_CORE_GEMM_H
 #define CR_CORE_GEMM_H
@@ -26,7 +27,7 @@ typedef struct {
 typedef struct {
     size_t strip; /* rows of a tile */
     size_t panel; /* columns of a tile */
-    /* b (k rows, `columns` <= panel columns) into one panel: k rows of `panel` numbers, zeros behind the columns */
+    /* b (k rows, `columns` <= panel columns) into one panel: k rows of `panel` numbers, zeros after the columns */
     void (*pack)(size_t k, size_t columns, cr_view b, float *to);
     /* a transposed (k rows as stored, `rows` columns) into strips, k rows of `strip` numbers each */
     void (*pack_strips)(size_t k, size_t rows, cr_view a, float *to);
@@ -41,16 +42,16 @@ const cr_gemm_table *cr_gemm_kernels(void);
 /* Runs the loop of cr_fma_peak; returns its floating-point operations per round. */
 double cr_fma_rounds(size_t rounds);
 
-/* What becomes of c when its sums are complete: f(c + bias), the bias a row or NULL. */
+/* A function of the complete sums, applied in place: c = f(c + bias). The bias is a row or NULL. */
 typedef struct {
     cr_unary activation;
     double a;
     const void *bias;
 } cr_epilogue;
 
-/* Elements of a packed k x n matrix, overflow-checked. */
+/* *elements = the number of elements of a packed k x n matrix. CR_ERR_OVERFLOW when it does not fit a size. */
 CR_MUST_USE cr_status cr_gemm_packed_size(size_t k, size_t n, size_t *elements, cr_error *err);
-/* Packs b (k x n), on all threads, into that many elements, aligned to 64 bytes. */
+/* Packs b (k x n) on all threads. `packed` has as many elements as cr_gemm_packed_size says, aligned to 64 bytes. */
 void cr_gemm_pack(size_t k, size_t n, cr_view b, float *packed);
 /* c = beta c + a b, then the epilogue (NULL for none), on all threads. m, n > 0; for k = 0 the product is 0. */
 CR_MUST_USE cr_status cr_gemm_run(size_t m, size_t n, size_t k, cr_view a, const float *packed, float beta, float *c,
@@ -60,12 +61,12 @@ CR_MUST_USE cr_status cr_gemm_run(size_t m, size_t n, size_t k, cr_view a, const
 void cr_epilogue_apply(const cr_epilogue *epilogue, cr_dtype dtype, size_t rows, size_t begin, size_t end, void *c,
                        size_t stride_c);
 
-/* Multiplications and additions per second that fused multiply-adds between registers reach on one thread, measured
- * for about `seconds`: what benchmarks compare products with. */
+/* The multiplications and additions per second of fused multiply-adds between registers on one thread, measured for
+ * about `seconds`. Benchmarks compare products with it. */
 double cr_fma_peak(double seconds);
 
-/* In front of a loop: to be unrolled n times; in front of one with a constant number of rounds, at most 16: as a whole.
- * clang unrolls the latter before it decides what lives in registers, the former after that. */
+/* CR_UNROLL(n) before a loop unrolls it n times. CR_UNROLL_WHOLE before a loop with a constant number of rounds, at
+ * most 16, unrolls it completely. clang does the latter before it allocates registers and the former after that. */
 #define CR_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
 #define CR_UNROLL(n) CR_PRAGMA(clang loop unroll_count(n))
@@ -75,7 +76,7 @@ double cr_fma_peak(double seconds);
 #define CR_UNROLL_WHOLE CR_UNROLL(16)
 #endif
 
-/* What each translation unit exports. */
+/* The exports of the translation units, one per instruction set. */
 double cr_fma_rounds_baseline(size_t rounds);
 #ifdef CR_HAVE_X86_KERNELS
 double cr_fma_rounds_avx2(size_t rounds);

@@ -1,4 +1,4 @@
-/* Machines without tiles of our own have OpenBLAS for products, and this loop to compare it with. */
+/* The loop behind cr_fma_peak for machines without tiles of our own; their products are OpenBLAS's. */
 #include "gemm.h"
 
 #define CR_ISA baseline

@@ -18,7 +18,7 @@ static int by_x_then_y(const void *a, const void *b)
 }
 
 /* Number of pairs i < j with equal keys among sorted pairs; with both, pairs equal in x and y. */
-static double ties_in_x(const pair_t *pairs, size_t n, bool both)
+static double count_ties_in_x(const pair_t *pairs, size_t n, bool both)
 {
     double ties = 0, run = 0; /* run: equal pairs before this one */
     for (size_t i = 1; i < n; i++) {
@@ -29,7 +29,7 @@ static double ties_in_x(const pair_t *pairs, size_t n, bool both)
     return ties;
 }
 
-static double ties_in_y(const double *sorted, size_t n)
+static double count_ties_in_y(const double *sorted, size_t n)
 {
     double ties = 0, run = 0;
     for (size_t i = 1; i < n; i++) {
@@ -88,8 +88,8 @@ cr_status cr_kendall_tau(const double *x, const double *y, size_t n, double *tau
     for (size_t i = 0; i < n; i++)
         values[i] = pairs[i].y;
     double all = 0.5 * (double)n * (double)(n - 1);
-    double tied_x = ties_in_x(pairs, n, false), tied_both = ties_in_x(pairs, n, true);
-    double discordant = merge_sort(values, values + n, n), tied_y = ties_in_y(values, n);
+    double tied_x = count_ties_in_x(pairs, n, false), tied_both = count_ties_in_x(pairs, n, true);
+    double discordant = merge_sort(values, values + n, n), tied_y = count_ties_in_y(values, n);
     double concordant = all - tied_x - tied_y + tied_both - discordant;
     if (tied_x < all && tied_y < all)
         *tau = (concordant - discordant) / sqrt((all - tied_x) * (all - tied_y));

@@ -13,7 +13,7 @@ static struct {
     const char *isa;
 } chosen;
 
-static void choose(void)
+static void choose_kernels(void)
 {
     chosen.table = cr_kernels_baseline;
     chosen.fma_rounds = cr_fma_rounds_baseline;
@@ -43,28 +43,28 @@ static void choose(void)
 #endif
 }
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_once_t choice_once = PTHREAD_ONCE_INIT;
 
 const cr_kernel_table *cr_kernels(cr_dtype dtype)
 {
-    pthread_once(&once, choose);
+    pthread_once(&choice_once, choose_kernels);
     return &chosen.table[dtype];
 }
 
 const char *cr_kernels_isa(void)
 {
-    pthread_once(&once, choose);
+    pthread_once(&choice_once, choose_kernels);
     return chosen.isa;
 }
 
 const cr_gemm_table *cr_gemm_kernels(void)
 {
-    pthread_once(&once, choose);
+    pthread_once(&choice_once, choose_kernels);
     return chosen.gemm;
 }
 
 double cr_fma_rounds(size_t rounds)
 {
-    pthread_once(&once, choose);
+    pthread_once(&choice_once, choose_kernels);
     return chosen.fma_rounds(rounds);
 }

@@ -1,10 +1,10 @@
 /* The loops over memory that are not matrix products: one table of functions per instruction set and element type.
  *
- * Every function runs on one thread over the range that it is given; the operations above cut the work and check
- * sizes. Arrays are contiguous, never NULL unless said so, and do not overlap unless said so. `accumulate` adds to the
+ * Every function runs on one thread over the range in its arguments; its callers cut the work and check sizes. Arrays
+ * are contiguous. Unless a comment says otherwise, they are not NULL and do not overlap. `accumulate` adds to the
  * destination instead of overwriting it. The same source is compiled for each instruction set and both types
- * (kernels.inc); cr_kernels() picks the best that the machine has, or the one that CRLSO_ISA names
- * (baseline, avx2, avx512).
+ * (kernels.inc); cr_kernels() picks the best that the machine has, or the one that CRLSO_ISA names (baseline, avx2,
+ * avx512).
  */
 #ifndef CR_CORE_KERNELS_H
 #define CR_CORE_KERNELS_H
@@ -54,7 +54,7 @@ typedef struct {
     /* y = x op w, n elements each */
     void (*binary)(cr_binary kind, size_t n, const void *x, const void *w, void *y);
     void (*binary_scalar)(cr_binary kind, size_t n, const void *x, double w, void *y);
-    /* dx (+)= d/dx, dw (+)= d/dw; dx or dw NULL when not wanted */
+    /* dx (+)= d/dx, dw (+)= d/dw; dx or dw may be NULL */
     void (*binary_gradient)(cr_binary kind, size_t n, const void *x, const void *w, const void *dy, void *dx, void *dw,
                             int accumulate_x, int accumulate_w);
     void (*fill)(size_t n, double value, void *y);
@@ -81,13 +81,13 @@ typedef struct {
     /* out[i] = sum over edges j -> i of leaky_relu(target[i] + source[j] + types[e]), targets [begin, end) */
     void (*message_pass)(size_t begin, size_t end, size_t columns, cr_edges edges, double slope, const void *target,
                          const void *source, const void *types, void *out);
-    /* d_target and d_source (+)=, for whole graphs [begin, end); d_types is this chunk's own partial (n_types x
-     * columns) and is written; NULL: not wanted */
+    /* d_target and d_source (+)=, for whole graphs [begin, end); d_types (n_types x columns) is
+     * overwritten with the part of this chunk; each of the three may be NULL */
     void (*message_pass_gradient)(size_t begin, size_t end, size_t columns, cr_edges edges, double slope,
                                   const void *target, const void *source, const void *types, const void *dout,
                                   void *d_target, void *d_source, size_t n_types, void *d_types,
                                   int accumulate_target, int accumulate_source);
-    /* returns sum over rows of -log softmax(logits)[target]; probabilities (rows x classes) are kept for backward */
+    /* returns sum over rows of -log softmax(logits)[target]; probabilities (rows x classes) is for backward */
     double (*softmax_cross_entropy)(size_t rows, size_t classes, const void *logits, const int32_t *target,
                                     void *probabilities);
     void (*softmax_cross_entropy_gradient)(size_t rows, size_t classes, double scale, const void *probabilities,
@@ -119,7 +119,7 @@ typedef struct {
 const cr_kernel_table *cr_kernels(cr_dtype dtype);
 const char *cr_kernels_isa(void); /* "baseline", "avx2" or "avx512", static */
 
-/* What each translation unit exports. */
+/* The exports of the translation units, one per instruction set. */
 extern const cr_kernel_table cr_kernels_baseline[CR_N_DTYPES];
 #if defined(__x86_64__) && defined(__GNUC__)
 #define CR_HAVE_X86_KERNELS 1

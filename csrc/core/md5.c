@@ -18,12 +18,12 @@ static const uint32_t sines[64] = {
 
 static const uint8_t rotations[4][4] = {{7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
 
-static uint32_t load(const uint8_t bytes[4])
+static uint32_t load_word(const uint8_t bytes[4])
 {
     return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
-static void store(uint32_t word, uint8_t bytes[4])
+static void store_word(uint32_t word, uint8_t bytes[4])
 {
     for (int i = 0; i < 4; i++)
         bytes[i] = (uint8_t)(word >> 8 * i);
@@ -40,11 +40,11 @@ static void store(uint32_t word, uint8_t bytes[4])
         b += sum << turn | sum >> (32 - turn);                                                         \
     }
 
-static void absorb(uint32_t state[4], const uint8_t block[BLOCK])
+static void absorb_block(uint32_t state[4], const uint8_t block[BLOCK])
 {
     uint32_t words[16], a = state[0], b = state[1], c = state[2], d = state[3];
     for (int i = 0; i < 16; i++)
-        words[i] = load(block + 4 * i);
+        words[i] = load_word(block + 4 * i);
     ROUND(0, (b & c) | (~b & d), i)
     ROUND(1, (b & d) | (c & ~d), 5 * i + 1)
     ROUND(2, b ^ c ^ d, 3 * i + 5)
@@ -61,18 +61,18 @@ void cr_md5(const void *data, size_t size, uint8_t digest[CR_MD5_SIZE])
     const uint8_t *bytes = data;
     size_t rest = size;
     for (; rest >= BLOCK; rest -= BLOCK, bytes += BLOCK)
-        absorb(state, bytes);
-    /* What is left, a one bit, zeros, and the length in bits in the last eight bytes of a block. */
+        absorb_block(state, bytes);
+    /* The remaining bytes, a one bit, zeros, and the length in bits in the last eight bytes of a block. */
     uint8_t tail[2 * BLOCK] = {0};
     if (rest > 0)
         memcpy(tail, bytes, rest);
     tail[rest] = 0x80;
     const size_t padded = rest < BLOCK - 8 ? BLOCK : 2 * BLOCK;
     const uint64_t bits = (uint64_t)size * 8;
-    store((uint32_t)bits, tail + padded - 8);
-    store((uint32_t)(bits >> 32), tail + padded - 4);
+    store_word((uint32_t)bits, tail + padded - 8);
+    store_word((uint32_t)(bits >> 32), tail + padded - 4);
     for (size_t i = 0; i < padded; i += BLOCK)
-        absorb(state, tail + i);
+        absorb_block(state, tail + i);
     for (int i = 0; i < 4; i++)
-        store(state[i], digest + 4 * i);
+        store_word(state[i], digest + 4 * i);
 }

@@ -1,6 +1,6 @@
-/* MD5 of bytes in memory (RFC 1321). It names things as published tables do; it protects nothing.
+/* MD5 of bytes in memory (RFC 1321). It makes the names that published tables use; it is not for security.
  *
- * The function is pure, thread safe and cannot fail. Lengths of a quarter of SIZE_MAX and more do not occur.
+ * The function is pure, thread safe and cannot fail. Lengths are below a quarter of SIZE_MAX.
  */
 #ifndef CR_CORE_MD5_H
 #define CR_CORE_MD5_H

@@ -1,6 +1,6 @@
 /* Philox streams. This file is compiled for the baseline instruction set only, so that the bits of a stream do not
  * depend on the processor the program runs on. Fills work on tiles of a fixed number of blocks; a tile is always
- * computed whole, so every element goes through the same code wherever a chunk begins or ends. */
+ * computed completely, so that every element goes through the same code wherever a chunk begins or ends. */
 #include "philox.h"
 
 #include <math.h>

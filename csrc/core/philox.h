@@ -2,9 +2,9 @@
  * as 1, 2, 3" (SC 2011).
  *
  * A stream is named by (seed, purpose, step) and has no state: element i of a fill is a function of the stream and
- * of i alone. `first` is the index of out[0], so a fill cut into chunks at any places, in any order and on any
- * threads writes the same bits as one call. Kinds of fill share the bits below them (a uniform and a normal of one
- * stream are dependent): give every use a purpose of its own. Streams are values; all functions are pure, thread
+ * of i alone. `first` is the index of out[0], so a fill cut into chunks anywhere, in any order and on any
+ * threads writes the same bits as one call. All kinds of fill use the same bits (a uniform and a normal fill of one
+ * stream are dependent), so give every use a purpose of its own. Streams are values; all functions are pure, thread
  * safe and cannot fail. n = 0 touches nothing and allows out = NULL. Indices wrap modulo 2^64.
  *
  * Layout: block b of a stream is Philox(counter = (b, step), key), where the 64-bit key is the first half of
@@ -37,7 +37,7 @@ void cr_philox_uniform_f32(const cr_philox *stream, uint64_t first, float *out, 
 void cr_philox_uniform_f64(const cr_philox *stream, uint64_t first, double *out, size_t n);
 
 /* Standard normal numbers (Box-Muller; elements 2j and 2j + 1 share a radius). |out| < 6.6 in single and < 8.5 in
- * double precision, the largest radius that the 31 and 52 bits behind it can name. */
+ * double precision, the largest radii that 31 and 52 bits can express. */
 void cr_philox_normal_f32(const cr_philox *stream, uint64_t first, float *out, size_t n);
 void cr_philox_normal_f64(const cr_philox *stream, uint64_t first, double *out, size_t n);
 
@@ -45,8 +45,8 @@ void cr_philox_normal_f64(const cr_philox *stream, uint64_t first, double *out, 
  * 1 / high by less than 2^-64, so the relative bias is below high / 2^64. high <= 2^63. */
 void cr_philox_integers(const cr_philox *stream, uint64_t first, uint64_t high, int64_t *out, size_t n);
 
-/* A permutation of 0 .. n - 1 (Fisher-Yates from inside out; draw i chooses among i + 1 places). The whole of it
- * depends on n: it is not a fill and has no `first`. */
+/* A permutation of 0 .. n - 1 (Fisher-Yates from inside out; draw i is one of i + 1 indices). All of it depends
+ * on n: it is not a fill and has no `first`. */
 void cr_philox_permutation(const cr_philox *stream, int64_t *out, size_t n);
 
 #endif

@@ -35,7 +35,8 @@ typedef struct {
 /* Writes a formatted message into err (when not NULL) and returns code, so that `return cr_fail(...)` reads well. */
 cr_status cr_fail(cr_error *err, cr_status code, const char *format, ...) CR_PRINTF(3, 4);
 
-/* Inside a function with `cr_status status` and a `fail:` label that releases in reverse order. */
+/* Evaluates a status and jumps to `fail:` unless it is CR_OK, in a function with `cr_status status` and a `fail:` label
+ * that releases in reverse order. */
 #define CR_TRY(expression)         \
     do {                           \
         status = (expression);     \

@@ -13,14 +13,14 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#define RELAX() _mm_pause()
+#define PAUSE() _mm_pause()
 #else
-#define RELAX() ((void)0)
+#define PAUSE() ((void)0)
 #endif
 
 #define SPINS 2000       /* about 20-50 us: longer than the gap between two operations of a training step */
 #define YIELD_EVERY 64   /* of them */
-#define MIN_CHUNK 32768  /* elementary steps below which a chunk costs more to hand over than to run */
+#define MIN_CHUNK 32768  /* elementary steps; handing over a smaller chunk takes longer than running it */
 #define MAX_CHUNKS 16
 
 typedef struct {
@@ -35,12 +35,12 @@ static struct {
     pthread_cond_t wake;
     pthread_t workers[CR_MAX_THREADS];
     int n_workers;         /* running now */
-    atomic_int n_threads;  /* asked for */
+    atomic_int n_threads;  /* as set by the user, the caller's included */
     bool fork_handler;
     job_t job;
     atomic_uint_fast64_t generation;  /* a new number for each job */
     atomic_size_t next_chunk;
-    atomic_bool open;                 /* a job may be joined; job is written only while closed and nobody inside */
+    atomic_bool open;                 /* workers may join the job; write to job only while false and inside is 0 */
     atomic_int inside;                /* workers that may be looking at the job */
     atomic_bool stop;
 } pool = {.user = PTHREAD_MUTEX_INITIALIZER,
@@ -48,14 +48,14 @@ static struct {
           .wake = PTHREAD_COND_INITIALIZER,
           .n_threads = 1};
 
-/* One step of waiting. On a busy machine the thread waited for may be queued on this very processor: let it, now and
- * then. On an idle one that costs half a microsecond. */
-static void relax(int spin)
+/* Waits for one step. On a busy machine the other thread may be in the queue of this very processor, so that this one
+ * gives way every YIELD_EVERY steps. On an idle machine that costs half a microsecond. */
+static void pause_briefly(int spin)
 {
     if (spin % YIELD_EVERY == YIELD_EVERY - 1)
         sched_yield();
     else
-        RELAX();
+        PAUSE();
 }
 
 static void run_chunks(void)
@@ -76,7 +76,7 @@ static uint_fast64_t wait_for_job(uint_fast64_t seen)
         generation = atomic_load_explicit(&pool.generation, memory_order_acquire);
         if (generation != seen)
             return generation;
-        relax(spin);
+        pause_briefly(spin);
     }
     pthread_mutex_lock(&pool.lock);
     while ((generation = atomic_load_explicit(&pool.generation, memory_order_acquire)) == seen)
@@ -85,7 +85,7 @@ static uint_fast64_t wait_for_job(uint_fast64_t seen)
     return generation;
 }
 
-static void *worker(void *argument)
+static void *run_worker(void *argument)
 {
     uint_fast64_t seen = (uint_fast64_t)(uintptr_t)argument;
     for (;;) {
@@ -99,7 +99,7 @@ static void *worker(void *argument)
     }
 }
 
-static void announce(void)
+static void announce_job(void)
 {
     pthread_mutex_lock(&pool.lock);
     atomic_fetch_add_explicit(&pool.generation, 1, memory_order_release);
@@ -112,14 +112,14 @@ static void stop_workers(void)
     if (pool.n_workers == 0)
         return;
     atomic_store_explicit(&pool.stop, true, memory_order_release);
-    announce();
+    announce_job();
     for (int i = 0; i < pool.n_workers; i++)
         pthread_join(pool.workers[i], NULL);
     pool.n_workers = 0;
     atomic_store_explicit(&pool.stop, false, memory_order_release);
 }
 
-/* A forked child has no workers, and locks in whatever state they were: begin anew. */
+/* Starts anew in a forked child, which has no workers, and locks in any state. */
 static void after_fork_in_child(void)
 {
     pthread_mutex_init(&pool.user, NULL);
@@ -130,7 +130,7 @@ static void after_fork_in_child(void)
     atomic_store(&pool.inside, 0);
 }
 
-/* Fewer workers than asked for (the system refuses threads) only means less speed. */
+/* Starts the missing workers. When the system refuses a thread, fewer workers do the work. */
 static void start_workers(void)
 {
     if (!pool.fork_handler) {
@@ -139,18 +139,18 @@ static void start_workers(void)
     }
     uint_fast64_t generation = atomic_load(&pool.generation);
     while (pool.n_workers < pool.n_threads - 1) {
-        if (pthread_create(&pool.workers[pool.n_workers], NULL, worker, (void *)(uintptr_t)generation) != 0)
+        if (pthread_create(&pool.workers[pool.n_workers], NULL, run_worker, (void *)(uintptr_t)generation) != 0)
             return;
         pool.n_workers++;
     }
 }
 
-/* Nobody enters any more (a worker that is still asleep is not waited for); wait for those inside. */
+/* Lets no further worker join and waits for those inside. A worker that is still asleep is not waited for. */
 static void close_job(void)
 {
     atomic_store(&pool.open, false);
     for (int spin = 0; atomic_load(&pool.inside) > 0; spin++)
-        relax(spin);
+        pause_briefly(spin);
 }
 
 static void run_inline(size_t n_chunks, cr_chunk_function run, void *context)
@@ -175,7 +175,7 @@ void cr_parallel(size_t n_chunks, cr_chunk_function run, void *context)
     pool.job = (job_t){run, context, n_chunks};
     atomic_store_explicit(&pool.next_chunk, 0, memory_order_relaxed);
     atomic_store(&pool.open, true);
-    announce();
+    announce_job();
     run_chunks();
     close_job();
     pthread_mutex_unlock(&pool.user);
@@ -198,7 +198,7 @@ int cr_threads_get(void)
     return pool.n_threads;
 }
 
-static int processors(void)
+static int count_processors(void)
 {
 #if defined(__linux__)
     cpu_set_t allowed;
@@ -211,7 +211,7 @@ static int processors(void)
 cr_status cr_threads_init(cr_error *err)
 {
     const char *text = getenv("CRLSO_NUM_THREADS");
-    int n = processors();
+    int n = count_processors();
     if (text != NULL && *text != 0) {
         char *end;
         long asked = strtol(text, &end, 10);

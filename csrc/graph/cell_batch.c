@@ -1,7 +1,7 @@
 #include "cell_batch.h"
 
 /* The type of an edge of a cell, or -1 when it is absent. */
-static int32_t type_of(const uint8_t *row, const cr_cell_edges *edges, size_t edge)
+static int32_t read_edge_type(const uint8_t *row, const cr_cell_edges *edges, size_t edge)
 {
     int32_t column = edges->column[edge];
     return column < 0 ? 0 : (int32_t)row[column] - edges->has_absent;
@@ -22,12 +22,13 @@ static cr_status check_edges(const cr_cell_edges *edges, cr_error *err)
 }
 
 /* Checks the types of all edges; *n_present is the number of edges that are not absent. */
-static cr_status count(const uint8_t *codes, size_t n_cells, const cr_cell_edges *edges, size_t *n_present, cr_error *err)
+static cr_status count_present_edges(const uint8_t *codes, size_t n_cells, const cr_cell_edges *edges,
+                                     size_t *n_present, cr_error *err)
 {
     *n_present = 0;
     for (size_t c = 0; c < n_cells; c++)
         for (size_t e = 0; e < edges->n_edges; e++) {
-            int32_t type = type_of(codes + c * edges->n_codes, edges, e);
+            int32_t type = read_edge_type(codes + c * edges->n_codes, edges, e);
             if (type >= (int32_t)edges->n_types)
                 return cr_fail(err, CR_ERR_VALUE, "codes: expected values below %zu, got %d in cell %zu, edge %zu",
                                edges->n_types + edges->has_absent, type + edges->has_absent, c, e);
@@ -36,12 +37,12 @@ static cr_status count(const uint8_t *codes, size_t n_cells, const cr_cell_edges
     return CR_OK;
 }
 
-/* The edges into one node of one cell, appended at *next. */
+/* Appends the edges into one node of one cell at *next. */
 static void add_edges(const uint8_t *row, const cr_cell_edges *edges, size_t node, size_t first_node, cr_graph *graph,
                       size_t *next)
 {
     for (size_t e = 0; e < edges->n_edges; e++) {
-        int32_t other, type = type_of(row, edges, e);
+        int32_t other, type = read_edge_type(row, edges, e);
         if ((size_t)edges->to[e] == node)
             other = edges->from[e];
         else if (edges->both_directions && (size_t)edges->from[e] == node)
@@ -64,7 +65,7 @@ cr_status cr_cell_batch(const uint8_t *codes, size_t n_cells, const cr_cell_edge
         return cr_fail(err, CR_ERR_OVERFLOW, "cell_graph: expected at most %d cells and types, got %zu and %zu", INT32_MAX,
                        n_cells, edges->n_types);
     CR_TRY(check_edges(edges, err));
-    CR_TRY(count(codes, n_cells, edges, &n_edges, err));
+    CR_TRY(count_present_edges(codes, n_cells, edges, &n_edges, err));
     CR_TRY(cr_size_multiply(n_cells, edges->n_nodes, &n_nodes, "nodes of the batch", err));
     CR_TRY(cr_size_multiply(n_edges, 1 + (size_t)edges->both_directions, &n_edges, "edges of the batch", err));
     CR_TRY(cr_graph_new(n_cells, n_nodes, n_edges, edges->n_types, &graph, err));

@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../autodiff/tensor.h"
+#include "../autodiff/graph.h"
 
-/* The edges that the cells of a space can have, and where a cell's row of codes tells about each. */
+/* The edges that the cells of a space can have, and for each the column of a cell's codes that has its type. */
 typedef struct {
     size_t n_nodes, n_edges, n_codes, n_types;
     const int32_t *from, *to; /* (n_edges,) node numbers */
@@ -16,8 +16,8 @@ typedef struct {
     bool both_directions;     /* an edge is used in both directions; else from `from` to `to` alone */
 } cr_cell_edges;
 
-/* One graph per cell. codes: (n_cells, n_codes). *out is a new reference, already checked. CR_ERR_VALUE for a code that
- * is no type, a column or node number outside its range. */
+/* Makes one graph per cell. codes: (n_cells, n_codes). *out is a new reference, already checked. CR_ERR_VALUE for a
+ * code that is no type, and for a column or node number outside its range. */
 CR_MUST_USE cr_status cr_cell_batch(const uint8_t *codes, size_t n_cells, const cr_cell_edges *edges, cr_graph **out,
                                     cr_error *err);
 

@@ -4,62 +4,63 @@
 
 #include "../core/threads.h"
 
-#define MAX CR_CELL_MAX_NODES
+#define MAX_NODES CR_CELL_MAX_NODES
 
 /* A cell as a matrix: edge[s][t] is the code of the edge from s to t. */
 typedef struct {
-    uint8_t operation[MAX];
-    uint8_t edge[MAX][MAX];
+    uint8_t operation[MAX_NODES];
+    uint8_t edge[MAX_NODES][MAX_NODES];
 } cell_t;
 
-/* The search for the smallest sequence over orders of the present intermediate nodes. A node's part of the sequence has
- * one byte for its operation and one per node before it. */
+/* The search for the smallest sequence over all orders of the present intermediate nodes. A node's part of the sequence
+ * is one byte for its operation and one for each node before it. */
 typedef struct {
     const cr_cell_layout *layout;
     const cell_t *cell;
     const size_t *present; /* the intermediate nodes to be ordered */
     size_t n_present;
-    size_t order[MAX], best_order[MAX]; /* nodes by position; the first are the inputs */
-    bool placed[MAX];
-    uint8_t part[MAX][MAX + 1], best[MAX][MAX + 1]; /* by position */
+    size_t order[MAX_NODES], best_order[MAX_NODES]; /* nodes by position; the first are the inputs */
+    bool placed[MAX_NODES];
+    uint8_t part[MAX_NODES][MAX_NODES + 1], best[MAX_NODES][MAX_NODES + 1]; /* by position */
     bool found;
 } ordering_t;
 
 cr_status cr_cell_layout_check(const cr_cell_layout *layout, cr_error *err)
 {
-    if (layout->n_nodes > MAX || layout->n_inputs == 0 || layout->n_inputs + layout->has_output > layout->n_nodes)
+    if (layout->n_nodes > MAX_NODES || layout->n_inputs == 0 || layout->n_inputs + layout->has_output > layout->n_nodes)
         return cr_fail(err, CR_ERR_VALUE, "layout: expected at least one input, and room for the output, among at most %d "
-                       "nodes, got %zu inputs, %s output and %zu nodes", MAX, layout->n_inputs,
+                       "nodes, got %zu inputs, %s output and %zu nodes", MAX_NODES, layout->n_inputs,
                        layout->has_output ? "an" : "no", layout->n_nodes);
     return CR_OK;
 }
 
-static size_t n_intermediate(const cr_cell_layout *layout)
+static size_t count_intermediate(const cr_cell_layout *layout)
 {
     return layout->n_nodes - layout->n_inputs - layout->has_output;
 }
 
 size_t cr_cell_row_length(const cr_cell_layout *layout)
 {
-    size_t n = layout->operations_on_nodes ? n_intermediate(layout) : 0;
+    size_t n = layout->operations_on_nodes ? count_intermediate(layout) : 0;
     for (size_t t = layout->n_inputs; t < layout->n_nodes; t++)
         n += t;
     return n;
 }
 
-static void unpack(const cr_cell_layout *layout, const uint8_t *row, cell_t *cell)
+static void read_cell(const cr_cell_layout *layout, const uint8_t *row, cell_t *cell)
 {
     memset(cell, 0, sizeof *cell);
     if (layout->operations_on_nodes)
-        for (size_t i = 0; i < n_intermediate(layout); i++)
+        for (size_t i = 0; i < count_intermediate(layout); i++)
             cell->operation[layout->n_inputs + i] = *row++;
     for (size_t t = layout->n_inputs; t < layout->n_nodes; t++)
         for (size_t s = 0; s < t; s++)
             cell->edge[s][t] = *row++;
 }
 
-/* The row of a cell whose nodes stand in the given order: n_placed inputs and intermediate nodes, then absent ones. */
-static void pack(const cr_cell_layout *layout, const cell_t *cell, const size_t *order, size_t n_placed, uint8_t *row)
+/* Writes the row of a cell with its nodes in `order`: n_placed inputs and intermediate nodes, then absent ones. */
+static void write_cell(const cr_cell_layout *layout, const cell_t *cell, const size_t *order, size_t n_placed,
+                       uint8_t *row)
 {
     size_t n_before_output = layout->n_nodes - layout->has_output, last = layout->n_nodes - 1;
     if (layout->operations_on_nodes)
@@ -74,13 +75,14 @@ static void pack(const cr_cell_layout *layout, const cell_t *cell, const size_t 
     }
 }
 
-/* Which intermediate nodes are present: have an operation, where nodes have one, and are on a path to the output. Writes
- * them to nodes in their order; *reached tells whether any input reaches the output. */
+/* Finds the present intermediate nodes: those that have an operation, where nodes have one, and are on a path to the
+ * output. Writes them to nodes in their order and returns their number. *reached = whether an input reaches the
+ * output. */
 static size_t find_present(const cr_cell_layout *layout, const cell_t *cell, size_t *nodes, bool *reached)
 {
-    bool from_input[MAX] = {false}, to_output[MAX] = {false};
+    bool from_input[MAX_NODES] = {false}, to_output[MAX_NODES] = {false};
     size_t n = 0, last = layout->n_nodes - 1;
-    bool usable[MAX];
+    bool usable[MAX_NODES];
     for (size_t v = 0; v < layout->n_nodes; v++) {
         bool intermediate = v >= layout->n_inputs && !(layout->has_output && v == last);
         usable[v] = !intermediate || !layout->operations_on_nodes || cell->operation[v] != 0;
@@ -99,8 +101,8 @@ static size_t find_present(const cr_cell_layout *layout, const cell_t *cell, siz
     return n;
 }
 
-/* The part of the sequence of node v when the nodes of `order` stand before it. */
-static void describe(const ordering_t *o, size_t v, size_t n_before, uint8_t *part)
+/* Writes node v's part of the sequence when n_before nodes of `order` come before it. */
+static void write_part(const ordering_t *o, size_t v, size_t n_before, uint8_t *part)
 {
     part[0] = o->cell->operation[v];
     for (size_t q = 0; q < n_before; q++)
@@ -126,10 +128,10 @@ static bool are_twins(const ordering_t *o, size_t u, size_t v)
     return true;
 }
 
-static void finish(ordering_t *o, size_t position)
+static void finish_order(ordering_t *o, size_t position)
 {
     if (o->layout->has_output) {
-        describe(o, o->layout->n_nodes - 1, position, o->part[position]);
+        write_part(o, o->layout->n_nodes - 1, position, o->part[position]);
         if (o->found && memcmp(o->part[position], o->best[position], 1 + position) >= 0)
             return;
     } else if (o->found) {
@@ -140,21 +142,21 @@ static void finish(ordering_t *o, size_t position)
     o->found = true;
 }
 
-/* Places a node at `position` and all after it, in every way that may give the smallest sequence. The parts before
+/* Tries every node that may give the smallest sequence at `position`, and all nodes after it. The parts before
  * `position` are equal to those of the best sequence found, if there is one. */
-static void place(ordering_t *o, size_t position)
+static void place_nodes(ordering_t *o, size_t position)
 {
-    size_t end = o->layout->n_inputs + o->n_present, tied[MAX], n_tied = 0, length = 1 + position;
-    uint8_t part[MAX + 1], *least = o->part[position];
+    size_t end = o->layout->n_inputs + o->n_present, tied[MAX_NODES], n_tied = 0, length = 1 + position;
+    uint8_t part[MAX_NODES + 1], *least = o->part[position];
     if (position == end) {
-        finish(o, position);
+        finish_order(o, position);
         return;
     }
     for (size_t i = 0; i < o->n_present; i++) {
         size_t v = o->present[i];
         if (!is_ready(o, v))
             continue;
-        describe(o, v, position, part);
+        write_part(o, v, position, part);
         int order = n_tied == 0 ? -1 : memcmp(part, least, length);
         if (order < 0) {
             memcpy(least, part, length);
@@ -171,20 +173,20 @@ static void place(ordering_t *o, size_t position)
         if (order > 0)
             return;
         if (order < 0)
-            o->found = false; /* smaller than all before: whatever follows is the best so far */
+            o->found = false; /* smaller than all before: the next sequence is the best so far */
         o->order[position] = tied[j];
         o->placed[tied[j]] = true;
-        place(o, position + 1);
+        place_nodes(o, position + 1);
         o->placed[tied[j]] = false;
     }
 }
 
-static void prune_one(const cr_cell_layout *layout, const uint8_t *row, bool canonical, uint8_t *out)
+static void prune_cell(const cr_cell_layout *layout, const uint8_t *row, bool canonical, uint8_t *out)
 {
     cell_t cell;
-    size_t present[MAX], order[MAX];
+    size_t present[MAX_NODES], order[MAX_NODES];
     bool reached;
-    unpack(layout, row, &cell);
+    read_cell(layout, row, &cell);
     size_t n = find_present(layout, &cell, present, &reached), n_placed = layout->n_inputs + n;
     if (!reached) {
         memset(out, 0, cr_cell_row_length(layout));
@@ -195,10 +197,10 @@ static void prune_one(const cr_cell_layout *layout, const uint8_t *row, bool can
     if (canonical) {
         ordering_t o = {.layout = layout, .cell = &cell, .present = present, .n_present = n};
         memcpy(o.order, order, sizeof order);
-        place(&o, layout->n_inputs);
+        place_nodes(&o, layout->n_inputs);
         memcpy(order, o.best_order, sizeof order);
     }
-    pack(layout, &cell, order, n_placed, out);
+    write_cell(layout, &cell, order, n_placed, out);
 }
 
 typedef struct {
@@ -215,7 +217,7 @@ static void prune_chunk(void *context, size_t chunk)
     size_t begin, end, length = cr_cell_row_length(p->layout);
     cr_chunk_range(p->n, p->n_chunks, chunk, &begin, &end);
     for (size_t i = begin; i < end; i++)
-        prune_one(p->layout, p->codes + i * length, p->canonical, p->out + i * length);
+        prune_cell(p->layout, p->codes + i * length, p->canonical, p->out + i * length);
 }
 
 void cr_cell_prune(const cr_cell_layout *layout, const uint8_t *codes, size_t n, bool canonical, uint8_t *out)

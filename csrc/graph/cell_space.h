@@ -22,21 +22,22 @@ typedef struct {
     bool operations_on_nodes;
 } cr_cell_layout;
 
-/* CR_ERR_VALUE when there is no intermediate node's room, no input, or too many nodes. */
+/* Checks a layout. CR_ERR_VALUE when it has no input, too many nodes, or more inputs and outputs than nodes. */
 CR_MUST_USE cr_status cr_cell_layout_check(const cr_cell_layout *layout, cr_error *err);
 
-/* Codes in a row of a checked layout. */
+/* The number of codes in a row of a checked layout. */
 size_t cr_cell_row_length(const cr_cell_layout *layout);
 
-/* Pruned cells. Intermediate nodes that are absent, or on no path from an input to the output, lose their operation and
+/* Prunes cells. Intermediate nodes that are absent, or on no path from an input to the output, lose their operation and
  * their edges; the others move to the front in their order. A cell whose output no input reaches becomes all zeros.
  *
- * With canonical, also the same row for all cells that differ only in the order of their intermediate nodes: of all
- * orders with every edge forward the one with the smallest sequence of (operation, incoming edges by source) over the
- * nodes in turn, the output's incoming edges last.
+ * With canonical, all cells that differ only in the order of their intermediate nodes become the same row. Among the
+ * orders with every edge forward it has the one with the smallest sequence of (operation, incoming edges by source)
+ * over the nodes, the output's incoming edges last.
  *
- * codes, out: (n, row length), may be the same array; rows are worked on in parallel. Complexity per row: nodes^3, times
- * the number of orders that look alike up to their last nodes, which is 1 but for very symmetric cells. */
+ * codes, out: (n, row length), may be the same array. Rows are cut into chunks for all threads. Complexity per row:
+ * nodes^3, times the number of orders that differ in their last nodes only, which is 1 except for very symmetric
+ * cells. */
 void cr_cell_prune(const cr_cell_layout *layout, const uint8_t *codes, size_t n, bool canonical, uint8_t *out);
 
 #endif

@@ -32,8 +32,9 @@ typedef struct {
     size_t length, position;
 } reader;
 
-/* Fails with what was expected at the reader's position; what was found is shown as at most 16 printable bytes. */
-static cr_status unexpected(const reader *in, const char *expected, cr_error *err)
+/* Fails with a message that has the reader's position, what was expected there, and what was found, as at most 16
+ * printable bytes. */
+static cr_status fail_unexpected(const reader *in, const char *expected, cr_error *err)
 {
     char found[24];
     size_t n = in->length - in->position;
@@ -59,7 +60,7 @@ static cr_status read_char(reader *in, char c, cr_error *err)
         return CR_OK;
     }
     const char expected[4] = {'\'', c, '\'', '\0'};
-    return unexpected(in, expected, err);
+    return fail_unexpected(in, expected, err);
 }
 
 /* No operation's name is the beginning of another's, so the first that matches is the one. */
@@ -73,7 +74,7 @@ static cr_status read_op(reader *in, uint8_t *code, cr_error *err)
             return CR_OK;
         }
     }
-    return unexpected(in, OP_CHOICES, err);
+    return fail_unexpected(in, OP_CHOICES, err);
 }
 
 cr_status cr_nb201_parse(const char *text, size_t length, uint8_t codes[CR_NB201_EDGES], cr_error *err)
@@ -94,7 +95,7 @@ cr_status cr_nb201_parse(const char *text, size_t length, uint8_t codes[CR_NB201
         }
     }
     if (in.position != in.length)
-        CR_TRY(unexpected(&in, "the end of the string", err));
+        CR_TRY(fail_unexpected(&in, "the end of the string", err));
     memcpy(codes, parsed, sizeof parsed);
 fail:
     return status;
@@ -141,7 +142,7 @@ cr_status cr_nb201_rank(const uint8_t codes[CR_NB201_EDGES], uint32_t *rank, cr_
     return CR_OK;
 }
 
-static void unrank(uint32_t rank, uint8_t codes[CR_NB201_EDGES])
+static void write_codes_of_rank(uint32_t rank, uint8_t codes[CR_NB201_EDGES])
 {
     for (int e = CR_NB201_EDGES - 1; e >= 0; e--) {
         codes[e] = (uint8_t)(rank % CR_NB201_OPS);
@@ -153,7 +154,7 @@ cr_status cr_nb201_unrank(uint32_t rank, uint8_t codes[CR_NB201_EDGES], cr_error
 {
     if (rank >= CR_NB201_CELLS)
         return cr_fail(err, CR_ERR_INDEX, "rank: expected 0 to %d, got %lu", CR_NB201_CELLS - 1, (unsigned long)rank);
-    unrank(rank, codes);
+    write_codes_of_rank(rank, codes);
     return CR_OK;
 }
 
@@ -229,8 +230,8 @@ static void apply_op(const char *x, uint8_t code, expression out)
     out[n + 3] = '\0';
 }
 
-/* Adds what an edge with operation `code` brings from its source to `target`. In the published string a source is
- * zero only when it is the one term '#': a sum of zeros, "#+#", is not. */
+/* Adds the terms of an edge with operation `code` from its source to `target`. In the published string a source is zero
+ * only when it is the one term '#': a sum of zeros, "#+#", is not. */
 static void add_edge(cr_nb201_level level, const term_list *source, uint8_t code, term_list *target)
 {
     expression joined, term;
@@ -278,7 +279,7 @@ static int representative_cost(const uint8_t codes[CR_NB201_EDGES])
 #define SLOTS 32768 /* a power of two, more than twice the number of cells */
 #define NO_CELL UINT16_MAX
 
-/* What finding the classes needs for a moment: about 650 kB. */
+/* Temporary memory of compute_classes: about 650 kB. */
 typedef struct {
     expression expressions[CR_NB201_CELLS];
     uint16_t slots[SLOTS];          /* hash table: the first cell met of a class, or NO_CELL */
@@ -304,7 +305,7 @@ static void compute_classes(cr_nb201_level level, class_work *work, uint16_t tab
     memset(work->slots, 0xff, sizeof work->slots);
     for (uint32_t rank = 0; rank < CR_NB201_CELLS; rank++) {
         uint8_t codes[CR_NB201_EDGES];
-        unrank(rank, codes);
+        write_codes_of_rank(rank, codes);
         cell_expression(level, codes, work->expressions[rank]);
         work->cost[rank] = (uint8_t)representative_cost(codes);
         uint16_t *slot = find_slot(work, work->expressions[rank]);
@@ -314,7 +315,7 @@ static void compute_classes(cr_nb201_level level, class_work *work, uint16_t tab
         }
         uint16_t first = *slot;
         work->first[rank] = first;
-        if (work->cost[rank] < work->cost[work->best[first]]) /* ranks ascend: a tie keeps the smaller */
+        if (work->cost[rank] < work->cost[work->best[first]]) /* ranks ascend, so that the smaller one wins a tie */
             work->best[first] = (uint16_t)rank;
     }
     for (uint32_t rank = 0; rank < CR_NB201_CELLS; rank++)

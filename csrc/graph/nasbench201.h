@@ -2,8 +2,8 @@
  *
  * A cell has four nodes and one operation on each of its six edges. It is six codes in string order,
  * (1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2), each 0 none, 1 skip_connect, 2 nor_conv_1x1, 3 nor_conv_3x3 or
- * 4 avg_pool_3x3. Its rank is the number that the codes spell in base 5, the first code leading. The index of the
- * published table is another order and is data, not known here.
+ * 4 avg_pool_3x3. Its rank is the number with the codes as its digits in base 5, the first code leading. The index of
+ * the published table is another order, which is not used here.
  *
  * Space: X. Dong, Y. Yang, "NAS-Bench-201", arXiv 2001.00326.
  */
@@ -30,12 +30,11 @@ typedef enum {
     CR_NB201_AVG_POOL = 4
 } cr_nb201_op;
 
-/* When two cells are the same.
+/* Two definitions of equal cells.
  *
  * ISOMORPHISM is the unique string of the benchmark's authors: a node is the sorted list of its terms, a skip edge
  * is replaced by the expression of its source as one term, a none edge and an edge from a node that is just '#'
- * become the term '#'. 6,466 classes. It still tells zero terms from no terms, and may tell a nested sum from a
- * flat one.
+ * become the term '#'. 6,466 classes. Zero terms and no terms still differ, and so may a nested sum and a flat one.
  *
  * FUNCTION is what the cell computes: a node is the multiset of its live terms; an operation on a node is a term
  * when that node has any, a skip edge contributes the terms of its source one by one, none and operations on an
@@ -72,8 +71,8 @@ CR_MUST_USE cr_status cr_nb201_neighbours(const uint8_t codes[CR_NB201_EDGES],
 /* *table = CR_NB201_CELLS entries: for each rank, the rank of the representative of its class, which is also the key
  * of the class. The representative is the member with the fewest operations (edges that are not none), then the
  * fewest edges that are neither none nor skip_connect, then the smallest rank; so it represents itself.
- * The table is computed by the first call (about a millisecond, CR_ERR_MEMORY is possible then), lives as long as
- * the process and is constant; any number of threads may call. CR_ERR_VALUE when level is unknown. */
+ * The first call computes the table, in about a millisecond; only then is CR_ERR_MEMORY possible. The table is
+ * constant and lives as long as the process. Any number of threads may call. CR_ERR_VALUE when level is unknown. */
 CR_MUST_USE cr_status cr_nb201_classes(cr_nb201_level level, const uint16_t **table, cr_error *err);
 
 #endif

@@ -7,8 +7,8 @@
 #include "../core/buffer.h"
 #include "../core/threads.h"
 
-/* Rows whose scratch memory takes about half of a second-level cache; whole tiles of every kernel (12 or 6 rows, see
- * gemm.h), and enough of them to be worth the reading of the weights. */
+/* The rows of a block: their scratch memory takes about half of a second-level cache, they are whole tiles of every
+ * kernel (12 or 6 rows, see gemm.h), and they are enough to repay the reading of the weights. */
 #define BLOCK_BYTES ((size_t)1 << 18)
 #define ROWS_STEP 12
 #define MIN_ROWS 24
@@ -23,7 +23,7 @@ typedef struct {
     cr_error *err;
 } blocks_t;
 
-static size_t rows_of_block(size_t scratch)
+static size_t choose_block_rows(size_t scratch)
 {
     size_t rows = scratch == 0 ? MAX_ROWS : BLOCK_BYTES / scratch / ROWS_STEP * ROWS_STEP;
     return rows < MIN_ROWS ? MIN_ROWS : rows > MAX_ROWS ? MAX_ROWS : rows;
@@ -52,19 +52,19 @@ static void run_block(void *context, size_t number)
 
 cr_status cr_run_blocks(size_t n, size_t scratch, cr_block_function run, void *context, cr_error *err)
 {
-    blocks_t b = {n, rows_of_block(scratch), scratch, run, context, CR_OK, ATOMIC_FLAG_INIT, err};
+    blocks_t b = {n, choose_block_rows(scratch), scratch, run, context, CR_OK, ATOMIC_FLAG_INIT, err};
     cr_parallel(n / b.rows + (n % b.rows != 0), run_block, &b);
     return (cr_status)atomic_load(&b.status);
 }
 
-static double number_at(cr_dtype dtype, const void *x, size_t i)
+static double read_number(cr_dtype dtype, const void *x, size_t i)
 {
     return dtype == CR_F32 ? (double)((const float *)x)[i] : ((const double *)x)[i];
 }
 
 static bool all_finite(cr_dtype dtype, size_t n, const void *x)
 {
-    bool bad = false; /* a difference that is 0 for finite numbers alone, and no branch: the loops become vectors */
+    bool bad = false; /* x - x is 0 for finite numbers alone, and without branches compilers vectorise the loops */
     if (dtype == CR_F32)
         for (size_t i = 0; i < n; i++)
             bad |= !(((const float *)x)[i] - ((const float *)x)[i] == 0);
@@ -79,7 +79,7 @@ cr_status cr_expect_finite(cr_dtype dtype, size_t n, const void *x, const char *
     size_t i = 0;
     if (all_finite(dtype, n, x))
         return CR_OK;
-    while (isfinite(number_at(dtype, x, i)))
+    while (isfinite(read_number(dtype, x, i)))
         i++;
-    return cr_fail(err, CR_ERR_VALUE, "%s: expected finite numbers, got %g", name, number_at(dtype, x, i));
+    return cr_fail(err, CR_ERR_VALUE, "%s: expected finite numbers, got %g", name, read_number(dtype, x, i));
 }

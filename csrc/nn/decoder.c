@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../autodiff/checks.h"
 #include "../core/blas.h"
 #include "blocks.h"
 
@@ -14,12 +15,12 @@ typedef struct {
     size_t outputs;
 } layer_t;
 
-/* The last layer comes after the sum of the last block, so it can be taken of both terms of that sum: last (h + outer a)
- * = last h + (last outer) a. When there are fewer logits than the decoder is wide, the product of the two matrices is the
- * smaller one: `folded` stands in the outer layer's place then, and adds to the logits. */
+/* A frozen decoder. The last layer follows the sum of the last block and is linear: last (h + outer a) = last h +
+ * (last outer) a. When there are fewer logits than the decoder is wide, the product (last outer) is smaller than outer.
+ * Then the net is `folded`: that product replaces the outer layer of the last block, and adds to the logits. */
 struct cr_decoder_frozen {
     cr_dtype dtype;
-    size_t inputs, n_layers, widest; /* widest: outputs of an inner layer, the most */
+    size_t inputs, n_layers, widest; /* widest: the largest number of outputs of an inner layer */
     bool folded;
     double slope;
     layer_t *layers;
@@ -52,7 +53,7 @@ void cr_decoder_frozen_release(cr_decoder_frozen *net)
     free(net);
 }
 
-/* A layer on `inputs` numbers, with the dtype of the first; 0 outputs stand for any number. */
+/* Checks the dtype, the numbers of inputs and outputs, and the bias of a layer; 0 outputs stand for any number. */
 static cr_status check_layer(const cr_affine *layer, size_t number, cr_dtype dtype, size_t inputs, size_t outputs,
                              cr_error *err)
 {
@@ -71,7 +72,7 @@ static cr_status check_layer(const cr_affine *layer, size_t number, cr_dtype dty
     return CR_OK;
 }
 
-static cr_status check(const cr_decoder *net, cr_error *err)
+static cr_status check_network(const cr_decoder *net, cr_error *err)
 {
     cr_status status;
     const cr_affine *layers = net->layers;
@@ -108,7 +109,7 @@ fail:
     return status;
 }
 
-/* last outer: the product of the weights, and the last weight times the outer bias. */
+/* Packs last outer: the product of the two weights, and the last weight times the outer bias. */
 static cr_status pack_folded(const cr_affine *outer, const cr_affine *last, layer_t *to, cr_error *err)
 {
     const cr_tensor *w = last->weight;
@@ -136,7 +137,7 @@ fail:
 cr_status cr_decoder_freeze(const cr_decoder *net, cr_decoder_frozen **out, cr_error *err)
 {
     *out = NULL;
-    cr_status status = check(net, err);
+    cr_status status = check_network(net, err);
     if (status != CR_OK)
         return status;
     cr_decoder_frozen *f = calloc(1, sizeof *f);
@@ -174,8 +175,8 @@ typedef struct {
 } decoding_t;
 
 /* to (rows, outputs) = f(from W^T + bias), or that added to `to` when beta is 1. */
-static cr_status apply(const layer_t *layer, cr_unary activation, double slope, size_t rows, const void *from,
-                       size_t inputs, double beta, void *to, cr_error *err)
+static cr_status apply_layer(const layer_t *layer, cr_unary activation, double slope, size_t rows, const void *from,
+                             size_t inputs, double beta, void *to, cr_error *err)
 {
     const cr_epilogue epilogue = {activation, slope, layer->bias == NULL ? NULL : cr_buffer_data(layer->bias)};
     return cr_gemm_packed(rows, cr_plain(from, inputs), layer->weight, beta, to, layer->outputs, &epilogue, err);
@@ -187,21 +188,21 @@ static cr_status decode_block(void *context, size_t begin, size_t rows, void *sc
     const cr_decoder_frozen *net = d->net;
     const layer_t *layers = net->layers, *last = layers + net->n_layers - 1;
     const size_t width = layers[0].outputs;
-    const void *z = cr_at(d->z, begin * net->inputs, net->dtype);
-    void *h = scratch, *inner = cr_at(scratch, rows * width, net->dtype);
-    void *logits = cr_at(d->logits, begin * last->outputs, net->dtype);
+    const void *z = cr_element(d->z, begin * net->inputs, net->dtype);
+    void *h = scratch, *inner = cr_element(scratch, rows * width, net->dtype);
+    void *logits = cr_element(d->logits, begin * last->outputs, net->dtype);
     cr_status status;
     CR_TRY(cr_expect_finite(net->dtype, rows * net->inputs, z, "z", err));
-    CR_TRY(apply(&layers[0], CR_TANH, 0, rows, z, net->inputs, 0, h, err));
+    CR_TRY(apply_layer(&layers[0], CR_TANH, 0, rows, z, net->inputs, 0, h, err));
     for (const layer_t *layer = layers + 1; layer < last; layer += 2) {
         const bool folded = net->folded && layer + 2 == last;
-        CR_TRY(apply(layer, CR_LEAKY_RELU, net->slope, rows, h, width, 0, inner, err));
+        CR_TRY(apply_layer(layer, CR_LEAKY_RELU, net->slope, rows, h, width, 0, inner, err));
         if (folded)
-            CR_TRY(apply(last, CR_IDENTITY, 0, rows, h, width, 0, logits, err));
-        CR_TRY(apply(layer + 1, CR_IDENTITY, 0, rows, inner, layer->outputs, 1, folded ? logits : h, err));
+            CR_TRY(apply_layer(last, CR_IDENTITY, 0, rows, h, width, 0, logits, err));
+        CR_TRY(apply_layer(layer + 1, CR_IDENTITY, 0, rows, inner, layer->outputs, 1, folded ? logits : h, err));
     }
     if (!net->folded)
-        CR_TRY(apply(last, CR_IDENTITY, 0, rows, h, width, 0, logits, err));
+        CR_TRY(apply_layer(last, CR_IDENTITY, 0, rows, h, width, 0, logits, err));
 fail:
     return status;
 }

@@ -17,7 +17,8 @@ typedef struct {
     double slope;
 } cr_decoder;
 
-/* A snapshot of such a network, its weights packed. Never changes, so several threads may read it. */
+/* A snapshot of such a network, with packed weights. Later changes to the tensors do not change it. Several threads may
+ * read it at once. */
 typedef struct cr_decoder_frozen cr_decoder_frozen;
 
 /* Checks shapes and dtypes and takes the snapshot. */

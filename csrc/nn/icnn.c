@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../autodiff/checks.h"
 #include "../core/blas.h"
 #include "blocks.h"
 
-static cr_status expect(const cr_tensor *tensor, const char *name, cr_dtype dtype, int ndim, size_t rows,
-                        size_t columns, cr_error *err)
+static cr_status expect_tensor(const cr_tensor *tensor, const char *name, cr_dtype dtype, int ndim, size_t rows,
+                               size_t columns, cr_error *err)
 {
     char text[96];
     if (tensor->dtype != dtype)
@@ -19,32 +20,25 @@ static cr_status expect(const cr_tensor *tensor, const char *name, cr_dtype dtyp
     return CR_OK;
 }
 
-static cr_status expect_nonnegative(const cr_tensor *tensor, const char *name, cr_error *err)
-{
-    if (cr_kernels(tensor->dtype)->any_negative(tensor->size, tensor->data))
-        return cr_fail(err, CR_ERR_VALUE, "%s: expected no negative entry and no NaN: the net is not convex", name);
-    return CR_OK;
-}
-
-static cr_status check(const cr_icnn *net, bool convex, cr_error *err)
+static cr_status check_network(const cr_icnn *net, bool convex, cr_error *err)
 {
     cr_status status;
     CR_TRY(cr_expect_ndim(net->input_weight, 2, "input_weight", err));
     CR_TRY(cr_expect_slope(net->slope, err));
     cr_dtype dtype = net->input_weight->dtype;
     size_t m = net->input_weight->shape[0], d = net->input_weight->shape[1];
-    CR_TRY(expect(net->input_bias, "input_bias", dtype, 1, m, 1, err));
+    CR_TRY(expect_tensor(net->input_bias, "input_bias", dtype, 1, m, 1, err));
     for (size_t l = 0; l < net->n_layers; l++) {
-        CR_TRY(expect(net->weights[l], "weights", dtype, 2, m, m, err));
-        CR_TRY(expect(net->skips[l], "skips", dtype, 2, m, d, err));
+        CR_TRY(expect_tensor(net->weights[l], "weights", dtype, 2, m, m, err));
+        CR_TRY(expect_tensor(net->skips[l], "skips", dtype, 2, m, d, err));
         if (convex)
-            CR_TRY(expect_nonnegative(net->weights[l], "weights", err));
+            CR_TRY(cr_expect_nonnegative(net->weights[l], "weights", err));
     }
-    CR_TRY(expect(net->output_weight, "output_weight", dtype, 2, 1, m, err));
-    CR_TRY(expect(net->output_skip, "output_skip", dtype, 2, 1, d, err));
-    CR_TRY(expect(net->output_bias, "output_bias", dtype, 1, 1, 1, err));
+    CR_TRY(expect_tensor(net->output_weight, "output_weight", dtype, 2, 1, m, err));
+    CR_TRY(expect_tensor(net->output_skip, "output_skip", dtype, 2, 1, d, err));
+    CR_TRY(expect_tensor(net->output_bias, "output_bias", dtype, 1, 1, 1, err));
     if (convex)
-        CR_TRY(expect_nonnegative(net->output_weight, "output_weight", err));
+        CR_TRY(cr_expect_nonnegative(net->output_weight, "output_weight", err));
     return CR_OK;
 fail:
     return status;
@@ -52,13 +46,13 @@ fail:
 
 /* ---- the snapshot ---- */
 
-/* A and the U_l are stacked to one matrix with (n_layers + 1) m rows: all products with z are one, and so are all that
- * end in the gradient. */
+/* A frozen network. A and the U_l are stacked to one matrix with (n_layers + 1) m rows, so that one product replaces
+ * all products with z, and another one all products that give the gradient. */
 struct cr_icnn_frozen {
     cr_dtype dtype;
     size_t n_layers, m, d;
     double slope, output_bias;
-    cr_packed *inputs, *inputs_back; /* z A^T, z U_l^T side by side; their gradients back to z */
+    cr_packed *inputs, *inputs_back; /* for z A^T and z U_l^T in one row; for the gradient of z from theirs */
     cr_packed **weights;             /* h W_l^T, then d W_l for each layer */
     cr_buffer *buffer;               /* b, w, u */
     void *input_bias, *output_weight, *output_skip;
@@ -120,7 +114,7 @@ fail:
     return status;
 }
 
-static cr_status copy_rows(const cr_icnn *net, cr_icnn_frozen *f, cr_error *err)
+static cr_status copy_vectors(const cr_icnn *net, cr_icnn_frozen *f, cr_error *err)
 {
     const size_t size = cr_dtype_size(f->dtype), m = f->m * size, d = f->d * size;
     cr_status status = cr_buffer_new(2 * m + d, &f->buffer, err);
@@ -140,7 +134,7 @@ cr_status cr_icnn_freeze(const cr_icnn *net, bool convex, cr_icnn_frozen **out, 
 {
     cr_status status;
     *out = NULL;
-    CR_TRY(check(net, convex, err));
+    CR_TRY(check_network(net, convex, err));
     cr_icnn_frozen *f = calloc(1, sizeof *f);
     if (f == NULL)
         return cr_fail(err, CR_ERR_MEMORY, "cannot allocate a frozen network");
@@ -152,7 +146,7 @@ cr_status cr_icnn_freeze(const cr_icnn *net, bool convex, cr_icnn_frozen **out, 
     f->slope = net->slope;
     CR_TRY(pack_inputs(net, f, err));
     CR_TRY(pack_layers(net, f, err));
-    CR_TRY(copy_rows(net, f, err));
+    CR_TRY(copy_vectors(net, f, err));
     return CR_OK;
 fail:
     cr_icnn_frozen_release(*out);
@@ -168,8 +162,8 @@ typedef struct {
     void *value, *gradient;
 } evaluation_t;
 
-/* Parts of a block's scratch memory: from z, one row beside the other: h0, then the U_l z; their gradients; the W_l h of
- * each layer; h, or its gradient on the way back; the gradient of W_l h. */
+/* The parts of a block's scratch memory. from_z: h0 and the U_l z in one row. d_from_z: their gradients. inner: the W_l
+ * h of each layer. h: the last h, or its gradient in the backward pass. d_inner: the gradient of one W_l h. */
 typedef struct {
     char *from_z, *d_from_z, *inner, *h, *d_inner;
 } parts_t;
@@ -179,14 +173,14 @@ static size_t scratch_per_row(const cr_icnn_frozen *net)
     return (3 * net->n_layers + 4) * net->m * cr_dtype_size(net->dtype);
 }
 
-static parts_t parts_of(const cr_icnn_frozen *net, size_t rows, void *scratch)
+static parts_t split_scratch(const cr_icnn_frozen *net, size_t rows, void *scratch)
 {
     const size_t one = rows * net->m * cr_dtype_size(net->dtype), all = (net->n_layers + 1) * one;
     char *start = scratch;
     return (parts_t){start, start + all, start + 2 * all, start + 3 * all - one, start + 3 * all};
 }
 
-static cr_status forward(const cr_icnn_frozen *net, const parts_t *p, const void *z, size_t rows, cr_error *err)
+static cr_status run_forward(const cr_icnn_frozen *net, const parts_t *p, const void *z, size_t rows, cr_error *err)
 {
     const size_t m = net->m, wide = (net->n_layers + 1) * m, size = cr_dtype_size(net->dtype);
     const cr_kernel_table *kernels = cr_kernels(net->dtype);
@@ -206,8 +200,8 @@ fail:
     return status;
 }
 
-/* Before the first step back the gradient of h is w in every row. */
-static cr_status backward(const cr_icnn_frozen *net, const parts_t *p, size_t rows, void *gradient, cr_error *err)
+/* Writes the gradient of each row. The gradient of the last h is w, the same in every row. */
+static cr_status run_backward(const cr_icnn_frozen *net, const parts_t *p, size_t rows, void *gradient, cr_error *err)
 {
     const size_t m = net->m, wide = (net->n_layers + 1) * m, size = cr_dtype_size(net->dtype);
     const cr_kernel_table *kernels = cr_kernels(net->dtype);
@@ -232,7 +226,8 @@ fail:
     return status;
 }
 
-static void values(const cr_icnn_frozen *net, const parts_t *p, const char *z, size_t rows, size_t begin, void *value)
+static void write_values(const cr_icnn_frozen *net, const parts_t *p, const char *z, size_t rows, size_t begin,
+                         void *value)
 {
     const size_t size = cr_dtype_size(net->dtype), stride = net->m * size;
     const cr_kernel_table *kernels = cr_kernels(net->dtype);
@@ -250,14 +245,14 @@ static cr_status evaluate_block(void *context, size_t begin, size_t rows, void *
     const cr_icnn_frozen *net = e->net;
     const size_t first = begin * net->d * cr_dtype_size(net->dtype);
     const char *z = (const char *)e->z + first;
-    const parts_t parts = parts_of(net, rows, scratch);
+    const parts_t parts = split_scratch(net, rows, scratch);
     cr_status status;
     CR_TRY(cr_expect_finite(net->dtype, rows * net->d, z, "z", err));
-    CR_TRY(forward(net, &parts, z, rows, err));
+    CR_TRY(run_forward(net, &parts, z, rows, err));
     if (e->value != NULL)
-        values(net, &parts, z, rows, begin, e->value);
+        write_values(net, &parts, z, rows, begin, e->value);
     if (e->gradient != NULL)
-        CR_TRY(backward(net, &parts, rows, (char *)e->gradient + first, err));
+        CR_TRY(run_backward(net, &parts, rows, (char *)e->gradient + first, err));
 fail:
     return status;
 }

@@ -14,8 +14,8 @@ typedef struct {
     double slope;
 } cr_icnn;
 
-/* A snapshot of such a network, its weights packed for products in both directions: what happens to the tensors later
- * does not reach it. Never changes, so several threads may read it. */
+/* A snapshot of such a network, with weights packed for products in both directions. Later changes to the tensors do
+ * not change it. Several threads may read it at once. */
 typedef struct cr_icnn_frozen cr_icnn_frozen;
 
 /* Checks shapes and dtypes, with `convex` also that every W_l and w is non-negative, and takes the snapshot. */

@@ -18,8 +18,8 @@ struct cr_adam {
     cr_buffer **first, **second;   /* moments of each parameter; first[i] is NULL when beta1 = 0 */
     span_t *spans;                 /* all parameters cut into chunks */
     double *partial;               /* one sum of squares per span */
-    uint64_t *steps;               /* of each parameter: one that had no gradient has not moved */
-    cr_adam_parameters *current;   /* what the running step uses for each parameter */
+    uint64_t *steps;               /* of each parameter, without those in which it had no gradient */
+    cr_adam_parameters *current;   /* the numbers of the running step for each parameter */
 };
 
 static cr_status check_options(cr_adam_options o, cr_error *err)
@@ -35,7 +35,7 @@ static cr_status check_options(cr_adam_options o, cr_error *err)
     return CR_OK;
 }
 
-static cr_status zero_buffer(size_t size, cr_dtype dtype, cr_buffer **out, cr_error *err)
+static cr_status new_zeroed_buffer(size_t size, cr_dtype dtype, cr_buffer **out, cr_error *err)
 {
     cr_status status = cr_buffer_new(size * cr_dtype_size(dtype), out, err);
     if (status == CR_OK)
@@ -51,9 +51,9 @@ static cr_status add_parameter(cr_adam *adam, size_t i, cr_tensor *parameter, cr
         return cr_fail(err, CR_ERR_VALUE, "parameters: number %zu is marked nonnegative but has negative entries", i);
     cr_tensor_retain(parameter);
     adam->parameters[i] = parameter;
-    cr_status status = zero_buffer(parameter->size, parameter->dtype, &adam->second[i], err);
+    cr_status status = new_zeroed_buffer(parameter->size, parameter->dtype, &adam->second[i], err);
     if (status == CR_OK && adam->options.beta1 > 0)
-        status = zero_buffer(parameter->size, parameter->dtype, &adam->first[i], err);
+        status = new_zeroed_buffer(parameter->size, parameter->dtype, &adam->first[i], err);
     return status;
 }
 
@@ -75,7 +75,7 @@ static void make_spans(cr_adam *adam)
         }
 }
 
-static bool repeated(cr_tensor **parameters, size_t n)
+static bool has_repeated(cr_tensor **parameters, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < i; j++)
@@ -89,7 +89,7 @@ cr_status cr_adam_new(cr_tensor **parameters, size_t n, cr_adam_options options,
     cr_status status = check_options(options, err);
     if (status != CR_OK)
         return status;
-    if (repeated(parameters, n))
+    if (has_repeated(parameters, n))
         return cr_fail(err, CR_ERR_VALUE, "parameters: expected each tensor once");
     cr_adam *adam = calloc(1, sizeof *adam);
     if (adam == NULL)
@@ -141,13 +141,14 @@ void cr_adam_free(cr_adam *adam)
     free(adam);
 }
 
-static void norm_chunk(void *context, size_t chunk)
+static void sum_squares_chunk(void *context, size_t chunk)
 {
     const cr_adam *adam = context;
     span_t span = adam->spans[chunk];
     const cr_tensor *grad = adam->parameters[span.parameter]->grad;
     adam->partial[chunk] =
-        grad == NULL ? 0 : cr_kernels(grad->dtype)->sum_squares(span.end - span.begin, cr_offset(grad, span.begin));
+        grad == NULL ? 0
+                     : cr_kernels(grad->dtype)->sum_squares(span.end - span.begin, cr_tensor_element(grad, span.begin));
 }
 
 static void step_chunk(void *context, size_t chunk)
@@ -159,13 +160,13 @@ static void step_chunk(void *context, size_t chunk)
         return;
     cr_buffer *first = adam->first[span.parameter];
     cr_kernels(grad->dtype)
-        ->adam(span.end - span.begin, &adam->current[span.parameter], cr_offset(parameter, span.begin),
-               cr_offset(grad, span.begin),
-               first == NULL ? NULL : cr_at(cr_buffer_data(first), span.begin, grad->dtype),
-               cr_at(cr_buffer_data(adam->second[span.parameter]), span.begin, grad->dtype));
+        ->adam(span.end - span.begin, &adam->current[span.parameter], cr_tensor_element(parameter, span.begin),
+               cr_tensor_element(grad, span.begin),
+               first == NULL ? NULL : cr_element(cr_buffer_data(first), span.begin, grad->dtype),
+               cr_element(cr_buffer_data(adam->second[span.parameter]), span.begin, grad->dtype));
 }
 
-/* What the running step uses for each parameter; NULL gradients are skipped. */
+/* Sets the numbers of the running step for each parameter that has a gradient. */
 static void prepare_step(cr_adam *adam, double learning_rate, double norm)
 {
     const cr_adam_options *o = &adam->options;
@@ -187,7 +188,7 @@ cr_status cr_adam_step(cr_adam *adam, double learning_rate, double *norm, cr_err
     if (!(learning_rate >= 0) || !isfinite(learning_rate))
         return cr_fail(err, CR_ERR_VALUE, "learning_rate: expected a number >= 0, got %g", learning_rate);
     cr_grad_lock();
-    cr_parallel(adam->n_spans, norm_chunk, adam);
+    cr_parallel(adam->n_spans, sum_squares_chunk, adam);
     double squares = 0;
     for (size_t s = 0; s < adam->n_spans; s++)
         squares += adam->partial[s];

@@ -13,8 +13,9 @@ typedef struct {
     double max_norm;              /* clip the gradients' global norm to this; infinity: never */
 } cr_adam_options;
 
-/* An optimiser of n parameters (references are taken) with zero moments. First moments are kept only when beta1 > 0.
- * Parameters marked nonnegative must be so already. CR_ERR_VALUE for options out of range or a negative entry. */
+/* A new optimiser of n parameters, with zero moments. It takes references to the parameters. First moments are kept
+ * only when beta1 > 0. Parameters marked nonnegative must be so already. CR_ERR_VALUE for options out of range or a
+ * negative entry. */
 CR_MUST_USE cr_status cr_adam_new(cr_tensor **parameters, size_t n, cr_adam_options options, cr_adam **out,
                                   cr_error *err);
 void cr_adam_free(cr_adam *adam); /* NULL is allowed */
@@ -22,7 +23,8 @@ void cr_adam_free(cr_adam *adam); /* NULL is allowed */
 /* One step from the parameters' gradients (those without one are left alone): the gradients' global norm is clipped,
  * w -= rate m / (sqrt(v) + epsilon) with bias-corrected moments (arXiv 1412.6980, algorithm 1), and parameters marked
  * nonnegative are projected: w = max(w, 0). *norm is the norm before clipping. CR_ERR_STATE when it is not finite;
- * nothing has changed then. Bit-identical for any number of threads. Steps and backward passes of several threads run one after the other. */
+ * nothing has changed then. The result is bit-identical for any number of threads. Steps and backward passes of several
+ * threads run one after the other. */
 CR_MUST_USE cr_status cr_adam_step(cr_adam *adam, double learning_rate, double *norm, cr_error *err);
 
 /* Clears the gradients of all parameters. */

@@ -1,43 +1,15 @@
 /* Networks with fixed weights for Python: the types FrozenICNN and FrozenDecoder. */
-#include "py.h"
+#include "arguments.h"
 
 #include <string.h>
 
 #include "../nn/decoder.h"
 #include "../search/descent.h"
 
-/* z as a contiguous (n, d) array of the network's type, new reference. */
-static PyArrayObject *points_argument(PyObject *object, size_t inputs, cr_dtype dtype)
-{
-    int type = dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64;
-    Py_ssize_t d = (Py_ssize_t)inputs;
-    PyArrayObject *given = (PyArrayObject *)PyArray_FROM_O(object), *z = NULL;
-    if (given == NULL)
-        return NULL;
-    if (PyArray_DESCR(given)->kind != 'f')
-        PyErr_Format(PyExc_TypeError, "z: expected an array of floats, got dtype %S", (PyObject *)PyArray_DESCR(given));
-    else if (PyArray_NDIM(given) != 2 || PyArray_DIM(given, 1) != d)
-        PyErr_Format(PyExc_ValueError, "z: expected shape (n, %zd), got %d dimensions, the last %zd", d,
-                     PyArray_NDIM(given), PyArray_NDIM(given) > 0 ? (Py_ssize_t)PyArray_DIM(given, PyArray_NDIM(given) - 1) : 0);
-    else
-        z = (PyArrayObject *)PyArray_FromArray(given, PyArray_DescrFromType(type),
-                                               NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_FORCECAST |
-                                                   NPY_ARRAY_ENSUREARRAY);
-    Py_DECREF(given);
-    return z;
-}
-
-static PyArrayObject *new_array(PyArrayObject *z, int ndim, npy_intp rows, npy_intp columns)
+static PyArrayObject *new_array_like(PyArrayObject *z, int ndim, npy_intp rows, npy_intp columns)
 {
     npy_intp shape[2] = {rows, columns};
     return (PyArrayObject *)PyArray_SimpleNew(ndim, shape, PyArray_TYPE(z));
-}
-
-static const cr_tensor *tensor_argument(cr_py_state *state, PyObject *object, const char *name)
-{
-    if (!PyObject_TypeCheck(object, state->tensor))
-        return (const cr_tensor *)cr_py_wrong_type(name, "a Tensor", object);
-    return ((TensorObject *)object)->tensor;
 }
 
 /* ---- FrozenICNN ---- */
@@ -45,18 +17,18 @@ static const cr_tensor *tensor_argument(cr_py_state *state, PyObject *object, co
 typedef struct {
     cr_icnn net;
     const cr_tensor **layers; /* weights, then skips; memory of PyMem */
-    PyObject *tuples[2];      /* keep the tensors of the layers alive */
+    PyObject *tuples[2];      /* own the tensors of the layers */
 } network_t;
 
-static void network_clear(network_t *network)
+static void release_network(network_t *network)
 {
     PyMem_Free(network->layers);
     Py_CLEAR(network->tuples[0]);
     Py_CLEAR(network->tuples[1]);
 }
 
-/* parameters: (input_weight, input_bias, weights, skips, output_weight, output_skip, output_bias), borrowed. */
-static int network_read(cr_py_state *state, PyObject *parameters, double slope, network_t *network)
+/* Reads the parameters: a tuple (input_weight, input_bias, weights, skips, output_weight, output_skip, output_bias). */
+static int read_network(cr_py_state *state, PyObject *parameters, double slope, network_t *network)
 {
     PyObject *p[7];
     memset(network, 0, sizeof *network);
@@ -81,20 +53,21 @@ static int network_read(cr_py_state *state, PyObject *parameters, double slope, 
         goto fail;
     }
     for (Py_ssize_t i = 0; i < 2 * n; i++)
-        if ((network->layers[i] = tensor_argument(state, PyTuple_GET_ITEM(network->tuples[i / n], i % n),
+        if ((network->layers[i] = cr_py_read_tensor(state, PyTuple_GET_ITEM(network->tuples[i / n], i % n),
                                                   i < n ? "weights" : "skips")) == NULL)
             goto fail;
-    network->net = (cr_icnn){.input_weight = tensor_argument(state, p[0], "input_weight"),
+    network->net = (cr_icnn){.input_weight = cr_py_read_tensor(state, p[0], "input_weight"),
                              .weights = network->layers, .skips = network->layers + n, .n_layers = (size_t)n,
                              .slope = slope};
-    if (network->net.input_weight == NULL || (network->net.input_bias = tensor_argument(state, p[1], "input_bias")) == NULL ||
-        (network->net.output_weight = tensor_argument(state, p[4], "output_weight")) == NULL ||
-        (network->net.output_skip = tensor_argument(state, p[5], "output_skip")) == NULL ||
-        (network->net.output_bias = tensor_argument(state, p[6], "output_bias")) == NULL)
+    if (network->net.input_weight == NULL ||
+        (network->net.input_bias = cr_py_read_tensor(state, p[1], "input_bias")) == NULL ||
+        (network->net.output_weight = cr_py_read_tensor(state, p[4], "output_weight")) == NULL ||
+        (network->net.output_skip = cr_py_read_tensor(state, p[5], "output_skip")) == NULL ||
+        (network->net.output_bias = cr_py_read_tensor(state, p[6], "output_bias")) == NULL)
         goto fail;
     return 0;
 fail:
-    network_clear(network);
+    release_network(network);
     return -1;
 }
 
@@ -114,7 +87,7 @@ static PyObject *icnn_new(PyTypeObject *type, PyObject *args, PyObject *keywords
     cr_py_state *state = cr_py_state_of_type(type);
     if (state == NULL ||
         !PyArg_ParseTupleAndKeywords(args, keywords, "O|dp:FrozenICNN", names, &parameters, &slope, &convex) ||
-        network_read(state, parameters, slope, &network) < 0)
+        read_network(state, parameters, slope, &network) < 0)
         return NULL;
     ICNNObject *self = (ICNNObject *)type->tp_alloc(type, 0);
     if (self != NULL) {
@@ -124,7 +97,7 @@ static PyObject *icnn_new(PyTypeObject *type, PyObject *args, PyObject *keywords
             cr_py_raise(status, &err);
         }
     }
-    network_clear(&network);
+    release_network(&network);
     return (PyObject *)self;
 }
 
@@ -139,10 +112,11 @@ static void icnn_dealloc(PyObject *object)
 static PyObject *icnn_evaluate(PyObject *object, PyObject *argument)
 {
     const cr_icnn_frozen *net = ((ICNNObject *)object)->net;
-    PyArrayObject *z = points_argument(argument, cr_icnn_inputs(net), cr_icnn_dtype(net)), *value = NULL, *gradient = NULL;
+    PyArrayObject *z = cr_py_read_rows(argument, "z", cr_icnn_dtype(net), cr_icnn_inputs(net));
+    PyArrayObject *value = NULL, *gradient = NULL;
     PyObject *result = NULL;
-    if (z != NULL && (value = new_array(z, 1, PyArray_DIM(z, 0), 0)) != NULL &&
-        (gradient = new_array(z, 2, PyArray_DIM(z, 0), PyArray_DIM(z, 1))) != NULL) {
+    if (z != NULL && (value = new_array_like(z, 1, PyArray_DIM(z, 0), 0)) != NULL &&
+        (gradient = new_array_like(z, 2, PyArray_DIM(z, 0), PyArray_DIM(z, 1))) != NULL) {
         cr_error err;
         cr_status status;
         Py_BEGIN_ALLOW_THREADS
@@ -157,10 +131,10 @@ static PyObject *icnn_evaluate(PyObject *object, PyObject *argument)
     return result;
 }
 
-/* One size for all of n points, or one for each of them, or any number of them for one point. */
-static PyArrayObject *steps_argument(PyObject *object, npy_intp n)
+/* Reads step sizes: one for all of n points, one for each of them, or any number of sizes for one point. */
+static PyArrayObject *read_steps(PyObject *object, npy_intp n)
 {
-    PyArrayObject *steps = (PyArrayObject *)PyArray_FROM_OTF(object, NPY_FLOAT64, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_ENSUREARRAY);
+    PyArrayObject *steps = cr_py_read_doubles(object, "step");
     if (steps != NULL && PyArray_NDIM(steps) == 0) {
         const double size = *(const double *)PyArray_DATA(steps);
         Py_SETREF(steps, (PyArrayObject *)PyArray_SimpleNew(1, &n, NPY_FLOAT64));
@@ -185,9 +159,9 @@ static PyObject *icnn_descend(PyObject *object, PyObject *args, PyObject *keywor
     PyArrayObject *step = NULL, *moved = NULL;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO:descend", names, &z_object, &step_object))
         return NULL;
-    PyArrayObject *z = points_argument(z_object, cr_icnn_inputs(net), cr_icnn_dtype(net));
-    if (z != NULL && (step = steps_argument(step_object, PyArray_DIM(z, 0))) != NULL &&
-        (moved = new_array(z, 2, PyArray_DIM(step, 0), PyArray_DIM(z, 1))) != NULL) {
+    PyArrayObject *z = cr_py_read_rows(z_object, "z", cr_icnn_dtype(net), cr_icnn_inputs(net));
+    if (z != NULL && (step = read_steps(step_object, PyArray_DIM(z, 0))) != NULL &&
+        (moved = new_array_like(z, 2, PyArray_DIM(step, 0), PyArray_DIM(z, 1))) != NULL) {
         cr_error err;
         cr_status status;
         Py_BEGIN_ALLOW_THREADS
@@ -236,7 +210,7 @@ typedef struct {
 } DecoderObject;
 
 /* A snapshot of the network whose layers are pairs (weight, bias) in a tuple; NULL with an exception. */
-static cr_decoder_frozen *decoder_of(cr_py_state *state, PyObject *layers, double slope)
+static cr_decoder_frozen *freeze_decoder(cr_py_state *state, PyObject *layers, double slope)
 {
     const Py_ssize_t n = PyTuple_GET_SIZE(layers);
     cr_decoder_frozen *net = NULL;
@@ -251,8 +225,8 @@ static cr_decoder_frozen *decoder_of(cr_py_state *state, PyObject *layers, doubl
             goto done;
         }
         PyObject *bias = PyTuple_GET_ITEM(pair, 1);
-        if ((affine[i].weight = tensor_argument(state, PyTuple_GET_ITEM(pair, 0), "weight")) == NULL ||
-            (bias != Py_None && (affine[i].bias = tensor_argument(state, bias, "bias")) == NULL))
+        if ((affine[i].weight = cr_py_read_tensor(state, PyTuple_GET_ITEM(pair, 0), "weight")) == NULL ||
+            (bias != Py_None && (affine[i].bias = cr_py_read_tensor(state, bias, "bias")) == NULL))
             goto done;
     }
     cr_status status = cr_decoder_freeze(&(cr_decoder){affine, (size_t)n, slope}, &net, &err);
@@ -273,7 +247,7 @@ static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *keywo
         (layers = PySequence_Tuple(layers)) == NULL)
         return NULL;
     DecoderObject *self = (DecoderObject *)type->tp_alloc(type, 0);
-    if (self != NULL && (self->net = decoder_of(state, layers, slope)) == NULL)
+    if (self != NULL && (self->net = freeze_decoder(state, layers, slope)) == NULL)
         Py_CLEAR(self);
     Py_DECREF(layers);
     return (PyObject *)self;
@@ -290,9 +264,9 @@ static void decoder_dealloc(PyObject *object)
 static PyObject *decoder_logits(PyObject *object, PyObject *argument)
 {
     const cr_decoder_frozen *net = ((DecoderObject *)object)->net;
-    PyArrayObject *z = points_argument(argument, cr_decoder_inputs(net), cr_decoder_dtype(net)), *logits = NULL;
+    PyArrayObject *z = cr_py_read_rows(argument, "z", cr_decoder_dtype(net), cr_decoder_inputs(net)), *logits = NULL;
     if (z != NULL &&
-        (logits = new_array(z, 2, PyArray_DIM(z, 0), (npy_intp)cr_decoder_outputs(net))) != NULL) {
+        (logits = new_array_like(z, 2, PyArray_DIM(z, 0), (npy_intp)cr_decoder_outputs(net))) != NULL) {
         cr_error err;
         cr_status status;
         Py_BEGIN_ALLOW_THREADS

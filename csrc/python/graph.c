@@ -1,5 +1,5 @@
 /* The Python type GraphBatch: graphs for message passing, checked once. */
-#include "py.h"
+#include "arguments.h"
 
 #include <string.h>
 
@@ -14,8 +14,8 @@ static void graph_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-/* Takes over the reference to graph, also on failure. */
-static PyObject *wrap(PyTypeObject *type, cr_graph *graph)
+/* A new GraphBatch object. It steals the reference to graph, also on failure. */
+static PyObject *wrap_graph(PyTypeObject *type, cr_graph *graph)
 {
     GraphObject *object = (GraphObject *)type->tp_alloc(type, 0);
     if (object == NULL) {
@@ -26,25 +26,7 @@ static PyObject *wrap(PyTypeObject *type, cr_graph *graph)
     return (PyObject *)object;
 }
 
-/* A private contiguous int32 copy of an array of integers with ndim dimensions, or NULL. */
-static PyArrayObject *integers(PyObject *object, const char *name, int ndim)
-{
-    PyArrayObject *array = (PyArrayObject *)PyArray_FROM_O(object), *result = NULL;
-    if (array == NULL)
-        return NULL;
-    if (PyArray_NDIM(array) != ndim)
-        PyErr_Format(PyExc_ValueError, "%s: expected %d dimensions, got %d", name, ndim, PyArray_NDIM(array));
-    else if (!PyTypeNum_ISINTEGER(PyArray_TYPE(array)))
-        PyErr_Format(PyExc_TypeError, "%s: expected integers, got dtype %S", name, (PyObject *)PyArray_DESCR(array));
-    else
-        result = (PyArrayObject *)PyArray_FromArray(array, PyArray_DescrFromType(NPY_INT64),
-                                                    NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSUREARRAY |
-                                                        NPY_ARRAY_ENSURECOPY);
-    Py_DECREF(array);
-    return result;
-}
-
-static int copy_int32(PyArrayObject *from, const char *name, int32_t least, int32_t *to)
+static int write_int32(PyArrayObject *from, const char *name, int32_t least, int32_t *to)
 {
     const int64_t *values = PyArray_DATA(from);
     for (npy_intp i = 0; i < PyArray_SIZE(from); i++) {
@@ -58,7 +40,7 @@ static int copy_int32(PyArrayObject *from, const char *name, int32_t least, int3
     return 0;
 }
 
-static cr_graph *build(PyArrayObject **arrays, Py_ssize_t n_types)
+static cr_graph *build_graph(PyArrayObject **arrays, Py_ssize_t n_types)
 {
     cr_error err;
     cr_graph *graph = NULL;
@@ -74,9 +56,10 @@ static cr_graph *build(PyArrayObject **arrays, Py_ssize_t n_types)
         cr_py_raise(status, &err);
         return NULL;
     }
-    if (copy_int32(arrays[0], "node_offsets", 0, graph->node_offsets) < 0 ||
-        copy_int32(arrays[1], "edge_offsets", 0, graph->edge_offsets) < 0 ||
-        copy_int32(arrays[2], "sources", 0, graph->sources) < 0 || copy_int32(arrays[3], "types", 0, graph->types) < 0) {
+    if (write_int32(arrays[0], "node_offsets", 0, graph->node_offsets) < 0 ||
+        write_int32(arrays[1], "edge_offsets", 0, graph->edge_offsets) < 0 ||
+        write_int32(arrays[2], "sources", 0, graph->sources) < 0 ||
+        write_int32(arrays[3], "types", 0, graph->types) < 0) {
         cr_graph_release(graph);
         return NULL;
     }
@@ -101,12 +84,12 @@ static PyObject *graph_new(PyTypeObject *type, PyObject *args, PyObject *keyword
         return NULL;
     int complete = 1;
     for (int i = 0; complete && i < 4; i++)
-        complete = (arrays[i] = integers(objects[i], names[i], 1)) != NULL;
+        complete = (arrays[i] = cr_py_copy_integers(objects[i], names[i], 1)) != NULL;
     if (complete)
-        graph = build(arrays, n_types);
+        graph = build_graph(arrays, n_types);
     for (int i = 0; i < 4; i++)
         Py_XDECREF(arrays[i]);
-    return graph == NULL ? NULL : wrap(type, graph);
+    return graph == NULL ? NULL : wrap_graph(type, graph);
 }
 
 static PyObject *graph_repr(PyObject *object)
@@ -121,19 +104,19 @@ static Py_ssize_t graph_length(PyObject *object)
     return (Py_ssize_t)((GraphObject *)object)->graph->n_graphs;
 }
 
-#define COUNT(field)                                                            \
+#define COUNT_GETTER(field)                                                     \
     static PyObject *get_##field(PyObject *object, void *closure)               \
     {                                                                           \
         (void)closure;                                                          \
         return PyLong_FromSize_t(((GraphObject *)object)->graph->field);        \
     }
 
-COUNT(n_graphs)
-COUNT(n_nodes)
-COUNT(n_edges)
-COUNT(n_types)
+COUNT_GETTER(n_graphs)
+COUNT_GETTER(n_nodes)
+COUNT_GETTER(n_edges)
+COUNT_GETTER(n_types)
 
-static PyObject *copy_out(const int32_t *values, size_t n)
+static PyObject *new_int32_array(const int32_t *values, size_t n)
 {
     npy_intp length = (npy_intp)n;
     PyObject *array = PyArray_SimpleNew(1, &length, NPY_INT32);
@@ -146,11 +129,12 @@ static PyObject *get_arrays(PyObject *object, void *closure)
 {
     (void)closure;
     const cr_graph *g = ((GraphObject *)object)->graph;
-    return Py_BuildValue("(NNNN)", copy_out(g->node_offsets, g->n_graphs + 1), copy_out(g->edge_offsets, g->n_nodes + 1),
-                         copy_out(g->sources, g->n_edges), copy_out(g->types, g->n_edges));
+    return Py_BuildValue("(NNNN)", new_int32_array(g->node_offsets, g->n_graphs + 1),
+                         new_int32_array(g->edge_offsets, g->n_nodes + 1), new_int32_array(g->sources, g->n_edges),
+                         new_int32_array(g->types, g->n_edges));
 }
 
-static PyGetSetDef attributes[] = {
+static PyGetSetDef graph_attributes[] = {
     {"n_graphs", get_n_graphs, NULL, "Number of graphs.", NULL},
     {"n_nodes", get_n_nodes, NULL, "Number of nodes of all graphs.", NULL},
     {"n_edges", get_n_edges, NULL, "Number of directed edges of all graphs.", NULL},
@@ -173,7 +157,7 @@ static const char graph_doc[] =
 
 static PyType_Slot graph_slots[] = {{Py_tp_doc, (void *)graph_doc}, {Py_tp_new, graph_new},
                                     {Py_tp_dealloc, graph_dealloc}, {Py_tp_repr, graph_repr},
-                                    {Py_tp_getset, attributes},     {Py_mp_length, graph_length},
+                                    {Py_tp_getset, graph_attributes},     {Py_mp_length, graph_length},
                                     {0, NULL}};
 
 static PyType_Spec graph_spec = {.name = "crlso._core.GraphBatch",
@@ -183,31 +167,17 @@ static PyType_Spec graph_spec = {.name = "crlso._core.GraphBatch",
 
 /* ---- cells ---- */
 
-static PyArrayObject *codes_argument(PyObject *object)
-{
-    PyArrayObject *codes = (PyArrayObject *)PyArray_FROM_O(object), *result = NULL;
-    if (codes == NULL)
-        return NULL;
-    if (PyArray_TYPE(codes) != NPY_UINT8)
-        PyErr_Format(PyExc_TypeError, "codes: expected a uint8 array, got dtype %S", (PyObject *)PyArray_DESCR(codes));
-    else if (PyArray_NDIM(codes) != 2)
-        PyErr_Format(PyExc_ValueError, "codes: expected shape (n, codes per cell), got %d dimensions", PyArray_NDIM(codes));
-    else
-        result = (PyArrayObject *)PyArray_FromArray(codes, PyArray_DescrFromType(NPY_UINT8),
-                                                    NPY_ARRAY_CARRAY | NPY_ARRAY_ENSUREARRAY | NPY_ARRAY_ENSURECOPY);
-    Py_DECREF(codes);
-    return result;
-}
-
-/* Node numbers and columns of the edges, in one block that the caller frees with PyMem_Free; NULL with an exception. */
-static int32_t *edge_table(PyArrayObject *edges, PyArrayObject *columns, cr_cell_edges *shared)
+/* Reads the node numbers and columns of the edges into one block of memory, which the caller frees with PyMem_Free;
+ * NULL with an exception. */
+static int32_t *read_edge_table(PyArrayObject *edges, PyArrayObject *columns, cr_cell_edges *shared)
 {
     size_t n = (size_t)PyArray_DIM(edges, 0);
     int32_t *block = PyMem_Malloc((5 * n + 1) * sizeof *block);
     if (block == NULL)
         return (int32_t *)PyErr_NoMemory();
     int32_t *from = block, *to = block + n, *column = block + 2 * n, *flat = block + 3 * n;
-    if (copy_int32(edges, "edges", 0, flat) < 0 || (columns != NULL && copy_int32(columns, "columns", -1, column) < 0)) {
+    if (write_int32(edges, "edges", 0, flat) < 0 ||
+        (columns != NULL && write_int32(columns, "columns", -1, column) < 0)) {
         PyMem_Free(block);
         return NULL;
     }
@@ -224,7 +194,8 @@ static int32_t *edge_table(PyArrayObject *edges, PyArrayObject *columns, cr_cell
     return block;
 }
 
-static cr_graph *batch_of(PyArrayObject *codes, PyArrayObject *edges, PyArrayObject *columns, cr_cell_edges *shared)
+static cr_graph *build_cell_graph(PyArrayObject *codes, PyArrayObject *edges, PyArrayObject *columns,
+                                  cr_cell_edges *shared)
 {
     npy_intp wanted = columns == NULL ? PyArray_DIM(codes, 1) : PyArray_DIM(columns, 0), n = PyArray_DIM(edges, 0);
     cr_error err;
@@ -234,7 +205,7 @@ static cr_graph *batch_of(PyArrayObject *codes, PyArrayObject *edges, PyArrayObj
                      (Py_ssize_t)PyArray_DIM(edges, 1));
         return NULL;
     }
-    int32_t *table = edge_table(edges, columns, shared);
+    int32_t *table = read_edge_table(edges, columns, shared);
     if (table == NULL)
         return NULL;
     shared->n_codes = (size_t)PyArray_DIM(codes, 1);
@@ -259,17 +230,17 @@ static PyObject *cell_graph(PyObject *module, PyObject *args, PyObject *keywords
         return PyErr_Format(PyExc_ValueError, "n_nodes, n_types: expected counts >= 0, got %zd and %zd", n_nodes, n_types);
     cr_cell_edges shared = {.n_nodes = (size_t)n_nodes, .n_types = (size_t)n_types, .has_absent = has_absent != 0,
                             .both_directions = both_directions != 0};
-    PyArrayObject *codes = codes_argument(codes_object), *edges = NULL, *columns = NULL;
+    PyArrayObject *codes = cr_py_copy_array(codes_object, "codes", NPY_UINT8, 2, -1), *edges = NULL, *columns = NULL;
     if (codes != NULL)
-        edges = integers(edges_object, "edges", 2);
+        edges = cr_py_copy_integers(edges_object, "edges", 2);
     if (edges != NULL && columns_object != Py_None)
-        columns = integers(columns_object, "columns", 1);
+        columns = cr_py_copy_integers(columns_object, "columns", 1);
     if (edges != NULL && (columns != NULL || columns_object == Py_None))
-        graph = batch_of(codes, edges, columns, &shared);
+        graph = build_cell_graph(codes, edges, columns, &shared);
     Py_XDECREF(codes);
     Py_XDECREF(edges);
     Py_XDECREF(columns);
-    return graph == NULL ? NULL : wrap(cr_py_state_of(module)->graph, graph);
+    return graph == NULL ? NULL : wrap_graph(cr_py_state_of(module)->graph, graph);
 }
 
 static const char cell_graph_doc[] =
@@ -280,18 +251,6 @@ static const char cell_graph_doc[] =
     "type c - 1. Edges are used in both directions, or from source to target alone.";
 
 /* ---- pruning and canonical form ---- */
-
-static PyArrayObject *layout_codes(PyObject *object, const cr_cell_layout *layout)
-{
-    PyArrayObject *codes = codes_argument(object);
-    size_t length = cr_cell_row_length(layout);
-    if (codes != NULL && (size_t)PyArray_DIM(codes, 1) != length) {
-        PyErr_Format(PyExc_ValueError, "codes: expected shape (n, %zu), got (%zd, %zd)", length,
-                     (Py_ssize_t)PyArray_DIM(codes, 0), (Py_ssize_t)PyArray_DIM(codes, 1));
-        Py_CLEAR(codes);
-    }
-    return codes;
-}
 
 static PyObject *cell_prune(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
 {
@@ -309,7 +268,8 @@ static PyObject *cell_prune(PyObject *Py_UNUSED(module), PyObject *args, PyObjec
     cr_status status = cr_cell_layout_check(&layout, &err);
     if (status != CR_OK)
         return cr_py_raise(status, &err);
-    PyArrayObject *codes = layout_codes(object, &layout);
+    const npy_intp length = (npy_intp)cr_cell_row_length(&layout);
+    PyArrayObject *codes = cr_py_copy_array(object, "codes", NPY_UINT8, 2, length);
     if (codes == NULL)
         return NULL;
     Py_BEGIN_ALLOW_THREADS

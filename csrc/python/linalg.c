@@ -1,51 +1,32 @@
 /* Cholesky factors and triangular systems for Python. */
-#include "py.h"
+#include "arguments.h"
 
 #include "../core/blas.h"
 
-/* A contiguous float64 copy of real numbers, of 2 or 3 dimensions; NULL with an exception that names the argument. */
-static PyArrayObject *copy_of(PyObject *object, const char *name)
-{
-    PyArrayObject *given = (PyArrayObject *)PyArray_FROM_O(object), *copy = NULL;
-    if (given == NULL)
-        return NULL;
-    const char kind = PyArray_DESCR(given)->kind;
-    if (kind != 'f' && kind != 'i' && kind != 'u')
-        PyErr_Format(PyExc_TypeError, "%s: expected real numbers, got dtype %S", name, (PyObject *)PyArray_DESCR(given));
-    else if (PyArray_NDIM(given) != 2 && PyArray_NDIM(given) != 3)
-        PyErr_Format(PyExc_ValueError, "%s: expected 2 or 3 dimensions, got %d", name, PyArray_NDIM(given));
-    else
-        copy = (PyArrayObject *)PyArray_FromArray(given, PyArray_DescrFromType(NPY_FLOAT64),
-                                                  NPY_ARRAY_CARRAY | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSURECOPY |
-                                                      NPY_ARRAY_ENSUREARRAY | NPY_ARRAY_FORCECAST);
-    Py_DECREF(given);
-    return copy;
-}
-
-/* Dimension `from_end` counted from the last, and the number of matrices. */
-static size_t dimension(PyArrayObject *array, int from_end)
+/* The length of the axis that is number `from_end` from the last, which is number 1. */
+static size_t axis_length(PyArrayObject *array, int from_end)
 {
     return (size_t)PyArray_DIM(array, PyArray_NDIM(array) - from_end);
 }
 
-static size_t batch_of(PyArrayObject *array)
+static size_t count_matrices(PyArrayObject *array)
 {
     return PyArray_NDIM(array) == 3 ? (size_t)PyArray_DIM(array, 0) : 1;
 }
 
 static int expect_square(PyArrayObject *array, const char *name)
 {
-    if (dimension(array, 1) == dimension(array, 2))
+    if (axis_length(array, 1) == axis_length(array, 2))
         return 0;
-    PyErr_Format(PyExc_ValueError, "%s: expected square matrices, got %zu x %zu", name, dimension(array, 2),
-                 dimension(array, 1));
+    PyErr_Format(PyExc_ValueError, "%s: expected square matrices, got %zu x %zu", name, axis_length(array, 2),
+                 axis_length(array, 1));
     return -1;
 }
 
 static PyObject *cholesky(PyObject *module, PyObject *object)
 {
     (void)module;
-    PyArrayObject *a = copy_of(object, "a");
+    PyArrayObject *a = cr_py_copy_reals(object, "a", 2, 3);
     if (a == NULL)
         return NULL;
     if (expect_square(a, "a") < 0) {
@@ -56,7 +37,7 @@ static PyObject *cholesky(PyObject *module, PyObject *object)
     size_t failed;
     cr_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = cr_cholesky(batch_of(a), dimension(a, 1), PyArray_DATA(a), &failed, &err);
+    status = cr_cholesky(count_matrices(a), axis_length(a, 1), PyArray_DATA(a), &failed, &err);
     Py_END_ALLOW_THREADS
     if (status == CR_OK)
         return (PyObject *)a;
@@ -72,9 +53,8 @@ static PyObject *solve_lower(PyObject *module, PyObject *args, PyObject *keyword
     int transposed = 0;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO|p:solve_lower", names, &lower_object, &b_object, &transposed))
         return NULL;
-    PyArrayObject *lower = (PyArrayObject *)PyArray_FROM_OTF(lower_object, NPY_FLOAT64,
-                                                             NPY_ARRAY_CARRAY_RO | NPY_ARRAY_ENSUREARRAY);
-    PyArrayObject *b = lower == NULL ? NULL : copy_of(b_object, "b");
+    PyArrayObject *lower = cr_py_read_doubles(lower_object, "lower");
+    PyArrayObject *b = lower == NULL ? NULL : cr_py_copy_reals(b_object, "b", 2, 3);
     if (b == NULL) {
         Py_XDECREF(lower);
         return NULL;
@@ -82,18 +62,18 @@ static PyObject *solve_lower(PyObject *module, PyObject *args, PyObject *keyword
     cr_error err;
     cr_status status = CR_OK;
     int wrong = 0;
-    if (PyArray_NDIM(lower) != PyArray_NDIM(b) || batch_of(lower) != batch_of(b)) {
+    if (PyArray_NDIM(lower) != PyArray_NDIM(b) || count_matrices(lower) != count_matrices(b)) {
         PyErr_Format(PyExc_ValueError, "lower: expected as many matrices as b, (n, n) or (k, n, n), got %d dimensions, "
                      "b %d", PyArray_NDIM(lower), PyArray_NDIM(b));
         wrong = -1;
-    } else if ((wrong = expect_square(lower, "lower")) == 0 && dimension(lower, 1) != dimension(b, 2)) {
-        PyErr_Format(PyExc_ValueError, "b: expected %zu rows, got %zu", dimension(lower, 1), dimension(b, 2));
+    } else if ((wrong = expect_square(lower, "lower")) == 0 && axis_length(lower, 1) != axis_length(b, 2)) {
+        PyErr_Format(PyExc_ValueError, "b: expected %zu rows, got %zu", axis_length(lower, 1), axis_length(b, 2));
         wrong = -1;
     }
     if (wrong == 0) {
         Py_BEGIN_ALLOW_THREADS
-        status = cr_solve_lower(batch_of(b), dimension(b, 2), dimension(b, 1), PyArray_DATA(lower), transposed != 0,
-                                PyArray_DATA(b), &err);
+        status = cr_solve_lower(count_matrices(b), axis_length(b, 2), axis_length(b, 1), PyArray_DATA(lower),
+                                transposed != 0, PyArray_DATA(b), &err);
         Py_END_ALLOW_THREADS
         if (status != CR_OK)
             cr_py_raise(status, &err);

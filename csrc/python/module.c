@@ -1,6 +1,6 @@
-/* The extension module crlso._core: state, initialisation and what a bug report needs. */
+/* The extension module crlso._core: its state, its initialisation, and functions about the run time. */
 #define CR_PY_IMPORT_ARRAY
-#include "py.h"
+#include "arguments.h"
 
 #include "../core/blas.h"
 #include "../core/kernels.h"
@@ -20,11 +20,6 @@ PyObject *cr_py_raise(cr_status status, const cr_error *err)
     }
     PyErr_SetString(type, err->text);
     return NULL;
-}
-
-PyObject *cr_py_wrong_type(const char *name, const char *expected, PyObject *got)
-{
-    return PyErr_Format(PyExc_TypeError, "%s: expected %s, got %.100s", name, expected, Py_TYPE(got)->tp_name);
 }
 
 static PyObject *set_num_threads(PyObject *module, PyObject *argument)
@@ -73,8 +68,8 @@ static PyObject *pool_trim(PyObject *module, PyObject *ignored)
 static PyObject *fma_peak(PyObject *module, PyObject *argument)
 {
     (void)module;
-    double seconds = PyFloat_AsDouble(argument), peak;
-    if (seconds == -1.0 && PyErr_Occurred())
+    double seconds, peak;
+    if (cr_py_read_double(argument, "seconds", &seconds) < 0)
         return NULL;
     if (!(seconds >= 0 && seconds <= 60))
         return PyErr_Format(PyExc_ValueError, "seconds: expected a number from 0 to 60, got %R", argument);
@@ -101,7 +96,7 @@ static PyObject *runtime_info(PyObject *module, PyObject *ignored)
                          cr_threads_get());
 }
 
-static PyMethodDef methods[] = {
+static PyMethodDef runtime_functions[] = {
     {"set_num_threads", set_num_threads, METH_O,
      PyDoc_STR("set_num_threads(n, /)\n--\n\nUse n threads (1 to 256). Results do not depend on it.")},
     {"get_num_threads", get_num_threads, METH_NOARGS,
@@ -119,7 +114,7 @@ static PyMethodDef methods[] = {
 
 int cr_py_add_runtime(PyObject *module)
 {
-    return PyModule_AddFunctions(module, methods);
+    return PyModule_AddFunctions(module, runtime_functions);
 }
 
 static int import_numpy(void)
@@ -128,7 +123,7 @@ static int import_numpy(void)
     return 0;
 }
 
-static int execute(PyObject *module)
+static int initialise_module(PyObject *module)
 {
     if (import_numpy() < 0)
         return -1;
@@ -148,7 +143,7 @@ static int execute(PyObject *module)
     return 0;
 }
 
-static int traverse(PyObject *module, visitproc visit, void *arg)
+static int traverse_state(PyObject *module, visitproc visit, void *arg)
 {
     cr_py_state *state = PyModule_GetState(module);
     Py_VISIT(state->tensor);
@@ -160,7 +155,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     return 0;
 }
 
-static int clear(PyObject *module)
+static int clear_state(PyObject *module)
 {
     cr_py_state *state = PyModule_GetState(module);
     Py_CLEAR(state->tensor);
@@ -172,22 +167,31 @@ static int clear(PyObject *module)
     return 0;
 }
 
-static void release(void *module)
+static void free_state(void *module)
 {
-    clear(module);
+    clear_state(module);
 }
 
-static PyModuleDef_Slot slots[] = {{Py_mod_exec, execute}, {0, NULL}};
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, initialise_module},
+#ifdef Py_mod_multiple_interpreters /* from 3.12 on */
+    /* NumPy works in the main interpreter only, and one thread pool and one buffer pool serve the whole process. */
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#ifdef Py_mod_gil /* from 3.13 on */
+    {Py_mod_gil, Py_MOD_GIL_USED}, /* objects rely on the GIL: CellSet, for one, has no lock */
+#endif
+    {0, NULL}};
 
-static PyModuleDef definition = {
+static PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "crlso._core",
     .m_doc = "The C core of crlso: tensors with gradients, operations, optimisers, cells and search kernels.",
     .m_size = sizeof(cr_py_state),
-    .m_slots = slots,
-    .m_traverse = traverse,
-    .m_clear = clear,
-    .m_free = release,
+    .m_slots = module_slots,
+    .m_traverse = traverse_state,
+    .m_clear = clear_state,
+    .m_free = free_state,
 };
 
 cr_py_state *cr_py_state_of(PyObject *module)
@@ -201,11 +205,11 @@ cr_py_state *cr_py_state_of(PyObject *module)
 
 cr_py_state *cr_py_state_of_type(PyTypeObject *type)
 {
-    PyObject *module = PyType_GetModuleByDef(type, &definition);
+    PyObject *module = PyType_GetModuleByDef(type, &module_definition);
     return module == NULL ? NULL : PyModule_GetState(module);
 }
 
 PyMODINIT_FUNC PyInit__core(void)
 {
-    return PyModuleDef_Init(&definition);
+    return PyModuleDef_Init(&module_definition);
 }

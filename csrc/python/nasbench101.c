@@ -1,31 +1,15 @@
-/* Functions nb101_hash and crc32c of crlso._core: what the files of NAS-Bench-101 are checked with. */
-#include "py.h"
+/* Functions nb101_hash and crc32c of crlso._core, which check the files of NAS-Bench-101. */
+#include "arguments.h"
 
 #include "../core/crc32c.h"
-#include "../graph/module_hash.h"
-
-/* A private, contiguous copy of an array of codes of shape (n, 26); nobody can change it while the GIL is released. */
-static PyArrayObject *take_codes(PyObject *object)
-{
-    if (!PyArray_Check(object) || PyArray_TYPE((PyArrayObject *)object) != NPY_UINT8)
-        return (PyArrayObject *)cr_py_wrong_type("codes", "a uint8 array", object);
-    PyArrayObject *given = (PyArrayObject *)object;
-    if (PyArray_NDIM(given) != 2 || PyArray_DIM(given, 1) != CR_NB101_CODES) {
-        PyErr_Format(PyExc_ValueError, "codes: expected shape (n, %d), got %d dimensions of which the last has %zd",
-                     CR_NB101_CODES, PyArray_NDIM(given),
-                     PyArray_NDIM(given) > 0 ? (Py_ssize_t)PyArray_DIM(given, PyArray_NDIM(given) - 1) : 0);
-        return NULL;
-    }
-    return (PyArrayObject *)PyArray_FromArray(given, PyArray_DescrFromType(NPY_UINT8),
-                                              NPY_ARRAY_CARRAY | NPY_ARRAY_ENSURECOPY | NPY_ARRAY_ENSUREARRAY);
-}
+#include "../graph/nasbench101.h"
 
 PyDoc_STRVAR(hash_doc, "nb101_hash(codes, /)\n--\n\nuint8 (n, 16): the MD5 hashes by which NAS-Bench-101 names the "
                        "pruned cells of codes, uint8 (n, 26).");
 
 static PyObject *nb101_hash(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    PyArrayObject *codes = take_codes(object);
+    PyArrayObject *codes = cr_py_copy_array(object, "codes", NPY_UINT8, 2, CR_NB101_CODES);
     if (codes == NULL)
         return NULL;
     npy_intp shape[2] = {PyArray_DIM(codes, 0), CR_MD5_SIZE};
@@ -57,7 +41,7 @@ static PyObject *crc32c(PyObject *Py_UNUSED(module), PyObject *object)
     return PyLong_FromUnsignedLong(crc);
 }
 
-static PyMethodDef methods[] = {
+static PyMethodDef functions[] = {
     {"nb101_hash", nb101_hash, METH_O, hash_doc},
     {"crc32c", crc32c, METH_O, crc32c_doc},
     {NULL, NULL, 0, NULL},
@@ -65,5 +49,5 @@ static PyMethodDef methods[] = {
 
 int cr_py_add_nasbench101(PyObject *module)
 {
-    return PyModule_AddFunctions(module, methods);
+    return PyModule_AddFunctions(module, functions);
 }

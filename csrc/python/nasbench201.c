@@ -1,5 +1,5 @@
 /* Functions nb201_* of crlso._core: arrays of cells of NAS-Bench-201. */
-#include "py.h"
+#include "arguments.h"
 
 #include <string.h>
 
@@ -7,50 +7,10 @@
 
 #define EDGES CR_NB201_EDGES
 
-/* Sets a TypeError for an argument that is not an array of the wanted kind; returns NULL. */
-static PyObject *wrong_type(const char *name, const char *expected, PyObject *got)
+/* A private copy of valid codes of shape (n, 6), or (6,) when single. New reference, or NULL with an exception set. */
+static PyArrayObject *read_codes(PyObject *object, int single)
 {
-    if (PyArray_Check(got))
-        return PyErr_Format(PyExc_TypeError, "%s: expected %s, got an array of %S", name, expected,
-                            (PyObject *)PyArray_DESCR((PyArrayObject *)got));
-    return PyErr_Format(PyExc_TypeError, "%s: expected %s, got %.100s", name, expected, Py_TYPE(got)->tp_name);
-}
-
-/* Sets a ValueError that shows the shape of an array; returns NULL. */
-static PyObject *wrong_shape(const char *name, const char *expected, PyArrayObject *got)
-{
-    PyObject *shape = PyObject_GetAttrString((PyObject *)got, "shape");
-    if (shape == NULL)
-        return NULL;
-    PyErr_Format(PyExc_ValueError, "%s: expected shape %s, got %R", name, expected, shape);
-    Py_DECREF(shape);
-    return NULL;
-}
-
-static int has_type(PyObject *object, int type)
-{
-    return PyArray_Check(object) && PyArray_EquivTypenums(PyArray_TYPE((PyArrayObject *)object), type);
-}
-
-/* A private copy of the array as a plain, contiguous, native array of the type. New reference, or NULL. */
-static PyArrayObject *private_copy(PyArrayObject *given, int type)
-{
-    return (PyArrayObject *)PyArray_FromArray(given, PyArray_DescrFromType(type),
-                                              NPY_ARRAY_CARRAY | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSURECOPY |
-                                                  NPY_ARRAY_ENSUREARRAY);
-}
-
-/* A private, contiguous copy of an array of codes of shape (n, 6), or (6,) when single; every code is valid. The copy
- * is ours alone: the caller may release the GIL. New reference, or NULL with an exception set. */
-static PyArrayObject *take_codes(PyObject *object, int single)
-{
-    if (!has_type(object, NPY_UINT8))
-        return (PyArrayObject *)wrong_type("codes", "a uint8 array", object);
-    PyArrayObject *given = (PyArrayObject *)object;
-    int ndim = single ? 1 : 2;
-    if (PyArray_NDIM(given) != ndim || PyArray_DIM(given, ndim - 1) != EDGES)
-        return (PyArrayObject *)wrong_shape("codes", single ? "(6,)" : "(n, 6)", given);
-    PyArrayObject *codes = private_copy(given, NPY_UINT8);
+    PyArrayObject *codes = cr_py_copy_array(object, "codes", NPY_UINT8, single ? 1 : 2, EDGES);
     if (codes == NULL)
         return NULL;
     const uint8_t *data = PyArray_DATA(codes);
@@ -66,10 +26,10 @@ static PyArrayObject *take_codes(PyObject *object, int single)
 }
 
 /* *table = the class table of the level named by a str; 0, or -1 with an exception set. */
-static int take_level(PyObject *object, const uint16_t **table)
+static int read_class_table(PyObject *object, const uint16_t **table)
 {
     if (!PyUnicode_Check(object)) {
-        wrong_type("level", "'function' or 'isomorphism'", object);
+        cr_py_wrong_type("level", "'function' or 'isomorphism'", object);
         return -1;
     }
     cr_nb201_level level;
@@ -102,7 +62,7 @@ PyDoc_STRVAR(parse_doc, "nb201_parse(text, /)\n--\n\nCodes, uint8 (6,), of an of
 static PyObject *nb201_parse(PyObject *Py_UNUSED(module), PyObject *text)
 {
     if (!PyUnicode_Check(text))
-        return wrong_type("text", "a str", text);
+        return cr_py_wrong_type("text", "a str", text);
     Py_ssize_t length;
     const char *bytes = PyUnicode_AsUTF8AndSize(text, &length);
     if (bytes == NULL) {
@@ -128,7 +88,7 @@ PyDoc_STRVAR(format_doc, "nb201_format(codes, /)\n--\n\nList of the n official s
 
 static PyObject *nb201_format(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    PyArrayObject *codes = take_codes(object, 0);
+    PyArrayObject *codes = read_codes(object, 0);
     if (codes == NULL)
         return NULL;
     npy_intp n = PyArray_DIM(codes, 0);
@@ -163,9 +123,9 @@ static cr_status write_ranks(const uint8_t *codes, npy_intp n, const uint16_t *t
     return CR_OK;
 }
 
-static PyObject *rank_array(PyObject *object, const uint16_t *table)
+static PyObject *new_ranks(PyObject *object, const uint16_t *table)
 {
-    PyArrayObject *codes = take_codes(object, 0);
+    PyArrayObject *codes = read_codes(object, 0);
     if (codes == NULL)
         return NULL;
     npy_intp n = PyArray_DIM(codes, 0);
@@ -190,7 +150,7 @@ PyDoc_STRVAR(rank_doc, "nb201_rank(codes, /)\n--\n\nint64 (n,): the number that 
 
 static PyObject *nb201_rank(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    return rank_array(object, NULL);
+    return new_ranks(object, NULL);
 }
 
 PyDoc_STRVAR(codes_doc,
@@ -198,12 +158,7 @@ PyDoc_STRVAR(codes_doc,
 
 static PyObject *nb201_codes(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    if (!has_type(object, NPY_INT64))
-        return wrong_type("rank", "an int64 array", object);
-    PyArrayObject *given = (PyArrayObject *)object;
-    if (PyArray_NDIM(given) != 1)
-        return wrong_shape("rank", "(n,)", given);
-    PyArrayObject *ranks = private_copy(given, NPY_INT64);
+    PyArrayObject *ranks = cr_py_copy_array(object, "rank", NPY_INT64, 1, -1);
     if (ranks == NULL)
         return NULL;
     npy_intp n = PyArray_DIM(ranks, 0);
@@ -232,7 +187,7 @@ static PyObject *nb201_class(PyObject *Py_UNUSED(module), PyObject *const *args,
     const uint16_t *table;
     if (nargs != 2)
         return PyErr_Format(PyExc_TypeError, "nb201_class: expected 2 arguments, got %zd", nargs);
-    return take_level(args[1], &table) < 0 ? NULL : rank_array(args[0], table);
+    return read_class_table(args[1], &table) < 0 ? NULL : new_ranks(args[0], table);
 }
 
 PyDoc_STRVAR(representative_doc,
@@ -257,7 +212,7 @@ PyDoc_STRVAR(neighbours_doc, "nb201_neighbours(codes, /)\n--\n\nuint8 (24, 6): t
 
 static PyObject *nb201_neighbours(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    PyArrayObject *codes = take_codes(object, 1);
+    PyArrayObject *codes = read_codes(object, 1);
     if (codes == NULL)
         return NULL;
     uint8_t rows[CR_NB201_NEIGHBOURS][EDGES];
@@ -276,7 +231,7 @@ PyDoc_STRVAR(one_hot_doc, "nb201_one_hot(codes, /)\n--\n\nfloat32 (n, 6, 5): 1 a
 
 static PyObject *nb201_one_hot(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    PyArrayObject *codes = take_codes(object, 0);
+    PyArrayObject *codes = read_codes(object, 0);
     if (codes == NULL)
         return NULL;
     npy_intp n = PyArray_DIM(codes, 0);
@@ -297,7 +252,7 @@ static PyObject *nb201_one_hot(PyObject *Py_UNUSED(module), PyObject *object)
 /* The cast through void (*)(void) is the documented way to store a METH_FASTCALL function. */
 #define FASTCALL(function) ((PyCFunction)(void (*)(void))(function))
 
-static PyMethodDef methods[] = {
+static PyMethodDef functions[] = {
     {"nb201_parse", nb201_parse, METH_O, parse_doc},
     {"nb201_format", nb201_format, METH_O, format_doc},
     {"nb201_rank", nb201_rank, METH_O, rank_doc},
@@ -311,5 +266,5 @@ static PyMethodDef methods[] = {
 
 int cr_py_add_nasbench201(PyObject *module)
 {
-    return PyModule_AddFunctions(module, methods);
+    return PyModule_AddFunctions(module, functions);
 }

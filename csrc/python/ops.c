@@ -1,8 +1,11 @@
 /* The functions of autodiff/ops.def for Python: one generic call that reads each operation's signature. */
-#include "py.h"
+#include "ops.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "arguments.h"
+#include "array.h"
 
 #define MAX_PARAMETERS 6
 #define NAME_SIZE 24
@@ -26,7 +29,7 @@ static signature_t signatures[CR_N_OPS]; /* read once from ops.def, constant aft
 
 static const char *const activations[] = {"none", "leaky_relu", "relu", "tanh", "sigmoid", "softplus"}; /* cr_unary */
 
-/* One `name:kind?=default` of a signature. */
+/* Reads one `name:kind?=default` of a signature. */
 static void read_parameter(const char *text, size_t length, parameter_t *p)
 {
     const char *colon = memchr(text, ':', length);
@@ -59,8 +62,8 @@ static void read_signatures(void)
 
 /* ---- arguments ---- */
 
-/* Sorts positional and keyword arguments into values[] (borrowed; NULL: not given). */
-static int sort_arguments(cr_op op, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords, PyObject **values)
+/* Matches positional and keyword arguments with parameters: values[p] is borrowed, or NULL when not given. */
+static int match_arguments(cr_op op, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords, PyObject **values)
 {
     const signature_t *s = &signatures[op];
     const char *name = cr_operations[op].name;
@@ -90,8 +93,8 @@ static int sort_arguments(cr_op op, PyObject *const *args, Py_ssize_t n_args, Py
     return 0;
 }
 
-/* The dtype that plain numbers take: that of the first tensor or float array among the arguments, or -1. */
-static int dtype_hint(cr_py_state *state, PyObject *const *values, size_t n)
+/* The dtype for plain numbers among the arguments: that of the first Tensor, or -1. */
+static int find_tensor_dtype(cr_py_state *state, PyObject *const *values, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (values[i] != NULL && PyObject_TypeCheck(values[i], state->tensor))
@@ -99,48 +102,29 @@ static int dtype_hint(cr_py_state *state, PyObject *const *values, size_t n)
     return -1;
 }
 
-static cr_index *index_of(PyObject *object, const char *name)
+static cr_index *read_row_index(PyObject *object, const char *name)
 {
-    PyArrayObject *array = (PyArrayObject *)PyArray_FROM_O(object), *values = NULL;
-    cr_index *index = NULL;
-    if (array == NULL)
+    PyArrayObject *values = cr_py_read_integers(object, name, NPY_INT64, 1, 2);
+    if (values == NULL)
         return NULL;
-    if (!PyTypeNum_ISINTEGER(PyArray_TYPE(array))) {
-        PyErr_Format(PyExc_TypeError, "%s: expected integers, got dtype %S", name, (PyObject *)PyArray_DESCR(array));
-    } else if (PyArray_NDIM(array) < 1 || PyArray_NDIM(array) > 2) {
-        PyErr_Format(PyExc_ValueError, "%s: expected 1 or 2 dimensions, got %d", name, PyArray_NDIM(array));
-    } else if ((values = (PyArrayObject *)PyArray_FromArray(array, PyArray_DescrFromType(NPY_INT64),
-                                                            NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST |
-                                                                NPY_ARRAY_ENSUREARRAY)) != NULL) {
-        cr_error err;
-        size_t shape[2];
-        for (int d = 0; d < PyArray_NDIM(values); d++)
-            shape[d] = (size_t)PyArray_DIM(values, d);
-        cr_status status = cr_index_new(PyArray_DATA(values), PyArray_NDIM(values), shape, &index, &err);
-        if (status != CR_OK)
-            cr_py_raise(status, &err);
-    }
-    Py_XDECREF(values);
-    Py_DECREF(array);
+    cr_error err;
+    cr_index *index = NULL;
+    size_t shape[2];
+    for (int d = 0; d < PyArray_NDIM(values); d++)
+        shape[d] = (size_t)PyArray_DIM(values, d);
+    cr_status status = cr_index_new(PyArray_DATA(values), PyArray_NDIM(values), shape, &index, &err);
+    if (status != CR_OK)
+        cr_py_raise(status, &err);
+    Py_DECREF(values);
     return index;
 }
 
-/* An integer attribute appended to the node. */
+/* Appends an integer attribute to a node. */
 static int add_integer(cr_node *node, PyObject *object, const char *name)
 {
-    PyObject *number = PyNumber_Index(object);
-    if (number == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError))
-            cr_py_wrong_type(name, "an integer", object);
+    int64_t value;
+    if (cr_py_read_int64(object, name, &value) < 0)
         return -1;
-    }
-    int overflow;
-    long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
-    Py_DECREF(number);
-    if (overflow != 0 || value == NO_AXIS) {
-        PyErr_Format(PyExc_OverflowError, "%s: the integer does not fit 64 bits", name);
-        return -1;
-    }
     if (node->n_integers == CR_MAX_ATTRIBUTES) {
         PyErr_Format(PyExc_ValueError, "%s: expected at most %d integers", name, CR_MAX_ATTRIBUTES);
         return -1;
@@ -185,14 +169,8 @@ static int add_activation(cr_node *node, PyObject *object)
 static int add_real(cr_node *node, size_t *n_reals, PyObject *object, const parameter_t *p)
 {
     double value = p->value;
-    if (object != NULL) {
-        value = PyFloat_AsDouble(object);
-        if (value == -1 && PyErr_Occurred()) {
-            if (PyErr_ExceptionMatches(PyExc_TypeError))
-                cr_py_wrong_type(p->name, "a number", object);
-            return -1;
-        }
-    }
+    if (object != NULL && cr_py_read_double(object, p->name, &value) < 0)
+        return -1;
     node->reals[(*n_reals)++] = value;
     return 0;
 }
@@ -234,7 +212,7 @@ static int add_graph(cr_py_state *state, cr_node *node, PyObject *object, const 
 static int add_tensors(cr_py_state *state, cr_node *node, PyObject *sequence, const char *name)
 {
     PyObject *const *items = &PyTuple_GET_ITEM(sequence, 0);
-    int hint = dtype_hint(state, items, (size_t)PyTuple_GET_SIZE(sequence));
+    int hint = find_tensor_dtype(state, items, (size_t)PyTuple_GET_SIZE(sequence));
     for (size_t i = 0; i < node->n_inputs; i++)
         if ((node->inputs[i] = cr_py_tensor_of(state, items[i], name, hint)) == NULL)
             return -1;
@@ -245,7 +223,7 @@ static int fill_node(cr_py_state *state, cr_node *node, PyObject *const *values,
 {
     const signature_t *s = &signatures[node->op];
     size_t n_tensors = 0, n_reals = 0;
-    int hint = dtype_hint(state, values, s->n), result = 0;
+    int hint = find_tensor_dtype(state, values, s->n), result = 0;
     for (size_t i = 0; result == 0 && i < s->n; i++) {
         const parameter_t *p = &s->parameters[i];
         switch (p->kind) {
@@ -256,7 +234,7 @@ static int fill_node(cr_py_state *state, cr_node *node, PyObject *const *values,
                 result = -1;
             break;
         case 'L': result = add_tensors(state, node, list, p->name); break;
-        case 'X': result = (node->index = index_of(values[i], p->name)) == NULL ? -1 : 0; break;
+        case 'X': result = (node->index = read_row_index(values[i], p->name)) == NULL ? -1 : 0; break;
         case 'G': result = add_graph(state, node, values[i], p->name); break;
         default: result = add_attribute(node, &n_reals, values[i], p);
         }
@@ -266,8 +244,8 @@ static int fill_node(cr_py_state *state, cr_node *node, PyObject *const *values,
 
 /* ---- calls ---- */
 
-/* Runs the node (taken over) and wraps the result. */
-static PyObject *run(cr_py_state *state, cr_node *node)
+/* Runs a node, whose reference it steals, and wraps the result. */
+static PyObject *run_node(cr_py_state *state, cr_node *node)
 {
     cr_error err;
     cr_tensor *out;
@@ -285,14 +263,15 @@ static PyObject *run(cr_py_state *state, cr_node *node)
     return status == CR_OK ? cr_py_wrap_tensor(state, out) : cr_py_raise(status, &err);
 }
 
-static PyObject *call(cr_py_state *state, cr_op op, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords)
+static PyObject *call_operation(cr_py_state *state, cr_op op, PyObject *const *args, Py_ssize_t n_args,
+                                PyObject *keywords)
 {
     const signature_t *s = &signatures[op];
     PyObject *values[MAX_PARAMETERS], *list = NULL;
     size_t n_inputs = 0;
     cr_error err;
     cr_node *node;
-    if (sort_arguments(op, args, n_args, keywords, values) < 0)
+    if (match_arguments(op, args, n_args, keywords, values) < 0)
         return NULL;
     for (size_t i = 0; i < s->n; i++)
         n_inputs += s->parameters[i].kind == 'T';
@@ -313,7 +292,7 @@ static PyObject *call(cr_py_state *state, cr_op op, PyObject *const *args, Py_ss
         cr_node_release(node);
         return NULL;
     }
-    return run(state, node);
+    return run_node(state, node);
 }
 
 PyObject *cr_py_apply_binary(cr_py_state *state, cr_op op, PyObject *x, PyObject *y)
@@ -328,10 +307,10 @@ PyObject *cr_py_apply_binary(cr_py_state *state, cr_op op, PyObject *x, PyObject
         cr_node_release(node);
         return NULL;
     }
-    return run(state, node);
+    return run_node(state, node);
 }
 
-/* The same as a method: the tensor is the first argument. */
+/* Calls an operation as a method: the tensor is the first argument. */
 static PyObject *call_method(PyObject *self, cr_op op, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords)
 {
     PyObject *all[2 * MAX_PARAMETERS + 1] = {self};
@@ -342,13 +321,13 @@ static PyObject *call_method(PyObject *self, cr_op op, PyObject *const *args, Py
     if (n > 2 * MAX_PARAMETERS)
         return PyErr_Format(PyExc_TypeError, "%s: too many arguments: %zd", cr_operations[op].name, n);
     memcpy(all + 1, args, (size_t)n * sizeof *all);
-    return call(state, op, all, n_args + 1, keywords);
+    return call_operation(state, op, all, n_args + 1, keywords);
 }
 
 #define CR_OP(name, signature, documentation)                                                                     \
     static PyObject *py_##name(PyObject *module, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords)     \
     {                                                                                                             \
-        return call(cr_py_state_of(module), CR_OP_##name, args, n_args, keywords);                                \
+        return call_operation(cr_py_state_of(module), CR_OP_##name, args, n_args, keywords);                      \
     }                                                                                                             \
     static PyObject *method_##name(PyObject *self, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords)   \
     {                                                                                                             \
@@ -373,7 +352,7 @@ static PyMethodDef methods[] = {
 #undef CR_OP
 };
 
-/* Each operation on a tensor is a method of Tensor too. */
+/* Adds to Tensor a method for each operation whose first argument is a tensor. */
 static int add_methods(cr_py_state *state)
 {
     for (int op = 0; op < CR_N_OPS; op++) {
@@ -388,8 +367,8 @@ static int add_methods(cr_py_state *state)
     return 0;
 }
 
-/* OPERATIONS: {name: signature}, what the gradient test iterates. */
-static int add_table(PyObject *module)
+/* Adds OPERATIONS, a dict {name: signature}, from which the gradient test takes the names. */
+static int add_operations_table(PyObject *module)
 {
     PyObject *table = PyDict_New();
     for (int op = 0; table != NULL && op < CR_N_OPS; op++) {
@@ -406,7 +385,7 @@ static int add_table(PyObject *module)
 int cr_py_add_ops(PyObject *module)
 {
     read_signatures();
-    if (add_table(module) < 0 || add_methods(cr_py_state_of(module)) < 0)
+    if (add_operations_table(module) < 0 || add_methods(cr_py_state_of(module)) < 0)
         return -1;
     return PyModule_AddFunctions(module, functions);
 }

@@ -1,5 +1,5 @@
 /* The Python type Adam. */
-#include "py.h"
+#include "arguments.h"
 
 #include <math.h>
 
@@ -18,8 +18,8 @@ static void adam_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-/* Borrowed tensors of a tuple of Tensors in memory of PyMem; NULL with an exception. */
-static cr_tensor **tensors_of(cr_py_state *state, PyObject *tuple)
+/* The tensors of a tuple of Tensors, borrowed, in memory that PyMem_Free frees; NULL with an exception. */
+static cr_tensor **borrow_tensors(cr_py_state *state, PyObject *tuple)
 {
     Py_ssize_t n = PyTuple_GET_SIZE(tuple);
     cr_tensor **tensors = PyMem_Calloc((size_t)n + 1, sizeof *tensors);
@@ -40,12 +40,12 @@ static cr_tensor **tensors_of(cr_py_state *state, PyObject *tuple)
     return tensors;
 }
 
-static cr_adam *make(cr_py_state *state, PyObject *parameters, cr_adam_options options)
+static cr_adam *new_adam(cr_py_state *state, PyObject *parameters, cr_adam_options options)
 {
     cr_error err;
     cr_adam *adam = NULL;
     PyObject *tuple = PySequence_Tuple(parameters);
-    cr_tensor **tensors = tuple == NULL ? NULL : tensors_of(state, tuple);
+    cr_tensor **tensors = tuple == NULL ? NULL : borrow_tensors(state, tuple);
     if (tensors != NULL) {
         cr_status status = cr_adam_new(tensors, (size_t)PyTuple_GET_SIZE(tuple), options, &adam, &err);
         if (status != CR_OK)
@@ -68,15 +68,12 @@ static PyObject *adam_new(PyTypeObject *type, PyObject *args, PyObject *keywords
                                      &options.beta2, &options.epsilon, &options.weight_decay, &decoupled, &max_norm))
         return NULL;
     options.decoupled = decoupled != 0;
-    if (max_norm != Py_None) {
-        options.max_norm = PyFloat_AsDouble(max_norm);
-        if (options.max_norm == -1 && PyErr_Occurred())
-            return NULL;
-    }
+    if (max_norm != Py_None && cr_py_read_double(max_norm, "max_norm", &options.max_norm) < 0)
+        return NULL;
     AdamObject *self = (AdamObject *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
-    self->adam = make(state, parameters, options);
+    self->adam = new_adam(state, parameters, options);
     if (self->adam == NULL) {
         Py_DECREF(self);
         return NULL;
@@ -87,8 +84,8 @@ static PyObject *adam_new(PyTypeObject *type, PyObject *args, PyObject *keywords
 static PyObject *adam_step(PyObject *object, PyObject *argument)
 {
     AdamObject *self = (AdamObject *)object;
-    double norm, learning_rate = PyFloat_AsDouble(argument);
-    if (learning_rate == -1 && PyErr_Occurred())
+    double norm, learning_rate;
+    if (cr_py_read_double(argument, "learning_rate", &learning_rate) < 0)
         return NULL;
     cr_error err;
     cr_status status;

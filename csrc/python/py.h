@@ -1,4 +1,4 @@
-/* What every file of the extension module includes: Python, NumPy and the few helpers they share. */
+/* Python, NumPy and a few declarations for all files of the extension module. */
 #ifndef CR_PYTHON_PY_H
 #define CR_PYTHON_PY_H
 
@@ -19,7 +19,7 @@
 
 #include "../autodiff/autodiff.h"
 
-/* What belongs to one copy of the module: its types. */
+/* The state of one copy of the module: its types. */
 typedef struct {
     PyTypeObject *tensor, *graph, *adam, *cell_set, *frozen_icnn, *frozen_decoder;
 } cr_py_state;
@@ -41,24 +41,13 @@ typedef struct {
 /* Sets the Python exception that belongs to a failed status; always returns NULL. */
 PyObject *cr_py_raise(cr_status status, const cr_error *err);
 
-/* A new Tensor object; takes over the reference to tensor, also on failure. */
-PyObject *cr_py_wrap_tensor(cr_py_state *state, cr_tensor *tensor);
+/* NumPy's number of a dtype. */
+static inline int cr_py_type_number(cr_dtype dtype)
+{
+    return dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64;
+}
 
-/* A tensor (new reference) from a Tensor, or anything that NumPy makes real numbers of. A float32 or float64 array that
- * is contiguous, aligned, native and writeable is used as it is, without copying; other numbers become `dtype`
- * (an integer, say) or float32 when dtype < 0. NULL with an exception that names the argument. */
-cr_tensor *cr_py_tensor_of(cr_py_state *state, PyObject *object, const char *name, int dtype);
-
-/* A NumPy view of a tensor's memory (the array holds a reference to the buffer). */
-PyObject *cr_py_array_of(cr_tensor *tensor);
-
-/* One operation applied to Python objects (binary operators). New Tensor or NULL. */
-PyObject *cr_py_apply_binary(cr_py_state *state, cr_op op, PyObject *x, PyObject *y);
-
-/* Sets a TypeError for an argument that is not what is wanted; returns NULL. */
-PyObject *cr_py_wrong_type(const char *name, const char *expected, PyObject *got);
-
-/* One per binding file: adds that file's functions and types to the module; 0, or -1 with an exception set. */
+/* Each adds the functions and types of one file to the module; 0, or -1 with an exception set. */
 int cr_py_add_runtime(PyObject *module);
 int cr_py_add_random(PyObject *module);
 int cr_py_add_tensor(PyObject *module);

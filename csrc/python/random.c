@@ -1,6 +1,5 @@
-/* Philox fills as functions of the extension module. The arguments are checked here one by one, so that an error
- * names the argument, what was expected and what came; the streams themselves are in core/philox.c. */
-#include "py.h"
+/* Philox fills as functions of the extension module; the streams themselves are in core/philox.c. */
+#include "arguments.h"
 
 #include <stdint.h>
 
@@ -11,42 +10,21 @@ enum {
     RELEASE_GIL_FROM = 1 << 10 /* elements; smaller fills take less than a few microseconds */
 };
 
-/* Reads an integer in [0, maximum] into *out; 0, or -1 with TypeError (no integer) or ValueError (out of range). */
-static int read_unsigned(PyObject *object, const char *name, uint64_t maximum, uint64_t *out)
-{
-    PyObject *number = PyNumber_Index(object);
-    if (number == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError))
-            PyErr_Format(PyExc_TypeError, "%s: expected an integer, got %.80s", name, Py_TYPE(object)->tp_name);
-        return -1;
-    }
-    const unsigned long long value = PyLong_AsUnsignedLongLong(number);
-    if (PyErr_Occurred() || value > maximum) {
-        PyErr_Format(PyExc_ValueError, "%s: expected an integer from 0 to %llu, got %S", name,
-                     (unsigned long long)maximum, number);
-        Py_DECREF(number);
-        return -1;
-    }
-    Py_DECREF(number);
-    *out = value;
-    return 0;
-}
-
 /* The stream named by three Python integers; 0, or -1 with an exception set. */
 static int read_stream(PyObject *seed, PyObject *purpose, PyObject *step, cr_philox *out)
 {
     uint64_t values[3];
-    if (read_unsigned(seed, "seed", UINT64_MAX, &values[0]) < 0 ||
-        read_unsigned(purpose, "purpose", UINT32_MAX, &values[1]) < 0 ||
-        read_unsigned(step, "step", UINT64_MAX, &values[2]) < 0)
+    if (cr_py_read_unsigned(seed, "seed", UINT64_MAX, &values[0]) < 0 ||
+        cr_py_read_unsigned(purpose, "purpose", UINT32_MAX, &values[1]) < 0 ||
+        cr_py_read_unsigned(step, "step", UINT64_MAX, &values[2]) < 0)
         return -1;
     *out = cr_philox_stream(values[0], (uint32_t)values[1], values[2]);
     return 0;
 }
 
-/* The axes of `shape` (an integer or a sequence of integers; the items are not looked at) as a new tuple, so that
- * code run by the items cannot change it; NULL with TypeError or what the sequence raised. */
-static PyObject *shape_tuple(PyObject *shape)
+/* The axes of `shape`, an integer or a sequence, as a new tuple, which code of its items cannot change. The items may
+ * be anything. NULL with TypeError, or with the exception of the sequence. */
+static PyObject *read_axes(PyObject *shape)
 {
     if (PyIndex_Check(shape)) {
         PyObject *number = PyNumber_Index(shape);
@@ -67,13 +45,13 @@ static PyObject *shape_tuple(PyObject *shape)
     return PySequence_Tuple(shape);
 }
 
-/* A new uninitialised array of the given type. The size in bytes is checked against overflow before NumPy is asked;
- * NULL with TypeError or ValueError about `shape`, or MemoryError. */
-static PyArrayObject *new_array(PyObject *shape, int type, size_t itemsize)
+/* A new uninitialised array of the given type. NULL with TypeError or ValueError about `shape`, or MemoryError. The
+ * size in bytes is checked here, since NumPy's message does not name the argument. */
+static PyArrayObject *new_array_of_shape(PyObject *shape, int type, size_t itemsize)
 {
     npy_intp lengths[MAX_AXES];
     size_t total = itemsize;
-    PyObject *axes = shape_tuple(shape);
+    PyObject *axes = read_axes(shape);
     if (axes == NULL)
         return NULL;
     const Py_ssize_t count = PyTuple_GET_SIZE(axes);
@@ -83,7 +61,7 @@ static PyArrayObject *new_array(PyObject *shape, int type, size_t itemsize)
     }
     for (Py_ssize_t i = 0; i < count; i++) {
         uint64_t length;
-        if (read_unsigned(PyTuple_GET_ITEM(axes, i), "shape", NPY_MAX_INTP, &length) < 0)
+        if (cr_py_read_unsigned(PyTuple_GET_ITEM(axes, i), "shape", NPY_MAX_INTP, &length) < 0)
             goto fail;
         if (length > 0 && total > (size_t)NPY_MAX_INTP / length) {
             PyErr_Format(PyExc_ValueError, "shape: expected an array of at most %zd bytes, got shape %R",
@@ -100,31 +78,11 @@ fail:
     return NULL;
 }
 
-/* NPY_FLOAT or NPY_DOUBLE from a dtype argument (NULL means float32); -1 with TypeError. */
-static int read_float_type(PyObject *object)
-{
-    PyArray_Descr *descr = NULL;
-    int type = -1;
-    if (object == NULL)
-        return NPY_FLOAT;
-    if (object != Py_None && PyArray_DescrConverter(object, &descr) == NPY_SUCCEED) {
-        const int number = descr->type_num;
-        if ((number == NPY_FLOAT || number == NPY_DOUBLE) && PyArray_ISNBO(descr->byteorder))
-            type = number;
-        Py_DECREF(descr);
-    } else if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)) {
-        return -1; /* an interrupt is not a wrong dtype */
-    }
-    if (type < 0)
-        PyErr_Format(PyExc_TypeError, "dtype: expected 'float32' or 'float64', got %R", object);
-    return type;
-}
-
 typedef void (*fill_f32)(const cr_philox *stream, uint64_t first, float *out, size_t n);
 typedef void (*fill_f64)(const cr_philox *stream, uint64_t first, double *out, size_t n);
 
 /* Both float fills: parses (seed, purpose, step, shape, dtype) and fills a new array; NULL with an exception set. */
-static PyObject *float_fill(PyObject *args, PyObject *kwargs, const char *format, fill_f32 fill32, fill_f64 fill64)
+static PyObject *fill_floats(PyObject *args, PyObject *kwargs, const char *format, fill_f32 fill32, fill_f64 fill64)
 {
     static char *names[] = {"seed", "purpose", "step", "shape", "dtype", NULL};
     PyObject *seed, *purpose, *step, *shape, *dtype = NULL;
@@ -133,10 +91,10 @@ static PyObject *float_fill(PyObject *args, PyObject *kwargs, const char *format
         return NULL;
     if (read_stream(seed, purpose, step, &stream) < 0)
         return NULL;
-    const int type = read_float_type(dtype);
-    if (type < 0)
+    cr_dtype type = CR_F32;
+    if (dtype != NULL && cr_py_read_dtype(dtype, &type) < 0)
         return NULL;
-    PyArrayObject *array = new_array(shape, type, type == NPY_FLOAT ? sizeof(float) : sizeof(double));
+    PyArrayObject *array = new_array_of_shape(shape, cr_py_type_number(type), cr_dtype_size(type));
     if (array == NULL)
         return NULL;
     void *data = PyArray_DATA(array);
@@ -144,7 +102,7 @@ static PyObject *float_fill(PyObject *args, PyObject *kwargs, const char *format
     NPY_BEGIN_THREADS_DEF;
     if (n >= RELEASE_GIL_FROM)
         NPY_BEGIN_THREADS;
-    if (type == NPY_FLOAT)
+    if (type == CR_F32)
         fill32(&stream, 0, data, n);
     else
         fill64(&stream, 0, data, n);
@@ -155,13 +113,13 @@ static PyObject *float_fill(PyObject *args, PyObject *kwargs, const char *format
 static PyObject *philox_normal(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     (void)module;
-    return float_fill(args, kwargs, "OOOO|O:philox_normal", cr_philox_normal_f32, cr_philox_normal_f64);
+    return fill_floats(args, kwargs, "OOOO|O:philox_normal", cr_philox_normal_f32, cr_philox_normal_f64);
 }
 
 static PyObject *philox_uniform(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     (void)module;
-    return float_fill(args, kwargs, "OOOO|O:philox_uniform", cr_philox_uniform_f32, cr_philox_uniform_f64);
+    return fill_floats(args, kwargs, "OOOO|O:philox_uniform", cr_philox_uniform_f32, cr_philox_uniform_f64);
 }
 
 static PyObject *philox_permutation(PyObject *module, PyObject *args, PyObject *kwargs)
@@ -174,7 +132,7 @@ static PyObject *philox_permutation(PyObject *module, PyObject *args, PyObject *
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO:philox_permutation", names, &seed, &purpose, &step, &length))
         return NULL;
     if (read_stream(seed, purpose, step, &stream) < 0 ||
-        read_unsigned(length, "n", NPY_MAX_INTP / sizeof(int64_t), &n) < 0)
+        cr_py_read_unsigned(length, "n", NPY_MAX_INTP / sizeof(int64_t), &n) < 0)
         return NULL;
     npy_intp axis = (npy_intp)n;
     PyObject *array = PyArray_SimpleNew(1, &axis, NPY_INT64);
@@ -199,13 +157,13 @@ static PyObject *philox_integers(PyObject *module, PyObject *args, PyObject *kwa
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO:philox_integers", names, &seed, &purpose, &step, &shape,
                                      &limit))
         return NULL;
-    if (read_stream(seed, purpose, step, &stream) < 0 || read_unsigned(limit, "high", UINT64_C(1) << 63, &high) < 0)
+    if (read_stream(seed, purpose, step, &stream) < 0 || cr_py_read_unsigned(limit, "high", UINT64_C(1) << 63, &high) < 0)
         return NULL;
     if (high == 0) {
         PyErr_SetString(PyExc_ValueError, "high: expected an integer from 1 to 9223372036854775808, got 0");
         return NULL;
     }
-    PyArrayObject *array = new_array(shape, NPY_INT64, sizeof(int64_t));
+    PyArrayObject *array = new_array_of_shape(shape, NPY_INT64, sizeof(int64_t));
     if (array == NULL)
         return NULL;
     int64_t *data = PyArray_DATA(array);

@@ -1,9 +1,11 @@
 /* Search kernels for Python: smallest values, largest logits, rank correlation, sets of cells. */
-#include "py.h"
+#include "arguments.h"
+
+#include <limits.h>
 
 #include "../core/kendall.h"
+#include "../core/select.h"
 #include "../search/cell_set.h"
-#include "../search/descent.h"
 
 /* ---- smallest values, largest logits ---- */
 
@@ -14,7 +16,7 @@ static PyObject *smallest(PyObject *module, PyObject *args)
     Py_ssize_t k;
     if (!PyArg_ParseTuple(args, "On:smallest", &object, &k))
         return NULL;
-    PyArrayObject *values = (PyArrayObject *)PyArray_FROM_OTF(object, NPY_FLOAT64, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_ENSUREARRAY);
+    PyArrayObject *values = cr_py_read_doubles(object, "values");
     if (values == NULL)
         return NULL;
     npy_intp length = k;
@@ -37,13 +39,14 @@ static PyObject *smallest(PyObject *module, PyObject *args)
 static PyObject *argmax_last(PyObject *module, PyObject *object)
 {
     (void)module;
-    PyArrayObject *array = (PyArrayObject *)PyArray_FROM_O(object), *x = NULL;
+    const char *expected = "float32 or float64";
+    PyArrayObject *array = cr_py_read_array(object, "logits", expected), *x = NULL;
     PyObject *result = NULL;
     if (array == NULL)
         return NULL;
     int type = PyArray_TYPE(array), ndim = PyArray_NDIM(array);
     if (type != NPY_FLOAT32 && type != NPY_FLOAT64)
-        PyErr_Format(PyExc_TypeError, "logits: expected float32 or float64, got dtype %S", (PyObject *)PyArray_DESCR(array));
+        cr_py_wrong_dtype("logits", expected, array);
     else if (ndim < 1 || PyArray_DIM(array, ndim - 1) < 1)
         PyErr_SetString(PyExc_ValueError, "logits: expected at least one class along the last axis");
     else
@@ -65,9 +68,8 @@ static PyObject *kendall_tau(PyObject *module, PyObject *args)
     PyObject *x_object, *y_object, *result = NULL;
     if (!PyArg_ParseTuple(args, "OO:kendall_tau", &x_object, &y_object))
         return NULL;
-    int flags = NPY_ARRAY_CARRAY_RO | NPY_ARRAY_ENSUREARRAY;
-    PyArrayObject *x = (PyArrayObject *)PyArray_FROM_OTF(x_object, NPY_FLOAT64, flags), *y = NULL;
-    if (x != NULL && (y = (PyArrayObject *)PyArray_FROM_OTF(y_object, NPY_FLOAT64, flags)) != NULL) {
+    PyArrayObject *x = cr_py_read_doubles(x_object, "x"), *y = NULL;
+    if (x != NULL && (y = cr_py_read_doubles(y_object, "y")) != NULL) {
         if (PyArray_NDIM(x) != 1 || PyArray_NDIM(y) != 1 || PyArray_DIM(x, 0) != PyArray_DIM(y, 0)) {
             PyErr_SetString(PyExc_ValueError, "kendall_tau: expected two one-dimensional arrays of equal length");
         } else {
@@ -117,15 +119,12 @@ static void cell_set_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-/* A 64-bit key from a non-negative integer; -1 with an exception. */
-static int key_of(PyObject *object, uint64_t *key)
+/* Reads a 64-bit key; OverflowError for an integer outside [0, 2^64). */
+static int read_key(PyObject *object, uint64_t *key)
 {
-    PyObject *number = PyNumber_Index(object);
-    if (number == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError))
-            cr_py_wrong_type("key", "an integer", object);
+    PyObject *number = cr_py_read_index(object, "key");
+    if (number == NULL)
         return -1;
-    }
     *key = PyLong_AsUnsignedLongLong(number);
     Py_DECREF(number);
     return *key == (uint64_t)-1 && PyErr_Occurred() ? -1 : 0;
@@ -136,7 +135,7 @@ static PyObject *cell_set_add(PyObject *object, PyObject *argument)
     uint64_t key;
     bool added;
     cr_error err;
-    if (key_of(argument, &key) < 0)
+    if (read_key(argument, &key) < 0)
         return NULL;
     cr_status status = cr_cell_set_add(&((CellSetObject *)object)->set, key, &added, &err);
     return status == CR_OK ? PyBool_FromLong(added) : cr_py_raise(status, &err);
@@ -145,7 +144,7 @@ static PyObject *cell_set_add(PyObject *object, PyObject *argument)
 static int cell_set_contains(PyObject *object, PyObject *argument)
 {
     uint64_t key;
-    if (key_of(argument, &key) < 0)
+    if (read_key(argument, &key) < 0)
         return -1;
     return cr_cell_set_has(&((CellSetObject *)object)->set, key);
 }
@@ -157,15 +156,8 @@ static Py_ssize_t cell_set_length(PyObject *object)
 
 static PyObject *cell_set_has(PyObject *object, PyObject *argument)
 {
-    PyArrayObject *given = (PyArrayObject *)PyArray_FROM_O(argument), *keys = NULL;
+    PyArrayObject *keys = cr_py_read_integers(argument, "keys", NPY_UINT64, 0, INT_MAX);
     PyObject *result = NULL;
-    if (given == NULL)
-        return NULL;
-    if (!PyTypeNum_ISINTEGER(PyArray_TYPE(given)))
-        PyErr_Format(PyExc_TypeError, "keys: expected integers, got dtype %S", (PyObject *)PyArray_DESCR(given));
-    else
-        keys = (PyArrayObject *)PyArray_FromArray(given, PyArray_DescrFromType(NPY_UINT64),
-                                                  NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSUREARRAY);
     if (keys != NULL && (result = PyArray_SimpleNew(PyArray_NDIM(keys), PyArray_DIMS(keys), NPY_BOOL)) != NULL) {
         const uint64_t *key = PyArray_DATA(keys);
         npy_bool *has = PyArray_DATA((PyArrayObject *)result);
@@ -173,7 +165,6 @@ static PyObject *cell_set_has(PyObject *object, PyObject *argument)
             has[i] = cr_cell_set_has(&((CellSetObject *)object)->set, key[i]);
     }
     Py_XDECREF(keys);
-    Py_DECREF(given);
     return result;
 }
 

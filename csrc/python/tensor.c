@@ -1,138 +1,18 @@
-/* The Python type Tensor: NumPy memory in and out without copying, operators, backward. */
-#include "py.h"
-
-#include <string.h>
-
-/* ---- memory shared with NumPy ---- */
-
-static void release_array(void *array)
-{
-    PyGILState_STATE gil = PyGILState_Ensure(); /* the last reference may go in a thread without the GIL */
-    Py_DECREF((PyObject *)array);
-    PyGILState_Release(gil);
-}
-
-static void release_capsule(PyObject *capsule)
-{
-    cr_buffer_release(PyCapsule_GetPointer(capsule, NULL));
-}
-
-PyObject *cr_py_array_of(cr_tensor *tensor)
-{
-    npy_intp shape[CR_MAX_NDIM];
-    for (int d = 0; d < tensor->ndim; d++)
-        shape[d] = (npy_intp)tensor->shape[d];
-    int type = tensor->dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64;
-    PyObject *capsule = PyCapsule_New(tensor->buffer, NULL, release_capsule);
-    if (capsule == NULL)
-        return NULL;
-    cr_buffer_retain(tensor->buffer);
-    PyObject *array = PyArray_SimpleNewFromData(tensor->ndim, shape, type, tensor->data);
-    if (array == NULL) {
-        Py_DECREF(capsule);
-        return NULL;
-    }
-    if (PyArray_SetBaseObject((PyArrayObject *)array, capsule) < 0) { /* takes the capsule in any case */
-        Py_DECREF(array);
-        return NULL;
-    }
-    return array;
-}
-
-static cr_tensor *tensor_over_array(PyArrayObject *array)
-{
-    size_t shape[CR_MAX_NDIM];
-    cr_error err;
-    cr_buffer *buffer;
-    cr_tensor *tensor = NULL;
-    for (int d = 0; d < PyArray_NDIM(array); d++)
-        shape[d] = (size_t)PyArray_DIM(array, d);
-    cr_status status = cr_buffer_wrap(PyArray_DATA(array), release_array, array, &buffer, &err);
-    if (status == CR_OK) {
-        Py_INCREF(array);
-        cr_dtype dtype = PyArray_TYPE(array) == NPY_FLOAT32 ? CR_F32 : CR_F64;
-        status = cr_tensor_view(buffer, PyArray_DATA(array), dtype, PyArray_NDIM(array), shape, &tensor, &err);
-        cr_buffer_release(buffer);
-    }
-    if (status != CR_OK)
-        cr_py_raise(status, &err);
-    return tensor;
-}
-
-cr_tensor *cr_py_tensor_of(cr_py_state *state, PyObject *object, const char *name, int dtype)
-{
-    if (PyObject_TypeCheck(object, state->tensor)) {
-        cr_tensor *tensor = ((TensorObject *)object)->tensor;
-        cr_tensor_retain(tensor);
-        return tensor;
-    }
-    PyArrayObject *array = (PyArrayObject *)PyArray_FROM_O(object);
-    if (array == NULL)
-        return NULL;
-    int kind = PyArray_DESCR(array)->kind;
-    if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b') {
-        PyErr_Format(PyExc_TypeError, "%s: expected a tensor or an array of real numbers, got %.100s of dtype %S", name,
-                     Py_TYPE(object)->tp_name, (PyObject *)PyArray_DESCR(array));
-        Py_DECREF(array);
-        return NULL;
-    }
-    if (PyArray_NDIM(array) > CR_MAX_NDIM) {
-        PyErr_Format(PyExc_ValueError, "%s: expected at most %d dimensions, got %d", name, CR_MAX_NDIM,
-                     PyArray_NDIM(array));
-        Py_DECREF(array);
-        return NULL;
-    }
-    int type = PyArray_TYPE(array);
-    int given = PyArray_Check(object) && (type == NPY_FLOAT32 || type == NPY_FLOAT64);
-    if (dtype >= 0 && !(given && PyArray_NDIM(array) > 0))
-        type = dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64;
-    else if (!given)
-        type = NPY_FLOAT32;
-    int flags = NPY_ARRAY_CARRAY | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSUREARRAY;
-    PyObject *fitting = PyArray_FromArray(array, PyArray_DescrFromType(type), flags);
-    Py_DECREF(array);
-    if (fitting == NULL)
-        return NULL;
-    cr_tensor *tensor = tensor_over_array((PyArrayObject *)fitting);
-    Py_DECREF(fitting);
-    return tensor;
-}
-
-PyObject *cr_py_wrap_tensor(cr_py_state *state, cr_tensor *tensor)
-{
-    TensorObject *object = (TensorObject *)state->tensor->tp_alloc(state->tensor, 0);
-    if (object == NULL) {
-        cr_tensor_release(tensor);
-        return NULL;
-    }
-    object->tensor = tensor;
-    return (PyObject *)object;
-}
+/* The Python type Tensor: construction, attributes, operators, backward. */
+#include "arguments.h"
+#include "array.h"
+#include "ops.h"
 
 /* ---- construction ---- */
 
-/* -1 for None, else CR_F32 or CR_F64; -2 with an exception. */
-static int dtype_argument(PyObject *object)
+/* An object cast to dtype by NumPy's rules, a new reference. */
+static PyObject *cast_array(PyObject *object, int dtype)
 {
-    PyArray_Descr *descr = NULL;
-    if (object == NULL || object == Py_None)
-        return -1;
-    if (!PyArray_DescrConverter(object, &descr))
-        return -2;
-    int type = descr->type_num;
-    if (type != NPY_FLOAT32 && type != NPY_FLOAT64)
-        PyErr_Format(PyExc_TypeError, "dtype: expected float32 or float64, got %S", (PyObject *)descr);
-    Py_DECREF(descr);
-    return type == NPY_FLOAT32 ? CR_F32 : type == NPY_FLOAT64 ? CR_F64 : -2;
-}
-
-/* `object` cast to dtype with NumPy's rules; new reference. */
-static PyObject *cast(PyObject *object, int dtype)
-{
-    int type = dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64;
-    PyObject *array = PyArray_FROM_O(object);
-    if (array == NULL || PyArray_DESCR((PyArrayObject *)array)->kind == 'c' || PyArray_TYPE((PyArrayObject *)array) == type)
-        return array; /* complex is refused by what follows */
+    int type = cr_py_type_number((cr_dtype)dtype);
+    PyObject *array = (PyObject *)cr_py_read_array(object, "data", "a tensor or an array of real numbers");
+    if (array == NULL || PyArray_DESCR((PyArrayObject *)array)->kind == 'c' ||
+        PyArray_TYPE((PyArrayObject *)array) == type)
+        return array; /* cr_py_tensor_of refuses complex numbers */
     PyObject *result = NULL;
     if (PyTypeNum_ISNUMBER(PyArray_TYPE((PyArrayObject *)array)) || PyTypeNum_ISBOOL(PyArray_TYPE((PyArrayObject *)array)))
         result = PyArray_Cast((PyArrayObject *)array, type);
@@ -153,9 +33,13 @@ static PyObject *tensor_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     if (state == NULL || !PyArg_ParseTupleAndKeywords(args, keywords, "O|pO:Tensor", names, &data, &requires_grad,
                                                       &dtype_object))
         return NULL;
-    int dtype = dtype_argument(dtype_object);
-    if (dtype == -2)
-        return NULL;
+    int dtype = -1;
+    if (dtype_object != NULL && dtype_object != Py_None) {
+        cr_dtype wanted;
+        if (cr_py_read_dtype(dtype_object, &wanted) < 0)
+            return NULL;
+        dtype = (int)wanted;
+    }
     cr_tensor *source = NULL, *tensor = NULL;
     if (PyObject_TypeCheck(data, state->tensor)) { /* another leaf over the same memory */
         cr_tensor *given = ((TensorObject *)data)->tensor;
@@ -168,7 +52,7 @@ static PyObject *tensor_new(PyTypeObject *type, PyObject *args, PyObject *keywor
         if (status != CR_OK)
             return cr_py_raise(status, &err);
     } else {
-        PyObject *array = dtype >= 0 ? cast(data, dtype) : Py_NewRef(data);
+        PyObject *array = dtype >= 0 ? cast_array(data, dtype) : Py_NewRef(data);
         if (array == NULL)
             return NULL;
         source = tensor = cr_py_tensor_of(state, array, "data", dtype);
@@ -196,7 +80,7 @@ static void tensor_dealloc(PyObject *object)
 
 /* ---- attributes ---- */
 
-static cr_tensor *of(PyObject *object)
+static cr_tensor *get_tensor(PyObject *object)
 {
     return ((TensorObject *)object)->tensor;
 }
@@ -204,9 +88,9 @@ static cr_tensor *of(PyObject *object)
 static PyObject *get_shape(PyObject *self, void *closure)
 {
     (void)closure;
-    PyObject *shape = PyTuple_New(of(self)->ndim);
-    for (int d = 0; shape != NULL && d < of(self)->ndim; d++) {
-        PyObject *length = PyLong_FromSize_t(of(self)->shape[d]);
+    PyObject *shape = PyTuple_New(get_tensor(self)->ndim);
+    for (int d = 0; shape != NULL && d < get_tensor(self)->ndim; d++) {
+        PyObject *length = PyLong_FromSize_t(get_tensor(self)->shape[d]);
         if (length == NULL) {
             Py_DECREF(shape);
             return NULL;
@@ -219,29 +103,29 @@ static PyObject *get_shape(PyObject *self, void *closure)
 static PyObject *get_dtype(PyObject *self, void *closure)
 {
     (void)closure;
-    return (PyObject *)PyArray_DescrFromType(of(self)->dtype == CR_F32 ? NPY_FLOAT32 : NPY_FLOAT64);
+    return (PyObject *)PyArray_DescrFromType(cr_py_type_number(get_tensor(self)->dtype));
 }
 
 static PyObject *get_ndim(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyLong_FromLong(of(self)->ndim);
+    return PyLong_FromLong(get_tensor(self)->ndim);
 }
 
 static PyObject *get_size(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyLong_FromSize_t(of(self)->size);
+    return PyLong_FromSize_t(get_tensor(self)->size);
 }
 
 static PyObject *get_requires_grad(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyBool_FromLong(of(self)->requires_grad);
+    return PyBool_FromLong(get_tensor(self)->requires_grad);
 }
 
-/* A truth value that may be assigned, or -1 with an exception (deletion, say). */
-static int truth_of(PyObject *value, const char *name)
+/* Reads a truth value that is assigned to an attribute; -1 with an exception, also when the attribute is deleted. */
+static int read_truth(PyObject *value, const char *name)
 {
     if (value == NULL) {
         PyErr_Format(PyExc_AttributeError, "%s cannot be deleted", name);
@@ -253,34 +137,34 @@ static int truth_of(PyObject *value, const char *name)
 static int set_requires_grad(PyObject *self, PyObject *value, void *closure)
 {
     (void)closure;
-    int truth = truth_of(value, "requires_grad");
+    int truth = read_truth(value, "requires_grad");
     if (truth < 0)
         return -1;
-    if (of(self)->node != NULL && !truth) {
+    if (get_tensor(self)->node != NULL && !truth) {
         PyErr_SetString(PyExc_RuntimeError, "requires_grad: expected a leaf, got the result of an operation; use detach()");
         return -1;
     }
-    of(self)->requires_grad = truth != 0;
+    get_tensor(self)->requires_grad = truth != 0;
     return 0;
 }
 
 static PyObject *get_nonnegative(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyBool_FromLong(of(self)->nonnegative);
+    return PyBool_FromLong(get_tensor(self)->nonnegative);
 }
 
 static int set_nonnegative(PyObject *self, PyObject *value, void *closure)
 {
     (void)closure;
-    int truth = truth_of(value, "nonnegative");
+    int truth = read_truth(value, "nonnegative");
     if (truth < 0)
         return -1;
-    of(self)->nonnegative = truth != 0;
+    get_tensor(self)->nonnegative = truth != 0;
     return 0;
 }
 
-/* Nobody waits for this lock with the GIL held. */
+/* Takes the gradient lock, and waits for it without the GIL. */
 static void lock_gradients(void)
 {
     if (cr_grad_trylock())
@@ -297,7 +181,7 @@ static PyObject *get_grad(PyObject *self, void *closure)
     if (state == NULL)
         return NULL;
     lock_gradients();
-    cr_tensor *grad = of(self)->grad;
+    cr_tensor *grad = get_tensor(self)->grad;
     if (grad != NULL)
         cr_tensor_retain(grad);
     cr_grad_unlock();
@@ -314,14 +198,14 @@ static int set_grad(PyObject *self, PyObject *value, void *closure)
         return -1;
     }
     lock_gradients();
-    cr_tensor *grad = of(self)->grad;
-    of(self)->grad = NULL;
+    cr_tensor *grad = get_tensor(self)->grad;
+    get_tensor(self)->grad = NULL;
     cr_grad_unlock();
     cr_tensor_release(grad);
     return 0;
 }
 
-static PyGetSetDef attributes[] = {
+static PyGetSetDef tensor_attributes[] = {
     {"shape", get_shape, NULL, "Tuple of dimensions.", NULL},
     {"dtype", get_dtype, NULL, "numpy.dtype: float32 or float64.", NULL},
     {"ndim", get_ndim, NULL, "Number of dimensions, at most 4.", NULL},
@@ -336,10 +220,10 @@ static PyGetSetDef attributes[] = {
 static PyObject *tensor_numpy(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    return cr_py_array_of(of(self));
+    return cr_py_array_of(get_tensor(self));
 }
 
-/* NumPy's protocol: copy None copies only where dtype asks for it, False refuses to. */
+/* NumPy's protocol. With copy=None the array is a copy only when dtype requires it; copy=False never copies. */
 static PyObject *tensor_array(PyObject *self, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"dtype", "copy", NULL};
@@ -349,7 +233,7 @@ static PyObject *tensor_array(PyObject *self, PyObject *args, PyObject *keywords
         return NULL;
     int truth = copy == Py_None ? 0 : PyObject_IsTrue(copy);
     if (truth < 0 || (dtype != Py_None && !PyArray_DescrConverter(dtype, &descr)) ||
-        (array = cr_py_array_of(of(self))) == NULL)
+        (array = cr_py_array_of(get_tensor(self))) == NULL)
         goto done;
     int same = descr == NULL || PyArray_EquivTypes(descr, PyArray_DESCR((PyArrayObject *)array));
     if (same && !truth)
@@ -358,7 +242,7 @@ static PyObject *tensor_array(PyObject *self, PyObject *args, PyObject *keywords
         result = PyArray_NewCopy((PyArrayObject *)array, NPY_CORDER);
     else if (copy != Py_None && !truth)
         PyErr_Format(PyExc_ValueError, "copy: a tensor of %s cannot be seen as %S without copying",
-                     cr_dtype_name(of(self)->dtype), (PyObject *)descr);
+                     cr_dtype_name(get_tensor(self)->dtype), (PyObject *)descr);
     else
         result = PyObject_CallMethod(array, "astype", "O", (PyObject *)descr);
 done:
@@ -371,7 +255,7 @@ static PyObject *tensor_detach(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
     cr_error err;
-    cr_tensor *copy, *tensor = of(self);
+    cr_tensor *copy, *tensor = get_tensor(self);
     cr_py_state *state = cr_py_state_of_type(Py_TYPE(self));
     if (state == NULL)
         return NULL;
@@ -383,9 +267,9 @@ static PyObject *tensor_detach(PyObject *self, PyObject *ignored)
 static PyObject *tensor_item(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
-    if (of(self)->size != 1)
-        return PyErr_Format(PyExc_ValueError, "item: expected a tensor of one element, got %zu", of(self)->size);
-    return PyFloat_FromDouble(cr_load(of(self), 0));
+    if (get_tensor(self)->size != 1)
+        return PyErr_Format(PyExc_ValueError, "item: expected a tensor of one element, got %zu", get_tensor(self)->size);
+    return PyFloat_FromDouble(cr_load(get_tensor(self), 0));
 }
 
 static PyObject *tensor_backward(PyObject *self, PyObject *args, PyObject *keywords)
@@ -397,14 +281,14 @@ static PyObject *tensor_backward(PyObject *self, PyObject *args, PyObject *keywo
     if (state == NULL || !PyArg_ParseTupleAndKeywords(args, keywords, "|O:backward", names, &gradient))
         return NULL;
     if (gradient != Py_None) {
-        seed = cr_py_tensor_of(state, gradient, "gradient", (int)of(self)->dtype);
+        seed = cr_py_tensor_of(state, gradient, "gradient", (int)get_tensor(self)->dtype);
         if (seed == NULL)
             return NULL;
     }
     cr_error err;
     cr_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = cr_backward(of(self), seed, &err);
+    status = cr_backward(get_tensor(self), seed, &err);
     Py_END_ALLOW_THREADS
     cr_tensor_release(seed);
     if (status != CR_OK)
@@ -414,25 +298,25 @@ static PyObject *tensor_backward(PyObject *self, PyObject *args, PyObject *keywo
 
 static PyObject *tensor_repr(PyObject *self)
 {
-    PyObject *array = cr_py_array_of(of(self));
+    PyObject *array = cr_py_array_of(get_tensor(self));
     if (array == NULL)
         return NULL;
     PyObject *text = PyObject_Str(array), *result = NULL;
     Py_DECREF(array);
     if (text != NULL)
-        result = PyUnicode_FromFormat("Tensor(%U, dtype=%s%s)", text, cr_dtype_name(of(self)->dtype),
-                                      of(self)->requires_grad ? ", requires_grad=True" : "");
+        result = PyUnicode_FromFormat("Tensor(%U, dtype=%s%s)", text, cr_dtype_name(get_tensor(self)->dtype),
+                                      get_tensor(self)->requires_grad ? ", requires_grad=True" : "");
     Py_XDECREF(text);
     return result;
 }
 
 static Py_ssize_t tensor_length(PyObject *self)
 {
-    if (of(self)->ndim == 0) {
+    if (get_tensor(self)->ndim == 0) {
         PyErr_SetString(PyExc_TypeError, "len() of a tensor without dimensions");
         return -1;
     }
-    return (Py_ssize_t)of(self)->shape[0];
+    return (Py_ssize_t)get_tensor(self)->shape[0];
 }
 
 static PyMethodDef tensor_methods[] = {
@@ -449,7 +333,7 @@ static PyMethodDef tensor_methods[] = {
 
 /* ---- operators ---- */
 
-static PyObject *binary(PyObject *x, PyObject *y, cr_op op)
+static PyObject *apply_operator(PyObject *x, PyObject *y, cr_op op)
 {
     PyObject *tensor = NULL;
     cr_py_state *state = cr_py_state_of_type(Py_TYPE(x)); /* one of the two is a Tensor */
@@ -470,27 +354,27 @@ static PyObject *binary(PyObject *x, PyObject *y, cr_op op)
 
 static PyObject *tensor_add(PyObject *x, PyObject *y)
 {
-    return binary(x, y, CR_OP_add);
+    return apply_operator(x, y, CR_OP_add);
 }
 
 static PyObject *tensor_subtract(PyObject *x, PyObject *y)
 {
-    return binary(x, y, CR_OP_sub);
+    return apply_operator(x, y, CR_OP_sub);
 }
 
 static PyObject *tensor_multiply(PyObject *x, PyObject *y)
 {
-    return binary(x, y, CR_OP_mul);
+    return apply_operator(x, y, CR_OP_mul);
 }
 
 static PyObject *tensor_divide(PyObject *x, PyObject *y)
 {
-    return binary(x, y, CR_OP_div);
+    return apply_operator(x, y, CR_OP_div);
 }
 
 static PyObject *tensor_matmul(PyObject *x, PyObject *y)
 {
-    return binary(x, y, CR_OP_matmul);
+    return apply_operator(x, y, CR_OP_matmul);
 }
 
 static PyObject *tensor_float(PyObject *x)
@@ -502,7 +386,7 @@ static PyObject *tensor_negative(PyObject *x)
 {
     PyObject *minus_one = PyFloat_FromDouble(-1), *result = NULL;
     if (minus_one != NULL)
-        result = binary(x, minus_one, CR_OP_mul);
+        result = apply_operator(x, minus_one, CR_OP_mul);
     Py_XDECREF(minus_one);
     return result;
 }
@@ -524,7 +408,7 @@ static PyType_Slot tensor_slots[] = {{Py_tp_doc, (void *)tensor_doc},
                                      {Py_tp_new, tensor_new},
                                      {Py_tp_dealloc, tensor_dealloc},
                                      {Py_tp_repr, tensor_repr},
-                                     {Py_tp_getset, attributes},
+                                     {Py_tp_getset, tensor_attributes},
                                      {Py_tp_methods, tensor_methods},
                                      {Py_mp_length, tensor_length},
                                      {Py_nb_add, tensor_add},
@@ -559,8 +443,8 @@ static PyObject *is_grad_enabled(PyObject *module, PyObject *ignored)
     return PyBool_FromLong(cr_grad_enabled());
 }
 
-/* The gradients as a tuple of Tensors; takes over the references in grads. */
-static PyObject *wrap_all(cr_py_state *state, cr_tensor **grads, Py_ssize_t n)
+/* A tuple of n Tensors; steals the references in grads. */
+static PyObject *wrap_tensors(cr_py_state *state, cr_tensor **grads, Py_ssize_t n)
 {
     PyObject *result = PyTuple_New(n);
     for (Py_ssize_t i = 0; i < n; i++) {
@@ -598,20 +482,23 @@ static PyObject *gradients(PyObject *module, PyObject *args, PyObject *keywords)
     }
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *item = PyTuple_GET_ITEM(sequence, i);
-        if (!PyObject_TypeCheck(item, state->tensor) || !of(item)->requires_grad) {
+        if (!PyObject_TypeCheck(item, state->tensor) || !get_tensor(item)->requires_grad) {
             PyErr_Format(PyExc_ValueError, "inputs: expected tensors that require a gradient, number %zd does not", i);
             goto done;
         }
-        targets[i] = of(item);
+        targets[i] = get_tensor(item);
     }
-    if (gradient != Py_None && (seed = cr_py_tensor_of(state, gradient, "gradient", (int)of(output)->dtype)) == NULL)
-        goto done;
+    if (gradient != Py_None) {
+        seed = cr_py_tensor_of(state, gradient, "gradient", (int)get_tensor(output)->dtype);
+        if (seed == NULL)
+            goto done;
+    }
     cr_error err;
     cr_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = cr_gradients(of(output), seed, targets, (size_t)n, grads, &err);
+    status = cr_gradients(get_tensor(output), seed, targets, (size_t)n, grads, &err);
     Py_END_ALLOW_THREADS
-    result = status == CR_OK ? wrap_all(state, grads, n) : cr_py_raise(status, &err);
+    result = status == CR_OK ? wrap_tensors(state, grads, n) : cr_py_raise(status, &err);
 done:
     cr_tensor_release(seed);
     PyMem_Free(targets);
@@ -636,7 +523,7 @@ int cr_py_add_tensor(PyObject *module)
     state->tensor = (PyTypeObject *)PyType_FromModuleAndSpec(module, &tensor_spec, NULL);
     if (state->tensor == NULL || PyModule_AddType(module, state->tensor) < 0)
         return -1;
-    /* array * tensor is then ours: NumPy leaves the operator to the tensor */
+    /* NumPy then leaves operators such as array * tensor to Tensor */
     if (PyObject_SetAttrString((PyObject *)state->tensor, "__array_ufunc__", Py_None) < 0)
         return -1;
     return PyModule_AddFunctions(module, functions);

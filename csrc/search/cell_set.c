@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 /* Spreads the bits of a key (the finaliser of MurmurHash3, public domain). */
-static uint64_t mix(uint64_t key)
+static uint64_t mix_bits(uint64_t key)
 {
     key ^= key >> 33;
     key *= 0xff51afd7ed558ccdULL;
@@ -12,16 +12,16 @@ static uint64_t mix(uint64_t key)
     return key ^ (key >> 33);
 }
 
-/* Where the key is, or the free place where it belongs; the set is never full. */
-static size_t place_of(const cr_cell_set *set, uint64_t key)
+/* The slot of the key, or the free slot where it would go. The set is never full. */
+static size_t find_slot(const cr_cell_set *set, uint64_t key)
 {
-    size_t place = (size_t)mix(key) & (set->capacity - 1);
-    while (set->used[place] && set->keys[place] != key)
-        place = (place + 1) & (set->capacity - 1);
-    return place;
+    size_t slot = (size_t)mix_bits(key) & (set->capacity - 1);
+    while (set->used[slot] && set->keys[slot] != key)
+        slot = (slot + 1) & (set->capacity - 1);
+    return slot;
 }
 
-static cr_status grow(cr_cell_set *set, cr_error *err)
+static cr_status grow_table(cr_cell_set *set, cr_error *err)
 {
     size_t bytes;
     cr_cell_set larger = {.capacity = set->capacity == 0 ? 64 : 2 * set->capacity};
@@ -36,9 +36,9 @@ static cr_status grow(cr_cell_set *set, cr_error *err)
     }
     for (size_t i = 0; i < set->capacity; i++)
         if (set->used[i]) {
-            size_t place = place_of(&larger, set->keys[i]);
-            larger.keys[place] = set->keys[i];
-            larger.used[place] = true;
+            size_t slot = find_slot(&larger, set->keys[i]);
+            larger.keys[slot] = set->keys[i];
+            larger.used[slot] = true;
         }
     larger.count = set->count;
     cr_cell_set_free(set);
@@ -49,21 +49,21 @@ static cr_status grow(cr_cell_set *set, cr_error *err)
 cr_status cr_cell_set_add(cr_cell_set *set, uint64_t key, bool *added, cr_error *err)
 {
     if (4 * (set->count + 1) > 3 * set->capacity) {
-        cr_status status = grow(set, err);
+        cr_status status = grow_table(set, err);
         if (status != CR_OK)
             return status;
     }
-    size_t place = place_of(set, key);
-    *added = !set->used[place];
-    set->used[place] = true;
-    set->keys[place] = key;
+    size_t slot = find_slot(set, key);
+    *added = !set->used[slot];
+    set->used[slot] = true;
+    set->keys[slot] = key;
     set->count += *added;
     return CR_OK;
 }
 
 bool cr_cell_set_has(const cr_cell_set *set, uint64_t key)
 {
-    return set->capacity > 0 && set->used[place_of(set, key)];
+    return set->capacity > 0 && set->used[find_slot(set, key)];
 }
 
 void cr_cell_set_free(cr_cell_set *set)

@@ -4,13 +4,9 @@
 
 #include "../nn/icnn.h"
 
-/* out (n_steps, d) = z_i - step_i g_i, g the gradient of the net at the points z; step (n_steps,) doubles, each finite.
+/* out (n_steps, d) = z_i - step_i g_i, where g is the gradient of the net at the points z. step (n_steps,) is finite.
  * z has n_steps points, or one that all steps start from. out and z do not overlap. */
 CR_MUST_USE cr_status cr_descend(const cr_icnn_frozen *net, const void *z, bool one_start, const double *step,
                                  size_t n_steps, void *out, cr_error *err);
-
-/* The positions of the k smallest of n values, smallest first; equal values keep their order, NaN comes last.
- * k <= n. O(n log k) time, O(k) extra memory: none, the heap lives in `positions`. */
-CR_MUST_USE cr_status cr_smallest(const double *values, size_t n, size_t k, int64_t *positions, cr_error *err);
 
 #endif

@@ -181,7 +181,7 @@ def test_a_function_is_a_benchmark():
     bench = Function(SPACE, depth, test=lambda cell: 1.0)
     assert bench.name == "depth" and bench.evaluate("conv(0)+output(1)") == 1.0
     study = crlso.search(bench, method="random", budget=43, rng=0, progress=False)
-    assert study.best.value == 2.0 and study.best.user_attrs["test"] == 1.0 and study.benchmark == "depth"
+    assert study.best.value == 2.0 and study.best.test == 1.0 and study.benchmark == "depth"
     assert np.isnan(Function(SPACE, depth).test(CELLS[:2])).all()
     for arguments in ((SPACE, None), ("space", depth), (SPACE, depth, None, 3)):
         with pytest.raises(TypeError, match="expected a"):

@@ -133,7 +133,7 @@ def test_optimum_and_regret(bench):
     assert round(bench.evaluate(best), 4) == 94.3176 and bench.regret(bench.evaluate(best)) == 0  # published: 0.94318
     assert bench.regret(94.0) == pytest.approx(0.317575, abs=1e-6)
     for value in (float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="value: expected a finite accuracy"):
+        with pytest.raises(ValueError, match="value: expected a finite number"):
             bench.regret(value)
 
 

@@ -228,7 +228,7 @@ def test_bad_arguments():
         with pytest.raises(ValueError, match="device: expected one of 1080ti_1, "):
             bench.latency([0], device)
     for value in (float("nan"), float("inf"), -float("inf")):
-        with pytest.raises(ValueError, match="value: expected a finite accuracy"):
+        with pytest.raises(ValueError, match="value: expected a finite number"):
             bench.regret(value)
     with pytest.raises(ValueError, match="position 0: expected"):
         bench.evaluate("not a cell")

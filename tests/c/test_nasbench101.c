@@ -1,9 +1,9 @@
-// sources: csrc/core/status.c csrc/core/md5.c csrc/core/crc32c.c csrc/core/threads.c csrc/graph/module_hash.c
+// sources: csrc/core/status.c csrc/core/md5.c csrc/core/crc32c.c csrc/core/threads.c csrc/graph/nasbench101.c
 /* MD5 against RFC 1321, CRC-32C against RFC 3720, module hashes against published ones; what is no pruned cell. */
 #include "core/crc32c.h"
 #include "core/md5.h"
 #include "core/threads.h"
-#include "graph/module_hash.h"
+#include "graph/nasbench101.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // sources: @core @autodiff @nn @search csrc/graph/cell_batch.c
-/* The set of cells, the smallest values and batches of cells, against the plainest way to do the same. */
+/* The set of cells and batches of cells, against the plainest way to do the same. */
 #include "search/cell_set.h"
 
 #include <string.h>
@@ -7,7 +7,6 @@
 #include "check.h"
 #include "graph/cell_batch.h"
 #include "sample.h"
-#include "search/descent.h"
 
 enum { KEYS = 6000, RANGE = 3000 };
 
@@ -36,46 +35,6 @@ static void set_against_a_table(void)
     cr_cell_set_free(&set);
     CHECK(set.count == 0 && !cr_cell_set_has(&set, 1), "a freed set has a key");
     cr_cell_set_free(&set);
-}
-
-/* Positions in the order that cr_smallest promises, by selection. */
-static void plain_order(const double *values, size_t n, int64_t *order)
-{
-    bool used[64] = {false};
-    for (size_t k = 0; k < n; k++) {
-        size_t best = n;
-        for (size_t i = 0; i < n; i++) {
-            if (used[i])
-                continue;
-            if (best == n || values[i] < values[best] || (isnan(values[best]) && !isnan(values[i])))
-                best = i;
-        }
-        used[best] = true;
-        order[k] = (int64_t)best;
-    }
-}
-
-static void smallest_against_selection(void)
-{
-    for (int trial = 0; trial < 300; trial++) {
-        double values[60];
-        int64_t order[60], *got;
-        size_t n = sample_below(60), kinds = 1 + sample_below(20);
-        for (size_t i = 0; i < n; i++) {
-            size_t kind = sample_below(kinds + 3);
-            values[i] = kind < kinds ? (double)kind : kind == kinds ? NAN : kind == kinds + 1 ? INFINITY : -INFINITY;
-        }
-        plain_order(values, n, order);
-        for (size_t k = 0; k <= n; k++) {
-            cr_error err = {""};
-            got = sample_memory(k, sizeof *got);
-            CHECK(cr_smallest(values, n, k, got, &err) == CR_OK, "%s", err.text);
-            CHECK(memcmp(got, order, k * sizeof *got) == 0, "trial %d, %zu of %zu", trial, k, n);
-            free(got);
-        }
-    }
-    int64_t none;
-    CHECK(cr_smallest((const double[]){1}, 1, 2, &none, NULL) == CR_ERR_VALUE, "more than there are");
 }
 
 static void cells_as_graphs(void)
@@ -139,7 +98,6 @@ static void free_edges(void)
 int main(void)
 {
     RUN(set_against_a_table);
-    RUN(smallest_against_selection);
     RUN(cells_as_graphs);
     RUN(bad_cells);
     RUN(free_edges);

@@ -21,7 +21,7 @@ from crlso import cli
 from crlso.benchmarks import Function, NASBench201, Tabular
 from crlso.cli import compare as cli_compare
 from crlso.comparison import Comparison, compare, parse_method
-from crlso.comparison.running import _interrupts_wait
+from crlso.comparison.records import _interrupts_wait
 from crlso.methods import METHODS, RandomSearch
 from crlso.spaces import CellSpace
 

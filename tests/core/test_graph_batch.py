@@ -209,7 +209,7 @@ def test_cells_of_any_shape():
         (np.zeros((2**59, 0), np.uint8), np.zeros((0, 2), int), 0, 0, OverflowError, None),
         (np.broadcast_to(np.uint8(0), (2**50, 6)), EDGES, 4, 5, (MemoryError, ValueError), None),
         (np.zeros((1, 0), np.uint8), np.zeros((2**59, 0), int), 4, 5, ValueError, "edges: expected shape"),
-        (RaisingArray(), EDGES, 4, 5, RuntimeError, "no array today"),
+        (RaisingArray(), EDGES, 4, 5, TypeError, "codes: expected a uint8 array, got RaisingArray"),
         (np.zeros((1, 6), np.uint8), RaisingArray(), 4, 5, RuntimeError, "no array today"),
         (np.zeros((1, 6), np.uint8), EDGES, RaisingIndex(), 5, RuntimeError, "no index today"),
         ("ab", EDGES, 4, 5, TypeError, "codes"),

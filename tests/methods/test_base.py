@@ -100,7 +100,7 @@ def test_the_cell_of_a_trial_is_the_representative_of_its_class():
     optimiser = scripted(script=[(2, 1)])
     trial = optimiser.ask()
     assert trial == Trial(0, (1, 2))
-    assert len(optimiser.evaluated) == 1 and 21 in optimiser.evaluated
+    assert optimiser.history.n_seen == 1 and optimiser.history.seen([21])[0]
     assert optimiser.seen(np.array([[1, 2], [2, 1], [1, 1]])).tolist() == [True, True, False]
 
 
@@ -135,7 +135,8 @@ def test_best_is_none_then_the_first_of_equals():
     optimiser.tell(second, -1.0)
     optimiser.tell(first, -1.0)
     assert optimiser.best is first
-    assert scripted().best is None
+    with pytest.raises(ValueError, match="best: expected a complete trial, got none"):
+        _ = scripted().best
 
 
 def test_a_copy_of_a_trial_from_another_process_can_be_told():
@@ -155,10 +156,10 @@ def test_a_copy_of_a_trial_from_another_process_can_be_told():
         (float("inf"), "complete", ValueError, "value: expected a finite number, got inf"),
         (np.float32("-inf"), "complete", ValueError, "value: expected a finite number, got -inf"),
         (10**400, "complete", ValueError, "value: expected a finite number, got inf"),
-        ("90", "complete", TypeError, "value: expected a real number, got str"),
-        (True, "complete", TypeError, "value: expected a real number, got bool"),
-        (1j, "complete", TypeError, "value: expected a real number, got complex"),
-        (np.zeros(2), "complete", TypeError, "value: expected a real number, got ndarray"),
+        ("90", "complete", TypeError, "value: expected a number, got str"),
+        (True, "complete", TypeError, "value: expected a number, got bool"),
+        (1j, "complete", TypeError, "value: expected a number, got complex"),
+        (np.zeros(2), "complete", TypeError, "value: expected a number, got ndarray"),
         (1.0, "failed", ValueError, "value: expected none for a failed trial, got 1.0"),
         (1.0, "pending", ValueError, "state: expected 'complete' or 'failed', got 'pending'"),
         (1.0, "lost", ValueError, "state: expected 'complete' or 'failed', got 'lost'"),
@@ -359,7 +360,7 @@ def test_a_search_from_beginning_to_end():
     assert (study.benchmark, study.dataset, study.method, study.seed) == ("toy", "numbers", "random", 1)
     assert (study.budget, study.n_queries, study.state) == (6, 6, "complete")
     assert study.best.cell == (2, 2)
-    assert study.to_dict()["best"] == {"cell": "(2, 2)", "index": 8, "val": 22.0, "test": 78.0}
+    assert study.to_dict()["best"] == {"cell": "(2, 2)", "index": 8, "value": 22.0, "test": 78.0}
     assert list(study.seconds) == ["search", "evaluation"]
 
 
@@ -378,9 +379,11 @@ def test_tests_are_looked_up_after_the_choice_and_for_the_chosen_alone():
 
     benchmark = Watched()
     study = search(benchmark, method="random", budget=6, rng=3)
-    assert benchmark.looked_up == [trial.cell for _, trial in study.improvements]
-    assert {t.number for t in study.trials if "test" in t.user_attrs} == {t.number for _, t in study.improvements}
-    assert study.trajectory == [[q, t.value, 100.0 - 10 * t.cell[0] - t.cell[1]] for q, t in study.improvements]
+    assert benchmark.looked_up == [trial.cell for _, trial in study.history.improvements]
+    assert {t.number for t in study.trials if t.test is not None} == {t.number for _, t in study.history.improvements}
+    assert [tuple(entry.values()) for entry in study.trajectory] == [
+        (q, t.value, 100.0 - 10 * t.cell[0] - t.cell[1]) for q, t in study.history.improvements
+    ]
 
 
 def test_a_benchmark_with_the_least():
@@ -398,7 +401,7 @@ def test_a_benchmark_with_the_least():
     assert document["dataset"] is None
     assert document["best"]["index"] is None
     assert document["best"]["test"] is None
-    assert document["trajectory"] == [[1, 1.0, None]]
+    assert document["trajectory"] == [{"query": 1, "value": 1.0, "test": None}]
 
 
 @pytest.mark.parametrize("found", [np.nan, "text", RuntimeError("no test")])
@@ -487,11 +490,11 @@ def test_an_evaluation_that_fails_is_a_query_and_goes_on(caplog):
     benchmark = Fragile()
     with caplog.at_level(logging.WARNING, logger="crlso"):
         study = search(benchmark, method="random", budget=6)
-    errors = {t.cell: t.user_attrs.get("error") for t in study.trials}
+    errors = {t.cell: t.error for t in study.trials}
     assert errors == {
         (0, 0): "value: expected a finite number, got nan",
-        (1, 1): "value: expected a real number, got str",
-        (2, 2): "value: expected a number for a complete trial, got None",
+        (1, 1): "value: expected a number, got str",
+        (2, 2): "value: expected a number, got NoneType",
         (0, 1): "RuntimeError: out of memory",
         (0, 2): None,
         (1, 2): None,
@@ -560,7 +563,7 @@ def test_an_interrupt_carries_the_study():
     assert study.state == "interrupted"
     assert [t.state for t in study.trials] == ["complete"] * 3 + ["pending"]
     assert study.n_queries == 3
-    assert study.best.user_attrs["test"] == 100.0 - study.best.value
+    assert study.best.test == 100.0 - study.best.value
     assert set(study.seconds) == {"search", "evaluation"}
 
 

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import crlso
+from crlso.benchmarks import Function
 from crlso.methods import METHODS, BudgetSpent
-from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, KnownRows, normal_scores
+from crlso.methods.bayesian import (
+    AcquisitionClimb,
+    BayesianSearch,
+    BestOfReservoir,
+    Candidates,
+    Reservoir,
+    Round,
+    encoders,
+)
+from crlso.models.gaussian_process import Features
+from crlso.random import Stream
 from crlso.spaces import DARTS, CellSpace, NASBench101, NASBench201
 from crlso.spaces.features import CellFeatures
 
@@ -37,87 +49,8 @@ def run(optimiser, value=value_of):
 @pytest.fixture
 def short_training(monkeypatch):
     """Encoders of small spaces as quickly as they can be had."""
-    from crlso.methods.bayesian import latents as _latents
-
-    usual = _latents.shaped_vae
-    monkeypatch.setattr(
-        "crlso.methods.bayesian.cr_lso.shaped_vae", lambda *a, **k: usual(*a, **{**k, "epochs": 2, "latent": 6})
-    )
-
-
-# ---- the process ----
-
-
-def toy(n, seed=0, size=True):
-    rng = np.random.default_rng(seed)
-    return Features((rng.normal(size=(n, 3)), rng.normal(size=(n, 2))), rng.normal(size=n) if size else None)
-
-
-def plain_kernel(x, y, weights, linear):
-    total = sum(w * ((a[:, None] - b[None]) ** 2).sum(axis=2) for w, a, b in zip(weights, x.groups, y.groups))
-    return np.exp(-total) + (0 if x.size is None else linear * np.outer(x.size, y.size))
-
-
-@pytest.mark.parametrize("size", [True, False])
-def test_posterior_is_the_textbooks(size):
-    kernel = Kernel(((0.1, 0.7), (0.0, 0.3)), (0.05, 0.2), linear=0.4)
-    x, new, y = toy(25, 0, size), toy(40, 1, size), np.random.default_rng(2).normal(size=25)
-    process = GaussianProcess(kernel).fit(x, y)
-    likelihoods = {}
-    for weights in itertools.product(*kernel.weights):
-        for noise in kernel.noises:
-            k = plain_kernel(x, x, weights, 0.4) + noise * np.eye(25)
-            likelihoods[weights, noise] = -0.5 * y @ np.linalg.solve(k, y) - 0.5 * np.linalg.slogdet(k)[1]
-    weights, noise = max(likelihoods, key=likelihoods.get)
-    assert (process.weights_, process.noise_) == (weights, noise)
-    assert process.log_likelihood_ == pytest.approx(likelihoods[weights, noise])
-    k = plain_kernel(x, x, weights, 0.4) + noise * np.eye(25)
-    cross, own = plain_kernel(x, new, weights, 0.4), plain_kernel(new, new, weights, 0.4)
-    posterior = process.posterior(new)
-    np.testing.assert_allclose(posterior.mean, cross.T @ np.linalg.solve(k, y), atol=1e-9)
-    covariance = own - cross.T @ np.linalg.solve(k, cross)
-    np.testing.assert_allclose(posterior.variance, np.diag(covariance), atol=1e-9)
-
-
-def test_observing_shrinks_the_variance_as_a_new_point_would():
-    kernel = Kernel(((0.5,), (0.2,)), (0.1,))
-    x, new, y = toy(20), toy(30, 1), np.zeros(20)
-    posterior = GaussianProcess(kernel).fit(x, y).posterior(new)
-    for i in (4, 17, 4):
-        posterior.observe(i)
-        x, y = Features.join(x, new[np.array([i])]), np.append(y, 0.0)
-        expected = GaussianProcess(kernel).fit(x, y).posterior(new)
-        np.testing.assert_allclose(posterior.variance, expected.variance, atol=1e-9)
-        np.testing.assert_allclose(posterior.upper(2.0), posterior.mean + 2 * np.sqrt(posterior.variance))
-
-
-def test_calibration_is_that_of_points_left_out():
-    kernel = Kernel(((0.1, 0.7), (0.0, 0.3)), (0.05, 0.2), linear=0.4)
-    x, y = toy(24), np.random.default_rng(2).normal(size=24)
-    process = GaussianProcess(kernel, calibrated=True).fit(x, y)
-    errors = []
-    for i in range(24):
-        others = np.delete(np.arange(24), i)
-        k = plain_kernel(x[others], x[others], process.weights_, 0.4) + process.noise_ * np.eye(23)
-        cross = plain_kernel(x[others], x[np.array([i])], process.weights_, 0.4)[:, 0]
-        own = 1 + 0.4 * x.size[i] ** 2 + process.noise_
-        errors.append((y[i] - cross @ np.linalg.solve(k, y[others])) / np.sqrt(own - cross @ np.linalg.solve(k, cross)))
-    upper = np.array(errors)[np.argsort(-y)[:12]]
-    assert process.calibration_ == pytest.approx(np.sqrt((upper**2).mean()))
-    posterior = process.posterior(toy(5, 1))
-    widened = posterior.mean + 2 * process.calibration_ * np.sqrt(posterior.variance)
-    np.testing.assert_allclose(posterior.upper(2.0), widened)
-    assert GaussianProcess(kernel).fit(x, y).calibration_ == 1.0
-    assert GaussianProcess(kernel, calibrated=True).fit(x, np.zeros(24)).calibration_ == 1.0
-
-
-def test_normal_scores():
-    scores = normal_scores([3.0, 1.0, 2.0, 5.0])
-    assert scores.argsort().tolist() == [1, 2, 0, 3]
-    assert scores.mean() == pytest.approx(0) and scores.std() == pytest.approx(1)
-    np.testing.assert_allclose(normal_scores([1.0, 2.0, 2.0, 3.0])[[1, 2]], 0, atol=1e-12)
-    np.testing.assert_array_equal(normal_scores([7.0, 7.0]), 0)
-    np.testing.assert_array_equal(normal_scores([7.0]), 0)
+    usual = encoders.shaped_vae
+    monkeypatch.setattr(encoders, "shaped_vae", lambda *a, **k: usual(*a, **{**k, "epochs": 2, "latent": 6}))
 
 
 # ---- features ----
@@ -205,8 +138,7 @@ def test_any_number_may_be_pending_and_fail(method):
     with pytest.raises(BudgetSpent):
         optimiser.ask()
     assert len({trial.cell for trial in trials + held}) == 30
-    told = {len(trials) - 8}
-    assert {model["told"] for model in optimiser.diagnostics["model"]} == told
+    assert {model["observed"] for model in optimiser.diagnostics["model"]} == {len(trials) - 8}
 
 
 @pytest.mark.parametrize("method", OPTIONS)
@@ -221,7 +153,7 @@ def test_the_best_cell_of_nasbench201_is_found(method):
 @pytest.mark.parametrize("method", OPTIONS)
 @pytest.mark.parametrize("space", [NASBench101(), DARTS()])
 def test_large_spaces_are_not_listed_and_sources_are_counted(method, space):
-    optimiser = make(method, space, rng=0, budget=24, pool=40)
+    optimiser = make(method, space, rng=0, budget=24, candidates=40)
     cells = run(optimiser)
     assert len(set(space.canonical_key(space.codes(cells)).tolist())) == 24
     sources = optimiser.diagnostics["sources"]
@@ -229,35 +161,11 @@ def test_large_spaces_are_not_listed_and_sources_are_counted(method, space):
     assert set(sources) <= {"random", "neighbours", "mutations", "latent noise", "latent gradient", "local search"}
 
 
-@pytest.mark.parametrize("switch", ["gradient", "convex", "side_information", "calibrated"])
-def test_each_ingredient_can_be_turned_off(switch, short_training, monkeypatch):
-    chosen = [run(make("cr-lso", SMALL, rng=0, budget=12, initial=4, **{switch: on})) for on in (True, False)]
-    assert len(chosen[1]) == 12
-    monkeypatch.setattr("crlso.methods.bayesian.cr_lso._CELLS", 300)
-    optimiser = make("cr-lso", NASBench101(), rng=0, budget=12, pool=30, **{switch: False})
-    run(optimiser)
-    if switch == "gradient":
-        assert "latent gradient" not in optimiser.diagnostics["sources"]
-
-
-def test_known_rows_are_those_of_the_posterior():
-    kernel = Kernel(((0.3,),), (0.1,), linear=0.4)
-    rng = np.random.default_rng(0)
-    x = Features((rng.normal(size=(60, 5)),), rng.normal(size=60))
-    known, places = KnownRows(x), rng.permutation(60)
-    # Grown by one and by several, the same again, fewer, and another order.
-    for told in (places[:5], places[:6], places[:20], places[:20], places[:9], places[:12][::-1].copy()):
-        process = GaussianProcess(kernel).fit(x[told], rng.normal(size=len(told)))
-        here, plain = process.posterior(x, known.rows(process, told, x[told])), process.posterior(x)
-        np.testing.assert_allclose(here.mean, plain.mean, atol=1e-10)
-        np.testing.assert_allclose(here.variance, plain.variance, atol=1e-10)
-
-
 def test_a_small_reservoir_makes_a_listed_space_a_large_one(short_training):
-    optimiser = make("cr-lso", SMALL, rng=0, budget=30, initial=4, pool=20, reservoir=20)
+    optimiser = make("cr-lso", SMALL, rng=0, budget=30, initial=4, candidates=20, reservoir=20)
     cells = run(optimiser)
-    assert not optimiser.ranks_all
-    assert make("cr-lso", SMALL, rng=0, initial=4).ranks_all
+    assert not optimiser.reservoir.is_complete
+    assert make("cr-lso", SMALL, rng=0, initial=4).reservoir.is_complete
     assert len(set(SMALL.canonical_key(SMALL.codes(cells)).tolist())) == 30
     assert sum(optimiser.diagnostics["sources"].values()) == 26
     latents = np.zeros((1, len(SMALL), 3))
@@ -265,44 +173,68 @@ def test_a_small_reservoir_makes_a_listed_space_a_large_one(short_training):
         make("cr-lso", SMALL, reservoir=20, encoder=latents)
 
 
-def test_local_search_ends_at_the_largest_bounds():
-    optimiser = make("cr-lso", NASBench101(), rng=0, budget=30, pool=20, reservoir=300)
-    for _ in range(20):
-        trial = optimiser.ask()
-        optimiser.tell(trial, value_of(trial.cell))
-    codes = np.array([trial.cell.codes for trial in optimiser.trials], dtype=np.uint8)
-    process, _ = optimiser._fit(codes, normal_scores([trial.value for trial in optimiser.trials]))
-    start = NASBench101().sample(15, rng=3)
-    found = optimiser._local_search(process, np.concatenate([start, start, codes]))
-    keys = NASBench101().canonical_key(found)
-    assert len(set(keys.tolist())) == len(keys) and not optimiser.seen(found).any()
-    bounds = process.posterior(optimiser._describe(found)).upper(optimiser.beta)
-    assert (np.diff(bounds) <= 1e-9).all()
-    assert bounds[0] > process.posterior(optimiser._describe(start)).upper(optimiser.beta).max()
+class Line:
+    """A space of the cells 0 to 99 in a row, neighbours two apart; only what a climb needs."""
+
+    def canonical_key(self, codes):
+        return np.asarray(codes)[:, 0].astype(np.int64)
+
+    def canonicalise(self, codes):
+        return np.asarray(codes, dtype=np.uint8)
+
+    def valid(self, codes):
+        return np.asarray(codes)[:, 0] < 100
+
+    def neighbours(self, row):
+        return np.array([[x] for x in (int(row[0]) - 2, int(row[0]) + 2) if 0 <= x < 100], dtype=np.uint8)
+
+
+def test_a_climb_reaches_the_largest_acquisition_values_and_passes_seen_cells_by():
+    space, asked = Line(), []
+    candidates = Candidates(space, 1)
+    candidates.add("random", np.array([[60], [60], [3]], dtype=np.uint8))
+    assert candidates.codes.tolist() == [[60], [3]] and candidates.sources == ["random"] * 2
+
+    def values(codes):
+        asked.extend(codes[:, 0].tolist())
+        return -np.abs(codes[:, 0].astype(float) - 70.0)
+
+    def context(seen):
+        reservoir = Reservoir(space, candidates.codes, is_complete=False, is_listed=True)
+        is_seen = lambda codes: np.isin(codes[:, 0], seen)  # noqa: E731
+        return Round(reservoir, Stream(0), candidates.codes, np.zeros(2), candidates, np.zeros(2), values, is_seen)
+
+    climb = AcquisitionClimb(5)
+    found = climb.propose(context([66]))["local search"][:, 0].tolist()
+    assert found[0] == 64 and 66 not in found and len(set(found)) == len(found)  # 66 blocks the way to 70
+    assert len(set(asked)) == len(asked)  # nothing is looked at twice in a round
+    found = climb.propose(context([]))["local search"][:, 0].tolist()
+    assert found[0] == 70  # goes on from the most promising cells of the round before
+    assert values(np.array(found)[:, None]).tolist() == sorted(values(np.array(found)[:, None]), reverse=True)
 
 
 def test_pending_cells_are_known_in_large_spaces():
     """What is pending is neither asked for again nor ranked as if nothing was known of it."""
-    waiting, plain = (make("cr-lso", NASBench101(), rng=0, budget=20, pool=20, reservoir=200) for _ in range(2))
+    waiting, plain = (make("cr-lso", NASBench101(), rng=0, budget=20, candidates=20, reservoir=200) for _ in range(2))
     for optimiser in (waiting, plain):
         for _ in range(8):
             trial = optimiser.ask()
             optimiser.tell(trial, value_of(trial.cell))
     held = [waiting.ask().cell for _ in range(3)]
-    told = []
+    evaluated = []
     for _ in range(3):
         trial = plain.ask()
-        told.append(trial.cell)
+        evaluated.append(trial.cell)
         plain.tell(trial, value_of(trial.cell))
-    assert held[0] == told[0] and len(set(held)) == 3
-    assert len({model["told"] for model in waiting.diagnostics["model"]}) == 1
+    assert held[0] == evaluated[0] and len(set(held)) == 3
+    assert len({model["observed"] for model in waiting.diagnostics["model"]}) == 1
 
 
 @pytest.mark.slow
 def test_a_large_space_without_encoders_gets_some(short_training, monkeypatch):
-    monkeypatch.setattr("crlso.methods.bayesian.cr_lso._CELLS", 300)
+    monkeypatch.setattr("crlso.methods.bayesian.encoders._CELLS", 300)
     space = CellSpace(nodes=7, operations=["conv", "pool", "skip"], operations_on="nodes", edges="free", max_edges=8)
-    assert len(run(make("cr-lso", space, rng=0, budget=10, pool=20))) == 10
+    assert len(run(make("cr-lso", space, rng=0, budget=10, candidates=20))) == 10
 
 
 def test_several_encoders_can_be_given(short_training):
@@ -321,6 +253,70 @@ def test_latents_can_be_given():
         make("cr-lso", DARTS(), encoder=latents)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_observations_cost_no_query_and_are_learned_from(method, short_training):
+    space = SMALL
+    optimiser = make(method, space, rng=0, budget=20, **({"initial": 4} if method in OPTIONS else {}))
+    known = space.cells(space.classes().codes[::3][:12])
+    for cell in known:
+        assert not optimiser.observe(cell, value_of(cell)).asked
+    with pytest.raises(ValueError, match="cell: expected a class that was not asked for or observed before"):
+        optimiser.observe(known[0], 1.0)
+    assert optimiser.remaining == 20 and optimiser.n_told == 0 and optimiser.best.value == max(map(value_of, known))
+    asked = run(optimiser)[12:]
+    assert len({*known, *asked}) == 32
+
+
+def test_a_search_ends_where_no_class_is_left():
+    optimiser = make("random", SMALL, rng=0)
+    for cell in SMALL.cells(SMALL.classes().codes[:-2]):
+        optimiser.observe(cell, 1.0)
+    assert optimiser.remaining == 2
+    run(optimiser)
+    with pytest.raises(BudgetSpent, match="a class that was not seen"):
+        optimiser.ask()
+
+
+def test_parts_of_ones_own():
+    """A search composed of an encoder, a surrogate, an acquisition and a source that the test made."""
+
+    class Counts:
+        def prepare(self, reservoir, stream, report):
+            self.n = len(reservoir.space.operations) + 1
+
+        def encode(self, codes):
+            return Features((np.stack([(codes == k).sum(axis=1) for k in range(self.n)], axis=1).astype(float),))
+
+    class Nearest:
+        def watch(self, x):
+            self.watched = x
+
+        def fit(self, x, y, keys):
+            self.x, self.y = x.groups[0], y
+
+        def posterior(self, x=None):
+            z = (self.watched if x is None else x).groups[0]
+            distances = ((z[:, None] - self.x[None]) ** 2).sum(axis=2)
+            mean, variance = self.y[distances.argmin(axis=1)], distances.min(axis=1)
+            return SimpleNamespace(mean=mean, variance=variance, deviation=np.sqrt(variance), observe=lambda i: None)
+
+        def summary(self):
+            return {"kind": "nearest"}
+
+    class Corner:
+        def propose(self, context):
+            return {"corner": context.reservoir.space.neighbours(context.best[0])}
+
+    parts = {"encoder": Counts(), "surrogate": Nearest(), "acquisition": lambda posterior: posterior.mean}
+    listed = crlso.search(Function(SMALL, value_of), BayesianSearch, 20, 0, sources=[], **parts)
+    assert listed.diagnostics["model"][-1] == {"observed": 19, "kind": "nearest"} and listed.n_queries == 20
+    sources = [BestOfReservoir(), Corner()]
+    large = crlso.search(Function(SMALL, value_of), BayesianSearch, 20, 0, sources=sources, reservoir=8, **parts)
+    assert set(large.diagnostics["sources"]) <= {"random", "corner"} and large.diagnostics["sources"]["corner"] > 0
+    few = crlso.search(Function(SMALL, value_of), BayesianSearch, len(SMALL), 0, sources=[], reservoir=8, **parts)
+    assert few.n_queries == len(SMALL)  # random cells where sources know of nothing new
+
+
 @pytest.mark.parametrize(
     ("method", "options", "error", "words"),
     [
@@ -328,7 +324,7 @@ def test_latents_can_be_given():
         ("gp", {"beta": "1"}, TypeError, "beta"),
         ("gp", {"initial": 0}, ValueError, "initial: expected at least 1"),
         ("cr-lso", {"batch": 0}, ValueError, "batch: expected at least 1"),
-        ("cr-lso", {"pool": 0}, ValueError, "pool: expected at least 1"),
+        ("cr-lso", {"candidates": 0}, ValueError, "candidates: expected at least 1"),
         ("cr-lso", {"reservoir": 0}, ValueError, "reservoir: expected at least 1"),
         ("gp", {"kernel": 3}, TypeError, "kernel: expected a Kernel"),
     ],

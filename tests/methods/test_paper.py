@@ -65,7 +65,7 @@ def check_trials(optimiser: PaperCRLSO) -> None:
     """No class twice, every cell the representative of its class."""
     codes = np.array([trial.cell.codes for trial in optimiser.trials], np.uint8)
     keys = optimiser.space.canonical_key(codes)
-    assert len(set(keys.tolist())) == len(codes) == len(optimiser.evaluated)
+    assert len(set(keys.tolist())) == len(codes) == optimiser.history.n_seen
     np.testing.assert_array_equal(optimiser.space.canonicalise(codes), codes)
     assert [trial.number for trial in optimiser.trials] == list(range(len(codes)))
 
@@ -463,8 +463,8 @@ def test_the_search_never_reads_test_accuracies():
     studies = [crlso.search(b, "cr-lso-paper", 40, labels=15, rng=0, progress=False) for b in (secret, open_one)]
     assert [trial.cell for trial in studies[0].trials] == [trial.cell for trial in studies[1].trials]
     assert [trial.value for trial in studies[0].trials] == [trial.value for trial in studies[1].trials]
-    assert studies[0].state == "complete" and studies[0].best.user_attrs.get("test") is None
-    assert studies[1].best.user_attrs["test"] > 50
+    assert studies[0].state == "complete" and studies[0].best.test is None
+    assert studies[1].best.test > 50
     assert secret.asked_at == open_one.asked_at == [40]  # after the last evaluation
 
 

@@ -208,14 +208,14 @@ def test_without_targets_there_is_no_surrogate(tmp_path):
     assert GraphVAE.load(tmp_path / "vae", SPACE).surrogate_ is None
 
 
-def test_the_given_surrogate_is_trained_along():
+def test_a_surrogate_like_the_given_one_is_trained_along():
     surrogate = small_surrogate(rng=3)
     vae = small(epochs=3, surrogate=surrogate).fit(CELLS, TARGETS)
-    assert vae.surrogate_ is surrogate
-    moved = surrogate.network_.state()
+    assert not hasattr(surrogate, "network_")  # what is given stays as it is
+    moved = vae.surrogate_.network_.state()
     fresh = small_surrogate(rng=3).initialise(5).network_.state()
     assert all(not np.array_equal(moved[name], fresh[name]) for name in moved)
-    assert surrogate.certify_convexity(vae.encode(CELLS)).convex
+    assert vae.surrogate_.certify_convexity(vae.encode(CELLS)).convex
     free = small(epochs=3, surrogate=small_surrogate(convex=False)).fit(CELLS, TARGETS)
     assert not free.surrogate_.certify_convexity(free.encode(CELLS)).convex
 
@@ -227,13 +227,44 @@ def test_the_regulariser_changes_the_encoder():
     np.testing.assert_allclose(off.encode(CELLS), without.encode(CELLS), rtol=1e-4, atol=1e-5)
 
 
+class OneNumber:
+    """A head that is to tell a number of each cell."""
+
+    name = "one number"
+
+    def __init__(self, wanted):
+        self.wanted = np.asarray(wanted, dtype=np.float32)
+
+    def initialise(self, latent, stream):
+        self.head = nn.Linear(latent, 1, stream.child("head"))
+        return [self.head]
+
+    def loss(self, z, positions):
+        return _core.mse(self.head(z), self.wanted[positions][:, None]) * 3.0
+
+
+def test_auxiliary_heads_are_trained_along_and_shape_the_latents():
+    wanted = (CELLS == 3).sum(axis=1)
+    taus = []
+    for heads in (OneNumber(wanted), None):
+        vae = small(epochs=30).fit(CELLS, heads=heads)
+        z = vae.encode(CELLS)
+        fitted = z @ np.linalg.lstsq(z, wanted - wanted.mean(), rcond=None)[0]
+        taus.append(kendall_twin(fitted[:150].astype(float), wanted[:150].astype(float)))
+    assert taus[0] > taus[1] + 0.05
+    again = small(epochs=2).fit(CELLS, heads=OneNumber(wanted))
+    np.testing.assert_array_equal(
+        small(epochs=2).fit(CELLS, heads=OneNumber(wanted)).encode(CELLS), again.encode(CELLS)
+    )
+
+
 def test_noise_is_new_in_every_step(monkeypatch):
     noises = []
     original = GraphVAE.loss
 
-    def loss(self, batch, codes, noise, targets=None):
+    def loss(self, batch, codes, noise, *rest):
         noises.append(noise)
-        return original(self, batch, codes, noise, targets)
+        return original(self, batch, codes, noise, *rest)
 
     monkeypatch.setattr(GraphVAE, "loss", loss)
     small(epochs=4, batch_size=128).fit(CELLS)

@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from crlso import spaces
-from crlso.methods.bayesian.latents import shaped_vae
-from crlso.models import GraphVAE
+from crlso.models import GraphVAE, shaped_vae
 from crlso.spaces.features import CellFeatures
 from tools.assets import ASSETS
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from crlso.methods.bayesian.latents import class_latents, shaped_vae
+from crlso.methods.bayesian import class_latents
+from crlso.models import GraphVAE, shaped_vae
 from crlso.spaces import NASBench201
 from crlso.spaces.features import CellFeatures
 from tools.assets import ASSETS
@@ -36,14 +37,10 @@ def main() -> None:
     parts = []
     for seed in arguments.seeds:
         start = time.perf_counter()
-        vae = shaped_vae(
-            space,
-            codes,
-            features,
-            rng=seed,
-            side_information=not arguments.no_side_information,
-            convex=not arguments.no_convexity,
-        )
+        if arguments.no_side_information:
+            vae = GraphVAE(space, width=64, latent=32, epochs=15, rng=seed).fit(codes)
+        else:
+            vae = shaped_vae(space, codes, features, rng=seed, convex=not arguments.no_convexity)
         parts.append(class_latents(space, vae).astype(np.float16))
         print(
             f"seed {seed}: {time.perf_counter() - start:.0f} s, reconstruction {100 * vae.score(codes):.2f} %",

@@ -1,1 +1,61 @@
-"""Bayesian search, composed of an encoder, a surrogate, an acquisition and sources of candidates."""
+"""Bayesian search, composed of an encoder, a surrogate, an acquisition and sources of candidates.
+
+:class:`GPSearch` and :class:`CRLSO` are two compositions; a part of one's own is any object with the methods of its
+protocol: :class:`Encoder`, :class:`Surrogate`, :class:`Acquisition`, :class:`Source`.
+"""
+
+from crlso.methods.bayesian.acquisition import UpperConfidenceBound
+from crlso.methods.bayesian.cr_lso import CRLSO
+from crlso.methods.bayesian.encoders import GraphEncoder, LatentEncoder, class_latents
+from crlso.methods.bayesian.gp import GPSearch
+from crlso.methods.bayesian.parts import (
+    Acquisition,
+    Candidates,
+    Encoder,
+    Posterior,
+    Reservoir,
+    Round,
+    Source,
+    Surrogate,
+)
+from crlso.methods.bayesian.process import ProcessSurrogate
+from crlso.methods.bayesian.search import BayesianSearch
+from crlso.methods.bayesian.sources import (
+    AcquisitionClimb,
+    BestOfReservoir,
+    LatentMoves,
+    LatentSteps,
+    Mutations,
+    Neighbours,
+    RandomCells,
+    latent_descent,
+    latent_steps,
+)
+
+__all__ = [
+    "CRLSO",
+    "Acquisition",
+    "AcquisitionClimb",
+    "BayesianSearch",
+    "BestOfReservoir",
+    "Candidates",
+    "Encoder",
+    "GPSearch",
+    "GraphEncoder",
+    "LatentEncoder",
+    "LatentMoves",
+    "LatentSteps",
+    "Mutations",
+    "Neighbours",
+    "Posterior",
+    "ProcessSurrogate",
+    "RandomCells",
+    "Reservoir",
+    "Round",
+    "Source",
+    "Surrogate",
+    "UpperConfidenceBound",
+    "class_latents",
+    "latent_descent",
+    "latent_steps",
+]

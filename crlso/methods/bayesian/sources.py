@@ -1,87 +1,260 @@
-"""Candidates of a round in spaces that are too large to list, by the source that proposed them."""
+"""Sources of candidates for spaces that are larger than the reservoir."""
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from crlso._base.types import Codes, Floats
-from crlso.models import GraphVAE, ICNNSurrogate
+from crlso._base.checks import check_int
+from crlso._base.types import Codes, Floats, Keys
+from crlso.methods.bayesian.parts import Round
+from crlso.models import FrozenDecoder, GraphVAE, ICNNSurrogate
 from crlso.random import Stream
 from crlso.spaces.keys import first_of_each
 
-__all__ = ["cell_pool", "latent_pool", "merged"]
+__all__ = [
+    "AcquisitionClimb",
+    "BestOfReservoir",
+    "LatentMoves",
+    "LatentSteps",
+    "Mutations",
+    "Neighbours",
+    "RandomCells",
+    "latent_descent",
+    "latent_steps",
+]
 
-_MUTATED, _EXPANDED = 10, 5  # best cells whose mutations, and whose neighbours, are candidates
+Latents = npt.NDArray[np.float32]
+
+POPULATION = 40  # promising cells that are kept from round to round
+EXPANDED = 10  # of which the most promising are expanded
+_MUTATED = 10  # best cells whose mutations, or latents nearby, are candidates
 _RADII = (0.125, 0.25, 0.5, 1.0, 2.0)  # of latent steps, in standard deviations
 _CHANGED = 0.5  # the share of steps that should change the decoded cell
-_STEPS = 4
+_DESCENT = 4  # gradient steps
 
 
-def cell_pool(space: Any, best: Codes, n_random: int, stream: Stream) -> dict[str, Codes]:
-    """Random cells, neighbours of the five best, and mutations of mutations of the ten best.
+class BestOfReservoir:
+    """The cells of the reservoir with the largest acquisition values."""
+
+    def propose(self, context: Round) -> dict[str, Codes]:
+        """The best 40."""
+        return {"random": context.reservoir.codes[np.argsort(-context.reservoir_values, kind="stable")[:POPULATION]]}
+
+
+class RandomCells:
+    """Random cells, new ones in each round.
 
     Parameters
     ----------
-    best : ndarray of uint8, shape (n, codes per cell)
-        Evaluated cells, the best first.
+    n : int
+        How many.
     """
-    once = space.mutate(np.repeat(best[:_MUTATED], 4, axis=0), rng=stream.child("once").seed)
-    return {
-        "random": space.sample_up_to(n_random, rng=stream.child("random").seed),
-        "neighbours": np.concatenate([space.neighbours(row) for row in best[:_EXPANDED]]),
-        "mutations": space.mutate(once, rng=stream.child("twice").seed),
-    }
+
+    def __init__(self, n: int) -> None:
+        self.n = check_int("candidates", n, 1)
+
+    def propose(self, context: Round) -> dict[str, Codes]:
+        """`n` cells, or fewer where the space has no more."""
+        return {"random": context.reservoir.space.sample_up_to(self.n, rng=context.stream.child("random").seed)}
 
 
-def latent_pool(
-    vae: GraphVAE, told: Codes, scores: Floats, n: int, stream: Stream, *, gradient: bool, convex: bool
-) -> dict[str, Codes]:
-    """Cells decoded from latents near the ten best: moved at random, and down the gradient of a convex surrogate.
-
-    Steps are as long as changes the decoded cell in about half of the cases. Without the gradient, twice as many are
-    moved at random, so that what is chosen from is as much.
+class Neighbours:
+    """All neighbours of the best observed cells.
 
     Parameters
     ----------
-    told : ndarray of uint8, shape (m, codes per cell)
-        Evaluated cells.
+    n : int
+        Of how many.
+    """
+
+    def __init__(self, n: int = 5) -> None:
+        self.n = n
+
+    def propose(self, context: Round) -> dict[str, Codes]:
+        """Neighbours of the `n` best."""
+        near = [context.reservoir.space.neighbours(row) for row in context.best[: self.n]]
+        return {"neighbours": np.concatenate(near)}
+
+
+class Mutations:
+    """Mutations of mutations of the best observed cells: random cells two steps away, four of each of the ten best."""
+
+    def propose(self, context: Round) -> dict[str, Codes]:
+        """Up to 40 cells."""
+        space, stream = context.reservoir.space, context.stream
+        once = space.mutate(np.repeat(context.best[:_MUTATED], 4, axis=0), rng=stream.child("once").seed)
+        return {"mutations": space.mutate(once, rng=stream.child("twice").seed)}
+
+
+@dataclasses.dataclass(frozen=True)
+class LatentSteps:
+    """Random steps from latents near the best observed cells, long enough to change about half of the decoded cells.
+
+    Attributes
+    ----------
+    starts, noise : ndarray of float32, shape (n, d)
+        Latents of the ten best cells, repeated, and standard normal noise; in units of `spread`.
+    spread : ndarray of float32, shape (d,)
+        Standard deviation of each latent dimension over the observed cells.
+    radius : float
+        Length of the steps ``radius * noise``.
+    decoder : FrozenDecoder
+    codes : ndarray of uint8, shape (n, codes per cell)
+        Cells decoded after the steps.
+    """
+
+    starts: Latents
+    noise: Latents
+    spread: Latents
+    radius: float
+    decoder: FrozenDecoder
+    codes: Codes
+
+
+def latent_steps(vae: GraphVAE, z: Latents, scores: Floats, n: int, stream: Stream) -> LatentSteps:
+    """Make random steps from the latents of the best observed cells.
+
+    Parameters
+    ----------
+    vae : GraphVAE
+        Whose decoder is used.
+    z : ndarray, shape (m, d)
+        Latents of the observed cells.
     scores : ndarray of float64, shape (m,)
         Of their values, to be maximised.
+    n : int
+        Number of steps.
+    stream : Stream
+        Source of the noise.
     """
-    z = vae.encode(told)
     spread = z.std(axis=0) + 1e-6
     best = np.argsort(-scores, kind="stable")[:_MUTATED]
-    n_noisy = n if gradient else 2 * n
-    starts = np.repeat(z[best], -(-n_noisy // len(best)), axis=0)[:n_noisy] / spread
+    starts = np.repeat(z[best], -(-n // len(best)), axis=0)[:n] / spread
     noise = stream.normal("latent noise", 0, starts.shape)
     decoder = vae.freeze_decoder()  # once for all of the round: decode() would pack the weights in every call
     here = decoder.decode(starts * spread)
-    noisy = [decoder.decode((starts + radius * noise) * spread) for radius in _RADII]
-    moved = [(cells != here).any(axis=1).mean() for cells in noisy]
-    chosen = int(np.abs(np.array(moved) - _CHANGED).argmin())
-    radius, pool = _RADII[chosen], {"latent noise": noisy[chosen]}
-    if gradient:
-        rng = stream.child("surrogate").seed
-        surrogate = ICNNSurrogate(width=32, layers=2, convex=convex, epochs=60, learning_rate=1e-2, rng=rng)
-        frozen = surrogate.fit(z / spread, -scores).freeze()
-        points = starts + 0.5 * radius * noise
-        length = radius * np.sqrt(starts.shape[1]) / _STEPS
-        for _ in range(_STEPS):
-            slope = frozen.evaluate(points)[1]
-            points = points - length * slope / (np.linalg.norm(slope, axis=1, keepdims=True) + 1e-9)
-        pool["latent gradient"] = decoder.decode(points * spread)
-    return pool
+    stepped = [decoder.decode((starts + radius * noise) * spread) for radius in _RADII]
+    changed = [(cells != here).any(axis=1).mean() for cells in stepped]
+    chosen = int(np.abs(np.array(changed) - _CHANGED).argmin())
+    return LatentSteps(starts, noise, spread, _RADII[chosen], decoder, stepped[chosen])
 
 
-def merged(space: Any, pool: dict[str, Codes]) -> tuple[Codes, list[str]]:
-    """The different cells of all sources in canonical form, and the first source of each."""
-    cells, sources = [], []
-    for source, codes in pool.items():
-        good = space.canonicalise(codes[space.valid(codes)])
-        cells.append(good)
-        sources += [source] * len(good)
-    joined = np.concatenate(cells)
-    first = first_of_each(space.canonical_key(joined))
-    return joined[first], [sources[i] for i in first]
+def latent_descent(steps: LatentSteps, z: Latents, scores: Floats, surrogate: ICNNSurrogate) -> Codes:
+    """Fit a surrogate of negated scores to latents, and descend it from near the starts of random steps.
+
+    Parameters
+    ----------
+    steps : LatentSteps
+        The descent begins half a random step from its starts and is as long as one.
+    z : ndarray of float32, shape (m, d)
+        Latents of the observed cells.
+    scores : ndarray of float64, shape (m,)
+        Of their values, to be maximised.
+    surrogate : ICNNSurrogate
+        Is fitted.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, codes per cell)
+        The cells decoded at the end.
+    """
+    frozen = surrogate.fit(z / steps.spread, -scores).freeze()
+    points = steps.starts + 0.5 * steps.radius * steps.noise
+    length = steps.radius * np.sqrt(points.shape[1]) / _DESCENT
+    for _ in range(_DESCENT):
+        slope = frozen.evaluate(points)[1]
+        points = points - length * slope / (np.linalg.norm(slope, axis=1, keepdims=True) + 1e-9)
+    return steps.decoder.decode(points * steps.spread)
+
+
+class _HasModel(Protocol):
+    """An encoder with a graph VAE that decodes."""
+
+    @property
+    def vae(self) -> GraphVAE:
+        """The model."""
+
+
+class LatentMoves:
+    """Cells decoded from latents near the ten best: moved at random, and down the gradient of a convex surrogate.
+
+    Parameters
+    ----------
+    encoder : object with a property ``vae``
+        Its graph VAE encodes and decodes.
+    n : int
+        Cells of each kind.
+    """
+
+    def __init__(self, encoder: _HasModel, n: int) -> None:
+        self.encoder, self.n = encoder, check_int("candidates", n, 1)
+
+    def propose(self, context: Round) -> dict[str, Codes]:
+        """Cells by random steps and by gradient steps."""
+        z = self.encoder.vae.encode(context.codes)
+        steps = latent_steps(self.encoder.vae, z, context.scores, self.n, context.stream)
+        rng = context.stream.child("surrogate").seed
+        surrogate = ICNNSurrogate(width=32, layers=2, epochs=60, learning_rate=1e-2, rng=rng)
+        return {"latent noise": steps.codes, "latent gradient": latent_descent(steps, z, context.scores, surrogate)}
+
+
+class AcquisitionClimb:
+    """A local search on the acquisition value: again and again, all neighbours of the most promising cells.
+
+    It starts from the candidates of the other sources and from the most promising cells of the round before, so it
+    comes last. No cell is expanded twice in a round.
+
+    Parameters
+    ----------
+    generations : int
+        How often neighbours are looked at.
+    """
+
+    def __init__(self, generations: int) -> None:
+        self.generations = generations
+        self._promising: Codes | None = None
+        self._known: dict[bytes, Codes] = {}
+
+    def propose(self, context: Round) -> dict[str, Codes]:
+        """The 40 most promising cells that were found."""
+        start = context.candidates.codes
+        if self._promising is not None:
+            start = np.concatenate([self._promising, start])
+        self._promising = self._climb(context, start)
+        return {"local search": self._promising}
+
+    def _climb(self, context: Round, start: Codes) -> Codes:
+        cells = start[~context.seen(start)]
+        keys: Keys = np.zeros(0, dtype=np.int64)
+        best, values = start[:0], np.zeros(0)
+        expanded: set[bytes] = set()
+        for generation in range(self.generations + 1):
+            here = context.reservoir.space.canonical_key(cells)
+            new = first_of_each(here)
+            new = new[~np.isin(here[new], keys)]
+            if not len(new):
+                break
+            keys = np.concatenate([keys, here[new]])
+            best = np.concatenate([best, cells[new]])
+            values = np.concatenate([values, context.acquisition_values(cells[new])])
+            order = np.argsort(-values, kind="stable")[:POPULATION]
+            best, values = best[order], values[order]
+            front = [row for row in best if row.tobytes() not in expanded][:EXPANDED]
+            if generation == self.generations or not front:
+                break
+            expanded |= {row.tobytes() for row in front}
+            cells = np.concatenate([self._neighbours(context, row) for row in front])
+            cells = cells[~context.seen(cells)]
+        return best
+
+    def _neighbours(self, context: Round, row: Codes) -> Codes:
+        """Neighbours of a cell, kept: promising cells are expanded in round after round."""
+        key = row.tobytes()
+        if key not in self._known:
+            space = context.reservoir.space
+            self._known[key] = space.canonicalise(space.neighbours(row))
+        return self._known[key]

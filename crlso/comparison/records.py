@@ -1,4 +1,4 @@
-"""Runs many searches through an executor and keeps what they gave in a file that a later run goes on with."""
+"""Running many searches through an executor, and the file of their records, with which a later run goes on."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from crlso._base.plain import plain
+from crlso._core import set_num_threads
 from crlso.methods.base import Optimiser
+from crlso.studies.run import search
 
 __all__ = ["KEYS", "Record", "Results", "Task", "key_of", "run_searches"]
 
@@ -27,16 +28,16 @@ KEYS = ("benchmark", "dataset", "objective", "method", "options", "seed", "budge
 
 
 def key_of(record: Record) -> str:
-    """What identifies a search, as text: two records with equal keys are of the same search."""
+    """Identity of a search as text: two records with equal keys are of the same search."""
     return json.dumps([record.get(key) for key in KEYS], sort_keys=True)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One search to run."""
+    """A search to run."""
 
     label: str
-    place: int  # of the benchmark among the benchmarks
+    position: int  # of its benchmark among the benchmarks
     method: str | type[Optimiser]
     options: dict[str, Any]
     head: Record  # values of KEYS
@@ -108,7 +109,7 @@ def _is_record(record: Any) -> bool:
         and {*KEYS, "state", "trajectory", "optimum", "n_queries", "seconds"} <= set(record)
         and record["state"] in ("complete", "failed")
         and isinstance(record["trajectory"], list)
-        and all(isinstance(entry, list) and len(entry) == 3 for entry in record["trajectory"])
+        and all(isinstance(entry, dict) and set(entry) == {"query", "value", "test"} for entry in record["trajectory"])
         and isinstance(record["seconds"], dict)
     )
 
@@ -135,7 +136,7 @@ def run_searches(
     if executor is not None:
         finished: Iterator[Record] = _through(executor, todo, benchmarks)
     elif jobs == 1 or len(todo) <= 1:
-        finished = (run_search(benchmarks[task.place], task) for task in todo)
+        finished = (run_search(benchmarks[task.position], task) for task in todo)
     else:
         finished = _through_pools(todo, benchmarks, min(jobs, len(todo)))
     with contextlib.closing(finished):  # type: ignore[type-var]
@@ -152,9 +153,6 @@ def run_searches(
 
 def run_search(benchmark: Any, task: Task) -> Record:
     """One search as a record; an exception makes a failed one."""
-    from crlso._base.plain import plain
-    from crlso.studies.run import search
-
     seed, budget = task.head["seed"], task.head["budget"]
     try:
         for_seed = getattr(benchmark, "for_seed", None)  # a benchmark of the user's need not be a Benchmark
@@ -166,8 +164,8 @@ def run_search(benchmark: Any, task: Task) -> Record:
             "error": None,
             "n_queries": study.n_queries,
             "trajectory": study.trajectory,
-            "cell": str(study.best.cell) if study.improvements else None,
-            "optimum": _optimum(benchmark),
+            **study.to_dict()["best"],
+            "optimum": study.optimum,
             "seconds": study.seconds,
             "sources": study.diagnostics.get("sources"),
         }
@@ -180,17 +178,9 @@ def run_search(benchmark: Any, task: Task) -> Record:
 
 def failed(task: Task, error: BaseException) -> Record:
     """The record of a search that failed."""
-    nothing = {"n_queries": 0, "trajectory": [], "cell": None, "optimum": None, "seconds": {}}
+    nothing = {"n_queries": 0, "trajectory": [], "optimum": None, "seconds": {}}
+    nothing |= dict.fromkeys(("cell", "index", "value", "test"))
     return {**task.head, "state": "failed", "error": f"{type(error).__name__}: {error}", **nothing}
-
-
-def _optimum(benchmark: Any) -> float | None:
-    """The highest value there is, of a benchmark that knows its best cell."""
-    best = getattr(benchmark, "optimum", None)
-    if not callable(best):
-        return None
-    value = float(benchmark.evaluate(best()))
-    return value if np.isfinite(value) else None
 
 
 # -- executors ----------------------------------------------------------------------------------------------------
@@ -199,17 +189,15 @@ _benchmarks: Sequence[Any] = ()  # of a process of our own pools
 
 
 def _begin(benchmarks: Sequence[Any]) -> None:
-    """What each process of a pool does first: take the benchmarks, and leave the other cores to its like."""
+    """Set up a process of a pool: take the benchmarks, and use one thread."""
     import signal
-
-    import crlso
 
     global _benchmarks
     _benchmarks = benchmarks
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see _interrupts_wait
-    crlso.set_num_threads(1)
+    set_num_threads(1)
 
 
 @contextlib.contextmanager
@@ -240,12 +228,12 @@ def _interrupts_wait() -> Iterator[None]:
 
 
 def _run_in_pool(task: Task) -> Record:
-    return run_search(_benchmarks[task.place], task)
+    return run_search(_benchmarks[task.position], task)
 
 
 def _through(executor: Executor, tasks: Sequence[Task], benchmarks: Sequence[Any]) -> Iterator[Record]:
     """Records from an executor of the user's, as they come; whatever a future raises fails its search alone."""
-    submit = lambda task: executor.submit(run_search, benchmarks[task.place], task)  # noqa: E731
+    submit = lambda task: executor.submit(run_search, benchmarks[task.position], task)  # noqa: E731
     for task, future in _as_they_come(tasks, submit, len(tasks)):
         try:
             record = future.result()

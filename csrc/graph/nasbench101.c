@@ -1,4 +1,4 @@
-#include "module_hash.h"
+#include "nasbench101.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ typedef struct {
     int n; /* vertices, input and output included; the output is number n - 1 */
     int label[VERTICES];
     bool edge[VERTICES][VERTICES]; /* [source][target] */
-} module;
+} cell_t;
 
 typedef char hex_digest[HEX];
 
@@ -26,8 +26,9 @@ static bool codes_in_range(const uint8_t codes[CR_NB101_CODES])
     return true;
 }
 
-/* False when an edge touches a vertex that does not exist, or a vertex that exists comes after one that does not. */
-static bool read_module(const uint8_t codes[CR_NB101_CODES], module *m)
+/* Reads a cell from its codes. False when an edge touches a vertex that does not exist, or when a vertex that exists
+ * comes after one that does not. */
+static bool read_cell(const uint8_t codes[CR_NB101_CODES], cell_t *cell)
 {
     int inner = 0;
     while (inner < INNER && codes[inner] > 0)
@@ -35,11 +36,11 @@ static bool read_module(const uint8_t codes[CR_NB101_CODES], module *m)
     for (int i = inner; i < INNER; i++)
         if (codes[i] > 0)
             return false;
-    *m = (module){.n = inner + 2};
-    m->label[0] = -1;
+    *cell = (cell_t){.n = inner + 2};
+    cell->label[0] = -1;
     for (int i = 0; i < inner; i++)
-        m->label[i + 1] = codes[i] - 1;
-    m->label[inner + 1] = -2;
+        cell->label[i + 1] = codes[i] - 1;
+    cell->label[inner + 1] = -2;
     const uint8_t *bit = codes + INNER;
     for (int target = 1; target < VERTICES; target++)
         for (int source = 0; source < target; source++) {
@@ -48,26 +49,27 @@ static bool read_module(const uint8_t codes[CR_NB101_CODES], module *m)
             const bool to_output = target == VERTICES - 1;
             if (source > inner || (target > inner && !to_output))
                 return false;
-            m->edge[source][to_output ? inner + 1 : target] = true;
+            cell->edge[source][to_output ? inner + 1 : target] = true;
         }
     return true;
 }
 
-static void degrees(const module *m, int vertex, int *in, int *out)
+/* *in and *out = the numbers of edges into and out of a vertex. */
+static void count_degrees(const cell_t *cell, int vertex, int *in, int *out)
 {
     *in = *out = 0;
-    for (int w = 0; w < m->n; w++) {
-        *in += m->edge[w][vertex];
-        *out += m->edge[vertex][w];
+    for (int w = 0; w < cell->n; w++) {
+        *in += cell->edge[w][vertex];
+        *out += cell->edge[vertex][w];
     }
 }
 
-static bool is_pruned(const module *m)
+static bool is_pruned(const cell_t *cell)
 {
-    for (int v = 0; v < m->n; v++) {
+    for (int v = 0; v < cell->n; v++) {
         int in, out;
-        degrees(m, v, &in, &out);
-        if ((in == 0 && v > 0) || (out == 0 && v < m->n - 1))
+        count_degrees(cell, v, &in, &out);
+        if ((in == 0 && v > 0) || (out == 0 && v < cell->n - 1))
             return false;
     }
     return true;
@@ -97,12 +99,13 @@ static void sort_digests(hex_digest *list, int n)
 }
 
 /* Appends the sorted hashes of a vertex's predecessors or successors and a bar; returns the new length. */
-static size_t append_neighbours(const module *m, int vertex, bool before, hex_digest *hashes, char *text, size_t length)
+static size_t append_neighbours(const cell_t *cell, int vertex, bool before, hex_digest *hashes, char *text,
+                                size_t length)
 {
     hex_digest found[VERTICES];
     int n = 0;
-    for (int w = 0; w < m->n; w++)
-        if (before ? m->edge[w][vertex] : m->edge[vertex][w])
+    for (int w = 0; w < cell->n; w++)
+        if (before ? cell->edge[w][vertex] : cell->edge[vertex][w])
             memcpy(found[n++], hashes[w], HEX);
     sort_digests(found, n);
     memcpy(text + length, found, (size_t)n * HEX);
@@ -111,28 +114,28 @@ static size_t append_neighbours(const module *m, int vertex, bool before, hex_di
     return length;
 }
 
-static void hash_module(const module *m, uint8_t out[CR_MD5_SIZE])
+static void hash_cell(const cell_t *cell, uint8_t out[CR_MD5_SIZE])
 {
     hex_digest hashes[VERTICES], next[VERTICES];
     char text[(VERTICES + 1) * (HEX + 4)];
-    for (int v = 0; v < m->n; v++) {
+    for (int v = 0; v < cell->n; v++) {
         int in_degree, out_degree;
-        degrees(m, v, &in_degree, &out_degree);
-        const int length = snprintf(text, sizeof text, "(%d, %d, %d)", out_degree, in_degree, m->label[v]);
+        count_degrees(cell, v, &in_degree, &out_degree);
+        const int length = snprintf(text, sizeof text, "(%d, %d, %d)", out_degree, in_degree, cell->label[v]);
         hex_md5(text, (size_t)length, hashes[v]);
     }
-    for (int round = 0; round < m->n; round++) {
-        for (int v = 0; v < m->n; v++) {
-            size_t length = append_neighbours(m, v, true, hashes, text, 0);
-            length = append_neighbours(m, v, false, hashes, text, length);
+    for (int round = 0; round < cell->n; round++) {
+        for (int v = 0; v < cell->n; v++) {
+            size_t length = append_neighbours(cell, v, true, hashes, text, 0);
+            length = append_neighbours(cell, v, false, hashes, text, length);
             memcpy(text + length, hashes[v], HEX);
             hex_md5(text, length + HEX, next[v]);
         }
         memcpy(hashes, next, sizeof hashes);
     }
-    sort_digests(hashes, m->n);
+    sort_digests(hashes, cell->n);
     size_t length = 0;
-    for (int v = 0; v < m->n; v++) {
+    for (int v = 0; v < cell->n; v++) {
         memcpy(text + length, v == 0 ? "['" : ", '", v == 0 ? 2 : 3);
         length += v == 0 ? 2 : 3;
         memcpy(text + length, hashes[v], HEX);
@@ -147,27 +150,28 @@ typedef struct {
     const uint8_t *codes;
     size_t n, n_chunks;
     uint8_t (*hashes)[CR_MD5_SIZE];
-} hash_job;
+} hashing_t;
 
 static void hash_chunk(void *context, size_t chunk)
 {
-    const hash_job *job = context;
+    const hashing_t *hashing = context;
     size_t begin, end;
-    cr_chunk_range(job->n, job->n_chunks, chunk, &begin, &end);
+    cr_chunk_range(hashing->n, hashing->n_chunks, chunk, &begin, &end);
     for (size_t i = begin; i < end; i++) {
-        module m;
-        if (read_module(job->codes + CR_NB101_CODES * i, &m)) /* as the check before has seen */
-            hash_module(&m, job->hashes[i]);
+        cell_t cell;
+        if (read_cell(hashing->codes + CR_NB101_CODES * i, &cell)) /* true, since check_codes has passed */
+            hash_cell(&cell, hashing->hashes[i]);
     }
 }
 
-static cr_status check_cell(const uint8_t codes[CR_NB101_CODES], size_t i, cr_error *err)
+/* Fails unless cell `i` has valid codes and is pruned. */
+static cr_status check_codes(const uint8_t codes[CR_NB101_CODES], size_t i, cr_error *err)
 {
-    module m;
+    cell_t cell;
     if (!codes_in_range(codes))
         return cr_fail(err, CR_ERR_VALUE, "codes: expected operations 0 to %d and edges 0 or 1, got others in cell %zu",
                        CR_NB101_OPS, i);
-    if (!read_module(codes, &m) || !is_pruned(&m))
+    if (!read_cell(codes, &cell) || !is_pruned(&cell))
         return cr_fail(err, CR_ERR_VALUE,
                        "codes: expected pruned cells (present vertices first, each on a path from input to output), "
                        "cell %zu is not", i);
@@ -177,11 +181,11 @@ static cr_status check_cell(const uint8_t codes[CR_NB101_CODES], size_t i, cr_er
 cr_status cr_nb101_hash(const uint8_t *codes, size_t n, uint8_t (*hashes)[CR_MD5_SIZE], cr_error *err)
 {
     for (size_t i = 0; i < n; i++) {
-        const cr_status status = check_cell(codes + CR_NB101_CODES * i, i, err);
+        const cr_status status = check_codes(codes + CR_NB101_CODES * i, i, err);
         if (status != CR_OK)
             return status;
     }
-    hash_job job = {codes, n, cr_chunk_count(n, 30000), hashes};
-    cr_parallel(job.n_chunks, hash_chunk, &job);
+    hashing_t hashing = {codes, n, cr_chunk_count(n, 30000), hashes};
+    cr_parallel(hashing.n_chunks, hash_chunk, &hashing);
     return CR_OK;
 }

@@ -1,8 +1,8 @@
-/* The names that NAS-Bench-101 gives to its cells: MD5 hashes that isomorphic cells share.
+/* Cells of the NAS-Bench-101 space: the MD5 hashes that name them, the same for isomorphic cells.
  *
- * A cell is 26 codes. Vertex 0 is the input, 6 the output, 1 to 5 are between. Codes 0 to 4 are the operations of
- * vertices 1 to 5: 0 no such vertex, 1 conv3x3-bn-relu, 2 conv1x1-bn-relu, 3 maxpool3x3. Codes 5 to 25 say which of
- * the 21 possible edges there are, by target and then source: (0,1), (0,2), (1,2), (0,3), ..., (5,6).
+ * A cell is 26 codes. Vertex 0 is the input, 6 the output, and 1 to 5 are the inner vertices. Codes 0 to 4 are the
+ * operations of vertices 1 to 5: 0 no such vertex, 1 conv3x3-bn-relu, 2 conv1x1-bn-relu, 3 maxpool3x3. Codes 5 to 25
+ * say which of the 21 possible edges there are, by target and then source: (0,1), (0,2), (1,2), (0,3), ..., (5,6).
  *
  * A cell has a name when it is pruned: the vertices that exist come first, an edge enters and an edge leaves each of
  * them, an edge enters the output, and no edge touches a vertex that does not exist.
@@ -13,8 +13,8 @@
  * of its successors, "|" and its own, all in hexadecimal. The name is the MD5 of the sorted hashes, written as
  * "['...', '...']".
  */
-#ifndef CR_GRAPH_MODULE_HASH_H
-#define CR_GRAPH_MODULE_HASH_H
+#ifndef CR_GRAPH_NASBENCH101_H
+#define CR_GRAPH_NASBENCH101_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -28,8 +28,9 @@
 #define CR_NB101_EDGES (CR_NB101_VERTICES * (CR_NB101_VERTICES - 1) / 2) /* 21 */
 #define CR_NB101_CODES (CR_NB101_INNER + CR_NB101_EDGES)                 /* 26 */
 
-/* hashes[i] = the name of cell i, for n cells one after the other. About 30 microseconds each, shared among threads.
- * CR_ERR_VALUE names the first cell that is not pruned or has a code outside its range; hashes is then undefined. */
+/* hashes[i] = the hash of cell i, for n cells one after the other. A cell takes about 30 microseconds, and the threads
+ * share the cells. CR_ERR_VALUE names the first cell that is not pruned or has a code outside its range; hashes is then
+ * undefined. */
 CR_MUST_USE cr_status cr_nb101_hash(const uint8_t *codes, size_t n, uint8_t (*hashes)[CR_MD5_SIZE], cr_error *err);
 
 #endif

@@ -1,0 +1,124 @@
+"""What the commands share: options that say what is searched, checks of arguments, and errors."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+__all__ = ["UsageError", "add_source", "at_least", "benchmark_of", "check_out", "check_source", "one_line"]
+
+DATASET = "cifar10"
+DEFAULT_BENCHMARK = "nasbench201"
+SIMULATED = "simulated-validation"
+
+
+class UsageError(Exception):
+    """The command line asks for something that does not exist or cannot be."""
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Options that say what is searched."""
+    parser.add_argument("--benchmark", choices=list(BENCHMARKS), help=f"default: {DEFAULT_BENCHMARK}")
+    parser.add_argument("--dataset", help="of the benchmark; default: cifar10")
+    parser.add_argument(
+        "--objective",
+        choices=[SIMULATED],
+        help="nasbench101: test accuracy with the noise of a validation instead of the test accuracy itself",
+    )
+    parser.add_argument(
+        "--models", metavar="DIR", help="nasbench301: the official ensemble instead of the stand-in of crlso"
+    )
+    parser.add_argument("--table", metavar="FILE.csv", help="cells of your own: columns cell, value and perhaps test")
+    parser.add_argument("--space", metavar="SPEC.toml", help="the space of these cells: arguments of CellSpace")
+
+
+def at_least(lowest: int) -> Any:
+    """A type for argparse: whole numbers from `lowest` on."""
+
+    def integer(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = lowest - 1
+        if number < lowest:
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least {lowest}, got {text!r:.100}")
+        return number
+
+    return integer
+
+
+def check_source(arguments: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if (arguments.table is None) != (arguments.space is None):
+        raise UsageError("--table, --space: expected both or neither")
+    if arguments.table is not None and (arguments.benchmark is not None or arguments.dataset is not None):
+        raise UsageError("--table: expected without --benchmark and --dataset")
+    if arguments.table is None and arguments.benchmark is None:
+        arguments.benchmark = DEFAULT_BENCHMARK
+    for flag, value, home in (
+        ("--objective", arguments.objective, "nasbench101"),
+        ("--models", arguments.models, "nasbench301"),
+    ):
+        if value is not None and arguments.benchmark != home:
+            raise UsageError(f"{flag}: expected with --benchmark {home} only")
+
+
+def benchmark_of(arguments: argparse.Namespace) -> Any:
+    """The benchmark that the options name."""
+    from crlso.benchmarks import Tabular
+    from crlso.spaces import CellSpace
+
+    if arguments.table is not None:
+        return Tabular.from_csv(arguments.table, CellSpace.from_toml(arguments.space))
+    return BENCHMARKS[arguments.benchmark](arguments, arguments.dataset or DATASET)
+
+
+def _nasbench101(arguments: argparse.Namespace, dataset: str) -> Any:
+    from crlso.benchmarks import NASBench101
+
+    _check_only_dataset(arguments, dataset)
+    table = NASBench101()
+    return table.simulated_validation(arguments.seed) if arguments.objective == SIMULATED else table
+
+
+def _nasbench201(arguments: argparse.Namespace, dataset: str) -> Any:
+    from crlso.benchmarks import NASBench201
+
+    return NASBench201(dataset)
+
+
+def _nasbench301(arguments: argparse.Namespace, dataset: str) -> Any:
+    from crlso.benchmarks import NASBench301
+
+    _check_only_dataset(arguments, dataset)
+    return NASBench301.standin() if arguments.models is None else NASBench301.from_official(arguments.models)
+
+
+def _check_only_dataset(arguments: argparse.Namespace, dataset: str) -> None:
+    if dataset != DATASET:
+        raise ValueError(f"--dataset: expected {DATASET}, the only one of {arguments.benchmark}, got {dataset!r:.100}")
+
+
+BENCHMARKS = {"nasbench101": _nasbench101, "nasbench201": _nasbench201, "nasbench301": _nasbench301}
+
+
+def check_out(out: str | None) -> None:
+    """Refuse a file that cannot be written before a search is spent on it."""
+    if out is None:
+        return
+    path = Path(os.path.realpath(out))
+    if not out or path.is_dir():
+        raise UsageError(f"--out: expected a file, got {out!r}")
+    if not path.parent.is_dir():
+        raise UsageError(f"--out: expected a file in an existing folder, got {out!r}")
+    if not os.access(path if path.exists() and not path.is_file() else path.parent, os.W_OK):
+        raise UsageError(f"--out: expected a file that can be written, got {out!r}")
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as one line: its message, with the name of its class where that says more."""
+    text = " ".join(str(error).split())
+    known = isinstance(error, (ValueError, TypeError, OSError, RuntimeError)) and text
+    return text if known else f"{type(error).__name__}: {text}".rstrip(": ")

@@ -1,0 +1,125 @@
+"""The program ``crlso``: its parser, its log, and its exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from crlso._version import __version__
+from crlso.cli.compare import add_compare
+from crlso.cli.info import add_info
+from crlso.cli.options import UsageError, one_line
+from crlso.cli.search import add_search
+
+if TYPE_CHECKING:
+    from crlso.studies.study import Study
+
+__all__ = ["main"]
+
+DONE, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "crlso") -> int:
+    """Run the program.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; those of the process by default.
+    prog : str
+        What the program is called in its messages.
+
+    Returns
+    -------
+    int
+        The exit code.
+
+    Examples
+    --------
+    >>> main(["search", "--dataset", "cifar10", "--budget", "0"])
+    2
+    """
+    parser = _parser(prog)
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as stop:  # --help, --version and what argparse itself refuses
+        return stop.code if isinstance(stop.code, int) else USAGE
+    verbosity: int = getattr(arguments, "verbose", 0)
+    try:
+        with _logging_to_stderr(prog, verbosity):
+            arguments.run(arguments)
+            sys.stdout.flush()
+        return DONE
+    except UsageError as error:
+        _complain(prog, f"error: {error} (see {prog} {arguments.command} --help)")
+        return USAGE
+    except KeyboardInterrupt as stop:
+        _complain(prog, _interrupted(stop, getattr(arguments, "out", None)))
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads stdout any more: let the interpreter flush what is left into nothing.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except Exception as error:
+        if verbosity:
+            traceback.print_exc(file=sys.stderr)
+        _complain(prog, f"error: {one_line(error)}" + ("" if verbosity else " (-v shows the traceback)"))
+        return FAILURE
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Neural architecture search by convex optimisation in a latent space.",
+        epilog="Exit codes: 0 done, 1 failure, 2 wrong usage, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"crlso {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    add_search(commands)
+    add_compare(commands)
+    add_info(commands)
+    return parser
+
+
+@contextlib.contextmanager
+def _logging_to_stderr(prog: str, verbosity: int) -> Any:
+    """Show the package's log on stderr: warnings, with -v what it does, with -vv everything."""
+    logger = logging.getLogger("crlso")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(f"{prog}: %(levelname)s: %(message)s"))
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)])
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.level, logger.propagate = before
+
+
+def _interrupted(stop: BaseException, out: str | None) -> str:
+    """The one line that Ctrl-C leaves; what was found is saved when the user wanted a file."""
+    study: Study | None = getattr(stop, "study", None)
+    if study is None:
+        return "interrupted"
+    text = f"interrupted after {study.n_queries} of {study.budget} queries"
+    if out is None:
+        return text
+    try:
+        study.save(out)
+    except OSError as error:
+        return f"{text}; {out} was not written: {one_line(error)}"
+    return f"{text}; they are in {out}"
+
+
+def _complain(prog: str, text: str) -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be closed or missing
+        print(f"{prog}: {text}", file=sys.stderr, flush=True)

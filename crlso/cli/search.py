@@ -1,0 +1,75 @@
+"""The command ``crlso search``: one search, as a table or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from crlso.cli.options import UsageError, add_source, at_least, benchmark_of, check_out, check_source, one_line
+
+__all__ = ["add_search"]
+
+DEFAULT_METHOD = "cr-lso"
+ABLATIONS = ("gradient", "convex", "regulariser")
+PAPER = "cr-lso-paper"
+
+
+def add_search(commands: Any) -> None:
+    """Add the command to the program's parser."""
+    from crlso.methods import METHODS
+
+    search = commands.add_parser(
+        "search",
+        help="search the best cell of a benchmark",
+        description="Search the best cell of a benchmark. Progress goes to stderr, the result to stdout.",
+    )
+    search.set_defaults(run=run)
+    add_source(search)
+    search.add_argument("--method", choices=list(METHODS), default=DEFAULT_METHOD, help="default: %(default)s")
+    search.add_argument("--budget", type=at_least(1), default=100, metavar="N", help="queries; default: %(default)s")
+    search.add_argument("--seed", type=at_least(0), default=0, metavar="N", help="default: %(default)s")
+    search.add_argument("--threads", type=at_least(1), metavar="N", help="default: CRLSO_NUM_THREADS or all cores")
+    search.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
+    search.add_argument("--out", metavar="FILE", help="write the study, all trials included (Study.load reads it)")
+    search.add_argument("-v", "--verbose", action="count", default=0, help="log more; traceback on failure")
+    paper = search.add_argument_group(f"options of {PAPER}")
+    paper.add_argument("--preset", choices=["fast", "paper"], help="sizes and lengths of training")
+    paper.add_argument("--no-gradient", action="store_true", help="move by noise alone")
+    paper.add_argument("--no-convex", action="store_true", help="the same surrogate without the constraint")
+    paper.add_argument("--no-regulariser", action="store_true", help="train the VAE without the surrogate's term")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the command."""
+    options = _options(arguments)
+    check_out(arguments.out)
+    check_source(arguments)
+    # Imported now: the help must not wait for it.
+    from crlso._core import set_num_threads
+    from crlso.methods.base import check_budget, count_classes
+    from crlso.studies.run import search
+
+    try:
+        if arguments.threads is not None:
+            set_num_threads(arguments.threads)
+        benchmark = benchmark_of(arguments)
+        check_budget(arguments.budget, count_classes(benchmark.space))
+    except (ValueError, OverflowError, OSError) as error:
+        raise UsageError(one_line(error)) from error
+    study = search(benchmark, arguments.method, arguments.budget, arguments.seed, **options)
+    sys.stdout.write((study.to_json() if arguments.json else str(study)) + "\n")
+    sys.stdout.flush()
+    if arguments.out is not None:
+        study.save(arguments.out)
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Options of the method; those that were not given are left to its defaults."""
+    options: dict[str, Any] = {name: False for name in ABLATIONS if getattr(arguments, f"no_{name}")}
+    if arguments.preset is not None:
+        options["preset"] = arguments.preset
+    if options and arguments.method != PAPER:
+        flags = ", ".join("--preset" if name == "preset" else f"--no-{name}" for name in options)
+        raise UsageError(f"{flags}: expected with --method {PAPER} only, got --method {arguments.method}")
+    return options

@@ -1,0 +1,269 @@
+"""What a comparison found: a table with the statistics that a fair one needs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from crlso._version import __version__
+from crlso.comparison.records import KEYS, Record
+from crlso.comparison.statistics import bootstrap_interval, queries_for_share, signed_rank_test
+
+__all__ = ["LEVEL", "Comparison", "query_of_optimum"]
+
+LEVEL = 1e-9  # a value so close to the optimum is the optimum
+
+
+@dataclass(repr=False)
+class Comparison:
+    """What :func:`compare` found.
+
+    Parameters
+    ----------
+    records : list of dict
+        One per search, plain data as in the file of results. What identifies it: ``label`` and ``method``,
+        ``options``, ``benchmark``, ``dataset``, ``objective``, ``seed``, ``budget``, ``version``. What it gave:
+        ``state`` ("complete" or "failed") and ``error``; ``cell``, ``index``, ``value`` and ``test`` of the best cell;
+        ``trajectory``, with ``query``, best ``value`` and ``test`` of that cell; ``optimum``, the highest value there
+        is, or None; ``n_queries``; ``seconds`` by phase; ``sources``, how many cells each source proposed, or None.
+    checkpoints : tuple of int
+        Queries after which methods are compared.
+
+    Examples
+    --------
+    >>> record = {"benchmark": "mine", "dataset": None, "objective": "value", "label": "a", "seed": 0, "budget": 9}
+    >>> record |= {"state": "complete", "optimum": 7.0, "trajectory": [
+    ...     {"query": 1, "value": 5.0, "test": None}, {"query": 4, "value": 7.0, "test": 6.5}
+    ... ]}
+    >>> record |= {"n_queries": 9, "seconds": {"search": 0.9, "evaluation": 60.0}}
+    >>> document = Comparison([record], (3, 9)).to_dict()
+    >>> [(row["checkpoint"], row["value_mean"], row["test_mean"], row["regret_mean"]) for row in document["results"]]
+    [(3, 5.0, None, 2.0), (9, 7.0, 6.5, 0.0)]
+    >>> document["queries_to_optimum"], document["seconds_per_query"]
+    ({'a': {'median': 4, 'q90': 4}}, {'a': 0.1})
+    """
+
+    records: list[Record]
+    checkpoints: tuple[int, ...]
+
+    @property
+    def failures(self) -> list[Record]:
+        """Records of the searches that failed."""
+        return [record for record in self.records if record["state"] == "failed"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison as plain data.
+
+        Returns
+        -------
+        dict
+            Of one benchmark: ``benchmark``, ``dataset``, ``objective``, ``seeds`` (how many), ``budget``;
+            ``results``, a row per method and checkpoint with ``n`` (searches that had found anything), of ``value``,
+            ``test`` and ``regret`` ``_mean``, ``_median``, ``_sd`` (between seeds) and ``_ci`` (bootstrap interval of
+            the mean), and ``at_optimum`` (share of the complete searches); ``queries_to_optimum`` by method with
+            ``median`` and ``q90``, by which half and 90 % of the searches were there; ``seconds_per_query`` of the
+            method without evaluations; ``paired``, p-values of signed rank tests of the values over equal seeds, not
+            corrected for their number; ``sources`` by method, the share of its cells that each source proposed, for
+            methods that have several; ``failed`` (searches); ``version``. None where a number does not exist. Of
+            several benchmarks: ``comparisons``, one such document for each, and ``version``.
+        """
+        documents = [self._document(records) for records in self._groups().values()]
+        if len(documents) == 1:
+            return documents[0]
+        return {"comparisons": documents, "version": __version__}
+
+    def to_json(self, indent: int | None = None) -> str:
+        """:meth:`to_dict` as strict JSON."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False, ensure_ascii=False)
+
+    def table(self) -> list[dict[str, Any]]:
+        """Rows of ``results`` of all benchmarks, each with its benchmark and dataset; ``pandas.DataFrame`` takes it."""
+        found = self.to_dict()
+        return [
+            {"benchmark": document["benchmark"], "dataset": document["dataset"], **row}
+            for document in found.get("comparisons", [found])
+            for row in document["results"]
+        ]
+
+    def plot(
+        self, ax: Any = None, regret: bool | float = False, benchmark: str | None = None, dataset: str | None = None
+    ) -> Any:
+        """Draw mean values or regrets by queries, with intervals; see :func:`crlso.plotting.plot_comparison`."""
+        from crlso.plotting import plot_comparison
+
+        return plot_comparison(self, ax, regret, benchmark, dataset)
+
+    def _groups(self) -> dict[Any, list[Record]]:
+        groups: dict[Any, list[Record]] = {}
+        for record in self.records:
+            groups.setdefault(tuple(record[key] for key in KEYS[:3]), []).append(record)
+        return groups
+
+    def _document(self, records: list[Record]) -> dict[str, Any]:
+        methods: dict[str, list[Record]] = {record["label"]: [] for record in records}
+        for record in records:
+            if record["state"] == "complete":
+                methods[record["label"]].append(record)
+        rows = [
+            {"method": label, "checkpoint": mark, **_statistics(done, mark)}
+            for label, done in methods.items()
+            for mark in self.checkpoints
+        ]
+        reached = {label: [query_of_optimum(record) for record in done] for label, done in methods.items()}
+        first = records[0]
+        return {
+            **{key: first[key] for key in KEYS[:3]},
+            "seeds": len({record["seed"] for record in records}),
+            "budget": first["budget"],
+            "results": rows,
+            "queries_to_optimum": {
+                label: {"median": queries_for_share(queries, 0.5), "q90": queries_for_share(queries, 0.9)}
+                for label, queries in reached.items()
+            },
+            "seconds_per_query": {label: _seconds_per_query(done) for label, done in methods.items()},
+            "paired": [
+                {"a": a, "b": b, "checkpoint": mark, "p": _paired(methods[a], methods[b], mark)}
+                for a, b in itertools.combinations(methods, 2)
+                for mark in self.checkpoints
+            ],
+            "sources": {label: _shares_of_sources(done) for label, done in methods.items()},
+            "failed": sum(record["state"] == "failed" for record in records),
+            "version": __version__,
+        }
+
+    def _tables(self) -> list[tuple[str, list[list[str]], str]]:
+        """Title, rows of text (the heading first) and a note, for each benchmark."""
+        found = self.to_dict()
+        tables = []
+        for document in found.get("comparisons", [found]):
+            where = " / ".join(part for part in (document["benchmark"], document["dataset"]) if part) or "unknown"
+            title = f"{where}: {document['seeds']} seeds, {document['budget']} queries, value = {document['objective']}"
+            rows = [["method", "queries", "value", "95 %", "test", "regret", "at optimum"]]
+            for row in document["results"]:
+                low, high = row["value_ci"] or (None, None)
+                interval = "" if low is None else f"{_digits(low)}-{_digits(high)}"
+                share = "" if row["at_optimum"] is None else f"{100 * row['at_optimum']:.0f} %"
+                numbers = [_digits(row[key]) for key in ("value_mean", "test_mean", "regret_mean")]
+                rows.append([row["method"], str(row["checkpoint"]), numbers[0], interval, *numbers[1:], share])
+            tables.append((title, rows, _note(document)))
+        return tables
+
+    def __str__(self) -> str:
+        texts = []
+        for title, rows, note in self._tables():
+            widths = [max(map(len, column)) for column in zip(*rows)]
+            lines = [
+                "  ".join([row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:]))])
+                for row in rows
+            ]
+            texts.append("\n".join([title, *(line.rstrip() for line in lines), note]))
+        return "\n\n".join(texts)
+
+    def __repr__(self) -> str:
+        methods = ", ".join(dict.fromkeys(record["label"] for record in self.records))
+        return f"Comparison({methods}: {len(self.records)} searches, {len(self.failures)} failed)"
+
+    def _repr_html_(self) -> str:
+        parts = []
+        for title, rows, note in self._tables():
+            lines = [
+                f"<tr>{''.join(f'<{kind}>{escape(text)}</{kind}>' for text in row)}</tr>"
+                for kind, row in zip(["th", *["td"] * len(rows)], rows)
+            ]
+            parts.append(f"<p>{escape(title)}</p><table>{''.join(lines)}</table><pre>{escape(note)}</pre>")
+        return "".join(parts)
+
+
+def _result_at(record: Record, mark: int) -> tuple[float, float | None] | None:
+    """Best value after so many queries and the test of that cell; None when nothing was found by then."""
+    known = [(entry["value"], entry["test"]) for entry in record["trajectory"] if entry["query"] <= mark]
+    return known[-1] if known else None
+
+
+def _statistics(done: list[Record], mark: int) -> dict[str, Any]:
+    """Statistics of the complete searches of a method at a checkpoint."""
+    states = [(record, _result_at(record, mark)) for record in done]
+    known = [(record["optimum"], *state) for record, state in states if state is not None]
+    values = [value for _, value, _ in known]
+    tests = [test for _, _, test in known if test is not None]
+    regrets = [max(0.0, best - value) for best, value, _ in known if best is not None]
+    has_optimum = bool(done) and all(record["optimum"] is not None for record in done)
+    reached = [query is not None and query <= mark for query in map(query_of_optimum, done)]
+    return {
+        "n": len(known),
+        **_summary("value", values),
+        **_summary("test", tests if len(tests) == len(known) else []),
+        **_summary("regret", regrets if len(regrets) == len(known) else []),
+        "at_optimum": sum(reached) / len(done) if has_optimum else None,
+    }
+
+
+def _summary(name: str, values: list[float]) -> dict[str, Any]:
+    interval = bootstrap_interval(values)
+    return {
+        f"{name}_mean": float(np.mean(values)) if values else None,
+        f"{name}_median": float(np.median(values)) if values else None,
+        f"{name}_sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        f"{name}_ci": None if interval is None else list(interval),
+    }
+
+
+def query_of_optimum(record: Record) -> int | None:
+    best = record["optimum"]
+    return next(
+        (entry["query"] for entry in record["trajectory"] if best is not None and entry["value"] >= best - LEVEL), None
+    )
+
+
+def _seconds_per_query(done: list[Record]) -> float | None:
+    queries = sum(record["n_queries"] for record in done)
+    seconds = sum(value for record in done for phase, value in record["seconds"].items() if phase != "evaluation")
+    return seconds / queries if queries else None
+
+
+def _shares_of_sources(done: list[Record]) -> dict[str, float] | None:
+    """Which share of the cells each source proposed; None for a method that does not say."""
+    picks: dict[str, int] = {}
+    for record in done:
+        for source, n in (record.get("sources") or {}).items():
+            picks[source] = picks.get(source, 0) + n
+    total = sum(picks.values())
+    return {source: n / total for source, n in sorted(picks.items())} if total else None
+
+
+def _paired(a: list[Record], b: list[Record], mark: int) -> float | None:
+    sides = [{r["seed"]: state[0] for r in side if (state := _result_at(r, mark)) is not None} for side in (a, b)]
+    both = sorted(set(sides[0]) & set(sides[1]))
+    return signed_rank_test([sides[0][seed] for seed in both], [sides[1][seed] for seed in both])
+
+
+def _digits(number: float | None) -> str:
+    return "" if number is None else f"{number:.3f}"
+
+
+def _reached(queries: dict[str, int | None]) -> str:
+    half, most = ("-" if queries[key] is None else str(queries[key]) for key in ("median", "q90"))
+    return f", at the optimum by query {half} (half of the searches) and {most} (90 %)"
+
+
+def _note(document: dict[str, Any]) -> str:
+    """Lines below a table: queries to the optimum, seconds, p-values at the budget, failures."""
+    lines = []
+    has_optimum = any(row["at_optimum"] is not None for row in document["results"])
+    for label, seconds in document["seconds_per_query"].items():
+        time = "" if seconds is None else f"{1000 * seconds:.2f} ms per query"
+        lines.append(f"{label}: {time}{_reached(document['queries_to_optimum'][label]) if has_optimum else ''}")
+        shares = document["sources"][label]
+        if shares:
+            lines.append(f"{label}: cells from " + ", ".join(f"{s} {100 * share:.0f} %" for s, share in shares.items()))
+    for pair in document["paired"]:
+        if pair["checkpoint"] == document["budget"] and pair["p"] is not None:
+            lines.append(f"{pair['a']} against {pair['b']}: p = {pair['p']:.2g} (signed ranks at {document['budget']})")
+    if document["failed"]:
+        lines.append(f"{document['failed']} searches failed")
+    return "\n".join(lines)

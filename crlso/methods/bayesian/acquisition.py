@@ -1,0 +1,37 @@
+"""Acquisitions: how much a cell promises, given what a surrogate predicts."""
+
+from __future__ import annotations
+
+from crlso._base.checks import check_number
+from crlso._base.types import Floats
+from crlso.methods.bayesian.parts import Posterior
+
+__all__ = ["UpperConfidenceBound"]
+
+
+class UpperConfidenceBound:
+    """The upper confidence bound: posterior mean plus `beta` standard deviations.
+
+    Parameters
+    ----------
+    beta : float
+        At least 0; larger values explore more.
+
+    References
+    ----------
+    Srinivas, Krause, Kakade, Seeger: Gaussian process optimization in the bandit setting. ICML 2010.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from types import SimpleNamespace
+    >>> UpperConfidenceBound(2.0)(SimpleNamespace(mean=np.zeros(2), deviation=np.array([1.0, 0.5])))
+    array([2., 1.])
+    """
+
+    def __init__(self, beta: float) -> None:
+        self.beta = check_number("beta", beta, least=0)
+
+    def __call__(self, posterior: Posterior) -> Floats:
+        """Acquisition values at the cells of a posterior, shape (m,)."""
+        return posterior.mean + self.beta * posterior.deviation

@@ -1,0 +1,100 @@
+"""Graph VAEs whose latents also tell side information of the space, trained without any accuracy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import crlso._core as _core
+from crlso._base.types import Codes
+from crlso._core import Tensor
+from crlso.models.vae import GraphVAE
+from crlso.nn import ICNN, Linear, Module
+from crlso.random import Stream
+from crlso.spaces.base import Space
+from crlso.spaces.features import CellFeatures
+
+__all__ = ["SideInformation", "shaped_vae"]
+
+Targets = npt.NDArray[np.float32]
+
+_PATHS, _LIVE, _SIZE = 0.12, 0.01, 0.01  # weights of the mean squared errors: chosen on cifar10, see docs/results.md
+
+
+class SideInformation:
+    """Auxiliary heads that predict path counts, counts of live operations and the size of a cell from its latent.
+
+    Parameters
+    ----------
+    features : CellFeatures
+        Of the space.
+    codes : ndarray of uint8, shape (n, codes per cell)
+        The cells that the VAE is trained on, in the same order.
+    convex : bool
+        Whether the head for the size is convex in the latent.
+    """
+
+    name = "shaped vae"
+
+    def __init__(self, features: CellFeatures, codes: Codes, *, convex: bool = True) -> None:
+        live = features.live_operations(codes)
+        size = features.size(codes)
+        self._paths: Targets = features.paths(codes).astype(np.float32)
+        self._live: Targets = ((live - live.mean(axis=0)) / (live.std(axis=0) + 1e-9)).astype(np.float32)
+        self._size: Targets | None = None if size is None else size.astype(np.float32)
+        self._convex = convex
+
+    def initialise(self, latent: int, stream: Stream) -> list[Module]:
+        """Make the heads anew for latents of some length, and return them."""
+        self._path_head = Linear(latent, self._paths.shape[1], stream.child("paths"))
+        self._live_head = Linear(latent, self._live.shape[1], stream.child("live"))
+        heads: list[Module] = [self._path_head, self._live_head]
+        if self._size is not None:
+            self._size_head = ICNN(latent, 32, 2, stream.child("size"), convex=self._convex)
+            heads.append(self._size_head)
+        return heads
+
+    def loss(self, z: Tensor, positions: npt.NDArray[np.int64]) -> Tensor:
+        """Weighted mean squared errors at sampled latents z (n, latent) of the cells at some positions (n,)."""
+        total = _core.mse(self._path_head(z), self._paths[positions]) * _PATHS
+        total = total + _core.mse(self._live_head(z), self._live[positions]) * _LIVE
+        if self._size is not None:
+            total = total + _core.mse(self._size_head(z), self._size[positions]) * _SIZE
+        return total
+
+
+def shaped_vae(
+    space: Space,
+    codes: Codes,
+    features: CellFeatures,
+    *,
+    rng: Any,
+    width: int = 64,
+    epochs: int = 15,
+    latent: int = 32,
+    convex: bool = True,
+) -> GraphVAE:
+    """A graph VAE whose latents also tell path counts, counts of live operations and, where there is one, the size.
+
+    Parameters
+    ----------
+    space : Space
+    codes : ndarray of uint8, shape (n, codes per cell)
+        Cells to train on.
+    features : CellFeatures
+        Of the space.
+    rng : int, numpy.random.Generator or numpy.random.SeedSequence
+    width, epochs, latent : int
+        Of the graph VAE.
+    convex : bool
+        Whether the head for the size is convex.
+
+    Returns
+    -------
+    GraphVAE
+        Fitted.
+    """
+    vae = GraphVAE(space, width=width, latent=latent, epochs=epochs, rng=rng)
+    return vae.fit(codes, heads=SideInformation(features, codes, convex=convex))
