@@ -1,6 +1,6 @@
 """The published model of NAS-Bench-201 in crlso, and what a twin of it in another framework must agree with.
 
-A twin starts from copies of crlso's parameters. It is a class made of (model, threads) with
+A twin, see benchmarks.twins, starts from copies of crlso's parameters. It is a class made of (model, threads) with
 
     epoch(batches)                  gradients, clipping, Adam and projection for every batch
     value_and_gradients(batch)      the loss, and its gradients by crlso's names of parameters
@@ -28,7 +28,7 @@ from crlso.models import GraphVAE, ICNNSurrogate
 from crlso.models.graph import CellEncoding
 from crlso.spaces import NASBench201
 
-__all__ = ["ADAM", "DESCENT", "RATE", "SLOPE", "Batch", "Model", "batches", "check_search", "differences", "twin"]
+__all__ = ["ADAM", "DESCENT", "RATE", "SLOPE", "Batch", "Model", "batches", "check_search", "differences"]
 
 ADAM: dict[str, Any] = {"betas": (0.0, 0.5), "weight_decay": 3e-5, "max_norm": 5.0}
 RATE = 1e-4
@@ -106,21 +106,6 @@ class Model:
 
     def step(self, z: Any) -> Any:
         return self.decoder.decode(self.descent.descend(z, DESCENT))
-
-
-def twin(name: str, model: Model, threads: int) -> Any:
-    """The same model in another framework."""
-    if name == "jax":
-        from benchmarks.with_jax import JaxProgram
-
-        return JaxProgram(model, threads)
-    if name == "pyg":
-        from benchmarks.with_pyg import PyGProgram
-
-        return PyGProgram(model, threads)
-    from benchmarks.with_pytorch import SameAlgebraProgram, TorchProgram
-
-    return (SameAlgebraProgram if name == "pytorch-same-algebra" else TorchProgram)(model, threads)
 
 
 def differences(model: Model, other: Any, made: list[Batch]) -> dict[str, float]:

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +42,21 @@ class Measured(PaperCRLSO):
     """
 
     def measure_against(self, benchmark: Any) -> Measured:
-        self._benchmark, self.quality = benchmark, {}
+        self.benchmark, self.quality = benchmark, {}
         return self
 
-    def _begin_round(self, complete: list[Any]) -> None:
-        if not self.quality:
-            errors = 1.0 - self._benchmark.validation(self._all) / 100.0
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        with super().phase(name):
+            yield
+        if name == "graph VAE":  # which is the last to be trained
+            cells = self.space.all_codes()
+            errors = 1.0 - self.benchmark.validation(cells) / 100.0
             self.quality = {
-                "reconstruction": self.vae.score(self._all),
-                "predictor_tau": self.predictor.score(self._all, errors),
-                "surrogate_tau": self.surrogate.score(self.vae.encode(self._all), errors),
+                "reconstruction": self.vae.score(cells),
+                "predictor_tau": self.predictor.score(cells, errors),
+                "surrogate_tau": self.surrogate.score(self.vae.encode(cells), errors),
             }
-        super()._begin_round(complete)
 
 
 def run(job: tuple[str, str, int, int, str]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import timing
-from benchmarks.model import Model, check_search, twin
+from benchmarks.model import Model, check_search
+from benchmarks.twins import twin
 
 __all__ = ["compare"]
 

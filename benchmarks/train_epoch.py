@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import timing
-from benchmarks.model import Model, batches, differences, twin
+from benchmarks.model import Model, batches, differences
+from benchmarks.twins import twin
 from crlso import _core, no_grad
 
 LIMITS = {"median": 2e-6, "parameter": 1e-5}  # of differences of losses and gradients, see benchmarks.model

@@ -1,12 +1,14 @@
 """Neural architecture search in a convex latent space (CR-LSO, arXiv 2211.05950), with its core in C.
 
-Everything is imported when it is first used, the extension and NumPy included.
+Everything is imported when it is first used, the extension and NumPy included; a source tree without the extension is
+refused at once.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crlso._base.extension import require_extension
 from crlso._base.lazy import lazy
 from crlso._version import __version__
 
@@ -47,6 +49,8 @@ __all__ = [
     "spaces",
     "studies",
 ]
+
+require_extension(__path__[0])
 
 __getattr__, __dir__ = lazy(
     __name__,

@@ -65,7 +65,7 @@ def test_tables_over_the_spaces_of_benchmarks():
     assert crlso.search(bench, method="random", budget=30, rng=1, progress=False).best.value == 29.0
 
 
-@pytest.mark.parametrize("method", ["random", "cr-lso", "cr-lso-paper"])
+@pytest.mark.parametrize("method", ["random", "cr-lso", pytest.param("cr-lso-paper", marks=pytest.mark.slow)])
 def test_a_search_reaches_every_cell_of_a_table(method):
     some = CELLS[::2]
     bench = Tabular(SPACE, some, VALUES[::2])
@@ -105,6 +105,7 @@ def test_means_of_huge_and_narrow_numbers_are_finite():
             Tabular(SPACE, equal, [1.0, 2.0]).regret(value)
 
 
+@pytest.mark.slow
 def test_random_search_reaches_the_last_cell_of_a_table_that_is_too_large_to_list():
     large = NASBench101()
     cells = large.cells(np.unique(large.sample(20_200, rng=0, unique_classes=True), axis=0))
@@ -221,6 +222,7 @@ def queried(optimiser):
     return cells
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "space", [NASBench101(), DARTS(), CellSpace(6, ("a", "b", "c"), edges="free")], ids=lambda s: s.name[:20]
 )
@@ -232,6 +234,7 @@ def test_random_search_of_large_spaces(space):
     assert "budget none" in repr(RandomSearch(DARTS()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "space", [NASBench101(), DARTS(), CellSpace(6, ("a", "b", "c"), edges="free")], ids=lambda s: s.name[:20]
 )
@@ -245,6 +248,7 @@ def test_cr_lso_of_large_spaces(space, small_presets):
     assert cells == queried(PaperCRLSO(space, rng=3, budget=30, labels=10))
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme_runs(capsys):
     """In at most seven lines, with the output that is shown but for times and what depends on rounding."""
     text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
@@ -262,6 +266,7 @@ def test_the_example_of_the_readme_runs(capsys):
     assert float(ran["value"]) == pytest.approx(float(told["value"]), abs=0.5)
 
 
+@pytest.mark.slow
 def test_a_space_of_many_rows_and_few_cells(small_presets):
     """8.4 million rows, too many to list, but hardly a hundred cells."""
     space = CellSpace(6, ["a", "b", "c"], operations_on="nodes", edges="free", max_edges=4)

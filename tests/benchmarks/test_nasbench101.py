@@ -75,6 +75,7 @@ def some_rows(n: int) -> list[int]:
     return np.random.default_rng(3).choice(N, n, replace=False).tolist()
 
 
+@pytest.mark.slow
 def test_all_423624_hashes_are_the_published_ones(official):
     assert np.array_equal(np.sort(official), np.arange(N))
 
@@ -84,6 +85,7 @@ def test_hashes_are_those_of_the_twin(all_codes):
     assert [row.tobytes().hex() for row in _core.nb101_hash(rows)] == [twin.module_hash(row) for row in rows]
 
 
+@pytest.mark.slow
 def test_cells_and_values_are_the_published_ones(all_codes, official, published, bench):
     accuracy, parameters = published["test_acc_mean_108"][official], published["params"][official]
     # The published table is in float32; its steps are 1 / 29,952, five hundred times as large as what float32 loses.
@@ -217,6 +219,7 @@ def test_an_official_file(tmp_path, all_codes):
         bench.test(np.stack([array[0], others[0]]))
 
 
+@pytest.mark.slow
 def test_the_asset_is_made_by_its_script(shared, tmp_path):
     with np.load(shared / "data/nasbench101/nb101.npz") as table:
         arrays = make_nasbench101.make_arrays(table)
@@ -230,6 +233,7 @@ def test_the_asset_is_made_by_its_script(shared, tmp_path):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_asset_is_small_documented_and_loads_fast():
     path = asset_path("nasbench101.npz")
     assert path.stat().st_size < 1_000_000

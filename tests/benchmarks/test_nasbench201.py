@@ -248,6 +248,7 @@ def test_info_and_repr(bench):
     assert bench.name == "nasbench201" and bench.objective == "validation" and len(bench) == 15625
 
 
+@pytest.mark.slow
 def test_the_asset_is_made_by_its_script(shared, tmp_path):
     spec = importlib.util.spec_from_file_location("make_nasbench201", ROOT / "tools/assets/make_nasbench201.py")
     script = importlib.util.module_from_spec(spec)
@@ -266,6 +267,7 @@ def test_the_asset_is_made_by_its_script(shared, tmp_path):
             script.scaled(text, decimals)
 
 
+@pytest.mark.slow
 def test_the_asset_is_small_documented_and_loads_fast():
     path = asset_path("nasbench201.npz")
     assert path.stat().st_size < 2_000_000

@@ -284,6 +284,7 @@ def test_standin_does_not_depend_on_the_batch(standin):
     assert standin.validation(codes[:0]).shape == (0,)
 
 
+@pytest.mark.slow
 def test_standin_does_not_depend_on_threads():
     code = """if True:
         import numpy, crlso.benchmarks

@@ -221,7 +221,7 @@ def table(tmp_path):
     return ["--table", str(tmp_path / "cells.csv"), "--space", str(tmp_path / "spec.toml")]
 
 
-@pytest.mark.parametrize("method", ["random", "cr-lso", "cr-lso-paper"])
+@pytest.mark.parametrize("method", ["random", "cr-lso", pytest.param("cr-lso-paper", marks=pytest.mark.slow)])
 def test_a_table_of_ones_own(capsys, table, method):
     assert main(["search", *table, "--method", method, "--budget", "40", "--json"]) == 0
     document = parse(capsys.readouterr().out)
@@ -294,6 +294,7 @@ def test_wrong_usage_exits_2_with_a_message_on_stderr(arguments, message, capsys
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_exit_codes_of_the_process():
     assert run(*RANDOM, "--budget", "0").returncode == 2
     assert run(*RANDOM, "--dataset", "mnist").returncode == 2

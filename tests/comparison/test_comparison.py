@@ -245,6 +245,7 @@ def test_a_file_of_something_else_is_refused(tmp_path, line):
     assert path.read_text() == content
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path):
     path = tmp_path / "results.jsonl"
     arguments = [sys.executable, "-m", "crlso", "compare", "--methods", "local,random", "--seeds", "60", "--json"]
@@ -272,6 +273,7 @@ def test_a_killed_run_goes_on(tmp_path):
 # -- executors and failures ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_nothing(tmp_path):
     benches = [NASBench201("cifar10"), table()]
     one = compare(benches, ["evolution", "local"], 3, 15, path=tmp_path / "one")
@@ -347,6 +349,7 @@ def environment():
     return {**os.environ, "PYTHONPATH": str(Path(crlso.__file__).parents[1])}
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_takes_its_own_search_alone(tmp_path):
     script = tmp_path / "deadly.py"
     script.write_text(SCRIPT)
@@ -359,6 +362,7 @@ def test_a_process_that_dies_takes_its_own_search_alone(tmp_path):
     assert states == {seed: "failed" if seed == 2 else "complete" for seed in range(6)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_keeps_what_is_finished(tmp_path, jobs):
     path = tmp_path / "results.jsonl"
@@ -414,6 +418,7 @@ class Noisy(Function):
         return max(SPACE.cells(SPACE.all_codes()), key=self.noisy)
 
 
+@pytest.mark.slow
 def test_processes_give_each_seed_its_noise():
     bench = crlso.benchmarks.NASBench101().simulated_validation(5)
     records = compare(bench, "random", [0, 3], 4, jobs=2).records

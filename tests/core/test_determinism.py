@@ -72,7 +72,7 @@ def same(a: Result, b: Result) -> bool:
     return all(a[name].tobytes() == b[name].tobytes() and a[name].dtype == b[name].dtype for name in a)
 
 
-WORK = [predictor, vae, surrogate, search]
+WORK = [predictor, vae, surrogate, pytest.param(search, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("work", WORK)
@@ -105,6 +105,7 @@ def in_threads(*works: Callable[[], object]) -> list[object]:
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 3])
 def test_two_models_may_train_at_once(threads):
     crlso.set_num_threads(threads)

@@ -67,6 +67,7 @@ def test_threads_and_other_rows_do_not_change_a_bit(shape, ta):
     assert len(set(results)) == 1
 
 
+@pytest.mark.slow
 def test_instruction_sets_agree():
     def run(isa: str) -> np.ndarray:
         env = {**os.environ, "CRLSO_ISA": isa, "PYTHONPATH": str(Path(crlso.__file__).parents[1])}

@@ -243,6 +243,7 @@ def by_isa(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, np.n
     return found
 
 
+@pytest.mark.slow
 def test_instruction_sets_agree(by_isa):
     assert by_isa["baseline"]["isa"] == "baseline"
     for asked in ("avx2", "avx512"):

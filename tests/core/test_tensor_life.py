@@ -179,12 +179,14 @@ LEAKS = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 def test_nothing_leaks():
     """5,000 rounds of some fifty calls: one lost object of 48 bytes for each call of one kind would show."""
     run_python(LEAKS.replace("ROUNDS", "5000"))
 
 
+@pytest.mark.slow
 def test_leak_check_notices_a_leak():
     planted = LEAKS.replace("def once():", "kept = []\n    def once():\n        kept.append(w.tobytes())")
     with pytest.raises(AssertionError, match="once"):
@@ -211,6 +213,7 @@ def test_tensors_may_die_in_any_thread_and_at_exit():
     """)
 
 
+@pytest.mark.slow
 def test_gradients_may_be_taken_and_cleared_while_others_run_backward():
     """What is taken is the work of whole passes, and memory that a pass still writes to is not given away."""
     x = Tensor(np.ones(5_000, np.float32), requires_grad=True)

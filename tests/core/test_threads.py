@@ -292,6 +292,7 @@ FORKING = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_forked_children_work(workers):

@@ -23,6 +23,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.c.__main__ import ROOT, TestError, run, sources_of
@@ -50,14 +51,13 @@ def compiler_name() -> str:
 
 
 def build(program: Path, root: Path, folder: Path) -> Path:
-    """Compiles a program, and those of its sources that no program before it had."""
+    """Compiles a program, and those of its sources that no program before it had, on all cores."""
     command = [*compiler(), *FLAGS, f"-I{root / 'csrc'}"]
-    objects = []
-    for source in [program, *sources_of(program, root)]:
-        objects.append(str(folder / f"{source.stem}.o"))
-        if not Path(objects[-1]).exists():
-            run([*command, "-c", str(source), "-o", objects[-1]])
-    run([*command, *objects, "-lm", "-o", str(folder / program.stem)])
+    objects = {folder / f"{source.stem}.o": source for source in [program, *sources_of(program, root)]}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        missing = [(str(source), str(made)) for made, source in objects.items() if not made.exists()]
+        list(pool.map(lambda names: run([*command, "-c", names[0], "-o", names[1]]), missing))
+    run([*command, *map(str, objects), "-lm", "-o", str(folder / program.stem)])
     return folder / program.stem
 
 

@@ -85,6 +85,7 @@ def test_the_best_cell_of_nasbench201_is_found(method):
     assert max(found) == best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OPTIONS)
 @pytest.mark.parametrize("space", [NASBench101(), DARTS()])
 def test_large_spaces_are_not_listed_and_sources_are_counted(method, space):
@@ -165,6 +166,7 @@ def test_pending_cells_are_known_in_large_spaces():
     assert len({model["observed"] for model in waiting.diagnostics["model"]}) == 1
 
 
+@pytest.mark.slow
 def test_a_large_space_without_encoders_gets_some(short_training, monkeypatch):
     monkeypatch.setattr("crlso.methods.bayesian.encoders._CELLS", 300)
     space = CellSpace(nodes=7, operations=["conv", "pool", "skip"], operations_on="nodes", edges="free", max_edges=8)

@@ -250,6 +250,7 @@ def test_a_round_starts_from_the_ten_best_cells(monkeypatch):
     assert optimiser.diagnostics["rounds"] == 3
 
 
+@pytest.mark.slow
 def test_the_first_new_class_along_growing_steps_is_taken(monkeypatch):
     """Every proposal worked out again from the points that descent gave."""
     descents = recorded_descents(monkeypatch)
@@ -299,6 +300,7 @@ def test_the_surrogate_is_tuned_on_from_round_to_round():
     assert len(optimiser.surrogate.history_) == 50
 
 
+@pytest.mark.slow
 def test_the_last_resort_is_the_best_unseen_neighbour(monkeypatch):
     optimiser = PaperCRLSO(Triangles(), rng=0, labels=4)
     space = optimiser.space
@@ -326,6 +328,7 @@ def test_the_last_resort_is_the_best_unseen_neighbour(monkeypatch):
     assert from_neighbours >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"gradient": False}, {"convex": False}, {"regulariser": False}])
 def test_every_class_of_a_small_space_can_be_asked_for(options):
     study = crlso.search(TriangleBenchmark(), "cr-lso-paper", 10, rng=2, labels=4, progress=False, **options)
@@ -354,6 +357,7 @@ def test_without_gradient_nothing_descends(monkeypatch):
     assert with_gradient.trials[:10] == optimiser.trials[:10] and with_gradient.trials != optimiser.trials
 
 
+@pytest.mark.slow
 def test_convexity_is_kept_or_given_up():
     optimisers = {convex: PaperCRLSO(SPACE, rng=0, budget=45, labels=15, convex=convex) for convex in (True, False)}
     for convex, optimiser in optimisers.items():
@@ -368,6 +372,7 @@ def test_convexity_is_kept_or_given_up():
     assert optimisers[True].trials[:15] == optimisers[False].trials[:15]
 
 
+@pytest.mark.slow
 def test_without_regulariser_the_surrogate_comes_afterwards(monkeypatch):
     fits = recorded(monkeypatch, ICNNSurrogate, "fit")
     optimiser = PaperCRLSO(SPACE, rng=0, budget=25, labels=10, regulariser=False)
@@ -424,6 +429,7 @@ def test_presets():
 # -- repeatability, and the real benchmark ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_the_search():
     def trials(rng, **options):
         study = crlso.search(Benchmark("cifar100"), "cr-lso-paper", 40, labels=15, rng=rng, progress=False, **options)
@@ -462,6 +468,7 @@ def test_the_search_never_reads_test_accuracies():
     assert secret.asked_at == open_one.asked_at == [40]  # after the last evaluation
 
 
+@pytest.mark.slow
 def test_a_whole_search_finds_a_good_cell(full_size):
     study = crlso.search(Benchmark("cifar10"), method="cr-lso-paper", budget=500, rng=0, progress=False)
     assert study.n_queries == 500 and study.best.value >= 91.4

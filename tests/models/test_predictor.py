@@ -20,6 +20,7 @@ def small(**options) -> Predictor:
     return Predictor(SPACE, **{"width": 8, "layers": 2, "epochs": 2, **options})
 
 
+@pytest.mark.slow
 def test_300_labels_rank_the_whole_space():
     benchmark = Benchmark("cifar10")
     errors = 1 - np.asarray(benchmark.validation(SPACE.all_codes())) / 100

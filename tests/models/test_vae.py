@@ -151,6 +151,7 @@ def trained(errors) -> GraphVAE:
     return GraphVAE(SPACE, rng=0).fit(SPACE.all_codes(), errors)
 
 
+@pytest.mark.slow
 def test_every_cell_is_given_back(trained):
     codes = SPACE.all_codes()
     assert trained.score(codes) >= 0.999
@@ -158,6 +159,7 @@ def test_every_cell_is_given_back(trained):
     assert len(trained.history_) == trained.epochs and trained.history_[-1] < 0.1 * trained.history_[0]
 
 
+@pytest.mark.slow
 def test_the_surrogate_shapes_the_latent_space(trained, errors):
     latents = trained.encode(SPACE.all_codes())
     assert trained.surrogate_.score(latents, errors) > 0.5
@@ -168,6 +170,7 @@ def test_the_surrogate_shapes_the_latent_space(trained, errors):
     assert certificate.convex and certificate.smallest_weight >= 0
 
 
+@pytest.mark.slow
 def test_latents_are_spread(trained):
     latents = trained.encode(SPACE.all_codes())
     assert latents.dtype == np.float32 and latents.shape == (15625, 16) and np.isfinite(latents).all()
@@ -175,6 +178,7 @@ def test_latents_are_spread(trained):
     assert 0.05 < latents.std() < 2 and np.abs(latents.mean(axis=0)).max() < 2 * latents.std()
 
 
+@pytest.mark.slow
 def test_random_latents_are_cells(trained):
     z = np.random.default_rng(0).normal(size=(3000, 16))
     codes = trained.decode(z)
@@ -183,6 +187,7 @@ def test_random_latents_are_cells(trained):
     np.testing.assert_array_equal(trained.decode(z), codes)
 
 
+@pytest.mark.slow
 def test_a_trained_model_in_a_file(trained, errors, tmp_path):
     trained.save(tmp_path / "vae.npz")
     loaded = GraphVAE.load(tmp_path / "vae.npz", SPACE)

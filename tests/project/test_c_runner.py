@@ -58,6 +58,7 @@ def test_no_test_is_a_failure(tmp_path, words):
     assert (code, output) == (1, "no test found\n0 passed, 0 failed\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("test", "reason"),
     [

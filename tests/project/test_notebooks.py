@@ -105,6 +105,7 @@ def test_outputs_are_cleared(path):
     assert "widgets" not in notebook.metadata
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_runs_from_top_to_bottom(path, kernel, tmp_path):
     notebook = nbformat.read(path, as_version=4)
@@ -129,6 +130,7 @@ def test_runs_from_top_to_bottom(path, kernel, tmp_path):
     assert list(folder.iterdir()) == []  # a notebook leaves nothing behind where it is
 
 
+@pytest.mark.slow
 def test_an_error_in_a_notebook_is_noticed(kernel, tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import crlso\ncrlso.search(None)")])
     with pytest.raises(nbclient.exceptions.CellExecutionError, match="benchmark: expected an object"):

@@ -142,6 +142,7 @@ def test_cells_without_a_file_raise(folder, own):
         bench.validation([0], seed=1)
 
 
+@pytest.mark.slow
 def test_the_order_of_the_meta_file_counts(own):
     with bz2.open(own / "meta.pickle.pbz2") as file:
         meta = pickle.load(file)
@@ -161,6 +162,7 @@ def write(path, value) -> None:
         pickle.dump(value, file, protocol=4)
 
 
+@pytest.mark.slow
 def test_the_cache_is_read_instead_of_the_files(own, tmp_path, monkeypatch, caplog):
     cache = tmp_path / "cache.npz"
     with caplog.at_level(logging.INFO, logger="crlso"):
@@ -339,6 +341,7 @@ def test_wrong_meta_files_are_refused(own, strings, message):
     assert error.match(message)
 
 
+@pytest.mark.slow
 def test_damaged_and_exploding_compressed_files_are_refused(own):
     path = own / "000011.pickle.pbz2"
     whole = path.read_bytes()
@@ -353,6 +356,7 @@ def test_damaged_and_exploding_compressed_files_are_refused(own):
             NASBench201.from_natsbench_dir(own, allow_missing=True)
 
 
+@pytest.mark.slow
 def test_random_damage_gives_nothing_but_clear_errors(folder):
     generator = random.Random(20)
     sources = []
@@ -431,6 +435,7 @@ def test_other_search_spaces_are_refused():
         NASBench201.from_nats_bench(api)
 
 
+@pytest.mark.slow
 def test_reading_needs_no_other_package(folder):
     code = (
         "import sys; from crlso.benchmarks import NASBench201\n"

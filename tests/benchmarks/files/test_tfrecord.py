@@ -109,6 +109,7 @@ def large(tmp_path_factory):
     return path, np.array(chosen, np.uint8), 100 * values[:, :3].mean(axis=1), seconds[:, :3].mean(axis=1), parameters
 
 
+@pytest.mark.slow
 def test_ten_thousand_records_come_back(large, caplog):
     path, codes, values, seconds, parameters = large
     found = read_tfrecord(path)
@@ -122,6 +123,7 @@ def test_ten_thousand_records_come_back(large, caplog):
     assert [record.message for record in caplog.records] == [f"{path}: 1250 of 1250 cells have not 3 records"]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(large):
     tracemalloc.start()
     read_tfrecord(large[0])
@@ -217,6 +219,7 @@ def test_epochs_are_those_of_the_benchmark(epochs, tmp_path):
         read_tfrecord(tmp_path / "nothing", epochs)
 
 
+@pytest.mark.slow
 def test_thousands_of_mutations_never_surprise(genuine):
     """Values, sums and payloads of the genuine record are changed at random, with and without right checksums."""
     rng = np.random.default_rng(7)

@@ -321,6 +321,7 @@ def test_every_truncation_and_anything_after_the_end_is_an_error():
         load(whole + b".")
 
 
+@pytest.mark.slow
 def test_sizes_are_bounded():
     with pytest.raises(ValueError, match="file x: expected a pickle of at most 1000 bytes, got more"):
         load(pickle.dumps(b"x" * 1000), max_bytes=1000)
@@ -328,6 +329,7 @@ def test_sizes_are_bounded():
         load(stream(b"]" * 1_000_001))
 
 
+@pytest.mark.slow
 def test_nested_values_neither_overflow_nor_take_for_ever():
     started = time.perf_counter()
     deep = load(stream(b")" + b"\x85" * 500_000))

@@ -1,0 +1,32 @@
+"""The one error of a source tree that was not built: it says what to type."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES
+
+__all__ = ["require_extension"]
+
+
+def require_extension(package: str) -> None:
+    """Check that the C extension lies in the folder of a package, without importing it.
+
+    Parameters
+    ----------
+    package : str
+        Where ``crlso`` lies, its ``__path__[0]``.
+
+    Raises
+    ------
+    ImportError
+        When there is no extension for this version of Python.
+    """
+    if any(os.path.exists(os.path.join(package, f"_core{suffix}")) for suffix in EXTENSION_SUFFIXES):
+        return
+    python, tree = "Python {}.{}".format(*sys.version_info), os.path.dirname(package)
+    raise ImportError(
+        f"crlso: expected its C extension for {python}, which this source tree ({tree}) lacks: "
+        "run `pip install -e .` in it, or start Python in another folder",
+        name="crlso._core",
+    )
