@@ -14,7 +14,7 @@ from crlso.spaces.cell import Cell
 from crlso.spaces.keys import Classes
 from crlso.spaces.layout import CellLayout
 
-__all__ = ["PAPER_PRESETS", "Preset", "Shipped", "Space"]
+__all__ = ["PAPER_PRESETS", "Preset", "Shipped", "Space", "check_space"]
 
 
 @dataclasses.dataclass(frozen=True)

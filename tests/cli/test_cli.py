@@ -205,7 +205,7 @@ def test_every_benchmark_says_what_its_values_are(capsys, name, options, objecti
     assert document["benchmark"].startswith(name) and document["objective"] == objective
     assert (document["best"]["test"] is not None) == has_test
     assert ("standin" in document["benchmark"]) == (name == "nasbench301")
-    assert name in cli_options.BENCHMARKS
+    assert name in program_options.BENCHMARKS
 
 
 SPEC = 'nodes = 4\noperations = ["conv", "pool"]\noperations_on = "nodes"\nedges = "free"\n'
