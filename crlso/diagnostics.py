@@ -205,9 +205,7 @@ def diagnose(
     >>> report.tau > 0.5, report.convexity.convex, len(report.steps)
     (True, True, 5)
     """
-    for name in ("encode", "decode", "space"):
-        if not hasattr(vae, name):
-            raise TypeError(f"vae: expected a GraphVAE, or an object with `{name}`, got {type(vae).__name__}")
+    _check_model(vae)
     check_int("samples", samples, 2)
     stream = Stream(seed_of(rng)).child("diagnose")
     space = vae.space
@@ -224,13 +222,7 @@ def diagnose(
     mean, spread = z.mean(axis=0), z.std(axis=0)
     prior = stream.normal("latents", 0, (samples, z.shape[1]), "float64")
     nearest, edit, random = _distances(vae, codes[distinct], z[distinct], samples, stream)
-    tau = certificate = None
-    if surrogate is not None:
-        certify = getattr(surrogate, "certify_convexity", None)
-        certificate = None if certify is None else certify(z, rng=stream.child("convexity").seed)
-        if known is not None:
-            found = kendall_tau(-np.asarray(surrogate.evaluate(z)[0], np.float64), known)
-            tau = found if np.isfinite(found) else None
+    tau, certificate = (None, None) if surrogate is None else _judged(surrogate, z, known, stream)
     moves = () if surrogate is None else _steps(vae, surrogate, score, z[first], spread, lengths, stream)
     return LatentReport(
         n_cells=len(codes),
@@ -248,7 +240,25 @@ def diagnose(
     )
 
 
+def _judged(
+    surrogate: Any, z: Floats, known: Floats | None, stream: Stream
+) -> tuple[float | None, ConvexityCertificate | None]:
+    """Kendall's tau and the certificate of a surrogate, where there are values and where it has one."""
+    certify = getattr(surrogate, "certify_convexity", None)
+    certificate = None if certify is None else certify(z, rng=stream.child("convexity").seed)
+    if known is None:
+        return None, certificate
+    tau = kendall_tau(-np.asarray(surrogate.evaluate(z)[0], np.float64), known)
+    return tau if np.isfinite(tau) else None, certificate
+
+
 # -- arguments ----------------------------------------------------------------------------------------------------
+
+
+def _check_model(vae: Any) -> None:
+    for name in ("encode", "decode", "space"):
+        if not hasattr(vae, name):
+            raise TypeError(f"vae: expected a GraphVAE, or an object with `{name}`, got {type(vae).__name__}")
 
 
 def _checked_values(values: Any, n: int | None, surrogate: Any) -> Floats | None:

@@ -59,7 +59,8 @@ class Benchmark(ABC):
 
         Studies and comparisons count regret from it.
         """
-        return None
+        best = getattr(self, "optimum", None)
+        return None if best is None else float(self.evaluate(best()))
 
     def regret(self, value: float) -> float:
         """How far a value is below the highest one.

@@ -72,7 +72,8 @@ def benchmark_of(arguments: argparse.Namespace) -> Any:
 
     if arguments.table is not None:
         return Tabular.from_csv(arguments.table, CellSpace.from_toml(arguments.space))
-    return BENCHMARKS[arguments.benchmark](arguments, arguments.dataset or DATASET)
+    dataset = DATASET if arguments.dataset is None else arguments.dataset
+    return BENCHMARKS[arguments.benchmark](arguments, dataset)
 
 
 def _nasbench101(arguments: argparse.Namespace, dataset: str) -> Any:

@@ -20,6 +20,7 @@ from crlso.models.base import (
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.nn import MLP, Module, no_grad
 from crlso.random import Stream, seed_of
+from crlso.spaces.base import Space, check_space
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -73,7 +74,7 @@ class Predictor(Estimator):
 
     def __init__(
         self,
-        space: Any,
+        space: Space,
         *,
         width: int = 64,
         layers: int = 4,
@@ -161,11 +162,10 @@ class Predictor(Estimator):
         self._write(path, {**params, "mean_": self.mean_, "scale_": self.scale_})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], space: Any) -> Self:
+    def load(cls, path: str | os.PathLike[str], space: Space) -> Self:
         """Read a model written by :meth:`save` for the same space."""
         params, states = cls._read(path, "mean_", "scale_")
-        if params.pop("space") != space.name:
-            raise ValueError(f"space: expected the space that the model was saved for, got {space.name}")
+        check_space(params.pop("space"), space)
         with cls._reading(path):
             mean, scale = (check_number(name, params.pop(name)) for name in ("mean_", "scale_"))
             model = cls(space, **params)

@@ -19,6 +19,7 @@ from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.models.surrogate import ICNNSurrogate
 from crlso.nn import SLOPE, Linear, Module, no_grad
 from crlso.random import Stream, seed_of
+from crlso.spaces.base import Space, check_space
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -175,7 +176,7 @@ class GraphVAE(Estimator):
 
     def __init__(
         self,
-        space: Any,
+        space: Space,
         *,
         width: int = 64,
         latent: int = 16,
@@ -332,7 +333,7 @@ class GraphVAE(Estimator):
         return ICNNSurrogate(**params).initialise(self.latent, mean)
 
     @classmethod
-    def pretrained(cls, space: Any) -> Self:
+    def pretrained(cls, space: Space) -> Self:
         """The model of a space that comes with crlso: trained on cells alone, without any accuracy.
 
         Parameters
@@ -414,11 +415,10 @@ class GraphVAE(Estimator):
         self._write(path, params)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], space: Any) -> Self:
+    def load(cls, path: str | os.PathLike[str], space: Space) -> Self:
         """Read a model written by :meth:`save` for the same space."""
         params, states = cls._read(path)
-        if params.pop("space") != space.name:
-            raise ValueError(f"space: expected the space that the model was saved for, got {space.name}")
+        check_space(params.pop("space"), space)
         with cls._reading(path):
             surrogate = params.pop("surrogate")
             if surrogate is not None:

@@ -1,8 +1,8 @@
-"""Spaces of cells: what can be searched.
+"""Spaces of cells to search.
 
-:class:`CellSpace` makes a space of one's own; the others are those of published benchmarks, with the same methods. A
+:class:`CellSpace` makes a space of your own; the others are those of published benchmarks, with the same methods. A
 space makes :class:`Cell` objects of text or codes and back, knows which cells are possible and which are equal, samples
-them and finds neighbours.
+them and finds neighbours. Importing this package makes the cells of all published spaces known by their names.
 
 Examples
 --------
@@ -18,7 +18,7 @@ Examples
 
 from crlso.spaces.cell import Cell
 from crlso.spaces.darts import DARTS
-from crlso.spaces.layout import Graph
+from crlso.spaces.drawing import Graph
 from crlso.spaces.nasbench101 import NASBench101
 from crlso.spaces.nasbench201 import NASBench201
 from crlso.spaces.space import CellSpace

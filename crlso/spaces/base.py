@@ -1,10 +1,10 @@
-"""What methods and models may ask of a space: the protocol, and what a space can say about itself."""
+"""The protocol of a space, which is what methods and models may ask of one, and what a space says about itself."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from crlso.spaces.cell import Cell
 from crlso.spaces.keys import Classes
 from crlso.spaces.layout import CellLayout
 
-__all__ = ["PAPER_PRESETS", "Preset", "Shipped", "Space"]
+__all__ = ["PAPER_PRESETS", "Preset", "Shipped", "Space", "check_space"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,20 +24,20 @@ class Preset:
     Attributes
     ----------
     width, latent, epochs, learning_rate, betas, kl_weight, batch_size
-        Of the graph VAE; `epochs` of the predictor are 200 in all presets.
+        Settings of the graph VAE. The predictor is trained for 200 epochs in all presets.
     surrogate_width : int
         Width of the surrogate.
     predictor_rate : float
         Learning rate of the predictor.
     noise : float, optional
-        Standard deviation of the noise that a search adds to latents; None: such that half of the moves by noise alone
-        decode to another cell.
+        Standard deviation of the noise that a search adds to latents. None: chosen such that half of the moves by
+        noise alone decode to another cell.
     labels, queries : int
         Size of the random sample, and the budget for which it is meant.
     cells : int
-        Cells of a large space that the VAE is trained on.
+        Number of cells of a large space that the VAE is trained on.
     pretrained : bool
-        Whether training goes on from the VAE of the space that comes with crlso, which has seen no accuracy.
+        Whether training starts from the VAE of the space that comes with crlso, which has seen no accuracy.
     """
 
     width: int
@@ -90,14 +90,14 @@ PAPER_PRESETS: Mapping[str, Preset] = {
 
 @dataclasses.dataclass(frozen=True)
 class Shipped:
-    """Names of the assets that come with crlso for a space; nothing of them has seen an accuracy.
+    """Names of the assets that come with crlso for a space. No accuracy was used to make them.
 
     Attributes
     ----------
     encoder : str, optional
         A graph VAE.
     shaped_encoders : tuple of str
-        Graph VAEs whose latents also tell the side information of the space.
+        Graph VAEs from whose latents path counts, counts of operations and sizes can be predicted too.
     class_latents : str, optional
         Latents of all classes, by several such encoders: (encoders, classes, d).
     """
@@ -107,12 +107,12 @@ class Shipped:
     class_latents: str | None = None
 
 
-@runtime_checkable
 class Space(Protocol):
     """A space of cells, as search methods and models use it; :class:`crlso.spaces.CellSpace` is one.
 
     Cells are rows of codes, uint8. Equal cells share a canonical key and form a class; :meth:`classes` lists each
-    class once, and a class is one query of a search.
+    class once, and a class is one query of a search. Methods that take `cells` or `codes` accept an array of codes,
+    shape (n, codes per cell), an iterable of anything that :meth:`cell` accepts, or one cell.
     """
 
     @property
@@ -124,6 +124,14 @@ class Space(Protocol):
         """How cells are written as codes."""
 
     @property
+    def n_nodes(self) -> int:
+        """Number of nodes, those of all graphs of a cell."""
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Number of values of each code."""
+
+    @property
     def n_cells(self) -> int | None:
         """Number of cells that the space lists, ``len(all_codes())``; None when it is too large to list."""
 
@@ -133,49 +141,60 @@ class Space(Protocol):
 
     @property
     def shipped(self) -> Shipped:
-        """What comes with crlso for the space."""
+        """Names of the assets that come with crlso for the space."""
+
+    # -- cells and codes ------------------------------------------------------------------------------------------
 
     def cell(self, x: Any) -> Cell:
         """Make a Cell of text, codes or a Cell."""
 
     def cells(self, codes: Any) -> list[Cell]:
-        """Make Cells of rows of codes."""
+        """Make a Cell of each row of codes."""
 
     def codes(self, cells: Any) -> Codes:
-        """Rows of codes of cells, checked."""
+        """Return the codes of cells, checked: (n, codes per cell)."""
 
-    def all_codes(self) -> Codes:
-        """All cells that the space lists, in its own order."""
-
-    def classes(self) -> Classes:
-        """The different cells: one row for each class of equal cells."""
-
-    def canonicalise(self, codes: Any) -> Codes:
-        """The canonical cell of each cell's class."""
-
-    def canonical_key(self, codes: Any) -> Keys:
-        """One integer per cell, the same for equal cells and for no other."""
-
-    def valid(self, codes: Any) -> npt.NDArray[np.bool_]:
-        """Whether rows of codes are cells of the space."""
-
-    def sample(self, n: int, rng: Any) -> Codes:
-        """Draw different cells at random."""
-
-    def sample_up_to(self, n: int, rng: Any) -> Codes:
-        """Draw cells as :meth:`sample`, but fewer where there are no more."""
-
-    def neighbours(self, cell: Any) -> Codes:
-        """All cells one step away."""
-
-    def mutate(self, codes: Any, rng: Any) -> Codes:
-        """A random neighbour of each cell."""
+    def one_hot(self, codes: Any) -> npt.NDArray[np.float32]:
+        """Return codes as indicators: (n, sum of the cardinalities)."""
 
     def from_logits(self, logits: npt.NDArray[Any]) -> Codes:
-        """The most likely cells."""
+        """Return the most likely cells for logits (n, sum of the cardinalities)."""
+
+    # -- which cells are possible, and which are equal ------------------------------------------------------------
+
+    def valid(self, codes: Any) -> npt.NDArray[np.bool_]:
+        """Tell which rows of codes are cells of the space: (n,)."""
+
+    def canonicalise(self, codes: Any) -> Codes:
+        """Return the canonical cell of each cell's class."""
+
+    def canonical_key(self, codes: Any) -> Keys:
+        """Return one integer per cell, the same for equal cells and for no other: (n,)."""
+
+    # -- lists, samples, neighbours -------------------------------------------------------------------------------
+
+    def all_codes(self) -> Codes:
+        """Return all cells that the space lists, each row once, in its own order."""
+
+    def classes(self) -> Classes:
+        """Return the different cells: one canonical row for each class of equal cells, in the order of their keys."""
+
+    def sample(self, n: int, rng: Any, unique_classes: bool = False) -> Codes:
+        """Draw `n` different cells, uniformly among those listed; with `unique_classes`, at most one of each class."""
+
+    def sample_up_to(self, n: int, rng: Any) -> Codes:
+        """Draw cells as :meth:`sample` does, but fewer where there are no more."""
+
+    def neighbours(self, cell: Any) -> Codes:
+        """Return the different cells one step away: canonical, in the order of their keys, without the cell itself."""
+
+    def mutate(self, codes: Any, rng: Any) -> Codes:
+        """Return a random neighbour of each cell."""
+
+    # -- what the space knows of its cells ------------------------------------------------------------------------
 
     def log_size(self, codes: Codes) -> Floats | None:
-        """Logarithm of the size of networks of the cells; None where the space says nothing about it."""
+        """Return the logarithm of the size of networks, (n,); None where the space says nothing about it."""
 
     def similarity(self) -> Floats:
-        """How similar operations are to each other: a positive definite matrix with ones on its diagonal."""
+        """Return how similar operations are to each other: a positive definite matrix with ones on its diagonal."""

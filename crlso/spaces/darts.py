@@ -11,16 +11,17 @@ from crlso.spaces.cell import Cell
 from crlso.spaces.genotype import EDGES, OPERATIONS, format_genotype, parse_genotype
 from crlso.spaces.layout import CellLayout, register_layout
 from crlso.spaces.space import CellSpace
+from crlso.spaces.text import general_text
 
 __all__ = ["DARTS"]
 
 
 def _to_text(codes: tuple[int, ...]) -> str:
-    """The usual text; of a row that is no cell, its edges."""
+    """The usual text, or for a row that is no cell, the general form."""
     try:
         return format_genotype(codes)
     except ValueError:
-        return dataclasses.replace(_LAYOUT, to_text=None).text(codes)
+        return general_text(_LAYOUT, codes)
 
 
 _LAYOUT = register_layout(
@@ -49,10 +50,10 @@ _SHIPPED = Shipped("encoder_darts.npz", ("latent0_darts.npz", "latent1_darts.npz
 class DARTS(CellSpace):
     """All pairs of cells of the DARTS space.
 
-    A cell has two inputs (nodes 0 and 1: the outputs of the two cells before) and four intermediate nodes, each the sum
-    of operations on two different nodes before it; its output is all four. There are two: a normal and a reduction
-    cell, 28 codes. Edges are ordered by target and source; a code is 0 for no edge, else 1 + the index of the operation
-    in `operations`. Cells are equal when they differ in the order of intermediate nodes alone.
+    A pair is a normal cell and a reduction cell. Each has two inputs (nodes 0 and 1: the outputs of the two cells
+    before) and four intermediate nodes, each the sum of operations on two different nodes before it; its output is all
+    four. A pair is a row of 28 codes, with the edges of each cell by target and source: 0 for no edge, else 1 + the
+    index of the operation in `operations`. Pairs are equal when they differ only in the order of intermediate nodes.
 
     Text is the usual ``Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=...)``;
     :meth:`cell` also takes an object or a mapping with these four fields.
@@ -63,6 +64,10 @@ class DARTS(CellSpace):
     >>> cells = space.cells(space.sample(2, rng=0))
     >>> space.cell(str(cells[0])) == cells[0]
     True
+
+    References
+    ----------
+    Liu, Simonyan, Yang: DARTS: Differentiable architecture search. ICLR 2019.
     """
 
     def __init__(self) -> None:
@@ -90,7 +95,7 @@ class DARTS(CellSpace):
         Raises
         ------
         TypeError, ValueError
-            For anything that is no cell; what was expected is named.
+            For anything that is no cell; the message names what was expected.
         """
         if isinstance(x, str) and x.startswith("normal:"):  # a row that is no cell, see str(cell)
             return super().cell(x)

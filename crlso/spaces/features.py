@@ -1,21 +1,22 @@
-"""What of cells the kernels compare, derived from the space alone: operations, paths from input to output, size."""
+"""Features of cells that the space alone gives: operations, paths from the inputs to the output, and size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from crlso._base.types import Codes, Floats
+from crlso.spaces.base import Space
 from crlso.spaces.layout import CellLayout
 
 __all__ = ["CellFeatures", "live_operations", "standardised"]
 
-MAX_PATHS = 1024  # ways through a graph that are followed, the shortest first
-_DEAD = ("none", "zero")  # operations that pass nothing on
-_SKIPS = ("skip_connect", "identity", "skip")  # and those that change nothing
+MAX_PATHS = 1024  # paths through a graph that are followed, the shortest first
+
+_Flags = npt.NDArray[np.bool_]
+_Numbers = npt.NDArray[np.int64]
 
 
 class CellFeatures:
@@ -23,39 +24,73 @@ class CellFeatures:
 
     Parameters
     ----------
-    space : CellSpace
+    space : Space
     reference : ndarray of uint8, shape (n, codes per cell)
         Canonical cells that stand for the space: sequences of operations that none of them has are not counted, and
         of the others only those whose counts vary most.
     columns : int
         How many sequences are counted.
+
+    Raises
+    ------
+    TypeError
+        For something that has no layout of cells.
+
+    Examples
+    --------
+    >>> from crlso.spaces import NASBench201
+    >>> space = NASBench201()
+    >>> features = CellFeatures(space, space.classes().codes)
+    >>> cell = space.codes("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|")
+    >>> features.live_operations(cell)  # a convolution and two skips
+    array([[0., 2., 0., 1., 0.]])
+    >>> float(features.paths(cell).sum())  # one path, with one sequence of operations
+    1.0
     """
 
-    def __init__(self, space: Any, reference: Codes, columns: int = 128) -> None:
+    def __init__(self, space: Space, reference: Codes, columns: int = 128) -> None:
         if not isinstance(getattr(space, "layout", None), CellLayout):
             raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
         self._space = space
         self.layout: CellLayout = space.layout
-        self._ways = _ways(self.layout)
-        self._is_skip = np.array([name in _SKIPS for name in self.layout.operations])
-        numbers, alive = self._sequences(reference)
-        self._known: npt.NDArray[np.uint64] = np.unique(numbers[alive])
+        self._paths = _paths(self.layout)
+        self._is_identity = _flags(self.layout, self.layout.identities)
+        numbers, is_open = self._sequences(reference)
+        self._known: npt.NDArray[np.uint64] = np.unique(numbers[is_open])
         spread = self._counts(reference).std(axis=0)
         self._known = self._known[np.sort(np.argsort(-spread, kind="stable")[:columns])]
-        sizes = self._space.log_size(reference)
+        sizes = space.log_size(reference)
         self._centre = None if sizes is None else (float(sizes.mean()), float(sizes.std()) or 1.0)
 
     def operations(self, codes: Codes) -> Floats:
-        """Rows between which half the squared distance is the number H of operations that differ.
+        """Return rows between which half the squared distance is the number of operations that differ.
 
-        Where edges are fixed, operations are compared place by place; of NAS-Bench-201, the two convolutions are half
-        the same. Where edges are free, the counts of live operations and edges of each graph are: another operation is
-        a difference of 1, an edge more or less one of 1/2.
+        Where edges are fixed, operations are compared edge by edge or node by node; operations that the space calls
+        similar differ by less than 1. Where edges are free, the counts of live operations and of edges of each graph
+        are compared: another operation is a difference of 1, one edge more or less a difference of 1/2.
         """
         if self.layout.free:
             return self._count_features(codes)
         rows: Floats = np.asarray(np.linalg.cholesky(self._space.similarity()), dtype=np.float64)[codes]
         return rows.reshape(len(codes), -1)
+
+    def paths(self, codes: Codes) -> Floats:
+        """Return square roots of the numbers of paths with each sequence of operations: (n, sequences).
+
+        Paths lead from an input to the output; identities are left out of their sequences.
+        """
+        return np.sqrt(self._counts(codes))
+
+    def live_operations(self, codes: Codes) -> Floats:
+        """Count how often each operation is on a path from an input to the output: (n, graphs times operations)."""
+        return live_operations(self.layout, codes)
+
+    def size(self, codes: Codes) -> Floats | None:
+        """Return the standardised logarithm of the size of networks; None where the space says nothing about it."""
+        sizes = self._space.log_size(codes)
+        return None if sizes is None or self._centre is None else (sizes - self._centre[0]) / self._centre[1]
+
+    # -- inside ---------------------------------------------------------------------------------------------------
 
     def _count_features(self, codes: Codes) -> Floats:
         parts = []
@@ -64,84 +99,80 @@ class CellFeatures:
             if self.layout.operations_on_nodes:
                 counts.append((part[:, list(self.layout.edge_columns)] > 0).sum(axis=1)[:, None])
             for count in np.concatenate(counts, axis=1).T:
-                # As many ones as are counted: the squared distance of two rows is the difference of the counts.
+                # A count is written as that many ones: the squared distance of two rows is the difference of counts.
                 parts.append(np.arange(len(self.layout.edges)) < count[:, None])
         return np.concatenate(parts, axis=1).astype(np.float64)
 
-    def paths(self, codes: Codes) -> Floats:
-        """Square roots of how many ways from an input to the output have a sequence of operations, skips left out."""
-        return np.sqrt(self._counts(codes))
-
-    def live_operations(self, codes: Codes) -> Floats:
-        """How often each operation is on a way from an input to the output: (n, graphs times operations)."""
-        return live_operations(self.layout, codes)
-
-    def size(self, codes: Codes) -> Floats | None:
-        """Standardised logarithm of the size of networks of the cells; None where the space says nothing about it."""
-        sizes = self._space.log_size(codes)
-        return None if sizes is None or self._centre is None else (sizes - self._centre[0]) / self._centre[1]
-
-    # -- inside ---------------------------------------------------------------------------------------------------
-
-    def _sequences(self, codes: Codes) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
-        """A number for the sequence of operations on each way, and whether something passes: (n, graphs x ways)."""
-        found, open_ways = [], []
+    def _sequences(self, codes: Codes) -> tuple[npt.NDArray[np.uint64], _Flags]:
+        """A number for the sequence of operations on each path, and whether it is open: (n, graphs times paths)."""
+        found, are_open = [], []
         base = np.uint64(len(self.layout.operations) + 1)
         for graph, part in enumerate(self.layout.split(codes)):
             passing, numbers = _passing(self.layout, part), _operations(self.layout, part)
-            skipped = (numbers < 0) | self._is_skip[numbers]
+            skipped = (numbers < 0) | self._is_identity[numbers]
             digits = (numbers + 1).astype(np.uint64)
-            for edges in self._ways:
+            for path in self._paths:
                 number = np.full(len(part), graph + 1, dtype=np.uint64)
-                for place in self._places(edges):
-                    number = np.where(skipped[:, place], number, number * base + digits[:, place])
+                for position in self._positions(path):
+                    number = np.where(skipped[:, position], number, number * base + digits[:, position])
                 found.append(number)
-                open_ways.append(passing[:, list(edges)].all(axis=1))
-        return np.stack(found, axis=1), np.stack(open_ways, axis=1)
+                are_open.append(passing[:, list(path)].all(axis=1))
+        return np.stack(found, axis=1), np.stack(are_open, axis=1)
 
-    def _places(self, edges: tuple[int, ...]) -> Iterator[int]:
-        """Where the operations of a way are."""
-        for edge in edges:
+    def _positions(self, path: tuple[int, ...]) -> Iterator[int]:
+        """Positions of the operations on a path among those of a graph."""
+        for edge in path:
             if not self.layout.operations_on_nodes:
                 yield edge
             elif self.layout.edges[edge][1] in self.layout.intermediate:
                 yield self.layout.edges[edge][1] - self.layout.n_inputs
 
     def _counts(self, codes: Codes) -> Floats:
-        numbers, alive = self._sequences(codes)
+        """How many open paths of each cell have each known sequence: (n, sequences)."""
+        numbers, is_open = self._sequences(codes)
         if not len(self._known):
             return np.zeros((len(codes), 1))
-        place = np.minimum(np.searchsorted(self._known, numbers), len(self._known) - 1)
-        counted = alive & (self._known[place] == numbers)
-        rows = np.broadcast_to(np.arange(len(codes))[:, None], place.shape)
-        cells = rows[counted] * len(self._known) + place[counted]
-        counts = np.bincount(cells, minlength=len(codes) * len(self._known))
+        column = np.minimum(np.searchsorted(self._known, numbers), len(self._known) - 1)
+        counted = is_open & (self._known[column] == numbers)
+        rows = np.broadcast_to(np.arange(len(codes))[:, None], column.shape)
+        flat = rows[counted] * len(self._known) + column[counted]
+        counts = np.bincount(flat, minlength=len(codes) * len(self._known))
         return counts.reshape(len(codes), -1).astype(np.float64)
 
 
 def live_operations(layout: CellLayout, codes: Codes) -> Floats:
-    """How often each operation is on a path from an input to the output: (n, graphs times operations)."""
+    """Count how often each operation is on a path from an input to the output: (n, graphs times operations)."""
     return np.concatenate([_live_counts(layout, part) for part in layout.split(codes)], axis=1).astype(np.float64)
 
 
-def _operations(layout: CellLayout, part: Codes) -> npt.NDArray[np.int64]:
-    """Number of each operation of one graph, those that are not there below 0."""
+def standardised(values: Floats) -> Floats:
+    """Scale values to mean 0 and standard deviation 1; return zeros where all are equal."""
+    spread = float(values.std())
+    return (values - values.mean()) / spread if spread > 0 else np.zeros_like(values)
+
+
+def _flags(layout: CellLayout, operations: Collection[int]) -> _Flags:
+    """For each operation, whether it is one of some."""
+    return np.array([i in operations for i in range(len(layout.operations))])
+
+
+def _operations(layout: CellLayout, part: Codes) -> _Numbers:
+    """Index of each operation of one graph; those that are not there are below 0."""
     n = len(layout.intermediate if layout.operations_on_nodes else layout.edges)
-    numbers: npt.NDArray[np.int64] = part[:, :n].astype(np.int64) - layout.free
+    numbers: _Numbers = part[:, :n].astype(np.int64) - layout.free
     return numbers
 
 
-def _passing(layout: CellLayout, part: Codes) -> npt.NDArray[np.bool_]:
+def _passing(layout: CellLayout, part: Codes) -> _Flags:
     """Which edges of one graph pass something on: (n, edges)."""
     columns = np.asarray(layout.edge_columns)
     if layout.operations_on_nodes:
         return (columns < 0) | (part[:, columns] > 0)
-    is_dead = np.array([name in _DEAD for name in layout.operations])
     numbers = _operations(layout, part)
-    return (numbers >= 0) & ~is_dead[numbers]
+    return (numbers >= 0) & ~_flags(layout, layout.dead_operations)[numbers]
 
 
-def _live_counts(layout: CellLayout, part: Codes) -> npt.NDArray[np.int64]:
+def _live_counts(layout: CellLayout, part: Codes) -> _Numbers:
     """How often each operation of one graph is on a path from an input to the output: (n, operations)."""
     passing, numbers = _passing(layout, part), _operations(layout, part)
     reached = np.zeros((len(part), layout.n_nodes), dtype=bool)
@@ -162,23 +193,17 @@ def _live_counts(layout: CellLayout, part: Codes) -> npt.NDArray[np.int64]:
     return np.stack([(live & (numbers == k)).sum(axis=1) for k in range(len(layout.operations))], axis=1)
 
 
-def _ways(layout: CellLayout) -> list[tuple[int, ...]]:
-    """Edges of the ways from an input to the output (or any intermediate node, where there is none)."""
+def _paths(layout: CellLayout) -> list[tuple[int, ...]]:
+    """Edges of the paths from an input to the output (or to any intermediate node, where there is none)."""
     ends = {layout.n_nodes - 1} if layout.has_output else set(layout.intermediate)
-    ways: list[tuple[int, ...]] = []
+    paths: list[tuple[int, ...]] = []
     front: list[tuple[int, tuple[int, ...]]] = [(node, ()) for node in range(layout.n_inputs)]
-    while front and len(ways) < MAX_PATHS:
+    while front and len(paths) < MAX_PATHS:
         front = [
-            (target, (*way, edge))
-            for node, way in front
+            (target, (*path, edge))
+            for node, path in front
             for edge, (source, target) in enumerate(layout.edges)
             if source == node
         ][: 16 * MAX_PATHS]
-        ways += [way for node, way in front if node in ends]
-    return ways[:MAX_PATHS]
-
-
-def standardised(values: Floats) -> Floats:
-    """Values of mean 0 and standard deviation 1; zeros where all are equal."""
-    spread = float(values.std())
-    return (values - values.mean()) / spread if spread > 0 else np.zeros_like(values)
+        paths += [path for node, path in front if node in ends]
+    return paths[:MAX_PATHS]

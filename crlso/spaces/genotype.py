@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from crlso._base.checks import is_int
 from crlso._base.types import Codes
 
 __all__ = ["EDGES", "N_CODES", "OPERATIONS", "check_codes", "format_genotype", "parse_genotype"]
@@ -49,15 +50,15 @@ _TOKEN = re.compile(
 
 
 def parse_genotype(source: Any) -> Codes:
-    """Read one genotype.
+    """Read one genotype as a row of codes.
 
     Parameters
     ----------
     source : str, mapping, object or sequence
         The usual text ``Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=[...],
         reduce_concat=[2, 3, 4, 5])``; a mapping or an object (a namedtuple for instance) with these four fields; or the
-        compact form, two cells of eight pairs (source, index of the operation), as text or as sequences. A node's two
-        edges may stand in either order. Text is read by the grammar of these forms alone and never evaluated.
+        compact form, two cells of eight pairs (source, index of the operation), as text or as sequences. The two edges
+        of a node may stand in either order. Text is parsed, never evaluated.
 
     Returns
     -------
@@ -70,8 +71,8 @@ def parse_genotype(source: Any) -> Codes:
         For another kind of object.
     ValueError
         For text that is no genotype (the message has the position and what was expected there), an operation that is
-        not one of the seven (``none`` among them), a source that is no earlier node, two edges with one source into
-        one node, other than two edges per node, or outputs other than the nodes 2 to 5.
+        not one of the seven (``none`` is not), a source that is no earlier node, two edges from one source into one
+        node, another number of edges than two into a node, or other outputs than the nodes 2 to 5.
 
     Examples
     --------
@@ -113,7 +114,7 @@ def format_genotype(codes: npt.ArrayLike) -> str:
     Returns
     -------
     str
-        Edges by target and source; it reads back to the same codes.
+        Edges by target and source; :func:`parse_genotype` reads the same codes from it.
 
     Raises
     ------
@@ -130,7 +131,7 @@ def format_genotype(codes: npt.ArrayLike) -> str:
 
 
 def check_codes(codes: npt.ArrayLike) -> Codes:
-    """Rows of codes as an array, each of them valid.
+    """Check rows of codes and return them as uint8.
 
     Parameters
     ----------
@@ -145,7 +146,7 @@ def check_codes(codes: npt.ArrayLike) -> Codes:
     TypeError
         For values that are not integers.
     ValueError
-        For another shape, a code outside 0 to 7, or a node that has other than two edges; the message names the row.
+        For another shape, a code outside 0 to 7, or a node without exactly two edges; the message names the row.
     """
     array = np.asarray(codes)
     if array.ndim != 2 or array.shape[1] != N_CODES:
@@ -190,17 +191,14 @@ def _check_outputs(cell: str, nodes: Sequence[int]) -> None:
         raise ValueError(f"genotype: expected range(2, 6) or [2, 3, 4, 5] as {cell}_concat, got {nodes!r:.60}")
 
 
-def _integer(value: object, what: str) -> int:
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"genotype: expected an integer as {what}, got {value!r}")
-    try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"genotype: expected an integer as {what}, got {value!r:.60}") from None
+def _integer(value: Any, what: str) -> int:
+    if not is_int(value):
+        raise TypeError(f"genotype: expected an integer as {what}, got {value!r:.60}")
+    return operator.index(value)
 
 
 def _items(value: object, what: str, longest: int) -> list[Any]:
-    """The items of a short sequence, which a text, a generator or an endless sequence is not."""
+    """The items of a short sequence; text, generators and long sequences are refused."""
     if not isinstance(value, (Sequence, np.ndarray)) or isinstance(value, (str, bytes, bytearray)):
         raise TypeError(f"genotype: expected a sequence as {what}, got {type(value).__name__}")
     if len(value) > longest:
@@ -251,7 +249,7 @@ def _operation(index: int) -> str:
 
 
 class _Reader:
-    """Reads the text forms; their grammar has a fixed depth, so that no text nests the calls deeper."""
+    """A parser of the text forms. Their grammar has a fixed depth, so that no text makes the calls nest deeper."""
 
     def __init__(self, text: str) -> None:
         if len(text) > _MAX_TEXT:
@@ -267,7 +265,7 @@ class _Reader:
         return cells
 
     def _advance(self) -> None:
-        """Go to the next token; a character that begins none is a token of its own kind."""
+        """Go to the next token; a character that begins no token becomes one of the kind "other"."""
         match = _TOKEN.match(self._text, self._after)
         if match is None:
             self._at = len(self._text) - len(self._text[self._after :].lstrip())
@@ -297,7 +295,7 @@ class _Reader:
         return self._kind == "sign" and self._token == sign
 
     def _open(self, expected: str) -> str:
-        """An opening bracket; the bracket that closes it is returned."""
+        """Take an opening bracket and return the one that closes it."""
         if not (self._next_is("(") or self._next_is("[")):
             self._fail(expected)
         closing = ")" if self._token == "(" else "]"
@@ -305,7 +303,7 @@ class _Reader:
         return closing
 
     def _listed(self, closing: str) -> Iterator[None]:
-        """Once for each item up to the closing bracket; a comma may follow the last."""
+        """Yield once for each item up to the closing bracket; a comma may follow the last."""
         while not self._next_is(closing):
             yield
             if not self._next_is(closing):

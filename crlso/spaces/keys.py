@@ -27,6 +27,11 @@ class Classes:
     key_of : callable
         ``canonical_key`` of the space.
 
+    Attributes
+    ----------
+    codes, keys : ndarray
+        As above, read-only.
+
     Examples
     --------
     >>> from crlso.spaces import NASBench201
@@ -45,7 +50,7 @@ class Classes:
 
     @classmethod
     def among(cls, codes: Codes, canonicalise: Callable[[Any], Codes], key_of: Callable[[Any], Keys]) -> Classes:
-        """The classes that some cells belong to, each represented by its canonical cell."""
+        """Make the classes that some cells belong to, each represented by its canonical cell."""
         keys, first = np.unique(key_of(codes), return_index=True)
         return cls(canonicalise(codes[first]), keys, key_of)
 
@@ -53,7 +58,7 @@ class Classes:
         return len(self.keys)
 
     def locate(self, cells: Any) -> Positions:
-        """Positions of the classes of cells, shape (n,); -1 for cells of no class.
+        """Return the positions of the classes of cells, shape (n,); -1 for cells of no class.
 
         Parameters
         ----------
@@ -67,7 +72,7 @@ class Classes:
 
 
 def first_of_each(keys: Keys) -> Positions:
-    """Positions of the first of each group of equal keys, ascending: which cells stay when equal ones are dropped.
+    """Return the position of the first of each group of equal keys, ascending: what stays when duplicates are dropped.
 
     Examples
     --------
@@ -78,7 +83,7 @@ def first_of_each(keys: Keys) -> Positions:
 
 
 def row_keys(rows: Codes, cardinalities: tuple[int, ...]) -> Keys:
-    """One integer per row: the row as a number in mixed radix, or a hash where that exceeds 63 bits."""
+    """Return one integer per row: the row as a number in mixed radix, or a hash where that exceeds 63 bits."""
     if math.prod(cardinalities) < 2**63:
         numbers: Keys = rows.astype(np.int64) @ _radix_weights(cardinalities)
         return numbers
@@ -89,13 +94,13 @@ def row_keys(rows: Codes, cardinalities: tuple[int, ...]) -> Keys:
 
 
 def rows_of_keys(keys: Keys, cardinalities: tuple[int, ...]) -> Codes:
-    """The rows that keys spell; only where keys are no hashes."""
+    """Return the rows of codes that keys stand for, where keys are no hashes."""
     return (keys[:, None] // _radix_weights(cardinalities) % np.asarray(cardinalities)).astype(np.uint8)
 
 
 @functools.lru_cache(maxsize=64)
 def _radix_weights(cardinalities: tuple[int, ...]) -> Keys:
-    """What each code counts in a row read as one number, the first code leading."""
+    """The weight of each code in a row that is read as one number, the first code the most significant."""
     return np.append(np.cumprod(cardinalities[:0:-1], dtype=np.int64)[::-1], np.int64(1))
 
 

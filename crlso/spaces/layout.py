@@ -1,38 +1,24 @@
-"""How the cells of a space are written as rows of codes, and as text."""
+"""How the cells of a space are written as rows of codes, and the layouts of users' spaces."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import re
-from collections.abc import Callable
-from importlib import import_module
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from crlso._base.checks import check_choice, check_int, is_int
 from crlso._base.types import Codes
 
-__all__ = ["CellLayout", "Graph", "layout_of", "register_layout"]
+__all__ = ["CellLayout", "layout_from_name", "layout_of", "make_layout", "register_layout"]
 
 MAX_NODES = 16  # per graph, inputs and output included
-_NAME_PATTERN = re.compile(r"[^\s|~+(),;:=\[\]]+")
-
-
-@dataclasses.dataclass(frozen=True)
-class Graph:
-    """One graph of a cell, to look at.
-
-    Attributes
-    ----------
-    title : str
-        Empty where a cell has one graph.
-    labels : tuple of str
-        Text of each node: ``in``, ``out``, a number, or an operation.
-    edges : list of (int, int, str, int)
-        Source, target, operation (empty where operations are on nodes) and number of the operation.
-    """
-
-    title: str
-    labels: tuple[str, ...]
-    edges: list[tuple[int, int, str, int]]
+_OPERATION = re.compile(r"[^\s|~+(),;:=\[\]]+")
+_RESERVED = ("absent", "input", "output")  # words of the text of cells
+_SPACE = re.compile(r"cells\[nodes=(\d{1,2});inputs=(\d{1,2});on=(\w+);edges=([\w.-]+);max=(\w+);ops=([^;\]]+)\]")
+_DEAD = ("none", "zero")  # operations that pass nothing on
+_IDENTITIES = ("skip_connect", "identity", "skip")  # operations that pass on what they get
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +33,7 @@ class CellLayout:
     Parameters
     ----------
     name : str
-        Of the space.
+        Name of the space.
     operations : tuple of str
     n_nodes, n_inputs : int
         Nodes of a graph and how many of them are inputs.
@@ -63,7 +49,7 @@ class CellLayout:
     graphs : tuple of str
         Titles of the graphs.
     to_text : callable, optional
-        Makes text of a row of codes instead of the general form.
+        Writes a row of codes in a form of its own, instead of the general one.
     """
 
     name: str
@@ -78,8 +64,6 @@ class CellLayout:
     in_degree: int | None = None
     graphs: tuple[str, ...] = ("",)
     to_text: Callable[[tuple[int, ...]], str] | None = None
-
-    # -- counts ---------------------------------------------------------------------------------------------------
 
     @functools.cached_property
     def intermediate(self) -> range:
@@ -134,165 +118,22 @@ class CellLayout:
         n = len(self.intermediate if self.operations_on_nodes else self.edges)
         return [None if code < self.free else self.operations[code - self.free] for code in codes[:n]]
 
-    # -- text -----------------------------------------------------------------------------------------------------
+    # -- what operations do ---------------------------------------------------------------------------------------
 
-    def text(self, codes: tuple[int, ...]) -> str:
-        """A cell as text, see :meth:`parse`."""
-        if self.to_text is not None:
-            return self.to_text(codes)
-        write = self._node_text if self.operations_on_nodes else self._edge_text
-        parts = [write(part) for part in self.split_row(codes)]
-        return ";".join(f"{title}:{part}" if title else part for title, part in zip(self.graphs, parts))
+    @functools.cached_property
+    def dead_operations(self) -> frozenset[int]:
+        """Indices of the operations that pass nothing on."""
+        return frozenset(i for i, name in enumerate(self.operations) if name in _DEAD)
 
-    def _edge_text(self, codes: tuple[int, ...]) -> str:
-        groups = []
-        for node in range(self.n_inputs, self.n_nodes):
-            terms = [
-                f"{self.operations[code - self.free]}~{source}"
-                for (source, target), code in zip(self.edges, codes)
-                if target == node and not (self.free and code == 0)
-            ]
-            groups.append(f"|{'|'.join(terms)}|")
-        return "+".join(groups)
-
-    def _node_text(self, codes: tuple[int, ...]) -> str:
-        nodes = []
-        for node in range(self.n_inputs, self.n_nodes):
-            sources = [
-                str(source)
-                for (source, target), column in zip(self.edges, self.edge_columns)
-                if target == node and (column < 0 or codes[column])
-            ]
-            nodes.append(f"{self._node_name(node, codes)}({','.join(sources)})")
-        while self.free and self.has_output and len(nodes) > 1 and nodes[-2] == "absent()":
-            del nodes[-2]
-        return "+".join(nodes)
-
-    def _node_name(self, node: int, codes: tuple[int, ...]) -> str:
-        if node not in self.intermediate:
-            return "output" if self.has_output and node == self.n_nodes - 1 else "input"
-        code = codes[node - self.n_inputs] - self.free
-        return "absent" if code < 0 else self.operations[code]
-
-    def parse(self, text: str) -> tuple[int, ...]:
-        """Codes of a cell from its text.
-
-        Raises
-        ------
-        ValueError
-            For text that is no cell; what was expected is named, and the part that does not fit.
-        """
-        parts = text.split(";")
-        if len(parts) != len(self.graphs):
-            raise ValueError(
-                f"cell string: expected {len(self.graphs)} graphs with ';' between them, got {text!r:.200}"
-            )
-        codes: list[int] = []
-        for title, part in zip(self.graphs, parts):
-            if title and not part.startswith(f"{title}:"):
-                raise ValueError(f"cell string: expected a graph that begins with '{title}:', got {part!r:.200}")
-            read = self._parse_nodes if self.operations_on_nodes else self._parse_edges
-            codes += read(part[len(title) + 1 :] if title else part)
-        return tuple(codes)
-
-    def _parse_edges(self, text: str) -> list[int]:
-        groups = text.split("+")
-        if len(groups) != self.n_nodes - self.n_inputs:
-            raise ValueError(
-                f"cell string: expected {self.n_nodes - self.n_inputs} nodes |operation~source|...| with '+' between "
-                f"them, got {text!r:.200}"
-            )
-        codes = [0] * len(self.edges)
-        seen = set()
-        for target, group in enumerate(groups, start=self.n_inputs):
-            if len(group) < 2 or group[0] != "|" or group[-1] != "|":
-                raise ValueError(f"cell string: expected |operation~source|...|, got {group!r:.100}")
-            for term in group[1:-1].split("|") if len(group) > 2 else []:
-                name, _, source = term.partition("~")
-                edge = self._edge(source, target, term)
-                codes[edge] = self._operation(name, term) + self.free
-                if edge in seen:
-                    raise ValueError(f"cell string: expected one edge from each source, got another: {term!r:.100}")
-                seen.add(edge)
-        if not self.free and len(seen) < len(self.edges):
-            raise ValueError(f"cell string: expected {len(self.edges)} edges, got {len(seen)} in {text!r:.200}")
-        return codes
-
-    def _parse_nodes(self, text: str) -> list[int]:
-        nodes = text.split("+")
-        wanted = self.n_nodes - self.n_inputs
-        if self.free and self.has_output and len(nodes) < wanted:
-            nodes[-1:] = ["absent()"] * (wanted - len(nodes)) + nodes[-1:]
-        if len(nodes) != wanted:
-            raise ValueError(
-                f"cell string: expected {wanted} nodes operation(source,...) with '+' between them, got {text!r:.200}"
-            )
-        codes = [0] * len(self.graph_cardinalities)
-        for target, node in enumerate(nodes, start=self.n_inputs):
-            name, bracket, rest = node.partition("(")
-            if not bracket or not rest.endswith(")"):
-                raise ValueError(f"cell string: expected operation(source,...), got {node!r:.100}")
-            if target not in self.intermediate:
-                if name != "output":
-                    raise ValueError(f"cell string: expected output(source,...) as the last node, got {node!r:.100}")
-            elif not (self.free and name == "absent"):
-                codes[target - self.n_inputs] = self._operation(name, node) + self.free
-            edges = [self._edge(source, target, node) for source in rest[:-1].split(",")] if len(rest) > 1 else []
-            if not self.free and edges != [e for e, (_, end) in enumerate(self.edges) if end == target]:
-                raise ValueError(f"cell string: expected the edges of the space into node {target}, got {node!r:.100}")
-            for edge in edges if self.free else []:
-                codes[self.edge_columns[edge]] = 1
-        return codes
-
-    def _operation(self, name: str, where: str) -> int:
-        if name not in self.operations:
-            raise ValueError(
-                f"cell string: expected operations out of {', '.join(self.operations)}, got {where!r:.100}"
-            )
-        return self.operations.index(name)
-
-    def _edge(self, source: str, target: int, where: str) -> int:
-        number = int(source) if re.fullmatch(r"[0-9]{1,2}", source) else -1
-        if (number, target) not in self.edges:
-            raise ValueError(f"cell string: expected a source of node {target}, got {source!r:.20} in {where!r:.100}")
-        return self.edges.index((number, target))
-
-    # -- pictures -------------------------------------------------------------------------------------------------
-
-    def drawn(self, codes: tuple[int, ...]) -> list[Graph]:
-        """The graphs of a cell, to look at; edges that are not there are left out."""
-        return [self._drawn_graph(title, part) for title, part in zip(self.graphs, self.split_row(codes))]
-
-    def _drawn_graph(self, title: str, codes: tuple[int, ...]) -> Graph:
-        edges = []
-        for (source, target), column in zip(self.edges, self.edge_columns):
-            code = 0 if column < 0 else codes[column] - self.free
-            if code >= 0:
-                edges.append((source, target, "" if self.operations_on_nodes else self.operations[code], code))
-        return Graph(title, tuple(self._label(node, codes) for node in range(self.n_nodes)), edges)
-
-    def _label(self, node: int, codes: tuple[int, ...]) -> str:
-        if node < self.n_inputs:
-            return "in" if self.n_inputs == 1 else f"in {node}"
-        if self.has_output and node == self.n_nodes - 1:
-            return "out"
-        return self._node_name(node, codes) if self.operations_on_nodes else str(node)
+    @functools.cached_property
+    def identities(self) -> frozenset[int]:
+        """Indices of the operations that pass on what they get."""
+        return frozenset(i for i, name in enumerate(self.operations) if name in _IDENTITIES)
 
 
-def check_operation_name(name: object) -> str:
-    """A name of an operation that cell strings can hold."""
-    if not isinstance(name, str):
-        raise TypeError(f"operations: expected names, got {type(name).__name__}")
-    if not _NAME_PATTERN.fullmatch(name) or name in ("absent", "input", "output"):
-        raise ValueError(
-            "operations: expected names without spaces and without any of | ~ + ( ) , ; : = [ ], other than 'absent', "
-            f"'input' and 'output', got {name!r:.100}"
-        )
-    return name
-
+# -- layouts by name ----------------------------------------------------------------------------------------------
 
 _LAYOUTS: dict[str, CellLayout] = {}
-HOMES = {"nasbench101": "nasbench101", "nasbench201": "nasbench201", "darts": "darts"}
 
 
 def register_layout(layout: CellLayout) -> CellLayout:
@@ -309,17 +150,122 @@ def register_layout(layout: CellLayout) -> CellLayout:
 
 
 def layout_of(space: object) -> CellLayout:
-    """The layout of the cells of a space, by its name.
+    """Return the layout of the cells of a space, by its name.
 
-    The name of a user's space says all about it, so that its cells can be read anywhere.
+    The name of a user's space says all about it, so that its cells can be read in any process.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For another kind of object, and for a name of no space.
     """
     if not isinstance(space, str):
         raise TypeError(f"space: expected a str, got {type(space).__name__}")
     if space not in _LAYOUTS:
-        if space in HOMES:
-            import_module(f"crlso.spaces.{HOMES[space]}")
-        else:
-            from crlso.spaces.space import layout_from_name
-
-            register_layout(layout_from_name(space))
+        register_layout(layout_from_name(space))
     return _LAYOUTS[space]
+
+
+def layout_from_name(name: str) -> CellLayout:
+    """Make the layout of a user's space from its name.
+
+    Raises
+    ------
+    ValueError
+        For a name that crlso would not write.
+    """
+    match = _SPACE.fullmatch(name)
+    if match is None:
+        known = ", ".join(known for known in _LAYOUTS if not _SPACE.fullmatch(known))
+        raise ValueError(f"space: expected one of {known} or the name of a CellSpace, got {name!r:.200}")
+    nodes, inputs, on, edges, most, operations = match.groups()
+    try:
+        pairs = edges if edges.isalpha() else [tuple(map(int, pair.split("-"))) for pair in edges.split(".")]
+        max_edges = None if most == "None" else int(most)
+        layout = make_layout(int(nodes), operations.split(","), on, pairs, max_edges, int(inputs))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"space: expected the name of a space of cells, got {name!r:.200}: {error}") from None
+    if layout.name != name:
+        raise ValueError(f"space: expected the name of a space of cells as crlso writes it, got {name!r:.200}")
+    return layout
+
+
+# -- layouts of users' spaces -------------------------------------------------------------------------------------
+
+
+def make_layout(
+    nodes: Any, operations: Any, operations_on: Any, edges: Any, max_edges: Any, input_nodes: Any
+) -> CellLayout:
+    """Make the layout of a user's space from the arguments of :class:`crlso.spaces.CellSpace`, checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arguments of which no space can be made.
+    """
+    n_nodes = check_int("nodes", nodes, 2, MAX_NODES)
+    n_inputs = check_int("input_nodes", input_nodes, 1, MAX_NODES)
+    if n_inputs >= n_nodes:
+        raise ValueError(f"input_nodes: expected fewer than the {n_nodes} nodes, got {n_inputs}")
+    names = _checked_operations(operations)
+    check_choice("operations_on", operations_on, ("edges", "nodes"))
+    pairs = _checked_edges(edges, n_nodes, n_inputs)
+    free = isinstance(edges, str) and edges == "free"
+    if max_edges is not None:
+        max_edges = check_int("max_edges", max_edges, 1)
+        if not free:
+            raise ValueError(f"max_edges: expected None without edges='free', got {max_edges}")
+    kind = edges if isinstance(edges, str) else ".".join(f"{source}-{target}" for source, target in pairs)
+    graph = f"nodes={n_nodes};inputs={n_inputs};on={operations_on};edges={kind};max={max_edges}"
+    layout = CellLayout(
+        name=f"cells[{graph};ops={','.join(names)}]",
+        operations=names,
+        n_nodes=n_nodes,
+        n_inputs=n_inputs,
+        edges=pairs,
+        free=free,
+        operations_on_nodes=operations_on == "nodes",
+        max_edges=max_edges,
+    )
+    if not layout.cardinalities:
+        raise ValueError(f"nodes: expected room for an operation, got {n_nodes} nodes with {n_inputs} inputs")
+    return layout
+
+
+def _checked_operations(operations: Any) -> tuple[str, ...]:
+    """Different names that the text of cells can hold."""
+    if isinstance(operations, str) or not isinstance(operations, Iterable):
+        raise TypeError(f"operations: expected a sequence of names, got {type(operations).__name__}")
+    names = tuple(operations)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"operations: expected names, got {type(name).__name__}")
+        if not _OPERATION.fullmatch(name) or name in _RESERVED:
+            raise ValueError(
+                "operations: expected names without spaces and without any of | ~ + ( ) , ; : = [ ], other than "
+                f"'absent', 'input' and 'output', got {name!r:.100}"
+            )
+    if not 1 <= len(names) <= 200 or len(set(names)) != len(names):
+        raise ValueError(f"operations: expected 1 to 200 different names, got {', '.join(names):.200}")
+    return names
+
+
+def _checked_edges(edges: Any, nodes: int, inputs: int) -> tuple[tuple[int, int], ...]:
+    possible = tuple((source, target) for target in range(inputs, nodes) for source in range(target))
+    if isinstance(edges, str):
+        if edges not in ("complete", "free"):
+            raise ValueError(f"edges: expected 'complete', 'free' or pairs of nodes, got {edges!r:.100}")
+        return possible
+    try:
+        pairs = {(source, target) for source, target in edges}
+    except (TypeError, ValueError):
+        pairs = {(None, None)}
+    if not all(is_int(node) for pair in pairs for node in pair):
+        raise TypeError(f"edges: expected 'complete', 'free' or pairs of nodes, got {edges!r:.100}")
+    wrong = sorted(pairs - set(possible))
+    if wrong or not pairs:
+        raise ValueError(
+            f"edges: expected pairs (source, target) with source < target from {inputs} to {nodes - 1}, "
+            f"got {wrong[0] if wrong else 'none'}"
+        )
+    return tuple(pair for pair in possible if pair in pairs)

@@ -35,8 +35,6 @@ LAYOUT = register_layout(
 )
 _N_INNER = len(LAYOUT.intermediate)
 _ENDS = ("input", "output")
-
-
 _KERNEL = {"conv3x3-bn-relu": 9.0, "conv1x1-bn-relu": 1.0, "maxpool3x3": 0.0}  # weights per pair of channels
 _PRESETS = {
     "paper": dataclasses.replace(
@@ -66,13 +64,18 @@ def _every_cell() -> Codes:
 class NASBench101(CellSpace):
     """All cells of NAS-Bench-101.
 
-    A cell has an input, an output and up to five vertices between, each with one of three operations, and at most nine
-    edges. It is 26 codes: the operations of the five inner vertices (0 absent, 1 ``conv3x3-bn-relu``,
+    A cell has an input, an output, up to five vertices between them, each with one of three operations, and at most
+    nine edges. It is a row of 26 codes: the operations of the five inner vertices (0 absent, 1 ``conv3x3-bn-relu``,
     2 ``conv1x1-bn-relu``, 3 ``maxpool3x3``), then the 21 possible edges by target and source. Cells are equal when they
     are the same graph after pruning: 423,624 cells, one for each module hash of the benchmark.
 
-    :meth:`cell` also takes what the benchmark's own API takes: a pair (matrix, operations) with ``"input"`` first and
+    :meth:`cell` also takes the form of the benchmark's own API: a pair (matrix, operations) with ``"input"`` first and
     ``"output"`` last, of 2 to 7 vertices.
+
+    References
+    ----------
+    Ying, Klein, Real, Christiansen, Murphy, Hutter: NAS-Bench-101: Towards reproducible neural architecture search.
+    ICML 2019.
 
     Examples
     --------
@@ -99,10 +102,10 @@ class NASBench101(CellSpace):
         return _SHIPPED
 
     def log_size(self, codes: Codes) -> Floats:
-        """Logarithm of the weights of networks of the cells, in units of the output's channels squared.
+        """Return the logarithm of the number of weights of networks, in units of the output's channels squared.
 
-        The channels of the output are shared by the vertices that lead to it, and other vertices have as many as the
-        largest that they lead to; an edge from the input is a projection by a convolution of 1 x 1.
+        The vertices that lead to the output share its channels; another vertex has as many channels as the largest
+        vertex that it leads to. An edge from the input is a projection by a convolution of 1 x 1.
         """
         last = LAYOUT.n_nodes - 1
         edges = np.zeros((len(codes), LAYOUT.n_nodes, LAYOUT.n_nodes), dtype=bool)
@@ -122,11 +125,11 @@ class NASBench101(CellSpace):
 
     @property
     def n_cells(self) -> int:
-        """Number of different cells."""
+        """Number of cells that the space lists: all different ones."""
         return len(self._members.keys if self._members is not None else _every_cell())
 
     def all_codes(self) -> Codes:
-        """All different cells in the order of their keys, shape (423624, 26), read-only."""
+        """Return all different cells in the order of their keys, shape (423624, 26), read-only."""
         return _every_cell() if self._members is None else self._members.codes
 
     def cell(self, x: Any) -> Cell:
@@ -135,8 +138,8 @@ class NASBench101(CellSpace):
         Parameters
         ----------
         x : str, sequence of int, (matrix, operations) or Cell
-            Text as ``str(cell)`` gives it, 26 codes, the benchmark's own form, or a Cell. Text and codes are taken as
-            they are; a matrix is not pruned either, see :meth:`CellSpace.prune`.
+            Text as ``str(cell)`` writes it, 26 codes, the benchmark's own form, or a Cell. None of them is pruned; see
+            :meth:`CellSpace.prune`.
 
         Returns
         -------
@@ -152,19 +155,19 @@ class NASBench101(CellSpace):
         return super().cell(x)
 
     def matrix(self, cell: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
-        """A pruned cell in the benchmark's own form.
+        """Write a cell, pruned, in the benchmark's own form.
 
         Returns
         -------
         matrix : ndarray of int64, shape (v, v)
             Upper triangular, 1 for an edge from row to column.
         operations : list of str, length v
-            ``"input"``, those of the vertices between, ``"output"``.
+            ``"input"``, the operations of the vertices between, ``"output"``.
 
         Raises
         ------
         ValueError
-            For a cell whose output is not reached from the input.
+            For a cell without a path from the input to the output.
         """
         row = self.prune([self.cell(cell)])[0]
         full = np.zeros((_VERTICES, _VERTICES), dtype=np.int64)
@@ -178,6 +181,7 @@ class NASBench101(CellSpace):
 
 
 def _codes_of_matrix(matrix: Any, operations: Any) -> tuple[int, ...]:
+    """Codes of a cell in the benchmark's own form, checked."""
     try:
         edges = np.asarray(matrix)
     except ValueError:
@@ -195,7 +199,7 @@ def _codes_of_matrix(matrix: Any, operations: Any) -> tuple[int, ...]:
             f"got {operations!r:.200}"
         )
     inner = [1 + LAYOUT.operations.index(name) for name in operations[1:-1]]
-    place = [*range(n - 1), _VERTICES - 1]
+    position = [*range(n - 1), _VERTICES - 1]
     full = np.zeros((_VERTICES, _VERTICES), dtype=np.int64)
-    full[np.ix_(place, place)] = edges
+    full[np.ix_(position, position)] = edges
     return (*inner, *[0] * (_N_INNER - len(inner)), *(int(full[edge]) for edge in LAYOUT.edges))

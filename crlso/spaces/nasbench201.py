@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.checks import is_int
 from crlso._base.types import Codes, Floats, Keys
 from crlso.assets import open_npz
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
 from crlso.spaces.cell import Cell
 from crlso.spaces.features import live_operations
-from crlso.spaces.keys import first_of_each
 from crlso.spaces.layout import CellLayout, register_layout
 from crlso.spaces.space import CellSpace
 
@@ -63,16 +64,22 @@ _PRESETS = {
 class NASBench201(CellSpace):
     """All cells of NAS-Bench-201.
 
-    A cell is six codes, uint8, one per edge in string order (1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2), each 0 ``none``,
-    1 ``skip_connect``, 2 ``nor_conv_1x1``, 3 ``nor_conv_3x3`` or 4 ``avg_pool_3x3``. Its *official index* is its
-    position in the published benchmark. Methods that take `cells` accept an array of codes of shape (n, 6), an
+    A cell is a row of six codes, uint8, one per edge in string order (1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2), each
+    0 ``none``, 1 ``skip_connect``, 2 ``nor_conv_1x1``, 3 ``nor_conv_3x3`` or 4 ``avg_pool_3x3``. Its *official index*
+    is its position in the published benchmark. Methods that take `cells` accept an array of codes of shape (n, 6), an
     array or list of official indices, a list of anything that :meth:`cell` accepts, or one Cell or string.
 
-    Cells can be equal at two levels. ``"isomorphism"`` is the unique string of the benchmark's authors: 6,466
-    classes. ``"function"`` is what a cell computes (a node is the multiset of its live incoming terms, sums
-    flattened, skip edges substituted, none and dead branches dropped): 4,930 classes, each a union of classes of
-    the other level. A class is represented by its member with the fewest edges that are not ``none``; ties go to the
-    fewest that are not ``skip_connect`` either, then to the codes that come first.
+    The space lists all 15,625 cells, equal ones among them; :meth:`classes` has the 4,930 different ones. Cells can be
+    equal at two levels. ``"isomorphism"`` compares the unique strings of the benchmark's authors: 6,466 classes.
+    ``"function"`` compares what cells compute (a node is the multiset of its live incoming terms, with sums flattened,
+    skip edges substituted, ``none`` and dead branches dropped): 4,930 classes, each a union of classes of the other
+    level. This is the level of everything that does not take a level. A class is represented by its member with the
+    fewest edges that are not ``none``; ties go to the fewest that are not ``skip_connect`` either, then to the codes
+    that come first.
+
+    References
+    ----------
+    Dong, Yang: NAS-Bench-201: Extending the scope of reproducible neural architecture search. ICLR 2020.
 
     Examples
     --------
@@ -87,6 +94,7 @@ class NASBench201(CellSpace):
     """
 
     levels: tuple[str, ...] = ("function", "isomorphism")
+    _lists_classes = False
 
     def __init__(self) -> None:
         self._layout = _LAYOUT
@@ -107,13 +115,13 @@ class NASBench201(CellSpace):
         return Shipped() if self._members is not None else Shipped(class_latents="latents_nasbench201.npz")
 
     def log_size(self, codes: Codes) -> Floats:
-        """Logarithm of the size of networks of the cells: their live convolutions, a small one counting 0.35."""
+        """Return the logarithm of the size of networks: the number of live convolutions, a small one counting 0.35."""
         counts = live_operations(self._layout, codes)
         small, large = (counts[:, _OPERATIONS.index(name)] for name in _CONVOLUTIONS)
         return np.log(0.3 + large + 0.35 * small)
 
     def similarity(self) -> Floats:
-        """How similar operations are: the two convolutions by one half."""
+        """Return how similar operations are: the two convolutions by one half."""
         similar = np.eye(len(_OPERATIONS))
         small, large = map(_OPERATIONS.index, _CONVOLUTIONS)
         similar[small, large] = similar[large, small] = 0.5
@@ -134,8 +142,8 @@ class NASBench201(CellSpace):
         Raises
         ------
         ValueError
-            For a string that is no cell (the position is named), an unknown operation, a wrong number of them, a
-            code outside 0..4 or a Cell of another space.
+            For a string that is no cell (the message has the position), an unknown operation, a wrong number of them,
+            a code outside 0..4 or a Cell of another space.
         IndexError
             For an index outside 0..15624.
         TypeError
@@ -147,22 +155,24 @@ class NASBench201(CellSpace):
             return x
         if isinstance(x, str):
             return Cell(_NAME, tuple(_core.nb201_parse(x).tolist()))
-        if isinstance(x, (int, np.integer)) and not isinstance(x, bool):
-            if not 0 <= x < _N_CELLS:
-                raise IndexError(f"cell: expected an official index from 0 to {_N_CELLS - 1}, got {x!s:.40}")
-            return Cell(_NAME, tuple(_official_order()[0][int(x)].tolist()))
+        if is_int(x):
+            index = operator.index(x)
+            if not 0 <= index < _N_CELLS:
+                raise IndexError(f"cell: expected an official index from 0 to {_N_CELLS - 1}, got {index!s:.40}")
+            return Cell(_NAME, tuple(_official_order()[0][index].tolist()))
         if isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (bytes, bytearray, memoryview)):
-            return Cell(_NAME, tuple(self._code(item, x) for item in x))
+            items = x.tolist() if isinstance(x, np.ndarray) and x.ndim == 1 else x
+            return Cell(_NAME, tuple(item if type(item) is int else self._code(item, x) for item in items))
         raise TypeError(f"cell: expected {_CELL_KINDS}, got {type(x).__name__}")
 
     @staticmethod
-    def _code(item: object, whole: object) -> int:
+    def _code(item: Any, whole: object) -> int:
         if isinstance(item, str):
             if item not in _OPERATIONS:
                 raise ValueError(f"cell: expected operations out of {', '.join(_OPERATIONS)}, got {item!r:.100}")
             return _OPERATIONS.index(item)
-        if isinstance(item, (int, np.integer)) and not isinstance(item, bool):
-            return int(item)
+        if is_int(item):
+            return operator.index(item)
         raise TypeError(f"cell: expected {_CELL_KINDS}, got {whole!r:.100}")
 
     def _codes_from_array(self, array: npt.NDArray[Any]) -> Codes:
@@ -184,7 +194,7 @@ class NASBench201(CellSpace):
         return array.astype(np.uint8, copy=False)
 
     def index(self, cells: Any) -> npt.NDArray[np.int64]:
-        """Official index of cells.
+        """Return the official indices of cells.
 
         Parameters
         ----------
@@ -199,17 +209,17 @@ class NASBench201(CellSpace):
         return _official_order()[1][ranks]
 
     def all_codes(self) -> Codes:
-        """Codes of all cells in official order.
+        """Return the codes of all cells in official order, equal cells among them.
 
         Returns
         -------
         ndarray of uint8, shape (15625, 6)
-            Read-only.
+            Read-only. Of a subset: one canonical row of each class.
         """
         return _official_order()[0] if self._members is None else self._members.codes
 
     def canonical_key(self, codes: Any, level: str = "function") -> Keys:
-        """One integer per cell, the same for the cells of a class and for no other.
+        """Return one integer per cell, the same for the cells of a class and for no other.
 
         Parameters
         ----------
@@ -227,7 +237,7 @@ class NASBench201(CellSpace):
         return keys
 
     def canonicalise(self, codes: Any, level: str = "function") -> Codes:
-        """The representative of each cell's class.
+        """Return the representative of each cell's class.
 
         Parameters
         ----------
@@ -243,72 +253,11 @@ class NASBench201(CellSpace):
         representatives: Codes = _core.nb201_representative(self.codes(codes), level)
         return representatives
 
-    def neighbours(self, cell: Any) -> Codes:
-        """All cells that differ in the operation of exactly one edge.
-
-        Parameters
-        ----------
-        cell : str, int, sequence or Cell
-            Anything that :meth:`cell` accepts.
-
-        Returns
-        -------
-        ndarray of uint8, shape (24, 6)
-            Edge by edge, codes ascending.
-        """
-        neighbours: Codes = _core.nb201_neighbours(np.array(self.cell(cell).codes, dtype=np.uint8))
-        return neighbours[self.valid(neighbours)]
-
-    def sample(
-        self,
-        n: int,
-        rng: int | np.random.Generator | np.random.SeedSequence,
-        unique_classes: bool = False,
-    ) -> Codes:
-        """Draw different cells at random, uniformly and without replacement.
-
-        Parameters
-        ----------
-        n : int
-            How many, at most 15,625 (4,930 with `unique_classes`).
-        rng : int, Generator or SeedSequence
-            Source of randomness.
-        unique_classes : bool
-            When true, no two of the cells compute the same function: of cells drawn in turn the ones whose class
-            came before are dropped. The cells are returned as drawn, not canonicalised.
-
-        Returns
-        -------
-        ndarray of uint8, shape (n, 6)
-
-        Raises
-        ------
-        ValueError
-            When `n` is negative or larger than the number of cells or classes.
-        """
-        if self._members is not None:
-            return super().sample(n, rng)
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-            raise TypeError(f"n: expected an int, got {type(n).__name__}")
-        order = np.random.default_rng(rng).permutation(_N_CELLS)
-        if unique_classes:
-            order = order[first_of_each(self.canonical_key(self.all_codes()[order]))]
-        if not 0 <= n <= len(order):
-            what = "classes" if unique_classes else "cells"
-            raise ValueError(f"n: expected 0 to {len(order)} (the number of {what}), got {n}")
-        return self.all_codes()[order[:n]]
+    def _moves(self, row: Codes) -> Codes:
+        moved: Codes = _core.nb201_neighbours(row)
+        return moved
 
     def one_hot(self, codes: Any) -> npt.NDArray[np.float32]:
-        """One-hot operations of each edge.
-
-        Parameters
-        ----------
-        codes : array_like or iterable
-            Anything that :meth:`codes` accepts.
-
-        Returns
-        -------
-        ndarray of float32, shape (n, 6, 5)
-        """
+        """Return codes as indicators, float32 of shape (n, 30): five for each edge."""
         hot: npt.NDArray[np.float32] = _core.nb201_one_hot(self.codes(codes))
-        return hot
+        return hot.reshape(len(hot), len(_EDGES) * len(_OPERATIONS))

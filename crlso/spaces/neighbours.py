@@ -1,4 +1,4 @@
-"""What is one step away from a cell."""
+"""Moves: the rows of codes that are one step away from a cell."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from crlso.spaces.layout import CellLayout
 
 __all__ = ["moves"]
 
-Matrix = npt.NDArray[np.uint8]
-_Graph = tuple[Matrix, Matrix]  # operations of the nodes (n_nodes,), codes of the edges (n_nodes, n_nodes)
+_Matrix = npt.NDArray[np.uint8]
+_Graph = tuple[_Matrix, _Matrix]  # operations of the nodes (n_nodes,), codes of the edges (n_nodes, n_nodes)
 
 
 def moves(layout: CellLayout, row: Codes) -> Codes:
-    """Rows of codes one step away from a pruned cell, equal and impossible ones among them."""
+    """Return the rows of codes one step away from a pruned cell: (n, codes per cell).
+
+    A step is another operation, an edge or a node more or less, or an edge that moves to another source. Rows may be
+    equal cells, or no cells of the space.
+    """
     parts = layout.split(row)
     rows = [
         np.concatenate([*parts[:i], moved, *parts[i + 1 :]])
@@ -36,7 +40,7 @@ def _graph_moves(layout: CellLayout, row: Codes) -> Iterator[Codes]:
 
 
 def _changed_codes(layout: CellLayout, row: Codes) -> Iterator[Codes]:
-    """Another value of one code; nodes stay absent or present, and where their edges are counted, so do edges."""
+    """Another value of one code. Nodes stay absent or present, and so do edges where their number is fixed."""
     first_edge = len(layout.intermediate) if layout.operations_on_nodes else 0
     for column, k in enumerate(layout.graph_cardinalities):
         may_vanish = column >= first_edge and layout.in_degree is None
@@ -50,7 +54,7 @@ def _changed_codes(layout: CellLayout, row: Codes) -> Iterator[Codes]:
 
 
 def _moved_edges(layout: CellLayout, row: Codes) -> Iterator[Codes]:
-    """An edge from another source, its operation along."""
+    """An edge that moves to another source, with its operation."""
     columns = layout.edge_columns
     for (_, target), column in zip(layout.edges, columns):
         for (_, other_target), other in zip(layout.edges, columns):
@@ -61,31 +65,33 @@ def _moved_edges(layout: CellLayout, row: Codes) -> Iterator[Codes]:
 
 
 def _inserted_nodes(layout: CellLayout, row: Codes) -> Iterator[Codes]:
-    """A node more, between any two others, with every choice of operations."""
+    """One more node between any two others, with every choice of operations."""
     operations, edges = _unpacked(layout, row)
     last = layout.n_nodes - 1
     used: npt.NDArray[np.bool_] = np.asarray(edges.any(axis=1))
     present = [v for v in range(last) if v < layout.n_inputs or used[v]]
     if not layout.intermediate or used[layout.intermediate[-1]]:
         return
-    n_before = len(present)  # the pruned cell's nodes stand first; the last intermediate place is free
+    n_before = len(present)  # the pruned cell's nodes stand first; the last intermediate position is free
     codes = range(1, len(layout.operations) + 1)
+    choices = (
+        [(code, 1, 1) for code in codes] if layout.operations_on_nodes else [(0, a, b) for a in codes for b in codes]
+    )
     for source in present:
-        place = max(source + 1, layout.n_inputs)
-        wider = _opened(operations, edges, place)
-        for target in [*range(place + 1, n_before + 1), last]:
-            for operation in codes if layout.operations_on_nodes else (0,):
-                for into, out in [(1, 1)] if layout.operations_on_nodes else [(a, b) for a in codes for b in codes]:
-                    new_operations, new_edges = wider[0].copy(), wider[1].copy()
-                    new_operations[place] = operation
-                    new_edges[source, place], new_edges[place, target] = into, out
-                    yield _packed(layout, new_operations, new_edges)
+        node = max(source + 1, layout.n_inputs)
+        wider = _opened(operations, edges, node)
+        for target in [*range(node + 1, n_before + 1), last]:
+            for operation, into, out in choices:
+                new_operations, new_edges = wider[0].copy(), wider[1].copy()
+                new_operations[node] = operation
+                new_edges[source, node], new_edges[node, target] = into, out
+                yield _packed(layout, new_operations, new_edges)
 
 
-def _opened(operations: Matrix, edges: Matrix, place: int) -> _Graph:
-    """The graph with its intermediate nodes from `place` on moved by one; the last of them is absent and drops out."""
+def _opened(operations: _Matrix, edges: _Matrix, position: int) -> _Graph:
+    """The graph with its intermediate nodes from `position` on moved by one; the last, an absent one, is lost."""
     order = [v for v in range(len(operations)) if v != len(operations) - 2]
-    order.insert(place, len(operations) - 2)
+    order.insert(position, len(operations) - 2)
     return operations[order], edges[np.ix_(order, order)]
 
 
@@ -99,7 +105,7 @@ def _unpacked(layout: CellLayout, row: Codes) -> _Graph:
     return operations, edges
 
 
-def _packed(layout: CellLayout, operations: Matrix, edges: Matrix) -> Codes:
+def _packed(layout: CellLayout, operations: _Matrix, edges: _Matrix) -> Codes:
     sources, targets = np.array(layout.edges).T
     nodes = operations[list(layout.intermediate)] if layout.operations_on_nodes else operations[:0]
     return np.concatenate([nodes, edges[sources, targets]])

@@ -1,16 +1,13 @@
-"""Cell spaces: what cells there are, which of them are the same, and what is near."""
+"""Spaces of cells: which cells there are, which of them are equal, and which are neighbours."""
 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import functools
 import inspect
 import itertools
 import math
-import operator
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -19,31 +16,37 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.checks import check_int
 from crlso._base.types import Codes, Floats, Keys
 from crlso.random import Stream, seed_of
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
 from crlso.spaces.cell import Cell
 from crlso.spaces.keys import Classes, first_of_each, row_keys
-from crlso.spaces.layout import HOMES, MAX_NODES, CellLayout, check_operation_name, register_layout
+from crlso.spaces.layout import CellLayout, make_layout, register_layout
 from crlso.spaces.neighbours import moves
+from crlso.spaces.sampling import draw_cells
+from crlso.spaces.text import cell_text, parse_cell
 
-__all__ = ["CellSpace", "layout_from_name"]
+__all__ = ["CellSpace"]
 
 LARGEST_LISTED = 1_000_000  # rows of codes up to which a space can be listed
 _SYMMETRIC_NODES = 7  # intermediate nodes up to which the symmetries of fixed edges are looked for
 
 
 class CellSpace:
-    """A space of cells of one's own: small directed acyclic graphs of operations.
+    """A space of your own: its cells are small directed acyclic graphs of operations.
 
     A cell is a row of codes, uint8. With ``operations_on="edges"`` a code is the operation of an edge; with "nodes" the
     operations of the intermediate nodes come first, and then, where edges are free, one code per possible edge. Edges
     are ordered by target and source. Where edges are free, code 0 is no edge (or an absent node) and operations count
     from 1.
 
-    Cells are equal when they differ only in the order of intermediate nodes or, where edges are free, in what is on no
-    path from an input to the output. :meth:`canonicalise` gives one row for all equal cells: what does nothing is left
-    out and the other nodes stand first, in an order of their own.
+    Cells are equal when they differ only in the order of intermediate nodes or, where edges are free, in nodes and
+    edges that are on no path from an input to the output. :meth:`canonicalise` returns one row for all equal cells:
+    what is on no path is removed, and the other nodes come first, in a fixed order.
+
+    A subclass may override :meth:`canonicalise` to make more cells equal, or fewer; lists, samples and neighbours
+    follow.
 
     Parameters
     ----------
@@ -54,17 +57,17 @@ class CellSpace:
     operations_on : {"edges", "nodes"}
         Where operations are; inputs and output have none.
     edges : "complete", "free" or sequence of (int, int)
-        Every pair (source, target) with source < target is an edge, except into an input; or a cell has any of these
-        edges; or it has the edges that are listed.
+        "complete": every pair (source, target) with source < target is an edge, except into an input. "free": a cell
+        has any of these edges. A sequence: a cell has exactly the edges that are listed.
     max_edges : int, optional
-        With free edges: the most that a cell can have (after what does nothing is left out).
+        With free edges: the largest number of edges of a cell after pruning.
     input_nodes : int
         How many of the nodes are inputs; they come first.
 
     Attributes
     ----------
     name : str
-        Says all about the space; two spaces with equal arguments are equal.
+        Name that holds all arguments: spaces of one class with equal arguments are equal.
     operations, edges : tuple
         As above; `edges` are all possible ones.
 
@@ -85,7 +88,8 @@ class CellSpace:
     24
     """
 
-    _members: Classes | None = None  # of a subset
+    _members: Classes | None = None  # the cells of a subset
+    _lists_classes = True  # whether all_codes() has one row of each class
 
     def __init__(
         self,
@@ -96,7 +100,7 @@ class CellSpace:
         max_edges: int | None = None,
         input_nodes: int = 1,
     ) -> None:
-        layout = _checked_layout(nodes, operations, operations_on, edges, max_edges, input_nodes)
+        layout = make_layout(nodes, operations, operations_on, edges, max_edges, input_nodes)
         self._layout = register_layout(layout)
 
     @classmethod
@@ -108,7 +112,7 @@ class CellSpace:
         OSError
             When the file cannot be read.
         ValueError
-            For text that is no TOML, unknown keys and wrong values; the file is named.
+            For text that is no TOML, unknown keys and wrong values; the message names the file.
         """
         if sys.version_info >= (3, 11):
             import tomllib
@@ -166,7 +170,7 @@ class CellSpace:
 
     @property
     def n_cells(self) -> int | None:
-        """Number of different cells; None for a space that is too large to list."""
+        """Number of cells that the space lists, ``len(all_codes())``; None for a space that is too large to list."""
         if self._members is None and self.n_rows > LARGEST_LISTED:
             return None
         return len(self.all_codes())
@@ -187,7 +191,7 @@ class CellSpace:
         return f"{kind}({what}{'' if self._members is None else f', {len(self._members.keys)} cells listed'})"
 
     def __eq__(self, other: object) -> bool:
-        # Lists of cells are kept by space: a subclass may have another idea of which cells are equal.
+        # Lists of cells are cached by space, and which cells are equal is up to the class.
         if not isinstance(other, CellSpace) or type(self) is not type(other):
             return False
         return self.name == other.name and self._members is other._members
@@ -202,18 +206,18 @@ class CellSpace:
 
     @property
     def shipped(self) -> Shipped:
-        """Names of the assets that come with crlso for the space: none for a space of one's own."""
+        """Names of the assets that come with crlso for the space: none for a space of your own."""
         return Shipped()
 
     def log_size(self, codes: Codes) -> Floats | None:
-        """Logarithm of the size of networks of the cells, shape (n,); None: a space of one's own says nothing about it.
+        """Return the logarithm of the size of networks of the cells, shape (n,); None where nothing is known of it.
 
-        A subclass can say it: searches compare cells by it, and begin with some large ones.
+        A subclass can override it: searches then compare cells by their sizes, and begin with some large ones.
         """
         return None
 
     def similarity(self) -> Floats:
-        """How similar operations are to each other: here only to themselves.
+        """Return how similar operations are to each other: here only to themselves.
 
         Returns
         -------
@@ -248,13 +252,13 @@ class CellSpace:
                 raise ValueError(f"cell: expected a Cell of {self.name}, got one of {x.space}")
             return x
         if isinstance(x, str):
-            return Cell(self.name, self._layout.parse(x))
+            return Cell(self.name, parse_cell(self._layout, x))
         if isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (bytes, bytearray, memoryview)):
-            return Cell(self.name, tuple(x))
+            return Cell(self.name, tuple(x.tolist() if isinstance(x, np.ndarray) else x))
         raise TypeError(f"cell: expected text, {len(self.cardinalities)} codes or a Cell, got {type(x).__name__}")
 
     def codes(self, cells: Any) -> Codes:
-        """Codes of cells.
+        """Return the codes of cells, checked.
 
         Parameters
         ----------
@@ -265,7 +269,7 @@ class CellSpace:
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
-            The given array itself when it is already of this kind, else a new one.
+            The given array itself when it is of this type already, else a new one.
 
         Raises
         ------
@@ -296,11 +300,11 @@ class CellSpace:
         return array.astype(np.uint8, copy=False)
 
     def cells(self, codes: Any) -> list[Cell]:
-        """Cells of anything that :meth:`codes` accepts."""
+        """Make a Cell of each of anything that :meth:`codes` accepts."""
         return [Cell(self.name, tuple(row)) for row in self.codes(codes).tolist()]
 
     def one_hot(self, codes: Any) -> npt.NDArray[np.float32]:
-        """Codes as indicators, shape (n, sum of the cardinalities)."""
+        """Return codes as indicators, float32 of shape (n, sum of the cardinalities)."""
         first = np.cumsum([0, *self.cardinalities[:-1]])
         rows = self.codes(codes).astype(np.int64) + first
         hot = np.zeros((len(rows), sum(self.cardinalities)), dtype=np.float32)
@@ -310,9 +314,9 @@ class CellSpace:
     # -- which cells are possible, and which are the same ---------------------------------------------------------
 
     def prune(self, codes: Any) -> Codes:
-        """Cells without what is on no path from an input to the output; the nodes that stay move to the front.
+        """Remove what is on no path from an input to the output; the nodes that stay move to the front.
 
-        Where edges are not free, nothing is left out.
+        Where edges are not free, nothing is removed.
         """
         rows = self.codes(codes)
         return self._each_graph(rows, canonical=False) if self._layout.free else rows
@@ -333,9 +337,10 @@ class CellSpace:
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def valid(self, codes: Any) -> npt.NDArray[np.bool_]:
-        """Whether rows of codes are cells of the space, shape (n,).
+        """Tell which rows of codes are cells of the space, shape (n,).
 
-        With free edges the output must be reached from an input, with at most `max_edges` edges after pruning.
+        With free edges, a path must lead from an input to the output, and pruning must leave at most `max_edges` edges.
+        A subset has its own cells only.
         """
         rows = self.codes(codes)
         good = np.ones(len(rows), dtype=bool)
@@ -359,7 +364,7 @@ class CellSpace:
         return good
 
     def canonicalise(self, codes: Any) -> Codes:
-        """One row for all equal cells, shape (n, codes per cell)."""
+        """Return the canonical cell of each cell's class, shape (n, codes per cell)."""
         rows = self.codes(codes)
         if self._layout.free:
             return self._each_graph(rows, canonical=True)
@@ -372,17 +377,22 @@ class CellSpace:
         return chosen
 
     def canonical_key(self, codes: Any) -> Keys:
-        """One integer per cell, the same for equal cells, shape (n,).
+        """Return one integer per cell, the same for equal cells, shape (n,).
 
-        The canonical row as one number, or where that is too large, a 63-bit hash of it: among a million cells, two
-        different ones share a hash with a probability of 6e-8. Never negative.
+        The key is the canonical row read as one number, or a 63-bit hash of it where that number is too large: among
+        a million different cells, two share a hash with a probability of 6e-8. Keys are not negative.
         """
         return row_keys(self.canonicalise(codes), self.cardinalities)
 
     # -- lists, samples, neighbours -------------------------------------------------------------------------------
 
     def all_codes(self) -> Codes:
-        """All different cells, shape (cells, codes per cell), read-only.
+        """Return all cells that the space lists: here one row of each class, in the order of their keys.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n_cells, codes per cell)
+            Canonical cells, read-only.
 
         Raises
         ------
@@ -398,7 +408,7 @@ class CellSpace:
         return _all_cells(self)
 
     def classes(self) -> Classes:
-        """The different cells: one row for each class of equal cells, in the order of their keys.
+        """Return the different cells: one row for each class of equal cells, in the order of their keys.
 
         Returns
         -------
@@ -412,7 +422,7 @@ class CellSpace:
         return _all_classes(self) if self._members is None else self._members
 
     def subset(self, cells: Any) -> CellSpace:
-        """The same space with some of its cells alone, say those of a table.
+        """Return the same space with some of its cells only, for example those of a table.
 
         Parameters
         ----------
@@ -422,109 +432,74 @@ class CellSpace:
         Returns
         -------
         CellSpace
-            Lists, samples and neighbours are of these cells.
+            It lists, samples and finds neighbours among these cells, one row of each class.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For no cell, and for anything that is no cell of the space.
         """
         rows = self.codes(cells)
         if not len(rows):
             raise ValueError("cells: expected at least one, got none")
         good = self.valid(rows)
         if not good.all():
-            raise ValueError(
-                f"cells: expected cells of the space, got {self._layout.text(tuple(rows[~good][0].tolist()))!r:.200}"
-            )
+            wrong = cell_text(self._layout, tuple(rows[~good][0].tolist()))
+            raise ValueError(f"cells: expected cells of the space, got {wrong!r:.200}")
         smaller = copy.copy(self)
         smaller._members = Classes.among(rows, self.canonicalise, self.canonical_key)
         return smaller
 
-    def sample(self, n: int, rng: Any, unique_classes: bool = True) -> Codes:
+    def sample(self, n: int, rng: Any, unique_classes: bool = False) -> Codes:
         """Draw different cells at random.
 
-        Of a space that can be listed, uniformly without replacement. Else rows are drawn until enough different cells
-        came: operations uniformly, each free edge with probability 1/2 (or so that `max_edges` are expected, if that is
-        less); rows that are no cells are dropped.
+        If the space can be listed, cells are drawn uniformly without replacement from :meth:`all_codes`. Otherwise
+        random rows are drawn until `n` different cells are found: operations are uniform, and each free edge is there
+        with probability 1/2 (or so that `max_edges` are expected, if that is less).
 
         Parameters
         ----------
         n : int
+            Number of cells.
         rng : int, Generator or SeedSequence
             Source of randomness.
         unique_classes : bool
-            For spaces that list equal cells apart; here cells are always different.
+            True: at most one cell of each class, for a space that lists equal cells. The cells are rows as they are
+            listed, not canonical ones: of cells drawn in turn, those whose class came before are dropped.
 
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
-            In canonical form.
 
         Raises
         ------
+        TypeError
+            When `n` is no int, or `rng` no source of randomness.
         ValueError
-            When `n` is negative or larger than the number of cells (that were found).
+            When `n` is negative or larger than the number of cells or classes (of a space that is too large to list:
+            of the cells that were found).
         """
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-            raise TypeError(f"n: expected an int, got {type(n).__name__}")
-        number = self.n_cells
-        if n < 0 or (number is not None and n > number):
-            raise ValueError(f"n: expected 0 to {number} (the number of cells), got {n}")
-        generator = np.random.default_rng(rng)
-        if number is not None:
-            return self.all_codes()[generator.permutation(number)[:n]]
-        found = self._draw_until(int(n), generator)
-        if len(found) < n:
-            raise ValueError(f"n: expected at most about {len(found)} (the different cells found), got {n}")
-        return found
+        number, stream = self.n_cells, Stream(seed_of(rng))
+        if number is None:
+            n = check_int("n", n, 0)
+            found = draw_cells(self, n, stream)
+            if len(found) < n:
+                raise ValueError(f"n: expected at most about {len(found)} (the different cells found), got {n}")
+            return found
+        listed, order = self.all_codes(), stream.permutation("sample", 0, number)
+        if unique_classes and not self._lists_classes:
+            order = order[first_of_each(self.canonical_key(listed[order]))]
+        return listed[order[: check_int("n", n, 0, len(order))]]
 
     def sample_up_to(self, n: int, rng: Any) -> Codes:
-        """As :meth:`sample`, but fewer cells where the space has no more (or hardly any more can be found)."""
-        number = self.n_cells
-        if number is not None:
-            return self.sample(min(n, number), rng)
-        return self._draw_until(n, np.random.default_rng(rng))
-
-    def _draw_until(self, n: int, generator: np.random.Generator) -> Codes:
-        found: Codes = np.zeros((0, len(self.cardinalities)), dtype=np.uint8)
-        fruitless = 0
-        while len(found) < n and fruitless < 50:
-            rows = self._draw_rows(2 * (n - len(found)) + 100, generator)
-            rows = self.canonicalise(rows[self.valid(rows)])
-            joined = np.concatenate([found, rows])
-            first = first_of_each(self.canonical_key(joined))
-            fruitless = 0 if len(first) > len(found) else fruitless + 1
-            found = joined[first]
-        return found[:n]
-
-    def _draw_rows(self, n: int, generator: np.random.Generator) -> Codes:
-        """Random rows of codes; some may be no cells."""
-        layout = self._layout
-        graphs = []
-        for _ in layout.graphs:
-            rows = np.stack([generator.integers(0, k, n) for k in layout.graph_cardinalities], axis=1)
-            if layout.free:
-                columns = list(layout.edge_columns)
-                operations = 1 + generator.integers(0, len(layout.operations), (n, len(columns)))
-                values = 1 if layout.operations_on_nodes else operations
-                rows[:, columns] = np.where(self._draw_edges(n, generator), values, 0)
-            graphs.append(rows)
-        return np.concatenate(graphs, axis=1).astype(np.uint8)
-
-    def _draw_edges(self, n: int, generator: np.random.Generator) -> npt.NDArray[np.bool_]:
-        """Which of the free edges of a graph are there."""
-        layout = self._layout
-        chance = generator.random((n, len(layout.edges)))
-        if layout.in_degree is None:
-            share = 0.5 if layout.max_edges is None else min(0.5, layout.max_edges / max(len(layout.edges), 1))
-            chosen: npt.NDArray[np.bool_] = chance < share
-            return chosen
-        chosen = np.zeros((n, len(layout.edges)), dtype=bool)
-        targets = np.array([target for _, target in layout.edges])
-        for node in layout.intermediate:
-            into = np.flatnonzero(targets == node)
-            first = np.argsort(chance[:, into], axis=1)[:, : layout.in_degree]
-            np.put_along_axis(chosen, into[first], True, axis=1)
-        return chosen
+        """Draw cells as :meth:`sample` does, but fewer where the space has no more, or hardly any more can be found."""
+        n, number = check_int("n", n, 0), self.n_cells
+        return draw_cells(self, n, Stream(seed_of(rng))) if number is None else self.sample(min(n, number), rng)
 
     def neighbours(self, cell: Any) -> Codes:
-        """All different cells one step away: another operation, an edge or a node more or less, or an edge moved.
+        """Return all different cells one step away.
+
+        A step is another operation, an edge or a node more or less, or an edge that moves to another source.
 
         Parameters
         ----------
@@ -534,15 +509,19 @@ class CellSpace:
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
-            In canonical form, in the order of their keys, the cell itself not among them.
+            Canonical cells in the order of their keys, without the cell's own class.
         """
-        row = self.prune([self.cell(cell)])
-        rows = self.codes(moves(self._layout, row[0]))
+        row = self.prune(self.codes([cell]))
+        rows = self._moves(row[0])
         near = Classes.among(rows[self.valid(rows)], self.canonicalise, self.canonical_key)
         return near.codes[near.keys != self.canonical_key(row)[0]]
 
+    def _moves(self, row: Codes) -> Codes:
+        """Rows one step away from a pruned row; some may be equal, or no cells."""
+        return moves(self._layout, row)
+
     def mutate(self, codes: Any, rng: Any) -> Codes:
-        """A random neighbour of each cell, shape (n, codes per cell); a cell without any stays as it is."""
+        """Return a random neighbour of each cell, shape (n, codes per cell); a cell without any stays as it is."""
         rows = self.codes(codes).copy()
         draw = Stream(seed_of(rng)).uniform("mutate", 0, len(rows), "float64")
         for i, row in enumerate(rows):
@@ -554,9 +533,9 @@ class CellSpace:
     # -- for graph networks ---------------------------------------------------------------------------------------
 
     def from_logits(self, logits: npt.NDArray[Any]) -> Codes:
-        """The most likely cells, pruned: the largest logit of each code.
+        """Return the most likely cells, pruned: the largest logit of each code.
 
-        With a fixed number of edges into a node, the edges for which being there is most likely.
+        With a fixed number of edges into a node, these are the edges that are most likely to be there.
 
         Parameters
         ----------
@@ -565,10 +544,10 @@ class CellSpace:
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
-            Not every row need be a cell: see :meth:`valid`.
+            A row may be no cell of the space: see :meth:`valid`.
         """
         groups = self._layout.groups
-        if len(groups) == 1:  # all codes have the same values: the usual case, and the quick one
+        if len(groups) == 1:  # all codes have equally many values: the usual case, and the fast one
             _, n_codes, k = groups[0]
             rows = self._likely(logits.reshape(len(logits), n_codes, k), 0).astype(np.uint8)
             return self.prune(rows) if self._layout.free else rows
@@ -611,7 +590,7 @@ def _all_classes(space: CellSpace) -> Classes:
 
 @functools.lru_cache(maxsize=64)
 def _symmetries(layout: CellLayout) -> tuple[tuple[int, ...], ...]:
-    """For fixed edges: the orders of codes that reordering intermediate nodes can bring about, the identity first."""
+    """For fixed edges: the orders of codes that come from reordering the intermediate nodes, the identity first."""
     same = tuple(range(len(layout.cardinalities)))
     if len(layout.intermediate) > _SYMMETRIC_NODES or len(layout.graphs) > 1:
         return (same,)
@@ -626,84 +605,3 @@ def _symmetries(layout: CellLayout) -> tuple[tuple[int, ...], ...]:
             else:
                 orders.append(tuple(numbers[edge] for edge in moved))
     return tuple(dict.fromkeys([same, *orders]))
-
-
-def _checked_layout(
-    nodes: Any, operations: Any, operations_on: Any, edges: Any, max_edges: Any, input_nodes: Any
-) -> CellLayout:
-    for name, value, least in (("nodes", nodes, 2), ("input_nodes", input_nodes, 1)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise TypeError(f"{name}: expected an int, got {type(value).__name__}")
-        if not least <= value <= MAX_NODES:
-            raise ValueError(f"{name}: expected {least} to {MAX_NODES}, got {value}")
-    if input_nodes >= nodes:
-        raise ValueError(f"input_nodes: expected fewer than the {nodes} nodes, got {input_nodes}")
-    if isinstance(operations, str) or not isinstance(operations, Iterable):
-        raise TypeError(f"operations: expected a sequence of names, got {type(operations).__name__}")
-    names = tuple(check_operation_name(name) for name in operations)
-    if not 1 <= len(names) <= 200 or len(set(names)) != len(names):
-        raise ValueError(f"operations: expected 1 to 200 different names, got {', '.join(names):.200}")
-    if operations_on not in ("edges", "nodes"):
-        raise ValueError(f"operations_on: expected 'edges' or 'nodes', got {operations_on!r:.100}")
-    pairs = _checked_edges(edges, int(nodes), int(input_nodes))
-    free = isinstance(edges, str) and edges == "free"
-    if max_edges is not None:
-        if isinstance(max_edges, bool) or not isinstance(max_edges, (int, np.integer)):
-            raise TypeError(f"max_edges: expected an int or None, got {type(max_edges).__name__}")
-        if not free or max_edges < 1:
-            raise ValueError(f"max_edges: expected a positive number, with edges='free' only, got {max_edges}")
-    layout = CellLayout(
-        name="",
-        operations=names,
-        n_nodes=int(nodes),
-        n_inputs=int(input_nodes),
-        edges=pairs,
-        free=free,
-        operations_on_nodes=operations_on == "nodes",
-        max_edges=None if max_edges is None else int(max_edges),
-    )
-    if not layout.cardinalities:
-        raise ValueError(f"nodes: expected room for an operation, got {nodes} nodes with {input_nodes} inputs")
-    kind = edges if isinstance(edges, str) else ".".join(f"{source}-{target}" for source, target in pairs)
-    graph = f"nodes={nodes};inputs={input_nodes};on={operations_on};edges={kind};max={max_edges}"
-    return dataclasses.replace(layout, name=f"cells[{graph};ops={','.join(names)}]")
-
-
-def _checked_edges(edges: Any, nodes: int, inputs: int) -> tuple[tuple[int, int], ...]:
-    possible = tuple((source, target) for target in range(inputs, nodes) for source in range(target))
-    if isinstance(edges, str):
-        if edges not in ("complete", "free"):
-            raise ValueError(f"edges: expected 'complete', 'free' or pairs of nodes, got {edges!r:.100}")
-        return possible
-    try:
-        pairs = {(operator.index(source), operator.index(target)) for source, target in edges}
-    except (TypeError, ValueError):
-        raise TypeError(f"edges: expected 'complete', 'free' or pairs of nodes, got {edges!r:.100}") from None
-    wrong = sorted(pairs - set(possible))
-    if wrong or not pairs:
-        raise ValueError(
-            f"edges: expected pairs (source, target) with source < target from {inputs} to {nodes - 1}, "
-            f"got {wrong[0] if wrong else 'none'}"
-        )
-    return tuple(pair for pair in possible if pair in pairs)
-
-
-_NAME = re.compile(r"cells\[nodes=(\d{1,2});inputs=(\d{1,2});on=(\w+);edges=([\w.-]+);max=(\w+);ops=([^;\]]+)\]")
-
-
-def layout_from_name(name: str) -> CellLayout:
-    """The layout of a user's space from its name."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        raise ValueError(f"space: expected one of {', '.join(HOMES)} or the name of a CellSpace, got {name!r:.200}")
-    nodes, inputs, on, edges, most, operations = match.groups()
-    try:
-        pairs = edges if edges.isalpha() else [tuple(map(int, pair.split("-"))) for pair in edges.split(".")]
-        layout = _checked_layout(
-            int(nodes), operations.split(","), on, pairs, None if most == "None" else int(most), int(inputs)
-        )
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"space: expected the name of a space of cells, got {name!r:.200}: {error}") from None
-    if layout.name != name:
-        raise ValueError(f"space: expected the name of a space of cells as crlso writes it, got {name!r:.200}")
-    return layout

@@ -211,9 +211,12 @@ def _looked_up(what: str, owner: Any, trials: list[Trial]) -> list[float | None]
 
 def optimum_of(benchmark: Any) -> float | None:
     """The highest value that a benchmark has; None where it does not know it."""
-    known = getattr(benchmark, "optimal_value", None)  # a benchmark of the user's need not be a Benchmark
+    known, best = (getattr(benchmark, name, None) for name in ("optimal_value", "optimum"))
     try:
-        value = known() if callable(known) else None
+        if callable(known):
+            value = known()
+        else:  # a benchmark of the user's need not be a Benchmark
+            value = benchmark.evaluate(best()) if callable(best) else None
     except Exception as error:  # say, of a table that is not complete
         _log.warning("the optimum is not known: %s: %s", type(error).__name__, error)
         return None

@@ -16,13 +16,13 @@ import pytest
 import crlso
 import crlso.benchmarks
 import crlso.methods
-from crlso import cli
 from crlso._version import __version__
-from crlso.cli import main
+from crlso.cli import main, program
 from crlso.studies.study import Study
 
 RANDOM = ["search", "--method", "random"]
-KEYS = {"benchmark", "dataset", "method", "seed", "budget", "n_queries", "best", "trajectory", "seconds", "diagnostics"}
+KEYS = {"benchmark", "dataset", "method", "options", "seed", "budget", "n_queries", "best", "optimum", "trajectory"}
+KEYS |= {"seconds", "diagnostics"}
 
 
 def environment() -> dict[str, str]:
@@ -65,15 +65,15 @@ def test_json_is_the_only_thing_on_stdout(dataset, tmp_path):
 
     benchmark = crlso.benchmarks.NASBench201(dataset)
     best = document["best"]
-    assert set(best) == {"cell", "index", "val", "test"}
+    assert set(best) == {"cell", "index", "value", "test"}
     assert benchmark.space.index([best["cell"]]).tolist() == [best["index"]]
-    assert best["val"] == benchmark.evaluate(best["cell"])
+    assert best["value"] == benchmark.evaluate(best["cell"])
     assert best["test"] == benchmark.test([best["cell"]])[0]
-    trajectory = np.array(document["trajectory"])
+    trajectory = np.array([[entry[key] for key in ("query", "value", "test")] for entry in document["trajectory"]])
     assert trajectory.shape[1] == 3
     assert trajectory[0, 0] == 1
     assert (np.diff(trajectory[:, :2], axis=0) > 0).all()
-    assert trajectory[-1, 1:].tolist() == [best["val"], best["test"]]
+    assert trajectory[-1, 1:].tolist() == [best["value"], best["test"]]
 
 
 def without_seconds(document):
@@ -99,9 +99,9 @@ def test_the_table(capsys):
         "benchmark": "nasbench201 / cifar10",
         "method": "random (seed 0)",
         "best cell": str(study.best.cell),
-        "index": str(study.best.user_attrs["index"]),
+        "index": str(study.best.index),
         "validation": f"{study.best.value:.3f}",
-        "test": f"{study.best.user_attrs['test']:.3f}",
+        "test": f"{study.best.test:.3f}",
         "queries": "7 of 7",
     }
     assert err == ""
@@ -205,7 +205,7 @@ def test_every_benchmark_says_what_its_values_are(capsys, name, options, objecti
     assert document["benchmark"].startswith(name) and document["objective"] == objective
     assert (document["best"]["test"] is not None) == has_test
     assert ("standin" in document["benchmark"]) == (name == "nasbench301")
-    assert name in cli.BENCHMARKS
+    assert name in program_options.BENCHMARKS
 
 
 SPEC = 'nodes = 4\noperations = ["conv", "pool"]\noperations_on = "nodes"\nedges = "free"\n'
@@ -226,7 +226,7 @@ def test_a_table_of_ones_own(capsys, table, method):
     assert main(["search", *table, "--method", method, "--budget", "40", "--json"]) == 0
     document = parse(capsys.readouterr().out)
     assert document["benchmark"] == "cells" and document["objective"] == "value" and document["dataset"] is None
-    assert document["best"]["val"] == 96.0 and document["best"]["test"] is not None
+    assert document["best"]["value"] == 96.0 and document["best"]["test"] is not None
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_a_table_of_ones_own(capsys, table, method):
     ],
 )
 def test_tables_that_cannot_be_searched(capsys, table, change, words):
-    assert main(["search", "--method", "random", *change(table)]) == cli.USAGE
+    assert main(["search", "--method", "random", *change(table)]) == program.USAGE
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
 

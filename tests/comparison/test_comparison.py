@@ -28,7 +28,7 @@ from crlso.spaces import CellSpace
 SPACE = CellSpace(nodes=4, operations=["conv", "pool"], edges="free")
 KEYS = {"benchmark", "dataset", "objective", "seeds", "budget", "results", "queries_to_optimum", "seconds_per_query"}
 ROW = {"method", "checkpoint", "n", "at_optimum"} | {
-    f"{what}_{how}" for what in ("val", "test", "regret") for how in ("mean", "median", "sd", "ci")
+    f"{what}_{how}" for what in ("value", "test", "regret") for how in ("mean", "median", "sd", "ci")
 }
 
 
@@ -69,7 +69,7 @@ def record(label, seed, trajectory, **more):
         "seed": seed,
         "budget": 10,
         "state": "complete",
-        "trajectory": trajectory,
+        "trajectory": [dict(zip(("query", "value", "test"), step)) for step in trajectory],
         "optimum": 9.0,
         "n_queries": 10,
         "seconds": {"training": 0.3, "search": 0.2, "evaluation": 100.0},
@@ -93,13 +93,13 @@ def test_statistics_by_hand():
     assert list(rows) == [("a", 1), ("a", 4), ("a", 10), ("b", 1), ("b", 4), ("b", 10)]
     assert all(set(row) == ROW for row in rows.values())
     first = rows["a", 1]  # seed 1 has found nothing yet
-    assert (first["n"], first["val_mean"], first["test_mean"], first["regret_mean"]) == (2, 5.5, 5.0, 3.5)
+    assert (first["n"], first["value_mean"], first["test_mean"], first["regret_mean"]) == (2, 5.5, 5.0, 3.5)
     middle = rows["a", 4]
-    assert (middle["n"], middle["val_median"], middle["test_median"], middle["regret_median"]) == (3, 7.0, 7.5, 2.0)
-    assert middle["val_mean"] == pytest.approx(22 / 3)
-    assert middle["val_sd"] == pytest.approx(np.sqrt(((9 - 22 / 3) ** 2 + (7 - 22 / 3) ** 2 + (6 - 22 / 3) ** 2) / 2))
-    assert 6.0 <= middle["val_ci"][0] < 22 / 3 < middle["val_ci"][1] <= 9.0
-    assert middle["regret_ci"] == pytest.approx([9 - middle["val_ci"][1], 9 - middle["val_ci"][0]])
+    assert (middle["n"], middle["value_median"], middle["test_median"], middle["regret_median"]) == (3, 7.0, 7.5, 2.0)
+    assert middle["value_mean"] == pytest.approx(22 / 3)
+    assert middle["value_sd"] == pytest.approx(np.sqrt(((9 - 22 / 3) ** 2 + (7 - 22 / 3) ** 2 + (6 - 22 / 3) ** 2) / 2))
+    assert 6.0 <= middle["value_ci"][0] < 22 / 3 < middle["value_ci"][1] <= 9.0
+    assert middle["regret_ci"] == pytest.approx([9 - middle["value_ci"][1], 9 - middle["value_ci"][0]])
     assert [rows["a", mark]["at_optimum"] for mark in (1, 4, 10)] == pytest.approx([0, 1 / 3, 2 / 3])
     assert [rows["b", mark]["at_optimum"] for mark in (1, 4, 10)] == [0.0, 0.0, 0.0]
     assert document["queries_to_optimum"] == {"a": {"median": 9, "q90": None}, "b": {"median": None, "q90": None}}
@@ -115,7 +115,10 @@ def test_what_does_not_exist_is_null():
     empty = next(row for row in document["results"] if (row["method"], row["checkpoint"]) == ("b", 2))
     assert {key for key, value in empty.items() if value is None} == ROW - {"method", "checkpoint", "n"}
     full = document["results"][1]
-    assert [full[key] for key in ("val_mean", "val_sd", "val_ci", "test_mean", "at_optimum")] == [5.0, *[None] * 4]
+    assert [full[key] for key in ("value_mean", "value_sd", "value_ci", "test_mean", "at_optimum")] == [
+        5.0,
+        *[None] * 4,
+    ]
     assert [pair["p"] for pair in document["paired"]] == [None, None]
     assert "optimum by" not in str(Comparison(records, (2, 10)))
 
@@ -127,7 +130,7 @@ def test_shares_of_sources():
     assert comparison.to_dict()["sources"] == {"a": {"gradient": 0.125, "noise": 0.875}, "b": None}
     assert "a: cells from gradient 12 %, noise 88 %" in str(comparison)
     bench = crlso.benchmarks.NASBench301.standin()
-    (row,) = compare(bench, "gp:pool=30", seeds=1, budget=19).records
+    (row,) = compare(bench, "gp:candidates=30", seeds=1, budget=19).records
     assert sum(row["sources"].values()) == 3  # 16 cells come before the first choice
 
 
@@ -432,7 +435,7 @@ def test_each_seed_has_noise_of_its_own_and_all_methods_the_same(tmp_path, threa
     best = {seed: Noisy(seed).evaluate(Noisy(seed).optimum()) for seed in (0, 3)}
     assert best[0] != best[3]
     # All cells are asked for, so that each search ends at the best of its seed's noise.
-    assert [(r["seed"], r["trajectory"][-1][1], r["optimum"]) for r in result.records] == [
+    assert [(r["seed"], r["value"], r["optimum"]) for r in result.records] == [
         (seed, best[seed], best[seed]) for seed in (0, 0, 3, 3)
     ]
     for record in result.records:
@@ -477,12 +480,12 @@ def test_a_benchmark_of_a_function_has_no_optimum():
         ({"methods": 3}, TypeError, "methods: expected names, classes or a mapping, got int"),
         ({"seeds": 0}, ValueError, "seeds: expected at least 1, got 0"),
         ({"seeds": [1, 1]}, ValueError, "seeds: expected at least one and each once"),
-        ({"seeds": [-1]}, ValueError, "seeds: expected integers from 0 on, got -1"),
+        ({"seeds": [-1]}, ValueError, "seeds: expected at least 0, got -1"),
         ({"seeds": "12"}, TypeError, "seeds: expected a number of seeds or a sequence of them, got str"),
         ({"budget": 0}, ValueError, "budget: expected at least 1, got 0"),
         ({"budget": 10**6}, ValueError, "budget: expected at most"),
-        ({"jobs": 0}, ValueError, "jobs: expected a positive int, got 0"),
-        ({"checkpoints": [0]}, ValueError, "checkpoints: expected positive ints, got 0"),
+        ({"jobs": 0}, ValueError, "jobs: expected at least 1, got 0"),
+        ({"checkpoints": [0]}, ValueError, "checkpoints: expected at least 1, got 0"),
         ({"benchmarks": []}, ValueError, "benchmarks: expected at least one"),
         ({"benchmarks": [table(), table()]}, ValueError, "benchmarks: expected different names"),
         ({"benchmarks": "nasbench201"}, TypeError, "benchmark: expected an object"),
@@ -533,12 +536,12 @@ def test_the_command_takes_the_sources_of_a_search(capsys):
     assert cli.main([*arguments, "--methods", "random", "--seeds", "2", "--budget", "5"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["objective"].startswith("simulated validation")
-    assert document["results"][0]["val_mean"] != document["results"][0]["test_mean"]
+    assert document["results"][0]["value_mean"] != document["results"][0]["test_mean"]
     searches = []
     for seed in ("0", "1"):
         assert cli.main(["search", *arguments[1:], "--method", "random", "--seed", seed, "--budget", "5"]) == 0
-        searches.append(json.loads(capsys.readouterr().out)["best"]["val"])
-    assert document["results"][0]["val_mean"] == pytest.approx(np.mean(searches), abs=1e-9)
+        searches.append(json.loads(capsys.readouterr().out)["best"]["value"])
+    assert document["results"][0]["value_mean"] == pytest.approx(np.mean(searches), abs=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from crlso.benchmarks.files.booster import Booster, load_booster, parse_booster
 from crlso.benchmarks.files.unpickle import restricted_load
 from crlso.spaces import CellSpace, NASBench101, NASBench201
 from crlso.spaces.genotype import check_codes, format_genotype, parse_genotype
-from crlso.spaces.space import layout_from_name
+from crlso.spaces.layout import layout_from_name
 
 
 def _read(read: Callable[[], Any], beginning: str) -> Any:

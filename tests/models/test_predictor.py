@@ -134,7 +134,7 @@ def test_changed_descriptions_are_refused(tmp_path, change, words):
 def test_other_files_and_spaces_are_refused(tmp_path):
     path = tmp_path / "model"
     small().fit(CELLS, ERRORS).save(path)
-    with pytest.raises(ValueError, match="space: expected the space that the model was saved for, got other"):
+    with pytest.raises(ValueError, match="space: expected the space that the file was written for, got other"):
         Predictor.load(path, OtherSpace())
     changed = rewrite(path, lambda arrays: arrays["network/trunk.first.bias"].__setitem__(0, np.inf))
     with pytest.raises(ValueError, match=r"expected finite values for trunk\.first\.bias"):

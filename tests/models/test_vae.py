@@ -320,7 +320,7 @@ def fitted_file(tmp_path):
 
 def test_other_files_and_spaces_are_refused(tmp_path):
     path = fitted_file(tmp_path)
-    with pytest.raises(ValueError, match="space: expected the space that the model was saved for, got other"):
+    with pytest.raises(ValueError, match="space: expected the space that the file was written for, got other"):
         GraphVAE.load(path, OtherSpace())
     with pytest.raises(ValueError, match="expected a file saved by ICNNSurrogate"):
         ICNNSurrogate.load(path)

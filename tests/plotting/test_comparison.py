@@ -26,7 +26,8 @@ def _close_figures():
 
 def record(label, seed, trajectory, **more):
     found = {"benchmark": "b", "dataset": "d", "objective": "value", "label": label, "seed": seed, "budget": 5}
-    found |= {"state": "complete" if trajectory else "failed", "trajectory": trajectory, "optimum": 9.0}
+    steps = [dict(zip(("query", "value", "test"), step)) for step in trajectory]
+    found |= {"state": "complete" if trajectory else "failed", "trajectory": steps, "optimum": 9.0}
     return found | more
 
 
@@ -110,7 +111,7 @@ def test_one_of_several_benchmarks():
 def test_what_cannot_be_drawn():
     with pytest.raises(ValueError, match="comparison: expected complete searches, got none"):
         Comparison(B[1:], (5,)).plot()
-    with pytest.raises(ValueError, match="regret: expected a bool or a finite optimum, got nan"):
+    with pytest.raises(ValueError, match="regret: expected a finite number, got nan"):
         Comparison(A, (5,)).plot(regret=float("nan"))
     unknown = Comparison([record("a", 0, [[1, 1.0, None]], optimum=None)], (5,))
     with pytest.raises(ValueError, match="regret: expected the optimum as a number for benchmark 'b'"):

@@ -1,0 +1,100 @@
+"""Cells in matplotlib: the picture that :mod:`crlso.spaces.drawing` lays out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crlso.plotting.axes import need_matplotlib, new_axes
+from crlso.spaces.drawing import FAINT, FONT, HALF_HEIGHT, INK, Arrow, Box, draw
+from crlso.spaces.layout import layout_of
+
+__all__ = ["plot_cell"]
+
+_DPI = 96  # pixels of the picture per inch of a new figure
+_SIZE = FONT * 72 / _DPI  # of the font, in points
+_ROUND = 6  # radius of the corners of boxes
+
+
+def plot_cell(cell: Any, ax: Any = None) -> Any:
+    """Draw a cell: its nodes in a row, its edges as arrows with the names of their operations.
+
+    Edges between neighbours are straight, longer ones are arcs: above the nodes where the source is even, below where
+    it is odd. Edges whose operation passes nothing on, such as ``none``, are left out, as are absent nodes; a node
+    without any edge is dotted. Each operation has its colour, the same as in the SVG that notebooks show.
+
+    Parameters
+    ----------
+    cell : Cell
+        What to draw; several graphs are drawn below each other, with their titles.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        When matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from crlso.spaces import NASBench201
+    >>> ax = plot_cell(NASBench201().cell(9930))
+    """
+    need_matplotlib("plot_cell")
+    picture = draw(layout_of(cell.space), cell.codes)
+    if ax is None:
+        ax = new_axes((picture.width / _DPI, picture.height / _DPI))
+    for box in picture.boxes:
+        _draw_box(ax, box)
+    for arrow in picture.arrows:
+        _draw_arrow(ax, arrow)
+    for x, y, title in picture.titles:
+        ax.text(x, y, title, va="center", fontsize=_SIZE, color=INK, zorder=5)
+    ax.set_xlim(0, picture.width)
+    ax.set_ylim(picture.height, 0)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return ax
+
+
+def _draw_box(ax: Any, box: Box) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    patch = FancyBboxPatch(
+        (box.x - box.half_width + _ROUND, box.y - HALF_HEIGHT + _ROUND),
+        2 * (box.half_width - _ROUND),
+        2 * (HALF_HEIGHT - _ROUND),
+        boxstyle=f"round,pad={_ROUND}",
+        facecolor=box.fill,
+        edgecolor=box.border,
+        linestyle="solid" if box.is_linked else "dotted",
+        linewidth=1.0,
+        zorder=2,
+    )
+    ax.add_patch(patch)
+    colour = INK if box.is_linked else FAINT
+    text = "\n".join(box.lines)
+    ax.text(box.x, box.y, text, ha="center", va="center", fontsize=_SIZE, color=colour, linespacing=1.0, zorder=4)
+
+
+def _draw_arrow(ax: Any, arrow: Arrow) -> None:
+    """An arrow between two boxes, and its label, if it has one."""
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    patch = FancyArrowPatch(
+        path=Path(arrow.curve, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]),
+        arrowstyle="-|>,head_length=5,head_width=2.6",
+        linewidth=1.4,
+        color=arrow.colour,
+        zorder=3,
+    )
+    ax.add_patch(patch)
+    if arrow.label:
+        # The background keeps the label readable on the arcs that it crosses, and must not hide straight lines.
+        background = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 1.0}
+        style = {"fontsize": _SIZE, "color": arrow.colour, "bbox": background, "zorder": 5}
+        ax.text(*arrow.label_at, arrow.label, ha="center", va="center", **style)

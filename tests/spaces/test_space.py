@@ -1,0 +1,147 @@
+"""Spaces: canonical form, validity, lists, subsets and codes, against brute force."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from crlso import _core
+from crlso.spaces import CellSpace
+
+from ..twins.cells import pruned, smallest_row
+from .examples import COMPLETE, FIXED_EDGES, FIXED_NODES, FREE_EDGES, FREE_NODES, by_name, free_ones, random_rows
+
+
+@free_ones
+def test_canonical_form_is_that_of_brute_force(space):
+    rows = random_rows(space, 150)
+    canonical = space.canonicalise(rows)
+    assert [tuple(row) for row in canonical.tolist()] == [smallest_row(space, row) for row in rows]
+    np.testing.assert_array_equal(space.canonicalise(canonical), canonical)
+    np.testing.assert_array_equal(space.canonicalise(space.prune(rows)), canonical)
+
+
+@free_ones
+def test_validity_is_that_of_brute_force(space):
+    rows = random_rows(space, 300, seed=1)
+    expected = []
+    for row in rows:
+        found = pruned(space, row)
+        most = space.layout.max_edges
+        expected.append(found is not None and (most is None or (found[1] > 0).sum() <= most))
+    assert space.valid(rows).tolist() == expected
+    assert 0 < sum(expected) < len(rows)
+
+
+def test_very_symmetric_cells_take_no_time():
+    """14 alike nodes side by side: 14! orders."""
+    space = CellSpace(nodes=16, operations=["conv"], operations_on="nodes", edges="free")
+    row = np.zeros((1, len(space.cardinalities)), np.uint8)
+    for column, (source, target) in enumerate(space.edges, start=14):
+        row[0, column] = source == 0 or target == 15
+    row[0, :14] = 1
+    np.testing.assert_array_equal(space.canonicalise(row), row)
+
+
+def test_symmetries_of_fixed_edges():
+    """Two branches side by side can be exchanged: 9 pairs of operations are 6 cells, 16 quadruples are 10."""
+    assert len(FIXED_NODES) == 6 and len(FIXED_EDGES) == 10
+    assert len(COMPLETE) == 27
+    rows = random_rows(FIXED_EDGES, 40)
+    exchanged = rows[:, [1, 0, 3, 2]]
+    np.testing.assert_array_equal(FIXED_EDGES.canonical_key(rows), FIXED_EDGES.canonical_key(exchanged))
+
+
+def test_listed_cells_are_all_classes_once():
+    rows = np.array(list(itertools.product(*map(range, FREE_EDGES.cardinalities))), np.uint8)
+    classes = {smallest_row(FREE_EDGES, row) for row in rows} - {(0,) * 6}
+    assert {tuple(row) for row in FREE_EDGES.all_codes().tolist()} == classes
+    assert len(FREE_EDGES) == len(classes)
+
+
+@by_name
+@pytest.mark.parametrize(
+    "bad", [None, 1.5, b"abc", {1: 2}, object(), [None], ["a", "b"], (0,), [0] * 99, [-1] * 6, [250] * 26]
+)
+def test_things_that_are_no_cells(space, bad):
+    with pytest.raises((TypeError, ValueError, IndexError)):
+        space.cell(bad)
+    with pytest.raises((TypeError, ValueError, IndexError)):
+        space.codes([bad])
+
+
+@by_name
+def test_arrays_that_are_no_codes(space):
+    n = len(space.cardinalities)
+    for bad in (
+        np.zeros((2, n + 1), int),
+        np.full((1, n), 99),
+        np.full((1, n), -1),
+        np.zeros((2, n)),
+        np.zeros((1, n, 1), int),
+    ):
+        with pytest.raises((TypeError, ValueError), match="cells: expected"):
+            space.codes(bad)
+
+
+def test_toml(tmp_path):
+    path = tmp_path / "spec.toml"
+    path.write_text('nodes = 4\noperations = ["a", "b"]\nedges = [[0, 1], [1, 2], [2, 3]]\noperations_on = "nodes"\n')
+    assert CellSpace.from_toml(path).edges == ((0, 1), (1, 2), (2, 3))
+    wrong = ["nodes = [", "knots = 4", "nodes = 'four'", 'edges = "some"', "edges = [[0.5, 1]]", "edges = [[inf, 1]]"]
+    for text in [*wrong, "edges = " + "[" * 100_000]:
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"spec\.toml"):
+            CellSpace.from_toml(path)
+    with pytest.raises(OSError, match="missing"):
+        CellSpace.from_toml(tmp_path / "missing.toml")
+
+
+def test_a_subset_knows_its_cells_alone():
+    chosen = FREE_EDGES.sample(40, rng=0)
+    part = FREE_EDGES.subset(chosen)
+    assert len(part) == 40 and part != FREE_EDGES and part.name == FREE_EDGES.name
+    assert part.valid(chosen).all() and not part.valid(FREE_EDGES.all_codes()).all()
+    keys = set(part.canonical_key(chosen).tolist())
+    assert set(part.canonical_key(part.sample(40, rng=1)).tolist()) == keys
+    assert all(set(part.canonical_key(part.neighbours(row)).tolist()) <= keys for row in chosen)
+    with pytest.raises(ValueError, match="at least one"):
+        FREE_EDGES.subset([])
+    with pytest.raises(ValueError, match="expected cells of the space"):
+        FREE_EDGES.subset(np.zeros((1, 6), np.uint8))
+
+
+def test_from_logits_takes_the_likely_cell():
+    rows = FREE_NODES.sample(50, rng=0)
+    logits = FREE_NODES.one_hot(rows) * 5.0
+    np.testing.assert_array_equal(FREE_NODES.canonicalise(FREE_NODES.from_logits(logits)), rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ((np.zeros((1, 6), np.uint8), 17, 1, True, False, True), ValueError),
+        ((np.zeros((1, 6), np.uint8), 4, 0, True, False, True), ValueError),
+        ((np.zeros((1, 6), np.uint8), 1, 1, True, False, True), ValueError),
+        ((np.zeros((1, 6), np.uint8), -4, 1, True, False, True), ValueError),
+        ((np.zeros((1, 7), np.uint8), 4, 1, True, False, True), ValueError),
+        ((np.zeros((1, 6), np.uint8), 2**62, 1, True, False, True), ValueError),
+        ((np.zeros((1, 6)), 4, 1, True, False, True), TypeError),
+        ((np.zeros(6, np.uint8), 4, 1, True, False, True), ValueError),
+        ((None, 4, 1, True, False, True), TypeError),
+    ],
+)
+def test_bad_arguments_of_cell_prune(arguments, error):
+    with pytest.raises(error):
+        _core.cell_prune(*arguments)
+
+
+@by_name
+def test_one_hot_is_that_of_a_loop(space):
+    rows = random_rows(space, 20)
+    hot = space.one_hot(rows)
+    expected = [[code == value for code, k in zip(row, space.cardinalities) for value in range(k)] for row in rows]
+    assert hot.dtype == np.float32
+    np.testing.assert_array_equal(hot, np.array(expected, np.float32))
