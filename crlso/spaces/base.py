@@ -107,6 +107,24 @@ class Shipped:
     class_latents: str | None = None
 
 
+def check_space(name: object, space: Space) -> None:
+    """Refuse a space that a file was not written for.
+
+    Parameters
+    ----------
+    name : object
+        Name of a space, from the file.
+    space : Space
+
+    Raises
+    ------
+    ValueError
+        When it is another's.
+    """
+    if name != space.name:
+        raise ValueError(f"space: expected the space that the file was written for, got {space.name}")
+
+
 class Space(Protocol):
     """A space of cells, as search methods and models use it; :class:`crlso.spaces.CellSpace` is one.
 

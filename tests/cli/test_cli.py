@@ -18,6 +18,7 @@ import crlso.benchmarks
 import crlso.methods
 from crlso._version import __version__
 from crlso.cli import main, program
+from crlso.cli import options as program_options
 from crlso.studies.study import Study
 
 RANDOM = ["search", "--method", "random"]
