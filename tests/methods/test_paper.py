@@ -290,7 +290,7 @@ def test_the_surrogate_is_tuned_on_from_round_to_round():
 
     def note(phase: str, done: int, total: int) -> None:
         if phase == "graph VAE" and done == total:
-            trained.append(optimiser.surrogate.network_)
+            trained.append(optimiser.vae.surrogate_.network_)
 
     optimiser.on_progress = note
     run(optimiser)
