@@ -1,22 +1,27 @@
 """Makes the tests import the crlso that was installed, not the source tree they lie in.
 
-`python -m pytest` puts the current folder on the import path. The source tree has an extension for this Python only
-when it was built in place (`pip install -e .` or `python setup.py build_ext --inplace`), and only then is it the one to
-test. Otherwise it comes last on the path, for `tools` and `benchmarks`, which are never installed.
+`python -m pytest` puts the current folder first on the import path. Here it comes last: `tools` and `benchmarks`, which
+are never installed, are found there, and crlso only when it was not installed but built in place. After
+`pip install -e .` the two are the same. `PYTHONPATH=.` asks for the source tree.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 
-built = any((ROOT / "crlso" / f"_core{suffix}").exists() for suffix in EXTENSION_SUFFIXES)
-others = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
-sys.path[:] = [str(ROOT), *others] if built else [*others, str(ROOT)]
+
+def is_root(entry: str) -> bool:
+    """Whether an entry of an import path is the source tree."""
+    return Path(entry or ".").resolve() == ROOT
+
+
+if not any(is_root(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry):
+    sys.path[:] = [*(entry for entry in sys.path if not is_root(entry)), str(ROOT)]
 
 
 def pytest_report_header() -> str:

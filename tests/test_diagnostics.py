@@ -221,6 +221,7 @@ def test_a_model_and_its_surrogate(fitted):
     assert repr(report).startswith(f"LatentReport({len(cells)} cells, ") and "\n" not in repr(report)
 
 
+@pytest.mark.slow
 def test_a_surrogate_without_the_constraint_is_found_out(fitted):
     _, cells, values, vae = fitted
     z = vae.encode(cells)

@@ -203,6 +203,7 @@ def plain_kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.exp(-distance / 4096)
 
 
+@pytest.mark.slow
 def test_standin_is_the_process_that_it_says(standin, predictions_of_the_benchmark):
     """Predictions and cross-validated tau again, from the data, the stored weights and noise, and linear algebra."""
     codes, values = predictions_of_the_benchmark

@@ -72,7 +72,7 @@ def same(a: Result, b: Result) -> bool:
     return all(a[name].tobytes() == b[name].tobytes() and a[name].dtype == b[name].dtype for name in a)
 
 
-WORK = [predictor, vae, surrogate, pytest.param(search, marks=pytest.mark.slow)]
+WORK = [predictor, surrogate, *(pytest.param(work, marks=pytest.mark.slow) for work in (vae, search))]
 
 
 @pytest.mark.parametrize("work", WORK)
@@ -140,6 +140,7 @@ def test_one_thread_without_gradients_does_not_stop_another_from_training():
     assert recorded is False
 
 
+@pytest.mark.slow
 def test_pending_trials_tell_the_same_when_told_in_the_same_order():
     def cells() -> list[object]:
         optimiser, benchmark = PaperCRLSO(SPACE, rng=4, budget=26, labels=10), Benchmark("cifar10")

@@ -189,6 +189,7 @@ def test_latents_can_be_given():
         make("cr-lso", DARTS(), encoder=latents)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_observations_cost_no_query_and_are_learned_from(method, short_training):
     space = SMALL

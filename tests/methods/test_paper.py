@@ -339,6 +339,7 @@ def test_every_class_of_a_small_space_can_be_asked_for(options):
 # -- ablations ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_without_gradient_nothing_descends(monkeypatch):
     descents = recorded_descents(monkeypatch)
     optimiser = PaperCRLSO(SPACE, rng=0, budget=25, labels=10, gradient=False)
@@ -458,6 +459,7 @@ class SecretTest:
         return self._inner.test(cells)
 
 
+@pytest.mark.slow
 def test_the_search_never_reads_test_accuracies():
     secret, open_one = SecretTest(False), SecretTest(True)
     studies = [crlso.search(b, "cr-lso-paper", 40, labels=15, rng=0, progress=False) for b in (secret, open_one)]

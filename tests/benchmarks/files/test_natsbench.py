@@ -97,6 +97,7 @@ class Api:
         return info
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_files_and_objects_give_what_nats_bench_gives(folder, dataset):
     expected = [OFFICIAL[i, dataset] for i in INDICES]
@@ -114,6 +115,7 @@ def test_files_and_objects_give_what_nats_bench_gives(folder, dataset):
         np.testing.assert_array_equal(bench.parameters(INDICES), embedded.parameters(INDICES))
 
 
+@pytest.mark.slow
 def test_every_answer_says_where_it_comes_from(folder):
     files = NASBench201.from_natsbench_dir(folder, allow_missing=True)
     live = NASBench201.from_nats_bench(Api())
@@ -187,6 +189,7 @@ def test_the_cache_is_read_instead_of_the_files(own, tmp_path, monkeypatch, capl
         bench.evaluate(11)
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_cache_is_not_overwritten(folder, tmp_path):
     good = tmp_path / "good.npz"
     NASBench201.from_natsbench_dir(folder, cache=good, allow_missing=True)
