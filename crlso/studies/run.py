@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from crlso._base.checks import is_int
 from crlso._base.types import Progress
 from crlso.history import Measurement, Trial
 from crlso.methods import METHODS
@@ -61,7 +62,7 @@ def search(
         A key of :data:`crlso.methods.METHODS`, or a class; by default :class:`crlso.CRLSO`.
     budget : int
         Number of queries, from 1 to the number of classes of the space.
-    rng : int, numpy.random.Generator or numpy.random.SeedSequence
+    rng : int, numpy.random.Generator, numpy.random.SeedSequence or crlso.random.Stream
         Randomness of the search.
     progress : bool or callable, optional
         True or False: bars on stderr, or none; by default bars when stderr is a terminal. A callable is called as
@@ -97,7 +98,7 @@ def search(
     check_benchmark(benchmark)
     listening = listener(progress)
     callbacks = _checked_callbacks(callbacks)
-    seed = seed_of(rng) if isinstance(rng, (np.random.Generator, np.random.SeedSequence)) else rng
+    seed = rng if is_int(rng) else seed_of(rng)
     optimiser = make_optimiser(method, benchmark.space, seed, budget, options)
     study = Study(
         benchmark=_text(getattr(benchmark, "name", None)),

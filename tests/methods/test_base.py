@@ -23,6 +23,7 @@ from crlso._base.registry import Registry
 from crlso.history import Trial
 from crlso.methods import METHODS, BudgetSpent, Optimiser, RandomSearch
 from crlso.methods.base import check_budget, count_classes
+from crlso.random import Stream
 from crlso.spaces.keys import Classes
 from crlso.studies import EvaluationError, search
 from crlso.studies.study import Study
@@ -425,7 +426,7 @@ def test_search_is_a_plain_function_and_the_classes_are_in_methods():
         _ = crlso.methods.Nothing
 
 
-@pytest.mark.parametrize("make", [np.random.default_rng, np.random.SeedSequence])
+@pytest.mark.parametrize("make", [np.random.default_rng, np.random.SeedSequence, Stream])
 def test_the_seed_of_a_study_repeats_it(make):
     study = search(PairBenchmark(), method="random", budget=6, rng=make(7))
     again = search(PairBenchmark(), method="random", budget=6, rng=study.seed)
