@@ -10,8 +10,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+import crlso
 from crlso._base import files
+from crlso.benchmarks import NASBench201 as NASBench201Benchmark
 from crlso.history import History, Measurement
+from crlso.methods import METHODS
 from crlso.spaces import NASBench201
 from crlso.studies.study import Study
 
@@ -308,3 +311,46 @@ def test_every_output_says_what_the_value_is(objective, label, said, tmp_path):
     study.save(tmp_path / "s.json")
     document = json.loads((tmp_path / "s.json").read_text())
     assert document["objective"] == objective == Study.load(tmp_path / "s.json").objective
+
+
+@pytest.mark.parametrize("method", ["evolution", "gp"])
+def test_a_saved_study_says_all_that_repeats_it(tmp_path, method):
+    bench = NASBench201Benchmark("cifar100")
+    options = {"evolution": {"population": 5, "tournament": 2}, "gp": {"beta": 1.0, "initial": 6}}[method]
+    study = crlso.search(bench, method, 15, 4, **options)
+    study.save(tmp_path / "s.json")
+    loaded = Study.load(tmp_path / "s.json")
+    assert loaded.options == options and loaded.optimum == bench.evaluate(bench.optimum())
+    again = crlso.search(bench, loaded.method, loaded.budget, loaded.seed, **loaded.options)
+    assert [trial.cell for trial in again.trials] == [trial.cell for trial in study.trials]
+
+
+@pytest.mark.parametrize("method", ["evolution", "gp", "local", "random"])
+def test_the_events_of_a_history_replayed_repeat_its_search(method):
+    def optimiser():
+        return METHODS[method](NASBench201(), rng=7, budget=40)
+
+    bench, rng = NASBench201Benchmark("cifar10"), random.Random(3)
+    first = optimiser()
+    first.observe(NASBench201().cell(9930), 91.0)
+    while first.remaining or first.pending:  # several pending, told in any order, some of them failing
+        if first.remaining and (len(first.pending) < 3 or rng.random() < 0.3):
+            first.ask()
+        else:
+            trial = rng.choice(first.pending)
+            if rng.random() < 0.2:
+                first.tell(trial, state="failed", error="boom")
+            else:
+                first.tell(trial, bench.evaluate(trial.cell))
+    second = optimiser()
+    for kind, number in first.history.events:
+        known = first.trials[number]
+        if kind == "asked":
+            second.ask()
+        elif kind == "observed":
+            second.observe(known.cell, known.value)
+        elif kind == "failed":
+            second.tell(second.trials[number], state="failed", error=known.error)
+        else:
+            second.tell(second.trials[number], known.value)
+    assert second.history == first.history and len(first.history.events) == 81
