@@ -52,18 +52,19 @@ __all__ = [
 
 require_extension(__path__[0])
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        **dict.fromkeys(("GraphBatch", "Tensor", "get_num_threads", "set_num_threads"), "crlso._core"),
-        **dict.fromkeys(("EvaluationError", "Study", "search"), "crlso.studies"),
-        **dict.fromkeys(("Comparison", "compare"), "crlso.comparison"),
-        **dict.fromkeys(("LatentReport", "diagnose"), "crlso.diagnostics"),
-        **dict.fromkeys(("grad", "no_grad"), "crlso.nn"),
-        "CRLSO": "crlso.methods",
-        "Trial": "crlso.history",
-        **dict.fromkeys(
-            ("_core", "benchmarks", "methods", "models", "nn", "optim", "plotting", "random", "spaces", "studies")
-        ),
-    },
-)
+if not TYPE_CHECKING:  # a type checker would take every name for one of them
+    __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            **dict.fromkeys(("GraphBatch", "Tensor", "get_num_threads", "set_num_threads"), "crlso._core"),
+            **dict.fromkeys(("EvaluationError", "Study", "search"), "crlso.studies"),
+            **dict.fromkeys(("Comparison", "compare"), "crlso.comparison"),
+            **dict.fromkeys(("LatentReport", "diagnose"), "crlso.diagnostics"),
+            **dict.fromkeys(("grad", "no_grad"), "crlso.nn"),
+            "CRLSO": "crlso.methods",
+            "Trial": "crlso.history",
+            **dict.fromkeys(
+                ("_core", "benchmarks", "methods", "models", "nn", "optim", "plotting", "random", "spaces", "studies")
+            ),
+        },
+    )

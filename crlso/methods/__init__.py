@@ -49,16 +49,17 @@ METHODS = Registry(
     }
 )
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "CRLSO": "crlso.methods.bayesian.cr_lso",
-        "BudgetSpent": "crlso.methods.base",
-        "Evolution": "crlso.methods.evolution",
-        "GPSearch": "crlso.methods.bayesian.gp",
-        "LocalSearch": "crlso.methods.local",
-        "Optimiser": "crlso.methods.base",
-        "PaperCRLSO": "crlso.methods.paper",
-        "RandomSearch": "crlso.methods.random",
-    },
-)
+if not TYPE_CHECKING:  # a type checker would take every name for one of them
+    __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "CRLSO": "crlso.methods.bayesian.cr_lso",
+            "BudgetSpent": "crlso.methods.base",
+            "Evolution": "crlso.methods.evolution",
+            "GPSearch": "crlso.methods.bayesian.gp",
+            "LocalSearch": "crlso.methods.local",
+            "Optimiser": "crlso.methods.base",
+            "PaperCRLSO": "crlso.methods.paper",
+            "RandomSearch": "crlso.methods.random",
+        },
+    )

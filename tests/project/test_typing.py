@@ -20,7 +20,7 @@ SCRIPT = """import crlso
 study = crlso.search(crlso.benchmarks.NASBench201("cifar10"), budget=20)
 print(study.best.value)
 """
-WRONG = SCRIPT.replace("budget=20", "budget='many'").replace("study.best", "study.bets")
+WRONG = SCRIPT.replace("budget=20", "budget='many'").replace("study.best", "study.bets") + "crlso.serach\n"
 CHECKERS = {
     "mypy": ["mypy", "--strict", "--cache-dir=cache"],
     "pyright": ["pyright", "--pythonpath", sys.executable],
@@ -50,6 +50,6 @@ def test_a_script_of_a_user_passes(lines):
     assert [line for line in lines if "user.py:" in line] == []
 
 
-@pytest.mark.parametrize("number", [3, 4])
+@pytest.mark.parametrize("number", [3, 4, 5])
 def test_a_mistake_is_found(lines, number):
     assert any(f"wrong.py:{number}:" in line and "error" in line for line in lines), lines
