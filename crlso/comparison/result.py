@@ -214,10 +214,28 @@ def _summary(name: str, values: list[float]) -> dict[str, Any]:
 
 
 def query_of_optimum(record: Record) -> int | None:
+    """The query by which a search was at the optimum of its benchmark.
+
+    Parameters
+    ----------
+    record : dict
+        Of :attr:`Comparison.records`; ``optimum`` and ``trajectory`` are read.
+
+    Returns
+    -------
+    int or None
+        Counted from 1; None when the search never was there, or the optimum is not known.
+
+    Examples
+    --------
+    >>> steps = [{"query": 1, "value": 5.0, "test": None}, {"query": 4, "value": 7.0, "test": 6.5}]
+    >>> query_of_optimum({"optimum": 7.0, "trajectory": steps})
+    4
+    """
     best = record["optimum"]
-    return next(
-        (entry["query"] for entry in record["trajectory"] if best is not None and entry["value"] >= best - LEVEL), None
-    )
+    if best is None:
+        return None
+    return next((entry["query"] for entry in record["trajectory"] if entry["value"] >= best - LEVEL), None)
 
 
 def _seconds_per_query(done: list[Record]) -> float | None:

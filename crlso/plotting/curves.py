@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
-from collections.abc import Sequence
-from typing import Any
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from crlso._base.checks import check_number
+from crlso._base.types import Floats
 from crlso.comparison import LEVEL, bootstrap_band
 from crlso.plotting.axes import need_matplotlib, new_axes
 
 __all__ = ["plot_comparison", "plot_trajectory"]
 
 # Told apart by colour-blind readers too (Okabe, Ito).
-_METHOD_COLOURS = ("#0072b2", "#d55e00", "#00805b", "#b0568a", "#b87700", "#5f5f5f", "#56b4e9")
+_COLOURS = ("#0072b2", "#d55e00", "#00805b", "#b0568a", "#b87700", "#5f5f5f", "#56b4e9")
+_SIZE = (5.2, 3.4)  # inches
 
 
 def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) -> Any:
@@ -30,7 +32,7 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
     regret : bool or float
-        Draw how far the value is below the optimum of the benchmark instead: True takes the one that the study
+        Draw how far the value is below the optimum of the benchmark instead: True takes the one that each study
         recorded, a number gives it.
 
     Returns
@@ -54,18 +56,18 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     """
     need_matplotlib("plot_trajectory")
     checked = _checked_studies(studies)
-    optimum = _optimum(regret, checked[0].optimum, checked[0].benchmark)
-    if ax is None:
-        ax = new_axes((5.2, 3.4))
-    by_method: dict[str, list[Any]] = {}
+    groups: dict[str, list[_Curve]] = {}
     for study in checked:
-        by_method.setdefault(study.method, []).append(study)
-    for number, (method, group) in enumerate(by_method.items()):
-        _draw_group(ax, method, group, optimum, _METHOD_COLOURS[number % len(_METHOD_COLOURS)])
-    first = checked[0]
-    corner = "lower right" if optimum is None else "upper right"
-    _finish(ax, (first.benchmark, first.dataset), getattr(first, "objective", None), optimum is not None, corner)
-    if optimum is not None:
+        optimum = _optimum(regret, study.optimum, study.benchmark)
+        groups.setdefault(study.method, []).append(_curve(study.trajectory, study.n_queries, optimum))
+    if ax is None:
+        ax = new_axes(_SIZE)
+    for (method, curves), colour in zip(groups.items(), itertools.cycle(_COLOURS)):
+        _draw_studies(ax, method, curves, colour)
+    first, is_regret = checked[0], regret is not False
+    corner = "upper right" if is_regret else "lower right"
+    _finish(ax, (first.benchmark, first.dataset), first.objective, is_regret, corner)
+    if is_regret:
         ax.set_ylim(bottom=0)
     return ax
 
@@ -115,22 +117,56 @@ def plot_comparison(
     """
     need_matplotlib("plot_comparison")
     records = _checked_records(comparison, benchmark, dataset)
-    curves = _mean_curves(records, regret)
+    groups: dict[str, list[_Curve]] = {}
+    for record in records:
+        optimum = _optimum(regret, record["optimum"], record["benchmark"])
+        groups.setdefault(record["label"], []).append(_curve(record["trajectory"], record["budget"], optimum))
     if ax is None:
-        ax = new_axes((5.2, 3.4))
-    for number, (label, (queries, means, band)) in enumerate(curves.items()):
-        colour = _METHOD_COLOURS[number % len(_METHOD_COLOURS)]
-        ax.plot(queries, means, drawstyle="steps-post", color=colour, linewidth=1.8, label=label)
-        if band is not None:
-            ax.fill_between(queries, *band, step="post", color=colour, alpha=0.18, linewidth=0)
+        ax = new_axes(_SIZE)
+    means = [
+        _draw_mean(ax, label, curves, colour)
+        for (label, curves), colour in zip(groups.items(), itertools.cycle(_COLOURS))
+    ]
     is_regret = regret is not False
     corner = "lower left" if is_regret else "lower right"
     _finish(ax, (records[0]["benchmark"], records[0]["dataset"]), records[0]["objective"], is_regret, corner)
-    drawn = [mean for _, means, _ in curves.values() for mean in means if mean > 0]
-    if is_regret and drawn:
+    positive = [mean for mean in np.concatenate(means) if mean > 0]
+    if is_regret and positive:
         ax.set_yscale("log")
-        ax.set_ylim(bottom=0.5 * min(drawn))
+        ax.set_ylim(bottom=0.5 * min(positive))
     return ax
+
+
+# -- drawing ------------------------------------------------------------------------------------------------------
+
+
+def _draw_studies(ax: Any, method: str, curves: Sequence[_Curve], colour: str) -> None:
+    """Draw the studies of one method: one as a line, several as thin lines with their mean."""
+    if len(curves) == 1:
+        _draw(ax, curves[0], colour, linewidth=1.6, label=method)
+        return
+    for curve in curves:
+        _draw(ax, curve, colour, linewidth=0.7, alpha=0.35)
+    queries, values = _together(curves)
+    if len(queries):
+        mean = _Curve(queries, values.mean(axis=0))
+        _draw(ax, mean, colour, linewidth=1.8, label=f"{method} (mean of {len(curves)})")
+
+
+def _draw_mean(ax: Any, label: str, curves: Sequence[_Curve], colour: str) -> Floats:
+    """Draw the mean of the searches of one method with its interval; the values drawn."""
+    queries, values = _together(curves)
+    means: Floats = values.mean(axis=0)
+    several = len(curves) > 1
+    name = f"{label} (mean of {len(curves)})" if several else label
+    _draw(ax, _Curve(queries, means), colour, linewidth=1.8, label=name)
+    if several:
+        ax.fill_between(queries, *bootstrap_band(values), step="post", color=colour, alpha=0.18, linewidth=0)
+    return means
+
+
+def _draw(ax: Any, curve: _Curve, colour: str, **style: Any) -> None:
+    ax.plot(curve.queries, curve.values, drawstyle="steps-post", color=colour, **style)
 
 
 def _finish(ax: Any, where: tuple[Any, ...], objective: Any, regret: bool, corner: str) -> None:
@@ -153,6 +189,9 @@ def _value_label(objective: str | None, regret: bool) -> str:
     return f"best {objective} accuracy (%)" if is_accuracy else f"best {objective}"
 
 
+# -- arguments ----------------------------------------------------------------------------------------------------
+
+
 def _checked_studies(studies: Any) -> list[Any]:
     found = [studies] if hasattr(studies, "trajectory") else list(studies)
     if not found:
@@ -163,7 +202,7 @@ def _checked_studies(studies: Any) -> list[Any]:
     problems = {(study.benchmark, study.dataset) for study in found}
     if len(problems) > 1:
         raise ValueError(f"studies: expected one benchmark and dataset, got {sorted(map(str, problems))}")
-    objectives = {getattr(study, "objective", None) for study in found}
+    objectives = {study.objective for study in found}
     if len(objectives) > 1:
         raise ValueError(f"studies: expected values of one objective, got {sorted(map(str, objectives))}")
     return found
@@ -187,39 +226,6 @@ def _checked_records(comparison: Any, benchmark: str | None, dataset: str | None
     return complete
 
 
-def _mean_curves(records: list[dict[str, Any]], regret: bool | float) -> dict[str, tuple[Any, Any, Any]]:
-    """Queries, means and ends of their intervals by method; None instead of these for a single search."""
-    groups: dict[str, list[Any]] = {}
-    firsts: dict[str, int] = {}
-    for record in records:
-        label, (queries, values) = record["label"], _record_curve(record, regret)
-        firsts[label] = max(firsts.get(label, 1), queries[0])
-        groups.setdefault(label, []).append((queries, values))
-    budget = records[0]["budget"]
-    curves: dict[str, tuple[Any, Any, Any]] = {}
-    for label, group in groups.items():
-        common = np.arange(firsts[label], budget + 1)
-        rows = np.array([np.array(v)[np.searchsorted(q, common, side="right") - 1] for q, v in group])
-        band = bootstrap_band(rows) if len(rows) > 1 else None
-        means = rows.mean(axis=0)
-        curves[f"{label} (mean of {len(rows)})" if band else label] = (common, means, band)
-    return curves
-
-
-def _record_curve(record: dict[str, Any], regret: bool | float) -> tuple[list[int], list[float]]:
-    """Queries and values, or regrets, of the steps of one search of a comparison."""
-    optimum = _optimum(regret, record["optimum"], record["benchmark"])
-    queries, values = _steps(record["trajectory"])
-    if optimum is None:
-        return queries, values
-    return queries, [optimum - value if optimum - value > LEVEL else 0.0 for value in values]
-
-
-def _steps(trajectory: list[dict[str, Any]]) -> tuple[list[int], list[float]]:
-    """Queries and values of a trajectory."""
-    return [int(entry["query"]) for entry in trajectory], [float(entry["value"]) for entry in trajectory]
-
-
 def _optimum(regret: bool | float, known: float | None, benchmark: Any) -> float | None:
     """The value that regret is counted from, given or `known`; None for no regret."""
     if regret is False:
@@ -233,33 +239,33 @@ def _optimum(regret: bool | float, known: float | None, benchmark: Any) -> float
     return known
 
 
-def _draw_group(ax: Any, method: str, group: Sequence[Any], optimum: float | None, colour: str) -> None:
-    """The studies of one method."""
-    curves = [_curve(study, optimum) for study in group]
-    if len(curves) == 1:
-        queries, values = curves[0]
-        ax.plot(queries, values, drawstyle="steps-post", color=colour, linewidth=1.6, label=method)
-        return
-    for queries, values in curves:
-        ax.plot(queries, values, drawstyle="steps-post", color=colour, linewidth=0.7, alpha=0.35)
-    first, last = max(queries[0] for queries, _ in curves), min(queries[-1] for queries, _ in curves)
-    if first <= last:
-        common = list(range(first, last + 1))
-        means = [math.fsum(_at(curve, query) for curve in curves) / len(curves) for query in common]
-        label = f"{method} (mean of {len(curves)})"
-        ax.plot(common, means, drawstyle="steps-post", color=colour, linewidth=1.8, label=label)
+# -- curves -------------------------------------------------------------------------------------------------------
 
 
-def _curve(study: Any, optimum: float | None) -> tuple[list[int], list[float]]:
-    """Queries and values of the steps, up to the last query."""
-    queries, values = _steps(study.trajectory)
-    if study.n_queries > queries[-1]:
-        queries.append(study.n_queries)
+class _Curve(NamedTuple):
+    """A step curve: from each query on, the value beside it."""
+
+    queries: npt.NDArray[np.int64]
+    values: Floats
+
+
+def _curve(trajectory: Sequence[Mapping[str, Any]], last: int, optimum: float | None) -> _Curve:
+    """The values of a trajectory, or its regrets, up to the query `last`."""
+    queries = [entry["query"] for entry in trajectory]
+    values = [entry["value"] for entry in trajectory]
+    if last > queries[-1]:
+        queries.append(last)
         values.append(values[-1])
-    return queries, values if optimum is None else [optimum - value for value in values]
+    found = np.array(values, dtype=np.float64)
+    if optimum is not None:
+        found = optimum - found
+        found[found <= LEVEL] = 0.0
+    return _Curve(np.array(queries, dtype=np.int64), found)
 
 
-def _at(curve: tuple[list[int], list[float]], query: int) -> float:
-    """The value of a step curve at a query."""
-    queries, values = curve
-    return values[bisect_right(queries, query) - 1]
+def _together(curves: Sequence[_Curve]) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Queries (q,) at which all curves have a value, and the values (curves, q) there."""
+    first, last = max(curve.queries[0] for curve in curves), min(curve.queries[-1] for curve in curves)
+    queries = np.arange(first, last + 1, dtype=np.int64)
+    rows = [curve.values[np.searchsorted(curve.queries, queries, side="right") - 1] for curve in curves]
+    return queries, np.array(rows)

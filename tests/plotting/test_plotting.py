@@ -90,6 +90,15 @@ def test_regret():
     assert ax.get_ylim()[0] == 0
 
 
+def test_regret_is_that_of_each_study():
+    """Of values with noise, the optimum is another one for each seed."""
+    studies = [study_of([5.0, 5.5], optimum=6.0), study_of([5.0, 8.0 - 1e-12], seed=1, optimum=8.0)]
+    first, second, mean = plot_trajectory(studies, regret=True).lines
+    assert points(first) == [(1, 1.0), (2, 0.5)]
+    assert points(second) == [(1, 3.0), (2, 0.0)]
+    assert points(mean) == [(1, 2.0), (2, 0.25)]
+
+
 @pytest.mark.parametrize(
     ("studies", "regret", "message"),
     [
