@@ -1,4 +1,4 @@
-"""Curves of searches and comparisons: values found against the number of queries."""
+"""Plots of the best value against the number of queries, for studies and comparisons."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from crlso.plotting.axes import need_matplotlib, new_axes
 
 __all__ = ["plot_comparison", "plot_trajectory"]
 
-# Told apart by colour-blind readers too (Okabe, Ito).
+# Distinguishable for colour-blind readers (after Okabe and Ito, Color Universal Design, 2008).
 _METHOD_COLOURS = ("#0072b2", "#d55e00", "#00805b", "#b0568a", "#b87700", "#5f5f5f", "#56b4e9")
 
 
 def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) -> Any:
-    """Draw the best value found so far against the number of queries.
+    """Plot the best value found so far against the number of queries.
 
     Parameters
     ----------
     studies : Study or sequence of Study
-        What to draw. Studies of one method share a colour; with several, each is a thin line and their mean, where
-        all of them have a value, a thick one.
+        Studies to plot. Studies of one method share a colour. If a method has several, each is a thin line, and a
+        thick line is their mean where all of them have a value.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Axes to draw on; by default those of a new figure.
     regret : bool or float
-        Draw how far the value is below the optimum of the benchmark instead: True takes the one that the study
-        recorded, a number gives it.
+        Plot the regret, optimum minus value, instead. True uses the optimum that the study recorded; a number is used
+        as the optimum.
 
     Returns
     -------
@@ -40,10 +40,10 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     Raises
     ------
     ImportError
-        When matplotlib is not installed.
+        If matplotlib is not installed.
     ValueError
-        For no study, a study without a complete trial, studies of different datasets or objectives, or an optimum
-        that is not known.
+        If there is no study, a study has no complete trial, studies differ in dataset or objective, or the optimum is
+        needed but unknown.
 
     Examples
     --------
@@ -77,23 +77,23 @@ def plot_comparison(
     benchmark: str | None = None,
     dataset: str | None = None,
 ) -> Any:
-    """Draw the mean over seeds of the best value found so far against the number of queries, for each method.
+    """Plot the best value found so far against the number of queries: the mean over seeds for each method.
 
-    Around each mean is its 95 % bootstrap interval. A curve begins where all searches of the method have a value;
-    failed searches are left out. A mean regret of 0, where all searches are at the optimum, has no place on the
-    logarithmic axis: the curve falls off it there.
+    A band around each mean is its 95 % bootstrap interval. A curve starts where all searches of the method have a
+    value; failed searches are left out. Regret is shown on a logarithmic axis, so a curve leaves the plot where its
+    mean regret is 0, that is, where all searches are at the optimum.
 
     Parameters
     ----------
     comparison : Comparison
-        What to draw.
+        Comparison to plot.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Axes to draw on; by default those of a new figure.
     regret : bool or float
-        Draw how far values are below the best of the whole benchmark instead, on a logarithmic axis: True takes the
-        optimum of each search's benchmark, a number gives it.
+        Plot the regret, optimum minus value, instead. True uses the optimum that each search recorded; a number is
+        used as the optimum.
     benchmark, dataset : str, optional
-        Which to draw, of a comparison on several.
+        Selects one benchmark of a comparison on several.
 
     Returns
     -------
@@ -102,10 +102,10 @@ def plot_comparison(
     Raises
     ------
     ImportError
-        When matplotlib is not installed.
+        If matplotlib is not installed.
     ValueError
-        When it is not exactly one benchmark that is to be drawn, when none of its searches is complete, and for an
-        optimum that is not known.
+        If not exactly one benchmark is selected, none of its searches is complete, or the optimum is needed but
+        unknown.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def plot_comparison(
 
 
 def _finish(ax: Any, where: tuple[Any, ...], objective: Any, regret: bool, corner: str) -> None:
-    """Title, labels and, in a corner, the legend of axes with values against queries."""
+    """Set the title, labels and legend of axes that show values against queries."""
     ax.set_xlabel("queries")
     ax.set_ylabel(_value_label(objective, regret))
     ax.set_title(" / ".join(str(part) for part in where if part), fontsize="medium")
@@ -145,7 +145,7 @@ def _finish(ax: Any, where: tuple[Any, ...], objective: Any, regret: bool, corne
 
 
 def _value_label(objective: str | None, regret: bool) -> str:
-    """What values with this objective are."""
+    """Label of the value axis for an objective."""
     objective = objective or "validation"
     is_accuracy = "validation" in objective or "test" in objective
     if regret:
@@ -170,7 +170,7 @@ def _checked_studies(studies: Any) -> list[Any]:
 
 
 def _checked_records(comparison: Any, benchmark: str | None, dataset: str | None) -> list[dict[str, Any]]:
-    """Complete searches of the one benchmark that is to be drawn."""
+    """Complete searches of the one selected benchmark."""
     wanted = {"benchmark": benchmark, "dataset": dataset}
     records = [
         record
@@ -188,7 +188,7 @@ def _checked_records(comparison: Any, benchmark: str | None, dataset: str | None
 
 
 def _mean_curves(records: list[dict[str, Any]], regret: bool | float) -> dict[str, tuple[Any, Any, Any]]:
-    """Queries, means and ends of their intervals by method; None instead of these for a single search."""
+    """Queries, means and interval ends by label; None instead of interval ends for a single search."""
     groups: dict[str, list[Any]] = {}
     firsts: dict[str, int] = {}
     for record in records:
@@ -207,7 +207,7 @@ def _mean_curves(records: list[dict[str, Any]], regret: bool | float) -> dict[st
 
 
 def _record_curve(record: dict[str, Any], regret: bool | float) -> tuple[list[int], list[float]]:
-    """Queries and values, or regrets, of the steps of one search of a comparison."""
+    """Queries and values, or regrets, of the improvements of one search of a comparison."""
     optimum = _optimum(regret, record["optimum"], record["benchmark"])
     queries, values = _steps(record["trajectory"])
     if optimum is None:
@@ -221,7 +221,7 @@ def _steps(trajectory: list[dict[str, Any]]) -> tuple[list[int], list[float]]:
 
 
 def _optimum(regret: bool | float, known: float | None, benchmark: Any) -> float | None:
-    """The value that regret is counted from, given or `known`; None for no regret."""
+    """The optimum from which regret is computed, given or `known`; None if no regret is plotted."""
     if regret is False:
         return None
     if regret is not True:
@@ -234,7 +234,7 @@ def _optimum(regret: bool | float, known: float | None, benchmark: Any) -> float
 
 
 def _draw_group(ax: Any, method: str, group: Sequence[Any], optimum: float | None, colour: str) -> None:
-    """The studies of one method."""
+    """Draw the studies of one method."""
     curves = [_curve(study, optimum) for study in group]
     if len(curves) == 1:
         queries, values = curves[0]
@@ -251,7 +251,7 @@ def _draw_group(ax: Any, method: str, group: Sequence[Any], optimum: float | Non
 
 
 def _curve(study: Any, optimum: float | None) -> tuple[list[int], list[float]]:
-    """Queries and values of the steps, up to the last query."""
+    """Queries and values, or regrets, of the improvements of a study, extended to its last query."""
     queries, values = _steps(study.trajectory)
     if study.n_queries > queries[-1]:
         queries.append(study.n_queries)
