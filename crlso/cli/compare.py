@@ -35,11 +35,13 @@ def add_compare(commands: Any) -> None:
         default=METHODS,
         help="names, with options as in evolution:population=10:tournament=3; default: %(default)s",
     )
-    compare.add_argument("--seeds", type=at_least(1), default=10, metavar="N", help="number of seeds, 0 to N - 1; default: %(default)s")
-    compare.add_argument("--budget", type=at_least(1), default=100, metavar="N", help="queries per search; default: %(default)s")
+    compare.add_argument(
+        "--seeds", type=at_least(1), default=10, metavar="N", help="seeds 0 to N - 1; default: %(default)s"
+    )
+    compare.add_argument("--budget", type=at_least(1), default=100, metavar="N", help="queries; default: %(default)s")
     compare.add_argument("--jobs", type=at_least(1), default=1, metavar="N", help="processes; default: %(default)s")
     compare.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
-    compare.add_argument("--out", metavar="FILE", help="file of JSON lines, one per search; searches in it are not run again")
+    compare.add_argument("--out", metavar="FILE", help="JSON lines, one per search; searches in it are not run again")
     compare.add_argument("-v", "--verbose", action="count", default=0, help="log more; traceback on failure")
 
 

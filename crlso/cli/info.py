@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     }
     core = dict(_core.runtime_info())
     if slow_core(str(core["blas_kernel"]), str(core["isa"])):
-        core["blas_kernel"] = f"{core['blas_kernel']} (slow: does not use AVX2, which this processor has)"
+        core["blas_kernel"] = f"{core['blas_kernel']} (slow: without AVX2, which this processor has)"
     rows["extension"] = f"{core.pop('version', 'of unknown version')} ({_core.__file__})"
     rows.update({str(name).replace("_", " "): str(value) for name, value in core.items()})
     width = max(map(len, rows)) + 2

@@ -77,9 +77,7 @@ class Results:
         content = path.read_bytes()
         end = content.rfind(b"\n") + 1
         if end < len(content):
-            _log.warning(
-                "%s: dropped an incomplete last line of %d bytes", path, len(content) - end
-            )
+            _log.warning("%s: dropped an incomplete last line of %d bytes", path, len(content) - end)
             os.truncate(path, end)
         for number, line in enumerate(content[:end].splitlines(), start=1):
             try:
