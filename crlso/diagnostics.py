@@ -1,4 +1,4 @@
-"""How good a latent space is: what comes back from it, how it is laid out, and what its surrogate is worth."""
+"""Diagnostics of a latent space: reconstruction, geometry, and the quality of a surrogate in it."""
 
 from __future__ import annotations
 
@@ -20,27 +20,29 @@ from crlso.random import Stream, seed_of
 __all__ = ["LatentReport", "StepReport", "diagnose"]
 
 STEPS = (0.125, 0.25, 0.5, 1.0, 2.0)
-_BLOCK = 1 << 22  # distances that are held at a time
+_BLOCK = 1 << 22  # number of distances held in memory at a time
 
 
 @dataclasses.dataclass(frozen=True)
 class StepReport:
-    """What steps of one length lead to; means over the starts.
+    """Effect of steps of one length in the latent space, as means over the starts.
 
     Attributes
     ----------
     step : float
-        Length in standard deviations: as long as normal noise with this standard deviation in every latent dimension.
+        Length in standard deviations: the root-mean-square length of normal noise with this standard deviation in every
+        latent dimension.
     changed, changed_by_noise : float
-        Share of steps down the gradient, and of random ones, after which another cell is decoded than before.
+        Share of gradient steps, and of random steps, after which a different cell is decoded.
     valid, valid_by_noise : float
-        Share of them after which a cell of the space is decoded.
+        Share of gradient steps, and of random steps, after which the decoded codes are a cell of the space.
     change, change_by_noise : float or None
-        Mean change of the score; None without a score, and when no start was left.
+        Mean change of the score; None if there is no score or `n` is 0.
     gain, gain_error : float or None
-        Mean difference of the two, start by start, and its standard error; the latter None for fewer than two starts.
+        Mean of the paired differences ``change - change_by_noise``, and its standard error. The error is None for
+        fewer than two starts.
     n : int
-        Starts that these means are over: those where all three cells are cells of the space.
+        Number of starts in the means of scores: those for which the decoded start and both steps are cells.
     """
 
     step: float
@@ -57,30 +59,31 @@ class StepReport:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class LatentReport:
-    """What :func:`diagnose` found.
+    """The result of :func:`diagnose`.
 
     Attributes
     ----------
     n_cells, latent : int
-        Cells that were looked at, and latent dimensions.
+        Number of cells, and of latent dimensions.
     reconstruction : float
-        Share of the cells that come back exactly when they are encoded and decoded.
+        Share of the cells that are recovered exactly by encoding and decoding.
     validity, validity_nearby : float
-        Share of random latents that decode to a cell of the space: standard normal ones, from which the prior says that
-        latents come, and normal ones with the mean and standard deviation that each dimension has over the cells.
+        Share of random latents that decode to a cell of the space. For `validity` latents are drawn from the prior,
+        the standard normal distribution; for `validity_nearby` from a normal distribution with the mean and standard
+        deviation of each dimension over the cells.
     effective_dimension : float
-        ``(sum of l)^2 / sum of l^2`` of the eigenvalues l of the latents' covariance: 1 when they lie on a line, the
-        number of dimensions when all directions have equal variance, 0 when all latents are one point.
+        ``(sum of l)^2 / sum of l^2`` for the eigenvalues l of the covariance of the latents. It is 1 if they lie on a
+        line, the number of dimensions if all directions have equal variance, and 0 if all latents coincide.
     nearest_distance, edit_distance, random_distance : float or None
-        Median distance of a latent to the nearest one of another cell, to that of a random neighbour of its cell (one
-        edit away), and to that of a random other cell. None for the second where no cell has a neighbour.
+        Median distance of a latent to the nearest other latent, to that of a random neighbour of its cell (one edit
+        away), and to that of a random other cell. The second is None if no cell has a neighbour.
     tau : float or None
-        Kendall's tau-b between given values and those that the surrogate predicts; None without them, and when all
-        values or all predictions are equal.
+        Kendall's tau-b between the given values and the predictions of the surrogate. None if there are no values, or
+        all values or all predictions are equal.
     convexity : ConvexityCertificate or None
-        Of the surrogate.
+        Certificate of the surrogate.
     steps : tuple of StepReport
-        Empty without a surrogate.
+        One report per step length; empty without a surrogate.
     """
 
     n_cells: int
@@ -97,7 +100,7 @@ class LatentReport:
     steps: tuple[StepReport, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain data that strict JSON can hold, under the names above."""
+        """Return the report as plain data for strict JSON, with the attributes as keys."""
         document: dict[str, Any] = plain(dataclasses.asdict(self))
         return document
 
@@ -147,35 +150,37 @@ def diagnose(
     samples: int = 2000,
     rng: Any = 0,
 ) -> LatentReport:
-    """Look at a latent space, and at a surrogate in it.
+    """Measure the quality of a latent space, and of a surrogate in it.
 
-    A step down the gradient starts at the latent of a cell and goes once against the gradient there, in coordinates in
-    which every latent dimension has standard deviation 1 over the cells. The random step that it is compared with has
-    the same start and the same length in these coordinates, in a direction that is uniform on the sphere. Dimensions
-    without any variance are left alone by both.
+    Each gradient step starts at the latent of a cell and moves against the gradient of the surrogate. It is compared
+    with a random step from the same start, of the same length, in a direction uniform on the sphere. Both use
+    coordinates in which every latent dimension has standard deviation 1 over the cells. Dimensions without variance
+    stay fixed.
 
     Parameters
     ----------
     vae : GraphVAE
-        A fitted model, or anything with its ``space``, ``encode(cells)`` and ``decode(z)``.
+        A fitted model, or any object with ``space``, ``encode(cells)`` and ``decode(z)``.
     cells : array_like, optional
-        Anything that ``space.codes`` takes, n cells, at least two different ones; `samples` random ones by default.
+        The n cells to use, in any form that ``space.codes`` accepts, at least two of them different. By default
+        `samples` random cells.
     surrogate : ICNNSurrogate, optional
-        A fitted model of errors (the lower, the better) at latents of `vae`, or anything with its ``evaluate(z)``.
+        A fitted model of errors (lower is better) at latents of `vae`, or any object with ``evaluate(z)``.
     values : array_like, shape (n,), optional
-        Of the cells, the higher, the better (accuracies, say); for Kendall's tau and `starts`, with a surrogate only.
+        Values of the cells, such as accuracies (higher is better), for Kendall's tau and `starts`. Requires a
+        surrogate.
     score : callable, optional
-        ``score(codes)``: what the cells (m, codes per cell) are worth, shape (m,), the higher, the better, as far as
-        possible measured and not predicted: ``NASBench201("cifar10").validation``. With a surrogate only.
+        ``score(codes)`` returns the scores of cells (m, codes per cell), shape (m,), higher is better. Use measured
+        values if possible, as in ``NASBench201("cifar10").validation``. Requires a surrogate.
     steps : sequence of float
-        Lengths of steps, in standard deviations.
+        Step lengths, in standard deviations.
     starts : int, optional
-        Steps start at so many of the cells with the highest values; at all cells by default. What a search asks is
-        what steps are worth near the best.
+        Number of cells, those with the highest values, at which steps start; by default steps start at all cells. A
+        search depends on steps near the best cells.
     samples : int
-        Random latents; also random cells, and the most cells whose distances are looked at.
+        Number of random latents. Also the number of random cells, and the largest number of cells for distances.
     rng : int, numpy.random.Generator or numpy.random.SeedSequence
-        Random cells, latents, neighbours and directions.
+        Source of random cells, latents, neighbours and directions.
 
     Returns
     -------
@@ -184,14 +189,14 @@ def diagnose(
     Raises
     ------
     TypeError, ValueError
-        For a model without the methods above, fewer than two different cells, values, scores and steps that are no
-        finite numbers or of another number, and arguments that need others which were not given.
+        If a model lacks one of these methods, there are fewer than two different cells, values, scores or steps are not
+        finite or have the wrong shape, or an argument requires another that is missing.
 
     Notes
     -----
-    Where a step leads to no cell of the space, the start has no part in the gain: where validity is low, the gain
-    speaks of the others alone. Long steps may pass the minimum. The effective dimension is the participation ratio of
-    the eigenvalues.
+    A start is left out of the gain if one of its steps does not decode to a cell. If validity is low, the gain
+    describes only the remaining starts. Long steps can overshoot the minimum. The effective dimension is the
+    participation ratio of the eigenvalues.
 
     Examples
     --------
@@ -243,7 +248,7 @@ def diagnose(
 def _judged(
     surrogate: Any, z: Floats, known: Floats | None, stream: Stream
 ) -> tuple[float | None, ConvexityCertificate | None]:
-    """Kendall's tau and the certificate of a surrogate, where there are values and where it has one."""
+    """Kendall's tau and the convexity certificate of a surrogate; None where not available."""
     certify = getattr(surrogate, "certify_convexity", None)
     certificate = None if certify is None else certify(z, rng=stream.child("convexity").seed)
     if known is None:
@@ -304,7 +309,7 @@ def _participation_ratio(z: Floats) -> float:
 
 
 def _distances(vae: Any, codes: Codes, z: Floats, most: int, stream: Stream) -> tuple[float, float | None, float]:
-    """Median distances of different cells, of at most so many: to the nearest, to a neighbour, to any other."""
+    """Median distances of at most `most` different cells: to the nearest, to a neighbour, and to a random other."""
     n = len(z)
     chosen = stream.permutation("distances", 0, n)[:most]
     nearest = np.concatenate([_nearest(z, part) for part in np.array_split(chosen, -(-len(chosen) * n // _BLOCK))])
@@ -320,19 +325,19 @@ def _distances(vae: Any, codes: Codes, z: Floats, most: int, stream: Stream) -> 
 
 
 def _nearest(z: Floats, rows: npt.NDArray[np.int64]) -> Floats:
-    """Distance of each of the rows to the nearest other one."""
+    """Distance of each of the given rows of z to the nearest other row."""
     squares = (z**2).sum(axis=1)
     distances = squares[rows, None] + squares - 2 * z[rows] @ z.T
     distances[np.arange(len(rows)), rows] = np.inf
     closest = distances.argmin(axis=1)
-    found: Floats = np.linalg.norm(z[rows] - z[closest], axis=1)  # without the rounding of the expanded square
+    found: Floats = np.linalg.norm(z[rows] - z[closest], axis=1)  # free of the rounding errors of the expanded square
     return found
 
 
 def _steps(
     vae: Any, surrogate: Any, score: Any, z: Floats, spread: Floats, lengths: list[float], stream: Stream
 ) -> Iterator[StepReport]:
-    live = np.sqrt((spread > 0).sum())  # a step of length 1 is as long as standard normal noise
+    live = np.sqrt((spread > 0).sum())  # a step of length 1 has the root-mean-square length of standard normal noise
     downhill = -_unit(np.asarray(surrogate.evaluate(z)[1], dtype=np.float64) * spread)
     anywhere = _unit(stream.normal("directions", 0, z.shape, "float64") * (spread > 0))
     here = _Decoded(vae, z, score)
@@ -354,13 +359,13 @@ def _steps(
 
 
 def _unit(vectors: Floats) -> Floats:
-    """Vectors of length 1; those of length 0 stay."""
+    """Vectors scaled to length 1; zero vectors stay zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
 
 class _Decoded:
-    """What latents decode to: codes, whether they are cells, and their scores (NaN where they are none)."""
+    """Decoded latents: their codes, whether these are cells, and their scores (NaN if not)."""
 
     def __init__(self, vae: Any, z: Floats, score: Any) -> None:
         self.codes: Codes = vae.decode(z)

@@ -1,4 +1,4 @@
-"""Trials and their history: which cells were asked for or observed, and what their evaluations gave."""
+"""Trials, their measurements, and the history of a search."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ __all__ = ["Event", "History", "Improvement", "Measurement", "Trial"]
 
 @dataclass(frozen=True)
 class Measurement:
-    """What an evaluation of a cell gave.
+    """The result of evaluating a cell.
 
     Parameters
     ----------
     value : float
-        The value to maximise, finite, e.g. validation accuracy in percent.
+        The value to maximise, for example validation accuracy in percent; finite.
     objectives, constraints : mapping of str to float
-        Further objectives and values of constraints by name.
+        Further objectives, and values of constraints, by name.
     cost : float, optional
-        What the evaluation took, in a unit of the user's.
+        Cost of the evaluation, in any unit.
     user_attrs : mapping of str to object
-        Notes of the user's.
+        Notes of the user.
 
     Raises
     ------
     TypeError, ValueError
-        For a value, objective, constraint value or cost that is no finite real number.
+        If the value, an objective, a constraint or the cost is not a finite real number.
 
     Examples
     --------
@@ -61,35 +61,37 @@ class Measurement:
 
     @classmethod
     def of(cls, value: Any) -> Measurement:
-        """Make a measurement of a number; a measurement stays as it is."""
+        """Convert a number to a measurement; a measurement is returned unchanged."""
         return value if isinstance(value, Measurement) else cls(value)
 
 
 @dataclass
 class Trial:
-    """A cell that was asked for or observed, and what its evaluation gave.
+    """A cell that was proposed by a method or observed, with the result of its evaluation.
 
     Parameters
     ----------
     number : int
         Position among the trials of its history, from 0.
     cell : Cell
-        What is evaluated.
+        The cell to evaluate.
     measurement : Measurement or float, optional
-        What the evaluation gave; None unless the trial is complete.
+        Result of the evaluation; None unless the trial is complete.
     error : str, optional
         Why the evaluation failed; None unless it did.
     asked : bool
-        Whether a method asked for the cell: a query. False for an observation that was added.
-    index, test
-        What the search looks up of the best cells when it is over: official index and test accuracy.
+        True for a query, which a method proposed; False for an observation added by the user.
+    index : int, optional
+        Official index of the cell, looked up for the best cells after a search.
+    test : float, optional
+        Test accuracy of the cell in percent, looked up for the best cells after a search.
     user_attrs : dict
-        Notes of the user's.
+        Notes of the user.
 
     Raises
     ------
     ValueError
-        For a trial with a measurement and an error.
+        If the trial has both a measurement and an error.
 
     Examples
     --------
@@ -115,7 +117,7 @@ class Trial:
 
     @property
     def state(self) -> str:
-        """``"complete"`` with a measurement, ``"failed"`` with an error, else ``"pending"``."""
+        """State of the trial: ``"complete"`` with a measurement, ``"failed"`` with an error, else ``"pending"``."""
         if self.measurement is not None:
             return "complete"
         return "pending" if self.error is None else "failed"
@@ -126,16 +128,16 @@ class Trial:
         return None if self.measurement is None else self.measurement.value
 
     def take(self, measurement: Measurement) -> None:
-        """Become complete; user attributes of the measurement become the trial's."""
+        """Complete the trial with a measurement, whose user attributes are merged into those of the trial."""
         self.user_attrs.update(measurement.user_attrs)
         self.measurement = replace(measurement, user_attrs={})
 
     def result(self) -> dict[str, Any]:
-        """The cell and what is known of it, the shape of every result: ``cell``, ``index``, ``value`` and ``test``."""
+        """The trial as a result: a dict of ``cell`` (text), ``index``, ``value`` and ``test``."""
         return {"cell": str(self.cell), "index": self.index, "value": self.value, "test": self.test}
 
     def to_dict(self) -> dict[str, Any]:
-        """The trial as plain data that strict JSON can hold."""
+        """The trial as plain data for strict JSON."""
         codes = getattr(self.cell, "codes", None)
         measured = self.measurement
         document = {
@@ -162,7 +164,7 @@ class Trial:
 
 
 def _trial_of(entry: Any, cell: Any) -> Trial:
-    """A trial of what its to_dict gave."""
+    """Restore a trial from the output of its to_dict."""
     value, measurement = typed(entry, "value", float, optional=True), None
     if value is not None:
         measurement = Measurement(
@@ -187,31 +189,31 @@ def _trial_of(entry: Any, cell: Any) -> Trial:
 
 
 class Event(NamedTuple):
-    """One thing that happened: a trial was ``asked``, ``told``, ``failed`` or ``observed``."""
+    """An event of a search: the trial `number` was ``asked``, ``told``, ``failed`` or ``observed``."""
 
     kind: str
     number: int
 
 
 class Improvement(NamedTuple):
-    """A trial that was better than all before it, and by which query; queries are counted from 1."""
+    """A trial that was better than all earlier ones, with its query number, counted from 1."""
 
     query: int
     trial: Trial
 
 
 class History:
-    """The trials of a search: the single owner, shared by the method that asks and the study that reports.
+    """All trials and events of a search.
 
-    Queries are counted by class of equal cells: the method gives the canonical key of each cell, and a class is asked
-    for, or observed, once.
+    A method and its study share one history, which alone stores the trials. Equal cells form a class with one
+    canonical key; each class is asked for, or observed, at most once.
 
     Attributes
     ----------
     trials : list of Trial
         In the order in which they were asked for or observed.
     events : list of Event
-        What happened, in order; replayed through a method with the same options and seed, they repeat its search.
+        All events in order. Replayed through a method with the same options and seed, they repeat its search.
 
     Examples
     --------
@@ -236,12 +238,12 @@ class History:
             return NotImplemented
         return (self.trials, self._keys, self.events) == (other.trials, other._keys, other.events)
 
-    __hash__ = None  # type: ignore[assignment]  # it changes
+    __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
         return f"History({len(self.trials)} trials, {len(self._pending)} pending)"
 
-    # -- what happens ---------------------------------------------------------------------------------------------
+    # -- events ---------------------------------------------------------------------------------------------------
 
     def ask(self, cell: Any, codes: Iterable[int], key: int) -> Trial:
         """Add a pending trial.
@@ -250,9 +252,14 @@ class History:
         ----------
         cell : Cell
         codes : iterable of int
-            Its canonical row of codes.
+            Canonical codes of the cell.
         key : int
-            Its canonical key.
+            Canonical key of the cell.
+
+        Raises
+        ------
+        ValueError
+            If the class was asked for or observed before.
         """
         trial = self._add(Trial(len(self.trials), cell), codes, key)
         self._pending[trial.number] = trial
@@ -260,20 +267,20 @@ class History:
         return trial
 
     def observe(self, cell: Any, codes: Iterable[int], key: int, measurement: Measurement) -> Trial:
-        """Add a measurement that nobody asked for, as a complete trial."""
+        """Add a complete trial for a cell that was not asked for; the arguments are those of :meth:`ask`."""
         trial = self._add(Trial(len(self.trials), cell, asked=False), codes, key)
         trial.take(measurement)
         self.events.append(Event("observed", trial.number))
         return trial
 
     def tell(self, trial: Trial, measurement: Measurement) -> None:
-        """Complete a pending trial; user attributes of the measurement become the trial's."""
+        """Complete a pending trial with its measurement."""
         del self._pending[trial.number]
         trial.take(measurement)
         self.events.append(Event("told", trial.number))
 
     def fail(self, trial: Trial, error: str) -> None:
-        """Let a pending trial fail; it stays a query."""
+        """Mark a pending trial as failed; it still counts as a query."""
         del self._pending[trial.number]
         trial.error = error
         self.events.append(Event("failed", trial.number))
@@ -293,24 +300,24 @@ class History:
     # -- as plain data --------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """The history as plain data: ``trials``, each with its canonical key, and ``events`` as pairs."""
+        """The history as plain data: ``trials`` with their canonical keys, and ``events`` as pairs."""
         trials = [{**trial.to_dict(), "key": key} for trial, key in zip(self.trials, self._keys)]
         return {"trials": trials, "events": [list(event) for event in self.events]}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], make_cell: Callable[[Any], Any]) -> History:
-        """Make a history of what :meth:`to_dict` gave.
+        """Restore a history from the output of :meth:`to_dict`.
 
         Parameters
         ----------
         document : mapping
         make_cell : callable
-            Makes a cell of its codes.
+            ``make_cell(codes)`` returns a cell.
 
         Raises
         ------
         KeyError, TypeError, ValueError
-            For a document that is not of this form.
+            If the document does not have this form.
         """
         history = cls()
         for entry in document["trials"]:
@@ -324,15 +331,15 @@ class History:
         history.events = [Event(str(kind), int(number)) for kind, number in document["events"]]
         return history
 
-    # -- what is known --------------------------------------------------------------------------------------------
+    # -- queries and results --------------------------------------------------------------------------------------
 
     def seen(self, keys: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Whether the classes with these keys (n,) were asked for or observed, shape (n,)."""
+        """Whether classes were asked for or observed: one bool for each of the canonical `keys`, shape (n,)."""
         return self._seen.has(keys)
 
     @property
     def n_seen(self) -> int:
-        """Number of classes that were asked for or observed."""
+        """Number of classes that were asked for or observed, pending and failed ones included."""
         return len(self._seen)
 
     @property
@@ -342,7 +349,7 @@ class History:
 
     @property
     def pending(self) -> list[Trial]:
-        """Trials that were asked for and neither told nor failed, in order."""
+        """Trials whose result is not known yet, in order."""
         return list(self._pending.values())
 
     def is_pending(self, number: int) -> bool:
@@ -351,12 +358,12 @@ class History:
 
     @property
     def n_asked(self) -> int:
-        """Number of queries that were asked for, pending ones included."""
+        """Number of queries, pending ones included."""
         return self._n_asked
 
     @property
     def n_queries(self) -> int:
-        """Number of queries whose evaluation came back, failed ones included."""
+        """Number of finished queries, failed ones included."""
         return self.n_asked - len(self._pending)
 
     @property
@@ -366,7 +373,7 @@ class History:
 
     @property
     def rows(self) -> Codes:
-        """Canonical rows of codes of the complete trials, shape (n, codes per cell)."""
+        """Canonical codes of the complete trials, shape (n, codes per cell)."""
         return self.rows_of(self.complete)
 
     @property
@@ -375,13 +382,13 @@ class History:
         return np.array([self._keys[trial.number] for trial in self.complete], dtype=np.int64)
 
     def rows_of(self, trials: Iterable[Trial]) -> Codes:
-        """Canonical rows of codes of some trials, shape (n, codes per cell)."""
+        """Canonical codes of the given trials, shape (n, codes per cell)."""
         rows = [self._codes[trial.number] for trial in trials]
         return np.array(rows, dtype=np.uint8).reshape(len(rows), len(self._codes[0]) if self._codes else 0)
 
     @property
     def improvements(self) -> list[Improvement]:
-        """Each trial that was better than all before it, and by which query it was known."""
+        """Each trial that was better than all earlier ones, with its query number."""
         found: list[Improvement] = []
         query, best = 0, -math.inf
         for trial in self.trials:
@@ -393,17 +400,17 @@ class History:
 
     @property
     def trajectory(self) -> list[dict[str, Any]]:
-        """``query``, ``value`` (the best so far) and ``test`` (of that cell, or None) of each improvement."""
+        """Improvements as dicts: ``query``, ``value`` (best so far) and ``test`` of that cell, or None."""
         return [{"query": query, "value": trial.value, "test": trial.test} for query, trial in self.improvements]
 
     @property
     def best(self) -> Trial:
-        """The complete trial with the highest value, the first of equals.
+        """The complete trial with the highest value; the first one in case of ties.
 
         Raises
         ------
         ValueError
-            When no trial is complete.
+            If no trial is complete.
         """
         improvements = self.improvements
         if not improvements:

@@ -1,1 +1,1 @@
-"""What knows nothing of cells: files, registries, lazy imports, checks of arguments."""
+"""Helpers that do not depend on cells: files, registries, lazy imports and argument checks."""

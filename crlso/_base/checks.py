@@ -1,4 +1,4 @@
-"""Checks of arguments: each kind once, with one wording of its errors, ``name: expected X, got Y``."""
+"""Argument checks, whose errors read ``name: expected X, got Y``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["check_choice", "check_int", "check_number", "check_numbers", "is_int
 
 
 def is_int(value: object) -> bool:
-    """Whether a value is an integer: anything with ``__index__`` but a truth value.
+    """Return whether a value is an integer: anything with ``__index__`` except a bool.
 
     Examples
     --------
@@ -34,23 +34,23 @@ def is_int(value: object) -> bool:
 
 
 def check_int(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
-    """Return an integer of at least `least` and at most `most`.
+    """Return a value as int, checked to be at least `least` and at most `most`.
 
     Parameters
     ----------
     name : str
         Of the argument, for messages.
     value : object
-        Python's or NumPy's integers are accepted, truth values are not.
+        Python and NumPy integers are accepted, bools are not.
     least, most : int, optional
-        Bounds, themselves allowed.
+        Inclusive bounds.
 
     Raises
     ------
     TypeError
-        When it is no integer.
+        If the value is not an integer.
     ValueError
-        When it is out of bounds.
+        If it is out of bounds.
 
     Examples
     --------
@@ -70,23 +70,25 @@ def check_int(name: str, value: Any, least: int | None = None, most: int | None 
 
 
 def check_number(name: str, value: Any, least: float | None = None, above: float | None = None) -> float:
-    """Return a finite real number as float.
+    """Return a value as float, checked to be a finite real number.
 
     Parameters
     ----------
     name : str
         Of the argument, for messages.
     value : object
-        Any real number but a truth value.
-    least, above : float, optional
-        Lower bounds: `least` is allowed itself, `above` is not.
+        Any real number except a bool.
+    least : float, optional
+        Inclusive lower bound.
+    above : float, optional
+        Exclusive lower bound.
 
     Raises
     ------
     TypeError
-        When it is no real number.
+        If the value is not a real number.
     ValueError
-        When it is NaN, infinite (a whole number too large for a float is) or out of bounds.
+        If it is NaN, infinite, out of bounds, or an integer too large for a float.
 
     Examples
     --------
@@ -110,14 +112,24 @@ def check_number(name: str, value: Any, least: float | None = None, above: float
 
 
 def check_numbers(name: str, values: npt.ArrayLike, n: int, each: str = "cell") -> Floats:
-    """Return finite real numbers, one for each of `n` things, as float64 of shape (n,).
+    """Return values as a float64 array of shape (n,), checked to be finite real numbers.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for messages.
+    values : array_like, shape (n,)
+    n : int
+        Expected number of values.
+    each : str
+        What each value belongs to, for messages.
 
     Raises
     ------
     TypeError
-        When they are no real numbers.
+        If the values are not real numbers.
     ValueError
-        For another shape, NaN and infinities.
+        If the shape differs, or a value is NaN or infinite.
 
     Examples
     --------
@@ -139,12 +151,12 @@ def check_numbers(name: str, values: npt.ArrayLike, n: int, each: str = "cell") 
 
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
-    """Return a value that is one of `choices`.
+    """Return a value, checked to be one of `choices`.
 
     Raises
     ------
     ValueError
-        When it is none of them.
+        If it is not.
 
     Examples
     --------
@@ -153,7 +165,7 @@ def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
     """
     try:
         known = value in choices
-    except TypeError:  # what cannot be hashed
+    except TypeError:  # not hashable
         known = False
     if not known:
         raise ValueError(f"{name}: expected one of {', '.join(map(str, choices))}, got {value!r:.100}")

@@ -1,4 +1,4 @@
-"""The one error of a source tree that was not built: it says what to type."""
+"""The error raised in a source tree without the C extension, which says how to build it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ __all__ = ["require_extension"]
 
 
 def require_extension(package: str) -> None:
-    """Check that the C extension lies in the folder of a package, without importing it.
+    """Check that a package folder contains the C extension, without importing it.
 
     Parameters
     ----------
     package : str
-        Where ``crlso`` lies, its ``__path__[0]``.
+        Folder of ``crlso``, its ``__path__[0]``.
 
     Raises
     ------
     ImportError
-        When there is no extension for this version of Python.
+        If there is no extension for this version of Python.
     """
     if any(os.path.exists(os.path.join(package, f"_core{suffix}")) for suffix in EXTENSION_SUFFIXES):
         return

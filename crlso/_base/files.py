@@ -1,4 +1,4 @@
-"""Files that are replaced whole or not at all, and what reading a broken archive raises."""
+"""Atomic writing of files, and the errors raised by broken archives."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What reading an archive that is broken, or somebody else's, raises besides errors of the system."""
+"""Exceptions, besides OSError, that reading a broken or foreign archive can raise."""
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a file for writing such that readers see its old content or its new one, never a part.
+    """Open a file for atomic writing: readers see its old content or its new one, never a part.
 
-    What is written goes to a file of its own beside the target, which is synced to the disk and takes the target's
-    place when the block ends without an exception. A link is followed, and a file that is there keeps its mode. What is
-    no regular file (a terminal, a pipe) is written to as it is.
+    Output goes to a temporary file beside the target. When the block ends without an exception, that file is synced
+    to disk and replaces the target. Symbolic links are followed, and an existing file keeps its mode. A target that
+    is not a regular file, such as a terminal or a pipe, is written to directly.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     Raises
     ------
     OSError
-        When it cannot be written; an existing file is then as it was.
+        If the file cannot be written. An existing file is then unchanged.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
@@ -71,13 +71,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all, see :func:`replacing`."""
+    """Write a UTF-8 text file atomically, see :func:`replacing`."""
     with replacing(path) as stream:
         stream.write(text.encode("utf-8"))
 
 
 def write_npz(path: str | os.PathLike[str], arrays: dict[str, Any], compress: bool = False) -> None:
-    """Write arrays to an npz archive, whole or not at all, see :func:`replacing`."""
+    """Write arrays to an npz archive atomically, see :func:`replacing`."""
     save = np.savez_compressed if compress else np.savez
     with replacing(path) as stream:
         save(stream, **arrays)

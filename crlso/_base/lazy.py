@@ -1,4 +1,4 @@
-"""Packages whose names are imported when they are first used."""
+"""Lazy imports: names of a package that are imported on first use."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ __all__ = ["lazy"]
 
 
 def lazy(package: str, homes: Mapping[str, str | None]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Make ``__getattr__`` and ``__dir__`` of a package whose names live elsewhere.
+    """Make ``__getattr__`` and ``__dir__`` for a package whose names are defined in other modules.
 
     Parameters
     ----------
     package : str
         Full name of the package, its ``__name__``.
     homes : mapping of str to (str or None)
-        Module of each name; None for a name that is a module of the package itself.
+        The module that defines each name; None for a name that is itself a module of the package.
 
     Returns
     -------
     (callable, callable)
-        To be assigned to ``__getattr__`` and ``__dir__``.
+        ``__getattr__`` and ``__dir__`` for the package.
 
-    Notes
-    -----
-    See PEP 562.
+    References
+    ----------
+    PEP 562, Module __getattr__ and __dir__.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Values as plain data that strict JSON can hold."""
+"""Conversion of values to plain data for strict JSON, and checks of such data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ __all__ = ["plain", "typed"]
 
 
 def plain(value: Any) -> Any:
-    """A copy in the types of strict JSON: no NumPy, keys are text, numbers that are not finite become None."""
+    """Copy a value into types of strict JSON.
+
+    NumPy values become Python values, keys become strings, numbers that are not finite become None, and objects of
+    any other type become their text.
+
+    Examples
+    --------
+    >>> plain({1: np.array([0.5, np.nan])})
+    {'1': [0.5, None]}
+    """
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, np.bool_):
@@ -30,26 +39,26 @@ def plain(value: Any) -> Any:
 
 
 def typed(entry: Any, key: str, kind: type, *, optional: bool = False) -> Any:
-    """Return ``entry[key]`` of a document, checked to be of a kind.
+    """Return ``entry[key]``, checked to be of type `kind`.
 
     Parameters
     ----------
     entry : dict
-        Of a document that was read from a file.
+        Part of a document read from a file.
     key : str
     kind : type
-        A whole number passes for a float.
+        An integer is accepted as a float.
     optional : bool
-        Whether None passes too.
+        Whether None is accepted.
 
     Raises
     ------
     TypeError
-        For an entry that is no dict.
+        If `entry` is not a dict.
     KeyError
-        When there is no such key.
+        If the key is missing.
     ValueError
-        For a value of another kind.
+        If the value has another type.
     """
     if not isinstance(entry, dict):
         raise TypeError(f"expected a JSON object, got {type(entry).__name__}")

@@ -1,4 +1,4 @@
-"""Search methods by name, imported when one is asked for."""
+"""A mapping from names to classes that imports each class on first use."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ __all__ = ["Registry"]
 
 
 class Registry(Mapping[str, Any]):
-    """A mapping from names to classes; a class can be given by where it is, ``"package.module:Class"``.
+    """A mapping from names to classes, imported on first use.
+
+    An entry is a class, or its location as text: ``"package.module:Class"``.
 
     Parameters
     ----------
     entries : dict of str to (str or type)
-        The first entries.
+        Initial entries.
 
     Examples
     --------
@@ -47,19 +49,19 @@ class Registry(Mapping[str, Any]):
         return f"Registry({', '.join(self._entries)})"
 
     def register(self, name: str, entry: str | type) -> None:
-        """Add a method under a new name.
+        """Add an entry under a new name.
 
         Parameters
         ----------
         name : str
-            What users call it.
+            A name that is not in use.
         entry : str or type
             A class, or ``"package.module:Class"``.
 
         Raises
         ------
         ValueError
-            When the name is taken.
+            If the name is taken.
         """
         if name in self._entries:
             raise ValueError(f"name: expected a new name, got {name!r}, which is taken")

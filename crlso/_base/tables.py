@@ -1,4 +1,4 @@
-"""Two columns of names and texts, for terminals and notebooks."""
+"""Two-column tables as text and HTML, for terminals and notebooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Types that several packages use, once each."""
+"""Type aliases shared by several packages."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy.typing as npt
 __all__ = ["Codes", "EpochProgress", "Floats", "Keys", "Positions", "Progress"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
-"""Real numbers in double precision."""
+"""Array of float64."""
 
 Codes: TypeAlias = npt.NDArray[np.uint8]
-"""Rows of codes, one for each cell."""
+"""Rows of codes (uint8), one per cell."""
 
 Keys: TypeAlias = npt.NDArray[np.int64]
-"""Canonical keys of cells."""
+"""Canonical keys of cells (int64)."""
 
 Positions: TypeAlias = npt.NDArray[np.int64]
-"""Positions in an array."""
+"""Positions in an array (int64)."""
 
 Progress: TypeAlias = Callable[[str, int, int], object]
-"""Called as ``progress(phase, done, total)``."""
+"""Callback, called as ``progress(phase, done, total)``."""
 
 EpochProgress: TypeAlias = Callable[[int, int], object]
-"""Called as ``on_epoch(done, epochs)``."""
+"""Callback, called as ``on_epoch(done, epochs)``."""

@@ -1,6 +1,6 @@
-"""The program ``crlso``: searches and comparisons from a shell; a file for each command.
+"""The program ``crlso``, with the commands search, compare and info.
 
-Exit codes: 0 done, 1 failure, 2 wrong usage, 130 interrupted.
+Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
 """
 
 from crlso.cli.program import main

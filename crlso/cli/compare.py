@@ -1,4 +1,4 @@
-"""The command ``crlso compare``: methods on datasets over seeds, as a table or as JSON."""
+"""The command ``crlso compare``: compare methods on datasets over seeds, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -15,30 +15,33 @@ DATASETS = "cifar10,cifar100,ImageNet16-120"
 
 
 def add_compare(commands: Any) -> None:
-    """Add the command to the program's parser.
+    """Add the command to the parser of the program.
 
     Parameters
     ----------
-    commands : what ``ArgumentParser.add_subparsers`` returned
+    commands : object
+        Returned by ``ArgumentParser.add_subparsers``.
     """
     compare = commands.add_parser(
         "compare",
         help="compare methods over many seeds",
-        description="Compare methods over many seeds. Progress goes to stderr, the result to stdout. --dataset takes "
-        f"several, as in {DATASETS}.",
+        description="Compare methods over many seeds. Progress goes to stderr, the result to stdout. --dataset accepts "
+        f"a list, as in {DATASETS}.",
     )
     compare.set_defaults(run=run)
     add_source(compare)
     compare.add_argument(
         "--methods",
         default=METHODS,
-        help="with options as in evolution:population=10:tournament=3; default: %(default)s",
+        help="names, with options as in evolution:population=10:tournament=3; default: %(default)s",
     )
-    compare.add_argument("--seeds", type=at_least(1), default=10, metavar="N", help="0 to N - 1; default: %(default)s")
+    compare.add_argument(
+        "--seeds", type=at_least(1), default=10, metavar="N", help="seeds 0 to N - 1; default: %(default)s"
+    )
     compare.add_argument("--budget", type=at_least(1), default=100, metavar="N", help="queries; default: %(default)s")
     compare.add_argument("--jobs", type=at_least(1), default=1, metavar="N", help="processes; default: %(default)s")
     compare.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
-    compare.add_argument("--out", metavar="FILE", help="JSON lines, one per search; what is in it is not run again")
+    compare.add_argument("--out", metavar="FILE", help="JSON lines, one per search; searches in it are not run again")
     compare.add_argument("-v", "--verbose", action="count", default=0, help="log more; traceback on failure")
 
 
@@ -48,16 +51,16 @@ def run(arguments: argparse.Namespace) -> None:
     Parameters
     ----------
     arguments : argparse.Namespace
-        As parsed.
+        Parsed arguments.
 
     Raises
     ------
     crlso.cli.options.UsageError
-        For what does not exist or cannot be.
+        If an argument is invalid.
     """
     check_out(arguments.out)
     check_source(arguments)
-    # Imported now: the help must not wait for it.
+    # Imported here to keep --help fast.
     from crlso.comparison import compare
     from crlso.methods import METHODS as KNOWN
 
@@ -71,16 +74,16 @@ def run(arguments: argparse.Namespace) -> None:
     except (ValueError, TypeError, OSError) as error:
         raise UsageError(one_line(error)) from error
     except KeyboardInterrupt:
-        # Finished searches are in the file already; without a study the program writes nothing over it.
+        # Finished searches are in the file already. Drop the study, which the program would save over it.
         raise KeyboardInterrupt from None
     sys.stdout.write((result.to_json() if arguments.json else str(result)) + "\n")
 
 
 def _datasets(arguments: argparse.Namespace) -> list[str | None]:
-    """The datasets that are named, or that of the benchmark."""
+    """The datasets given, or [None] for the default of the benchmark."""
     return [None] if arguments.dataset is None else [name.strip() for name in arguments.dataset.split(",")]
 
 
 def _benchmark(arguments: argparse.Namespace, dataset: str | None) -> Any:
-    """The benchmark on one of the datasets; of a simulated validation, each search sees the noise of its own seed."""
+    """The benchmark on one dataset. In a simulated validation, each search gets the noise of its own seed."""
     return benchmark_of(argparse.Namespace(**{**vars(arguments), "dataset": dataset, "seed": 0}))

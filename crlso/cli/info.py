@@ -1,4 +1,4 @@
-"""The command ``crlso info``: versions, BLAS and threads, as a bug report needs them."""
+"""The command ``crlso info``: versions, BLAS and threads, for bug reports."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["add_info"]
 
 
 def add_info(commands: Any) -> None:
-    """Add the command to the program's parser."""
-    info = commands.add_parser("info", help="versions, BLAS and threads, as a bug report needs them")
+    """Add the command to the parser of the program."""
+    info = commands.add_parser("info", help="print versions, BLAS and threads, for bug reports")
     info.add_argument("-v", "--verbose", action="count", default=0, help="traceback on failure")
     info.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run the command."""
+    """Print the information as a table."""
     import platform
 
     import numpy

@@ -1,4 +1,4 @@
-"""What the commands share: options that say what is searched, checks of arguments, and errors."""
+"""Shared parts of the commands: options that select a benchmark, argument checks, and errors."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ SIMULATED = "simulated-validation"
 
 
 class UsageError(Exception):
-    """The command line asks for something that does not exist or cannot be."""
+    """Raised when the arguments of the command line are invalid."""
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """Options that say what is searched."""
+    """Add the options that select a benchmark."""
     parser.add_argument("--benchmark", choices=list(BENCHMARKS), help=f"default: {DEFAULT_BENCHMARK}")
-    parser.add_argument("--dataset", help="of the benchmark; default: cifar10")
+    parser.add_argument("--dataset", help="dataset of the benchmark; default: cifar10")
     parser.add_argument(
         "--objective",
         choices=[SIMULATED],
-        help="nasbench101: test accuracy with the noise of a validation instead of the test accuracy itself",
+        help="nasbench101: test accuracy with simulated validation noise, instead of the test accuracy itself",
     )
     parser.add_argument(
-        "--models", metavar="DIR", help="nasbench301: the official ensemble instead of the stand-in of crlso"
+        "--models", metavar="DIR", help="nasbench301: folder of the official ensemble, instead of the stand-in of crlso"
     )
-    parser.add_argument("--table", metavar="FILE.csv", help="cells of your own: columns cell, value and perhaps test")
-    parser.add_argument("--space", metavar="SPEC.toml", help="the space of these cells: arguments of CellSpace")
+    parser.add_argument("--table", metavar="FILE.csv", help="your own cells: columns cell, value and optionally test")
+    parser.add_argument("--space", metavar="SPEC.toml", help="space of the cells in --table: arguments of CellSpace")
 
 
 def at_least(lowest: int) -> Any:
-    """A type for argparse: whole numbers from `lowest` on."""
+    """Return an argparse type for integers of at least `lowest`."""
 
     def integer(text: str) -> int:
         try:
@@ -50,7 +50,7 @@ def at_least(lowest: int) -> Any:
 
 
 def check_source(arguments: argparse.Namespace) -> None:
-    """Refuse options that do not go together."""
+    """Raise UsageError for options that cannot be combined, and fill in the default benchmark."""
     if (arguments.table is None) != (arguments.space is None):
         raise UsageError("--table, --space: expected both or neither")
     if arguments.table is not None and (arguments.benchmark is not None or arguments.dataset is not None):
@@ -66,7 +66,7 @@ def check_source(arguments: argparse.Namespace) -> None:
 
 
 def benchmark_of(arguments: argparse.Namespace) -> Any:
-    """The benchmark that the options name."""
+    """Return the benchmark that the options select."""
     from crlso.benchmarks import Tabular
     from crlso.spaces import CellSpace
 
@@ -106,7 +106,7 @@ BENCHMARKS = {"nasbench101": _nasbench101, "nasbench201": _nasbench201, "nasbenc
 
 
 def check_out(out: str | None) -> None:
-    """Refuse a file that cannot be written before a search is spent on it."""
+    """Raise UsageError if the output file cannot be written, before any search is run."""
     if out is None:
         return
     path = Path(os.path.realpath(out))
@@ -119,7 +119,7 @@ def check_out(out: str | None) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """An exception as one line: its message, with the name of its class where that says more."""
+    """Return an exception as one line: its message, prefixed by its class name unless the class is a common one."""
     text = " ".join(str(error).split())
     known = isinstance(error, (ValueError, TypeError, OSError, RuntimeError)) and text
     return text if known else f"{type(error).__name__}: {text}".rstrip(": ")

@@ -1,4 +1,4 @@
-"""The program ``crlso``: its parser, its log, and its exit codes."""
+"""The program ``crlso``: its parser, logging, and exit codes."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def main(argv: Sequence[str] | None = None, prog: str = "crlso") -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        Arguments; those of the process by default.
+        Arguments; by default those of the process.
     prog : str
-        What the program is called in its messages.
+        Name of the program in messages.
 
     Returns
     -------
     int
-        The exit code.
+        The exit code: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "crlso") -> int:
     parser = _parser(prog)
     try:
         arguments = parser.parse_args(argv)
-    except SystemExit as stop:  # --help, --version and what argparse itself refuses
+    except SystemExit as stop:  # --help, --version and errors of argparse
         return stop.code if isinstance(stop.code, int) else USAGE
     verbosity: int = getattr(arguments, "verbose", 0)
     try:
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "crlso") -> int:
         _complain(prog, _interrupted(stop, getattr(arguments, "out", None)))
         return INTERRUPTED
     except BrokenPipeError:
-        # Nobody reads stdout any more: let the interpreter flush what is left into nothing.
+        # The reader of stdout is gone: let the interpreter flush the rest to the null device.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
@@ -78,7 +78,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Neural architecture search by convex optimisation in a latent space.",
-        epilog="Exit codes: 0 done, 1 failure, 2 wrong usage, 130 interrupted.",
+        epilog="Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"crlso {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -90,7 +90,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
 @contextlib.contextmanager
 def _logging_to_stderr(prog: str, verbosity: int) -> Any:
-    """Show the package's log on stderr: warnings, with -v what it does, with -vv everything."""
+    """Show the log of the package on stderr: warnings; with -v information; with -vv debug messages."""
     logger = logging.getLogger("crlso")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(f"{prog}: %(levelname)s: %(message)s"))
@@ -106,7 +106,7 @@ def _logging_to_stderr(prog: str, verbosity: int) -> Any:
 
 
 def _interrupted(stop: BaseException, out: str | None) -> str:
-    """The one line that Ctrl-C leaves; what was found is saved when the user wanted a file."""
+    """Return the message after Ctrl-C, and save the study so far if an output file was given."""
     study: Study | None = getattr(stop, "study", None)
     if study is None:
         return "interrupted"
@@ -121,5 +121,5 @@ def _interrupted(stop: BaseException, out: str | None) -> str:
 
 
 def _complain(prog: str, text: str) -> None:
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be closed or missing
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be closed or None
         print(f"{prog}: {text}", file=sys.stderr, flush=True)

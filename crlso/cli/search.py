@@ -1,4 +1,4 @@
-"""The command ``crlso search``: one search, as a table or as JSON."""
+"""The command ``crlso search``: run one search and print it as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ PAPER = "cr-lso-paper"
 
 
 def add_search(commands: Any) -> None:
-    """Add the command to the program's parser."""
+    """Add the command to the parser of the program."""
     from crlso.methods import METHODS
 
     search = commands.add_parser(
         "search",
-        help="search the best cell of a benchmark",
-        description="Search the best cell of a benchmark. Progress goes to stderr, the result to stdout.",
+        help="search for the best cell of a benchmark",
+        description="Search for the best cell of a benchmark. Progress goes to stderr, the result to stdout.",
     )
     search.set_defaults(run=run)
     add_source(search)
@@ -31,21 +31,21 @@ def add_search(commands: Any) -> None:
     search.add_argument("--seed", type=at_least(0), default=0, metavar="N", help="default: %(default)s")
     search.add_argument("--threads", type=at_least(1), metavar="N", help="default: CRLSO_NUM_THREADS or all cores")
     search.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
-    search.add_argument("--out", metavar="FILE", help="write the study, all trials included (Study.load reads it)")
+    search.add_argument("--out", metavar="FILE", help="write the study with all trials (read it with Study.load)")
     search.add_argument("-v", "--verbose", action="count", default=0, help="log more; traceback on failure")
     paper = search.add_argument_group(f"options of {PAPER}")
-    paper.add_argument("--preset", choices=["fast", "paper"], help="sizes and lengths of training")
-    paper.add_argument("--no-gradient", action="store_true", help="move by noise alone")
-    paper.add_argument("--no-convex", action="store_true", help="the same surrogate without the constraint")
-    paper.add_argument("--no-regulariser", action="store_true", help="train the VAE without the surrogate's term")
+    paper.add_argument("--preset", choices=["fast", "paper"], help="model sizes and training lengths")
+    paper.add_argument("--no-gradient", action="store_true", help="move latents by noise alone")
+    paper.add_argument("--no-convex", action="store_true", help="drop the convexity constraint of the surrogate")
+    paper.add_argument("--no-regulariser", action="store_true", help="train the VAE without the surrogate term")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run the command."""
+    """Run the search, print its result, and save the study if asked to."""
     options = _options(arguments)
     check_out(arguments.out)
     check_source(arguments)
-    # Imported now: the help must not wait for it.
+    # Imported here to keep --help fast.
     from crlso._core import set_num_threads
     from crlso.methods.base import check_budget, count_classes
     from crlso.studies.run import search
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Options of the method; those that were not given are left to its defaults."""
+    """Return the options of the method that were given; UsageError if the method does not have them."""
     options: dict[str, Any] = {name: False for name in ABLATIONS if getattr(arguments, f"no_{name}")}
     if arguments.preset is not None:
         options["preset"] = arguments.preset

@@ -1,4 +1,4 @@
-"""Comparisons: methods on benchmarks over many seeds, with intervals and paired tests."""
+"""Comparisons of methods on benchmarks over many seeds, with intervals and paired tests."""
 
 from crlso.comparison.result import LEVEL, Comparison, query_of_optimum
 from crlso.comparison.run import CHECKPOINTS, compare, parse_method

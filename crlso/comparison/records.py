@@ -1,4 +1,4 @@
-"""Running many searches through an executor, and the file of their records, with which a later run goes on."""
+"""Running many searches through an executor, with a file of records from which a later run resumes."""
 
 from __future__ import annotations
 
@@ -24,59 +24,60 @@ _log = logging.getLogger("crlso.compare")
 
 Record = dict[str, Any]
 KEYS = ("benchmark", "dataset", "objective", "method", "options", "seed", "budget", "version")
-"""What identifies a search."""
+"""Keys of a record that identify its search."""
 
 
 def key_of(record: Record) -> str:
-    """Identity of a search as text: two records with equal keys are of the same search."""
+    """Return the identity of a search as text: records of the same search have equal keys."""
     return json.dumps([record.get(key) for key in KEYS], sort_keys=True)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A search to run."""
+    """A search to run: a method, its options, a benchmark, a seed and a budget."""
 
     label: str
-    position: int  # of its benchmark among the benchmarks
+    position: int  # of the benchmark in the list of benchmarks
     method: str | type[Optimiser]
     options: dict[str, Any]
     head: Record  # values of KEYS
 
     @property
     def key(self) -> str:
-        """The identity as text."""
+        """The identity of the search as text, see :func:`key_of`."""
         return key_of(self.head)
 
 
 class Results:
-    """Records of finished searches, in a file of JSON lines if there is one.
+    """Records of finished searches, kept in memory and optionally in a file of JSON lines.
 
-    Opening it drops a last line that was only half written. Each record is written at once and flushed to the disk.
+    An incomplete last line of the file is dropped when it is opened. Each record is written and synced to disk at once.
 
     Parameters
     ----------
     path : path-like or None
+        The file; None keeps records in memory only.
 
     Raises
     ------
     ValueError
-        For a file with another line that is no record; the line is named.
+        If another line of the file is not a record. The message names the line.
+    OSError
+        If the file cannot be read or written.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
         self._path = None if path is None else Path(path)
         self.records: dict[str, Record] = {}
         if self._path is not None:
-            self._path.touch()  # raises now for a file that cannot be written
+            self._path.touch()  # fails early if the file cannot be written
             self._read(self._path)
 
     def _read(self, path: Path) -> None:
         content = path.read_bytes()
         end = content.rfind(b"\n") + 1
         if end < len(content):
-            _log.warning(
-                "%s: a last line of %d bytes was not written to its end and is dropped", path, len(content) - end
-            )
+            _log.warning("%s: dropped an incomplete last line of %d bytes", path, len(content) - end)
             os.truncate(path, end)
         for number, line in enumerate(content[:end].splitlines(), start=1):
             try:
@@ -88,7 +89,7 @@ class Results:
             self.records[key_of(record)] = record
 
     def add(self, record: Record) -> None:
-        """Keep a record."""
+        """Add a record, and write it to the file."""
         self.records[key_of(record)] = record
         if self._path is not None:
             line = json.dumps(record, allow_nan=False, ensure_ascii=False) + "\n"
@@ -98,7 +99,7 @@ class Results:
                 os.fsync(file.fileno())
 
     def has(self, task: Task) -> bool:
-        """Whether a search is there and did not fail."""
+        """Return whether the record of a search is present and complete."""
         record = self.records.get(task.key)
         return record is not None and record["state"] == "complete"
 
@@ -122,12 +123,27 @@ def run_searches(
     path: str | os.PathLike[str] | None,
     report: Callable[[str, int, int], object] | None,
 ) -> dict[str, Record]:
-    """Run the searches that a file does not hold yet.
+    """Run the searches that are not in the file of records yet.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        The searches.
+    benchmarks : sequence
+        The benchmarks that tasks refer to by position.
+    executor : concurrent.futures.Executor or None
+        Where to run searches; None uses `jobs` processes.
+    jobs : int
+        Number of processes; 1 runs all searches in this process.
+    path : path-like or None
+        File of records.
+    report : callable or None
+        Called as ``report("searches", done, total)``.
 
     Returns
     -------
     dict of str to dict
-        Record of each search by ``task.key``; those of the file that were not asked for are among them.
+        Records by ``task.key``, including all other records of the file.
     """
     results = Results(path)
     known = {task.key: task for task in tasks if not results.has(task)}
@@ -152,10 +168,10 @@ def run_searches(
 
 
 def run_search(benchmark: Any, task: Task) -> Record:
-    """One search as a record; an exception makes a failed one."""
+    """Run one search and return its record; if the search raises, the record is a failed one."""
     seed, budget = task.head["seed"], task.head["budget"]
     try:
-        for_seed = getattr(benchmark, "for_seed", None)  # a benchmark of the user's need not be a Benchmark
+        for_seed = getattr(benchmark, "for_seed", None)  # any object with space and evaluate is a benchmark
         benchmark = for_seed(seed) if callable(for_seed) else benchmark
         study = search(benchmark, task.method, budget, seed, progress=False, **task.options)
         record: Record = {
@@ -177,7 +193,7 @@ def run_search(benchmark: Any, task: Task) -> Record:
 
 
 def failed(task: Task, error: BaseException) -> Record:
-    """The record of a search that failed."""
+    """Return the record of a failed search."""
     nothing = {"n_queries": 0, "trajectory": [], "optimum": None, "seconds": {}}
     nothing |= dict.fromkeys(("cell", "index", "value", "test"))
     return {**task.head, "state": "failed", "error": f"{type(error).__name__}: {error}", **nothing}
@@ -185,16 +201,16 @@ def failed(task: Task, error: BaseException) -> Record:
 
 # -- executors ----------------------------------------------------------------------------------------------------
 
-_benchmarks: Sequence[Any] = ()  # of a process of our own pools
+_benchmarks: Sequence[Any] = ()  # in a worker process of our own pools
 
 
 def _begin(benchmarks: Sequence[Any]) -> None:
-    """Set up a process of a pool: take the benchmarks, and use one thread."""
+    """Initialise a worker process: keep the benchmarks, and use one thread."""
     import signal
 
     global _benchmarks
     _benchmarks = benchmarks
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the process without a traceback
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see _interrupts_wait
     set_num_threads(1)
@@ -202,9 +218,9 @@ def _begin(benchmarks: Sequence[Any]) -> None:
 
 @contextlib.contextmanager
 def _interrupts_wait() -> Iterator[None]:
-    """Keep a Ctrl-C until the end of this block, and in processes started in it until :func:`_begin`.
+    """Delay Ctrl-C until the end of the block, and in processes started in it until :func:`_begin`.
 
-    Their imports would answer it by a traceback, and so would they if this process told them half of what they need.
+    A process interrupted while it imports modules, or receives its arguments, would print a traceback.
     """
     import signal
     import threading
@@ -212,11 +228,11 @@ def _interrupts_wait() -> Iterator[None]:
 
     handler = signal.getsignal(signal.SIGINT)
     if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
-        yield  # Windows has no mask that a process hands on; and other threads are not interrupted
+        yield  # Windows has no inherited signal mask, and only the main thread is interrupted
         return
-    resource_tracker.ensure_running()  # starting it later would unblock the signal
+    resource_tracker.ensure_running()  # starting it in the block would unblock the signal
     caught: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))  # other threads may still take it
+    signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))  # another thread may still receive it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -232,7 +248,7 @@ def _run_in_pool(task: Task) -> Record:
 
 
 def _through(executor: Executor, tasks: Sequence[Task], benchmarks: Sequence[Any]) -> Iterator[Record]:
-    """Records from an executor of the user's, as they come; whatever a future raises fails its search alone."""
+    """Yield records from an executor as searches finish; an exception of a future fails only its own search."""
     submit = lambda task: executor.submit(run_search, benchmarks[task.position], task)  # noqa: E731
     for task, future in _as_they_come(tasks, submit, len(tasks)):
         try:
@@ -243,7 +259,10 @@ def _through(executor: Executor, tasks: Sequence[Task], benchmarks: Sequence[Any
 
 
 def _through_pools(tasks: Sequence[Task], benchmarks: Sequence[Any], jobs: int) -> Iterator[Record]:
-    """Records from process pools. A process that dies breaks its pool: what ran there runs again, one by one."""
+    """Yield records from process pools.
+
+    A process that dies breaks its pool. The searches that were running in it are run again, one at a time.
+    """
     suspects: list[Task] = []
     yield from _rounds(tasks, benchmarks, jobs, lambda task, _: suspects.append(task))
     casualties: list[Record] = []
@@ -254,17 +273,17 @@ def _through_pools(tasks: Sequence[Task], benchmarks: Sequence[Any], jobs: int) 
 def _rounds(
     tasks: Sequence[Task], benchmarks: Sequence[Any], jobs: int, lost: Callable[[Task, BaseException], object]
 ) -> Iterator[Record]:
-    """Records from a pool, and from another when it broke; the searches that were running then are `lost`."""
+    """Yield records from a pool, replaced when it breaks; `lost` is called for the searches that were running then."""
     import multiprocessing
 
     left = list(tasks)
     while left:
-        context = multiprocessing.get_context("spawn")  # a fork would inherit threads in an unknown state
+        context = multiprocessing.get_context("spawn")  # a forked process would inherit threads in an unknown state
         pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(benchmarks,))
         try:
 
             def submit(task: Task, pool: ProcessPoolExecutor = pool) -> Future[Record]:
-                with _interrupts_wait():  # the first starts the processes
+                with _interrupts_wait():  # the first submit starts the processes
                     return pool.submit(_run_in_pool, task)
 
             for task, future in _as_they_come(left.copy(), submit, jobs):
@@ -273,11 +292,11 @@ def _rounds(
                     record = future.result()
                 except BrokenExecutor as error:
                     lost(task, error)
-                except Exception as error:  # what cannot be pickled
+                except Exception as error:  # for example, a benchmark that cannot be pickled
                     yield failed(task, error)
                 else:
                     yield record
-        except BrokenExecutor:  # of submit: another pool takes what is left
+        except BrokenExecutor:  # raised by submit: a new pool runs the rest
             pass
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -286,9 +305,9 @@ def _rounds(
 def _as_they_come(
     tasks: Sequence[Task], submit: Callable[[Task], Future[Record]], window: int
 ) -> Iterator[tuple[Task, Future[Record]]]:
-    """Submit tasks, `window` at a time, and give each with its future when that is done.
+    """Submit at most `window` tasks at a time, and yield each task with its future when that is done.
 
-    When submitting fails, those that are under way are given first, and then the exception is raised.
+    If submitting fails, the running tasks are yielded before the exception is raised.
     """
     waiting = list(reversed(tasks))
     done: queue.SimpleQueue[Future[Record]] = queue.SimpleQueue()

@@ -1,4 +1,4 @@
-"""What a comparison found: a table with the statistics that a fair one needs."""
+"""The result of a comparison: statistics over seeds, intervals, and paired tests."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from crlso.comparison.statistics import bootstrap_interval, queries_for_share, s
 
 __all__ = ["LEVEL", "Comparison", "query_of_optimum"]
 
-LEVEL = 1e-9  # a value so close to the optimum is the optimum
+LEVEL = 1e-9  # a value this close to the optimum counts as the optimum
 
 
 @dataclass(repr=False)
 class Comparison:
-    """What :func:`compare` found.
+    """The result of :func:`compare`.
 
     Parameters
     ----------
     records : list of dict
-        One per search, plain data as in the file of results. What identifies it: ``label`` and ``method``,
-        ``options``, ``benchmark``, ``dataset``, ``objective``, ``seed``, ``budget``, ``version``. What it gave:
-        ``state`` ("complete" or "failed") and ``error``; ``cell``, ``index``, ``value`` and ``test`` of the best cell;
-        ``trajectory``, with ``query``, best ``value`` and ``test`` of that cell; ``optimum``, the highest value there
-        is, or None; ``n_queries``; ``seconds`` by phase; ``sources``, how many cells each source proposed, or None.
+        One record of plain data per search. A search is identified by ``label``, ``method``, ``options``,
+        ``benchmark``, ``dataset``, ``objective``, ``seed``, ``budget`` and ``version``. Its results are ``state``
+        ("complete" or "failed") and ``error``; ``cell``, ``index``, ``value`` and ``test`` of the best cell;
+        ``trajectory``, a list of ``query``, best ``value`` and ``test`` of that cell; ``optimum``, the highest value
+        of the benchmark, or None; ``n_queries``; ``seconds`` by phase; and ``sources``, the number of cells that each
+        source proposed, or None.
     checkpoints : tuple of int
-        Queries after which methods are compared.
+        Numbers of queries after which methods are compared.
 
     Examples
     --------
@@ -57,20 +58,25 @@ class Comparison:
         return [record for record in self.records if record["state"] == "failed"]
 
     def to_dict(self) -> dict[str, Any]:
-        """The comparison as plain data.
+        """Return the comparison as plain data.
 
         Returns
         -------
         dict
-            Of one benchmark: ``benchmark``, ``dataset``, ``objective``, ``seeds`` (how many), ``budget``;
-            ``results``, a row per method and checkpoint with ``n`` (searches that had found anything), of ``value``,
-            ``test`` and ``regret`` ``_mean``, ``_median``, ``_sd`` (between seeds) and ``_ci`` (bootstrap interval of
-            the mean), and ``at_optimum`` (share of the complete searches); ``queries_to_optimum`` by method with
-            ``median`` and ``q90``, by which half and 90 % of the searches were there; ``seconds_per_query`` of the
-            method without evaluations; ``paired``, p-values of signed rank tests of the values over equal seeds, not
-            corrected for their number; ``sources`` by method, the share of its cells that each source proposed, for
-            methods that have several; ``failed`` (searches); ``version``. None where a number does not exist. Of
-            several benchmarks: ``comparisons``, one such document for each, and ``version``.
+            For one benchmark, a document with the keys below; unknown numbers are None. For several benchmarks,
+            ``comparisons``, a list of such documents, and ``version``.
+
+            - ``benchmark``, ``dataset``, ``objective``, ``seeds`` (their number), ``budget``.
+            - ``results``: a row per method and checkpoint. ``n`` is the number of searches that have a value by then.
+              ``value``, ``test`` and ``regret`` each have ``_mean``, ``_median``, ``_sd`` (over seeds) and ``_ci``
+              (bootstrap interval of the mean). ``at_optimum`` is the share of complete searches at the optimum.
+            - ``queries_to_optimum``: by method, the numbers of queries after which half of the searches (``median``)
+              and 90 % (``q90``) have reached the optimum.
+            - ``seconds_per_query``: time of the method, without evaluations.
+            - ``paired``: p-values of signed rank tests of values over equal seeds, not corrected for their number.
+            - ``sources``: by method, the share of cells that each source proposed, or None.
+            - ``failed``: number of failed searches.
+            - ``version``: of crlso.
         """
         documents = [self._document(records) for records in self._groups().values()]
         if len(documents) == 1:
@@ -82,7 +88,7 @@ class Comparison:
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False, ensure_ascii=False)
 
     def table(self) -> list[dict[str, Any]]:
-        """Rows of ``results`` of all benchmarks, each with its benchmark and dataset; ``pandas.DataFrame`` takes it."""
+        """Rows of ``results`` of all benchmarks, with ``benchmark`` and ``dataset``; input for ``pandas.DataFrame``."""
         found = self.to_dict()
         return [
             {"benchmark": document["benchmark"], "dataset": document["dataset"], **row}
@@ -93,7 +99,7 @@ class Comparison:
     def plot(
         self, ax: Any = None, regret: bool | float = False, benchmark: str | None = None, dataset: str | None = None
     ) -> Any:
-        """Draw mean values or regrets by queries, with intervals; see :func:`crlso.plotting.plot_comparison`."""
+        """Plot mean values or regrets against queries; see :func:`crlso.plotting.plot_comparison`."""
         from crlso.plotting import plot_comparison
 
         return plot_comparison(self, ax, regret, benchmark, dataset)
@@ -137,7 +143,7 @@ class Comparison:
         }
 
     def _tables(self) -> list[tuple[str, list[list[str]], str]]:
-        """Title, rows of text (the heading first) and a note, for each benchmark."""
+        """Title, rows of text (header first) and note of the table of each benchmark."""
         found = self.to_dict()
         tables = []
         for document in found.get("comparisons", [found]):
@@ -180,7 +186,7 @@ class Comparison:
 
 
 def _result_at(record: Record, mark: int) -> tuple[float, float | None] | None:
-    """Best value after so many queries and the test of that cell; None when nothing was found by then."""
+    """Best value after `mark` queries and the test accuracy of that cell; None if there is no value yet."""
     known = [(entry["value"], entry["test"]) for entry in record["trajectory"] if entry["query"] <= mark]
     return known[-1] if known else None
 
@@ -245,7 +251,7 @@ def _seconds_per_query(done: list[Record]) -> float | None:
 
 
 def _shares_of_sources(done: list[Record]) -> dict[str, float] | None:
-    """Which share of the cells each source proposed; None for a method that does not say."""
+    """Share of the cells that each source proposed; None for a method without sources."""
     picks: dict[str, int] = {}
     for record in done:
         for source, n in (record.get("sources") or {}).items():
@@ -270,7 +276,7 @@ def _reached(queries: dict[str, int | None]) -> str:
 
 
 def _note(document: dict[str, Any]) -> str:
-    """Lines below a table: queries to the optimum, seconds, p-values at the budget, failures."""
+    """Note below a table: time per query, queries to the optimum, p-values at the budget, and failures."""
     lines = []
     has_optimum = any(row["at_optimum"] is not None for row in document["results"])
     for label, seconds in document["seconds_per_query"].items():

@@ -1,4 +1,4 @@
-"""Many searches, compared: methods on benchmarks over seeds."""
+"""The function :func:`compare`, which runs methods on benchmarks over seeds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crlso.studies.run import check_benchmark, make_optimiser
 __all__ = ["CHECKPOINTS", "checked_checkpoints", "compare", "parse_method"]
 
 CHECKPOINTS = (32, 64, 100, 128, 150, 300, 500, 1000, 2000, 5000)
-"""Queries after which methods are compared, as far as the budget goes; the budget itself is always one."""
+"""Default numbers of queries after which methods are compared, up to the budget, which is always added."""
 
 
 def compare(
@@ -35,37 +35,36 @@ def compare(
 ) -> Comparison:
     """Run methods on benchmarks over seeds and compare them.
 
-    Every search is ``crlso.search(benchmark, method, budget, rng=seed)``: methods see the same seeds. Where values have
-    noise, as in :meth:`crlso.benchmarks.NASBench101.simulated_validation`, it is ``benchmark.for_seed(seed)`` that is
-    searched: other noise for each seed, the same for all methods. What a search gives does not depend on where and
-    beside what it runs. A search that raises is logged and counts as failed; the others go on.
+    Every search is ``crlso.search(benchmark, method, budget, rng=seed)``, so all methods use the same seeds. If a
+    benchmark has ``for_seed``, as a noisy one does, ``benchmark.for_seed(seed)`` is searched instead: the noise differs
+    between seeds and is the same for all methods. Results do not depend on the executor. A search that raises is
+    logged and counts as failed; the others continue.
 
     Parameters
     ----------
     benchmarks : benchmark or sequence of benchmarks
-        Each with a name and dataset of its own; ``for_seed(seed)``, where there is one, gives what the searches with
-        that seed see.
+        Benchmarks with different names or datasets.
     methods : str, class, sequence of these, or mapping
-        Names in :data:`crlso.methods.METHODS`, perhaps with options as in ``"cr-lso-paper:gradient=false"``, or
-        subclasses of :class:`crlso.methods.Optimiser`. A mapping gives labels to methods or to pairs
+        Names in :data:`crlso.methods.METHODS`, optionally with options as in ``"cr-lso-paper:gradient=false"``, or
+        subclasses of :class:`crlso.methods.Optimiser`. A mapping maps labels to methods or to pairs
         ``(method, options)``.
     seeds : int or iterable of int
-        A number n stands for 0 to n - 1.
+        Seeds; an int n stands for 0 to n - 1.
     budget : int
         Queries of each search.
-    executor : concurrent.futures.Executor or the like, optional
-        Where searches run: anything with ``submit(function, *arguments)`` that gives futures. Benchmarks and classes
-        of methods must be picklable if it runs other processes.
+    executor : concurrent.futures.Executor, optional
+        Where searches run: any object whose ``submit(function, *arguments)`` returns a future. If it runs other
+        processes, benchmarks and methods must be picklable.
     jobs : int
-        Without an executor: processes to start, with one thread each; 1 runs all searches in this process. They are
-        spawned: a script needs ``if __name__ == "__main__":``, and what a notebook defines cannot be sent to them
-        (an executor of loky can do that).
+        Number of processes to start if there is no executor, with one thread each; 1 runs all searches in this
+        process. Processes are spawned, so a script needs ``if __name__ == "__main__":``. Classes defined in a notebook
+        cannot be sent to them; an executor of loky can do that.
     path : path-like, optional
-        A file of JSON lines, one per search, that is appended to. Searches that are in it already are not run again,
-        unless they failed; a last line that was only half written is dropped. A search is known by the names of
-        benchmark, dataset and objective, its method and options, seed, budget and the version of crlso.
+        File of JSON lines, one per search, to which records are appended. Searches that are complete in the file are
+        not run again; an incomplete last line is dropped. A search is identified by the names of benchmark, dataset
+        and objective, by its method, options, seed and budget, and by the version of crlso.
     checkpoints : sequence of int, optional
-        See :data:`CHECKPOINTS`.
+        Numbers of queries after which to compare; by default :data:`CHECKPOINTS`.
     progress : bool or callable, optional
         As for :func:`crlso.search`.
 
@@ -76,9 +75,9 @@ def compare(
     Raises
     ------
     TypeError, ValueError
-        For arguments that cannot be used, before any search is run; for a file whose lines are no results.
+        If an argument is invalid, before any search is run, or if a line of the file is not a record.
     OSError
-        When the file cannot be read or written.
+        If the file cannot be read or written.
 
     Examples
     --------
@@ -107,12 +106,14 @@ def compare(
 
 
 def parse_method(text: str) -> tuple[str, dict[str, Any]]:
-    """Name and options of a method from text like ``"evolution:population=10:tournament=3"``.
+    """Parse the name and options of a method, as in ``"evolution:population=10:tournament=3"``.
+
+    Values are read as JSON where possible, and are text otherwise.
 
     Raises
     ------
     ValueError
-        For text of another form.
+        If the text has another form.
 
     Examples
     --------
@@ -133,14 +134,14 @@ def parse_method(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def checked_checkpoints(checkpoints: Any, budget: int) -> tuple[int, ...]:
-    """Checkpoints in ascending order, up to the budget and with it."""
+    """Return the checkpoints below the budget and the budget itself, in ascending order."""
     marks = CHECKPOINTS if checkpoints is None else tuple(checkpoints)
     queries = [check_int("checkpoints", mark, 1) for mark in marks]
     return tuple(sorted({*(mark for mark in queries if mark < budget), int(budget)}))
 
 
 def _checked_methods(methods: Any) -> dict[str, tuple[Any, dict[str, Any]]]:
-    """Label -> method and options."""
+    """Methods and options by label."""
     if isinstance(methods, (str, type)):
         methods = [methods]
     if not isinstance(methods, Iterable):
@@ -178,7 +179,7 @@ def _checked_seeds(seeds: Any) -> list[int]:
 def _checked_heads(
     benchmarks: list[Any], chosen: dict[str, tuple[Any, dict[str, Any]]], budget: Any
 ) -> dict[Any, Record]:
-    """What identifies the searches of each benchmark and label, but for their seeds."""
+    """Values of KEYS, except the seed, by position of the benchmark and label."""
     heads: dict[Any, Record] = {}
     names = set()
     for position, benchmark in enumerate(benchmarks):
@@ -188,7 +189,7 @@ def _checked_heads(
             raise ValueError(f"benchmarks: expected different names and datasets, got {name} twice")
         names.add(name)
         for label, (method, options) in chosen.items():
-            make_optimiser(method, benchmark.space, 0, budget, options)  # raises for what no search could be made of
+            make_optimiser(method, benchmark.space, 0, budget, options)  # raises if no such search is possible
             called = method if isinstance(method, str) else method.name
             given = (*name, called, plain(options), None, int(budget), __version__)
             heads[position, label] = dict(zip(KEYS, given))

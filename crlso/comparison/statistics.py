@@ -1,4 +1,4 @@
-"""Statistics of repeated searches: bootstrap intervals, order statistics, the signed rank test. NumPy alone."""
+"""Statistics of repeated searches: bootstrap intervals, order statistics and the signed rank test."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from crlso.random import Stream
 
 __all__ = ["bootstrap_band", "bootstrap_interval", "queries_for_share", "signed_rank_test"]
 
-EXACT = 200  # pairs up to which the signed rank test counts all signs
+EXACT = 200  # largest number of pairs for which the signed rank test is exact
 RESAMPLES = 2000
 CONFIDENCE = 0.95
-DECIMALS = 9  # differences are rounded to so many, or equal ones would not tie
+DECIMALS = 9  # to which differences are rounded, so that equal ones tie
 
 
 def bootstrap_interval(values: npt.ArrayLike, seed: int = 0) -> tuple[float, float] | None:
-    """Percentile bootstrap interval of the mean (95 %, 2,000 resamples).
+    """Return the 95 % percentile bootstrap interval of the mean, from 2,000 resamples.
 
     Parameters
     ----------
@@ -31,7 +31,11 @@ def bootstrap_interval(values: npt.ArrayLike, seed: int = 0) -> tuple[float, flo
     Returns
     -------
     (float, float) or None
-        None for fewer than two values.
+        Lower and upper end; None for fewer than two values.
+
+    References
+    ----------
+    Efron, Tibshirani: An introduction to the bootstrap. Chapman & Hall, 1993.
 
     Examples
     --------
@@ -47,14 +51,19 @@ def bootstrap_interval(values: npt.ArrayLike, seed: int = 0) -> tuple[float, flo
 
 
 def bootstrap_band(values: npt.ArrayLike, seed: int = 0) -> tuple[Floats, Floats]:
-    """Ends of the :func:`bootstrap_interval` of each column at once, each of shape (q,).
+    """Return the :func:`bootstrap_interval` of each column.
 
     Parameters
     ----------
     values : array_like, shape (n, q)
-        At least two rows; resamples take whole rows.
+        At least two rows, which are resampled as a whole.
     seed : int
         64-bit seed of the resamples.
+
+    Returns
+    -------
+    (ndarray, ndarray), each of shape (q,)
+        Lower and upper ends.
 
     Examples
     --------
@@ -71,19 +80,19 @@ def bootstrap_band(values: npt.ArrayLike, seed: int = 0) -> tuple[Floats, Floats
 
 
 def queries_for_share(queries: list[int | None], share: float) -> int | None:
-    """The fewest queries by which a share of searches is there.
+    """Return the number of queries after which a share of the searches has reached a goal.
 
     Parameters
     ----------
     queries : list of int or None
-        When each search was there; None for never.
+        Query at which each search reached it; None for never.
     share : float
         In (0, 1].
 
     Returns
     -------
     int or None
-        None when fewer than that share ever are, and without searches.
+        None if a smaller share ever reaches it, or there are no searches.
 
     Examples
     --------
@@ -96,26 +105,26 @@ def queries_for_share(queries: list[int | None], share: float) -> int | None:
 
 
 def signed_rank_test(a: npt.ArrayLike, b: npt.ArrayLike) -> float | None:
-    """Wilcoxon's signed rank test of paired values, two-sided.
+    """Return the two-sided p-value of Wilcoxon's signed rank test of paired values.
 
-    Pairs without a difference are left out, ties have their mean rank. For up to 200 pairs the p-value is exact given
-    the ranks (all ways to give them signs are counted), for more it is that of the normal approximation with
+    Pairs without a difference are dropped, and ties get their mean rank. For up to 200 pairs the p-value is exact: it
+    is computed over all assignments of signs to the ranks. For more pairs it uses the normal approximation with
     corrections for ties and continuity.
 
     Parameters
     ----------
     a, b : array_like, shape (n,)
-        Values of the same seeds.
+        Values for the same seeds.
 
     Returns
     -------
     float or None
-        The p-value, 1 when no pair differs; None without pairs.
+        The p-value; 1 if no pair differs, and None if there are no pairs.
 
     Raises
     ------
     ValueError
-        For arrays of different or other shapes.
+        If the arrays are not one-dimensional or differ in shape.
 
     References
     ----------
@@ -140,14 +149,14 @@ def signed_rank_test(a: npt.ArrayLike, b: npt.ArrayLike) -> float | None:
 
 
 def _doubled_ranks(sizes: Floats) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Twice the mean rank of each, which is whole, and how many share each rank."""
+    """Twice the mean rank of each size, an integer, and the number of sizes that share each rank."""
     inverse, counts = np.unique(sizes, return_inverse=True, return_counts=True)[1:]
     last = np.cumsum(counts)
     return (2 * last - counts + 1)[inverse.reshape(-1)], counts
 
 
 def _exact(doubled: npt.NDArray[np.int64], smaller: int) -> float:
-    """Chance of a sum of positive ranks as far from its middle, when every sign is a coin's."""
+    """Probability, over random signs, of a positive rank sum at least as far from its mean."""
     chances = np.zeros(int(doubled.sum()) + 1)
     chances[0] = 1.0
     top = 0
@@ -159,6 +168,7 @@ def _exact(doubled: npt.NDArray[np.int64], smaller: int) -> float:
 
 
 def _normal(n: int, smaller: float, counts: npt.NDArray[Any]) -> float:
+    """The same probability by the normal approximation."""
     mean = n * (n + 1) / 4
     ties = float((counts.astype(np.float64) ** 3 - counts).sum())
     deviation = math.sqrt(n * (n + 1) * (2 * n + 1) / 24 - ties / 48)

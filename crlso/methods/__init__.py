@@ -1,6 +1,6 @@
-"""Search methods: classes that are driven by ask and tell; ``crlso.search(benchmark, method=...)`` runs one.
+"""Search methods: classes with an ask/tell interface; ``crlso.search(benchmark, method=...)`` runs one.
 
-:data:`METHODS` has them by name. Classes are imported when they are first used.
+:data:`METHODS` maps names to classes, which are imported on first use.
 
 Examples
 --------

@@ -1,4 +1,4 @@
-"""The base class of search methods: ask and tell, the budget, and the record of evaluated cells."""
+"""The base class of search methods: the ask/tell interface, the budget, and the record of evaluated cells."""
 
 from __future__ import annotations
 
@@ -21,56 +21,57 @@ from crlso.spaces.keys import first_of_each
 
 __all__ = ["LARGEST_LISTED", "BudgetSpent", "Optimiser", "check_budget", "count_classes", "unseen_neighbours"]
 
-LARGEST_LISTED = 20_000  # different cells up to which a search looks at all cells of a space
+LARGEST_LISTED = 20_000  # largest number of different cells for which a search enumerates the space
 
 
 class BudgetSpent(RuntimeError):
-    """Asked for a trial after the budget was spent, or after all classes of the space were asked for or observed."""
+    """Raised when a trial is asked for after the budget is spent, or when no unseen class is left."""
 
 
 class Optimiser(ABC):
     """Base class of search methods: the ask/tell interface, the budget, and the record of evaluated cells.
 
-    A trial is asked for, evaluated by the caller and told. Any number of trials can be pending, and they can be told
-    in any order. All cells of a class (the space's ``canonical_key``) are one query: the cell of a trial is the
-    representative of its class, and no class is asked for twice, whatever became of its trial. What is known of other
-    cells is added with :meth:`observe`. An optimiser is used by one thread at a time.
+    The caller gets a trial from :meth:`ask`, evaluates its cell, and reports the result with :meth:`tell`. Any number
+    of trials can be pending, and results can be told in any order. Cells with equal ``canonical_key`` form a class.
+    The cell of a trial is the representative of its class, and no class is asked for twice, even if its evaluation
+    failed. Add results that are known already with :meth:`observe`. Use an optimiser from one thread at a time.
 
-    A method is a subclass with :meth:`_next`, and :meth:`_learn` where it learns from each result. It draws from
-    :attr:`stream`, times parts of its work with :meth:`phase` and tells how far they are with :meth:`report`.
+    A search method is a subclass that implements :meth:`_next` and, if it learns from each result, :meth:`_learn`. It
+    draws random numbers from :attr:`stream`, times its work with :meth:`phase` and reports progress with
+    :meth:`report`.
 
     Parameters
     ----------
     space : Space
-        A :class:`crlso.spaces.CellSpace`, or another object with its ``classes()``, ``canonical_key(codes)``,
+        A :class:`crlso.spaces.CellSpace`, or another object with ``classes()``, ``canonical_key(codes)``,
         ``canonicalise(codes)`` and ``cells(codes)``.
     rng : int, numpy.random.Generator or numpy.random.SeedSequence
-        Randomness of the search; equal integers give equal searches when results are told in the same order.
+        Source of randomness. Equal integers give equal searches if results are told in the same order.
     budget : int, optional
-        Trials that can be asked for; by default the number of classes of the space, or no limit where the space is
-        too large to list.
+        Number of trials that can be asked for. By default the number of classes of the space, or no limit if the space
+        is too large to enumerate.
 
     Attributes
     ----------
     space, budget
         As given.
     is_listed : bool
-        Whether the space is small enough to look at all of its cells (20,000 classes).
+        Whether the space is small enough to be enumerated (at most 20,000 classes).
     history : History
         All trials and events.
     stream : crlso.random.Stream
         Source of all randomness.
     seconds : dict of str to float
-        Wall-clock time by phase; a phase within a phase counts for the inner one alone.
+        Wall-clock time by phase. Time in a nested phase counts only for the inner phase.
     diagnostics : dict
-        What a method reports about itself.
+        Information that the method reports, such as counts of proposals.
     on_progress : callable or None
         Called as ``on_progress(phase, done, total)``.
 
     Raises
     ------
     TypeError, ValueError
-        For a budget that is no integer, below 1 or above the number of classes, and for an unusable `rng`.
+        If the budget is not an integer from 1 to the number of classes, or `rng` is invalid.
 
     Examples
     --------
@@ -90,7 +91,7 @@ class Optimiser(ABC):
     """
 
     name: str = "unnamed"
-    """What the method is called in studies and on the command line."""
+    """Name of the method in studies and on the command line."""
 
     def __init__(self, space: Space, *, rng: Any = 0, budget: int | None = None) -> None:
         n_classes = count_classes(space)
@@ -117,12 +118,12 @@ class Optimiser(ABC):
         Returns
         -------
         Trial
-            Pending; hand it back to :meth:`tell`.
+            A pending trial, to be passed to :meth:`tell`.
 
         Raises
         ------
         BudgetSpent
-            When `budget` trials were asked for, whether told or not, or no class is left.
+            If `budget` trials were asked for, pending ones included, or no class is left.
         """
         if self.remaining == 0:
             asked = self.history.n_asked
@@ -145,26 +146,26 @@ class Optimiser(ABC):
         state: str = "complete",
         error: str | None = None,
     ) -> None:
-        """Report what the evaluation of a trial gave.
+        """Report the result of evaluating a trial.
 
         Parameters
         ----------
         trial : Trial
-            What :meth:`ask` returned, or a copy of it (from another process).
+            A trial returned by :meth:`ask`, or a copy of it, for example from another process.
         value : float or Measurement, optional
-            The value to maximise, finite; none for a failed trial.
+            The value to maximise, finite; None for a failed trial.
         state : {"complete", "failed"}
-            A failed trial stays a query.
+            A failed trial still counts as a query.
         error : str, optional
-            Why it failed.
+            Why the evaluation failed.
 
         Raises
         ------
         ValueError
-            For a trial that was told before or is not from this optimiser, a value that is missing, not finite or
-            given for a failed trial, and an unknown state. Nothing has changed then: the trial can be told again.
+            If the trial was told before or is not from this optimiser, the value is missing, not finite or given for
+            a failed trial, or the state is unknown. The optimiser is then unchanged, and the trial can be told again.
         TypeError
-            For a trial that is no Trial or a value that is no real number.
+            If `trial` is not a Trial or `value` is not a real number.
         """
         mine = self._find(trial)
         measurement = _told_measurement(value, state)
@@ -179,23 +180,23 @@ class Optimiser(ABC):
         self.report("search", self.n_told, self.budget)
 
     def observe(self, cell: Any, value: float | Measurement) -> Trial:
-        """Add a measurement that is known already: it costs no query, and its class is not asked for.
+        """Add a result that is known already. It costs no query, and its class will not be asked for.
 
         Parameters
         ----------
         cell : Cell or anything that ``space.cell`` accepts
         value : float or Measurement
-            What its evaluation gave.
+            Result of its evaluation.
 
         Returns
         -------
         Trial
-            Complete.
+            A complete trial.
 
         Raises
         ------
         TypeError, ValueError
-            For what is no cell of the space or no finite value, and for a class that was asked for or observed before.
+            If `cell` is not a cell of the space, `value` is not finite, or the class was asked for or observed before.
 
         Examples
         --------
@@ -223,12 +224,12 @@ class Optimiser(ABC):
 
     @property
     def pending(self) -> list[Trial]:
-        """Trials that were asked for and not yet told."""
+        """Trials that were asked for and whose results are not known yet."""
         return self.history.pending
 
     @property
     def n_told(self) -> int:
-        """Number of trials that were asked for and told."""
+        """Number of trials that were asked for and told, failed ones included."""
         return self.history.n_queries
 
     @property
@@ -238,7 +239,7 @@ class Optimiser(ABC):
 
     @property
     def best(self) -> Trial:
-        """The complete trial with the highest value, the first of equals; ValueError when there is none."""
+        """The complete trial with the highest value, the first in case of ties; ValueError if there is none."""
         return self.history.best
 
     def __repr__(self) -> str:
@@ -250,16 +251,17 @@ class Optimiser(ABC):
 
     @abstractmethod
     def _next(self) -> npt.ArrayLike:
-        """Codes of the next cell: any member of a class that :meth:`seen` does not know.
+        """Return the codes of the next cell, shape (codes per cell,).
 
-        Called by :meth:`ask` with at least one trial left in the budget; trials may be pending.
+        The cell is any member of a class that was not seen, see :meth:`seen`. :meth:`ask` calls this method while at
+        least one trial is left in the budget; other trials may be pending.
         """
 
-    def _learn(self, trial: Trial) -> None:  # noqa: B027  (a method that learns nothing is a method)
-        """Take note of a trial that was just told or observed; ``value`` is None when it failed."""
+    def _learn(self, trial: Trial) -> None:  # noqa: B027  (a method need not learn from results)
+        """Learn from a trial that was just told or observed; its ``value`` is None if it failed."""
 
     def seen(self, codes: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Whether the class of each cell was asked for or observed.
+        """Return whether the class of each cell was asked for or observed.
 
         Parameters
         ----------
@@ -274,7 +276,7 @@ class Optimiser(ABC):
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Count the time of a ``with`` block for a phase; what :meth:`ask` and :meth:`tell` do counts for "search"."""
+        """Add the time of a ``with`` block to a phase. Other time in :meth:`ask` and :meth:`tell` is "search"."""
         self._charge()
         self._phases.append(name)
         try:
@@ -284,7 +286,7 @@ class Optimiser(ABC):
             self._phases.pop()
 
     def report(self, phase: str, done: int, total: int) -> None:
-        """Pass on how far a phase is, when anyone listens."""
+        """Report the progress of a phase to :attr:`on_progress`, if it is set."""
         if self.on_progress is not None:
             self.on_progress(phase, done, total)
 
@@ -299,7 +301,7 @@ class Optimiser(ABC):
         self._mark = now
 
     def _find(self, trial: Trial) -> Trial:
-        """The pending trial that `trial` is, or is a copy of."""
+        """Return the pending trial that equals `trial`, which may be a copy."""
         if not isinstance(trial, Trial):
             raise TypeError(f"trial: expected a Trial from ask, got {type(trial).__name__}")
         number = trial.number
@@ -312,7 +314,7 @@ class Optimiser(ABC):
 
 
 def _told_measurement(value: Any, state: str) -> Measurement | None:
-    """The measurement that was told; None for a failed trial."""
+    """The measurement to record; None for a failed trial."""
     if state == "complete":
         if value is None:
             raise ValueError("value: expected a number for a complete trial, got None")
@@ -325,19 +327,19 @@ def _told_measurement(value: Any, state: str) -> Measurement | None:
 
 
 def unseen_neighbours(optimiser: Optimiser, cell: Any) -> Codes:
-    """Neighbours of a cell whose classes an optimiser has not seen, one of each class.
+    """Return the neighbours of a cell whose classes an optimiser has not seen, one per class.
 
     Parameters
     ----------
     optimiser : Optimiser
-        Its space has ``neighbours``.
+        Its space must have ``neighbours``.
     cell : Cell or sequence of int
-        A cell of a trial.
+        The cell of a trial.
 
     Returns
     -------
     ndarray of uint8, shape (n, codes per cell)
-        In the order of the space.
+        Neighbours in the order of the space.
     """
     codes = np.asarray(optimiser.space.neighbours(getattr(cell, "codes", cell)))
     if not len(codes):
@@ -347,7 +349,10 @@ def unseen_neighbours(optimiser: Optimiser, cell: Any) -> Codes:
 
 
 def count_classes(space: Space) -> int | None:
-    """Number of different cells; None, or the number of listed ones, for a space that is too large to look at all."""
+    """Return the number of classes of a space.
+
+    For a space that is too large to enumerate, this is the number of all cells, or None if that is unknown.
+    """
     number: int | None = getattr(space, "n_cells", LARGEST_LISTED)
     if number is None or number > LARGEST_LISTED:
         return number
@@ -355,14 +360,14 @@ def count_classes(space: Space) -> int | None:
 
 
 def check_budget(budget: Any, n_classes: int | None) -> int:
-    """A budget as int.
+    """Return a budget as int, checked against the number of classes.
 
     Raises
     ------
     TypeError
-        When it is no integer.
+        If the budget is not an integer.
     ValueError
-        When it is below 1 or above `n_classes`, if that is known.
+        If it is below 1, or above `n_classes` if that is known.
     """
     number = check_int("budget", budget, 1)
     if n_classes is not None and number > n_classes:

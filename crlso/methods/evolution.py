@@ -1,4 +1,4 @@
-"""Regularised evolution: mutate the best of a few cells, let the oldest die."""
+"""Regularised evolution: mutate the best of a few cells and remove the oldest."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ __all__ = ["Evolution"]
 class Evolution(Optimiser):
     """Regularised ("aging") evolution.
 
-    The first cells are random. Then each new cell is a neighbour of a parent: the best of `tournament` cells drawn from
-    the population, which are the `population` trials completed last. The oldest cell makes room for each new one,
-    however good it is. The neighbour is drawn among those whose class was not seen; when the parent has none, the next
-    best of the tournament is the parent, and when none has one, the new cell is random.
+    The population consists of the `population` most recently completed trials; the first cells are random. Each new
+    cell is a random unseen neighbour of a parent, the best of `tournament` cells drawn from the population. If the
+    parent has no unseen neighbour, the next best cell of the tournament becomes the parent. If none has one, the new
+    cell is random.
 
     Parameters
     ----------
     space, rng, budget
         See :class:`crlso.methods.Optimiser`; the space also has ``neighbours(codes)``.
     population : int
-        Cells that can be parents. By default 30, and with it a tournament of 10, as NASLib has it for searches of 150
-        queries. (NATS-Bench has 10 and 3; the 100 of longer searches leave small budgets to random search.)
+        Number of cells that can be parents. The defaults, 30 with a tournament of 10, are those of NASLib for searches
+        of 150 queries. NATS-Bench uses 10 and 3. A population of 100, common for longer searches, would spend a small
+        budget on random search.
     tournament : int
-        Cells drawn, without replacement, to choose a parent among; at most `population`.
+        Number of cells drawn without replacement to choose a parent; at most `population`.
 
     Raises
     ------
     TypeError, ValueError
-        For sizes that are no integers from 1 on, and a tournament larger than the population.
+        If a size is not an integer of at least 1, or the tournament is larger than the population.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Local search: climb from neighbour to neighbour, and start again at the top."""
+"""Local search: hill climbing between neighbours, restarted at each local optimum."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ IMPROVEMENTS = ("first", "steepest")
 class LocalSearch(Optimiser):
     """Hill climbing with restarts from random cells.
 
-    A climb starts at a random cell and asks for the neighbours of its current cell, in random order, leaving out seen
-    classes. By first improvement it moves to a neighbour as soon as one is better; by steepest ascent it moves to the
-    best when all are known. Where none is better, the climb ends and the next one starts.
+    A climb starts at a random cell and evaluates the unseen neighbours of its current cell in random order. With
+    ``"first"`` it moves to a neighbour as soon as one is better; with ``"steepest"`` it moves to the best neighbour
+    once all are evaluated. If none is better, the climb ends and the next one starts.
 
-    Any number of trials can be pending. A neighbour of an earlier cell of the climb that turns out better than the
-    current one is moved to as well. When all neighbours are pending, random cells are asked for; the best of them is
-    the start of the next climb.
+    Any number of trials can be pending. The climb also moves to a pending neighbour of an earlier cell that turns out
+    to be better than the current cell. While all neighbours are pending, random cells are proposed, and the best of
+    them starts the next climb.
 
     Parameters
     ----------
     space, rng, budget
         See :class:`crlso.methods.Optimiser`; the space also has ``neighbours(codes)``.
     improvement : {"first", "steepest"}
-        When a climb moves on.
+        When a climb moves to a neighbour.
 
     Raises
     ------
     ValueError
-        For another `improvement`.
+        If `improvement` is neither.
 
     References
     ----------
@@ -60,10 +60,10 @@ class LocalSearch(Optimiser):
         self.improvement: str = check_choice("improvement", improvement, IMPROVEMENTS)
         self._random = RandomOrder(self)
         self._current: Trial | None = None
-        self._best: Trial | None = None  # better than the current cell: where a steepest climb goes next
+        self._best: Trial | None = None  # best evaluated neighbour, where a steepest climb goes next
         self._queue: list[
             npt.NDArray[Any]
-        ] = []  # neighbours of the current cell that are still to be asked for, the next one last
+        ] = []  # neighbours of the current cell that are not asked for yet, the next one last
         self._steps: set[int] = set()  # numbers of pending trials that are neighbours of a cell of this climb
         self._start: Trial | None = None  # the best start for the next climb
         self.diagnostics.update(climbs=0, moves=0)
@@ -73,7 +73,7 @@ class LocalSearch(Optimiser):
             self._advance()
         while self._queue:
             codes = self._queue.pop()
-            if not self.seen(codes[None])[0]:  # another member of the class may have been in the queue
+            if not self.seen(codes[None])[0]:  # another member of the class may have been asked for
                 self._steps.add(len(self.trials))
                 return codes
         return self._random.next()
@@ -91,7 +91,7 @@ class LocalSearch(Optimiser):
             self._move(trial)
 
     def _advance(self) -> None:
-        """All neighbours are known: move to the best of them, or else to the next start."""
+        """Once all neighbours are evaluated, move to the best of them if it is better, else to the next start."""
         while not self._queue:
             if self._best is not None and _better(self._best, self._current) is self._best:
                 self._move(self._best)
@@ -112,7 +112,7 @@ class LocalSearch(Optimiser):
 
 
 def _better(trial: Trial, other: Trial | None) -> Trial:
-    """The one with the higher value; of equals, `other`."""
+    """Return the trial with the higher value; `other` in case of a tie."""
     if other is None or other.value is None or (trial.value is not None and trial.value > other.value):
         return trial
     return other

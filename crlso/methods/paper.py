@@ -19,58 +19,68 @@ __all__ = ["PaperCRLSO"]
 
 _log = logging.getLogger(__name__)
 
-PARENTS = 10  # best evaluated cells that a round starts from
-TRIES_PER_NOISE = 50  # step sizes tried from one noisy point
-STEPS = 62  # of an epoch of NAS-Bench-201, for which the presets are made: smaller spaces take more epochs
-CALIBRATION = 500  # cells on which the noise of a space is chosen
+PARENTS = 10  # number of best evaluated cells that a round starts from
+TRIES_PER_NOISE = 50  # number of step sizes tried from one noisy latent
+STEPS = 62  # optimisation steps per epoch on NAS-Bench-201, to which presets refer; smaller spaces get more epochs
+CALIBRATION = 500  # number of cells used to choose the noise
 BISECTIONS = 12
-NOISES = 10  # noisy points tried before a neighbour is taken: 500 tries in all
+NOISES = 10  # noisy latents tried before a neighbour is taken: 500 tries in total
 
 
 class PaperCRLSO(Optimiser):
-    """The search protocol of CR-LSO (Rao et al., arXiv 2211.05950).
+    """CR-LSO as published: gradient descent on a convex surrogate in the latent space of a graph VAE.
 
-    A random sample of cells is labelled first, and counts as queries. A predictor learned from it gives pseudo-labels
-    for all cells, with which a graph VAE and an input-convex network f, a surrogate of the error in the latent space,
-    are trained together. Then rounds: f is fine-tuned on the latents of all evaluated cells; from each of the 10 best
-    cells, noise is added to its latent, one gradient step of size eta on f is taken and the result decoded. A cell
-    that was evaluated before is retried with ``eta + 0.2``, after 50 of these with new noise, and after 500 the best
-    unseen neighbour of the cell is taken.
+    1. Random cells are evaluated; they count as queries.
+    2. A predictor trained on them gives pseudo-labels for all cells. With these, a graph VAE and an input-convex
+       network f, the surrogate of the error in the latent space, are trained together.
+    3. In each round, f is fine-tuned on the latents of all evaluated cells. For each of the 10 best cells, noise is
+       added to its latent, one gradient step of size eta is taken on f, and the result is decoded.
+    4. If the decoded cell was seen before, the step is repeated with ``eta + 0.2``; after 50 steps, new noise is
+       drawn; after 500, the best unseen neighbour of the cell is proposed.
 
     Parameters
     ----------
     space : CellSpace
-        Of one with more than 20,000 cells, a random sample is used to train the VAE.
+        If it has more than 20,000 cells, the VAE is trained on a random sample.
     rng, budget
         See :class:`crlso.methods.Optimiser`.
     labels : int, optional
-        Size of the random sample; by default as published, 300 of 500 queries (600 of 900 on NAS-Bench-101), and three
+        Number of random cells. By default as published: 300 of 500 queries (600 of 900 on NAS-Bench-101), and three
         fifths of a smaller budget.
     preset : {'fast', 'paper'}
-        Sizes and lengths of training; 'paper' is the published one, see ``space.presets``.
+        Model sizes and training lengths; 'paper' has the published ones. See ``space.presets``.
     gradient : bool
-        False: noise only, the descent step is left out (ablation).
+        False leaves out the gradient step, so that latents move by noise alone (ablation).
     convex : bool
-        False: the same surrogate without the constraint on its weights (ablation).
+        False drops the constraint on the weights of the surrogate (ablation).
     regulariser : bool
-        False: the VAE is trained without the surrogate term, and the surrogate afterwards on its latents with the
-        same pseudo-labels and number of epochs (ablation).
+        False trains the VAE without the surrogate term. The surrogate is then trained on its latents, with the same
+        pseudo-labels and number of epochs (ablation).
     noise : float, optional
-        Standard deviation of the noise added to latents; by default that of the preset: as published for 'paper', 0.5
-        (0.05 on NAS-Bench-101). For 'fast' it is 0.15 on NAS-Bench-201, chosen on CIFAR-10: half of the latents' own
-        standard deviation, so that a move stays near the cell it starts from (at 0.5 it changes three of six edges;
-        below 0.1 most moves decode to known cells, and neighbours do the search); on other spaces it is set such that
-        half of the moves by noise alone decode to another cell.
+        Standard deviation of the noise added to latents; by default that of the preset. 'paper' uses the published
+        0.5 (0.05 on NAS-Bench-101). 'fast' uses 0.15 on NAS-Bench-201, chosen on CIFAR-10: half of the standard
+        deviation of the latents. With 0.5, a move changes three of six edges; below 0.1, most moves decode to cells
+        seen before. On other spaces, the noise is chosen so that half of the moves by noise alone change the cell.
     step : float
-        First step size eta, and what it grows by.
+        Initial step size eta, and its increment.
 
     Attributes
     ----------
     predictor, vae, surrogate
-        The trained models, None before the sample has been labelled.
+        The trained models; None until the random cells are evaluated.
     diagnostics : dict
-        Among others ``latent_moves`` and ``neighbours``, the numbers of proposals that came from the latent space and
-        from the last resort, and ``retries``, the tries that decoded to known cells before the former.
+        Among others ``latent_moves`` and ``neighbours``, the numbers of proposals from the latent space and from
+        neighbours, and ``retries``, the number of steps that decoded to no new cell before a latent move.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is invalid.
+
+    References
+    ----------
+    Rao et al.: CR-LSO: convex neural architecture optimization in the latent space of graph variational autoencoder
+    with input convex neural networks. arXiv 2211.05950.
 
     Examples
     --------
@@ -109,17 +119,17 @@ class PaperCRLSO(Optimiser):
         self.predictor: Predictor | None = None
         self.vae: GraphVAE | None = None
         self.surrogate: ICNNSurrogate | None = None
-        self._descent: _core.FrozenICNN | None = None  # the surrogate of this round
+        self._descent: _core.FrozenICNN | None = None  # the surrogate of the current round
         self._decoder: FrozenDecoder | None = None
         self._all = self._training_cells()
         self._sample = self._draw_sample()
-        self._drawn = 0  # cells of the sample that were taken
+        self._drawn = 0  # number of cells taken from the sample
         self._round = 0
         self._parents: list[npt.NDArray[np.float32]] = []
         self._parent_codes: list[npt.NDArray[np.uint8]] = []
         self.diagnostics.update(labels=self.labels, latent_moves=0, retries=0, neighbours=0)
 
-    # -- the order of events --------------------------------------------------------------------------------------
+    # -- rounds ---------------------------------------------------------------------------------------------------
 
     def _next(self) -> npt.ArrayLike:
         number, complete = self.history.n_asked, self.history.complete
@@ -134,7 +144,7 @@ class PaperCRLSO(Optimiser):
         return self._propose(self._parents.pop(0), self._parent_codes.pop(0))
 
     def _next_of_sample(self) -> npt.NDArray[np.uint8]:
-        """The next cell of the random sample that was not observed meanwhile."""
+        """The next cell of the random sample whose class was not seen."""
         while True:
             codes = self._sample[self._drawn]
             self._drawn += 1
@@ -153,13 +163,13 @@ class PaperCRLSO(Optimiser):
         return drawn
 
     def _draw_sample(self) -> npt.NDArray[np.uint8]:
-        """One cell of each class, in random order; as many as could be needed."""
+        """One cell of each class of the training cells, in random order."""
         classes = Classes.among(self._all, self.space.canonicalise, self.space.canonical_key)
         return classes.codes[self.stream.permutation("sample", 0, len(classes))]
 
     @property
     def _errors(self) -> npt.NDArray[np.float64]:
-        """Errors of the observed cells."""
+        """Errors of the evaluated cells, shape (n,): one minus the accuracy as a fraction."""
         return 1.0 - self.history.values / 100.0
 
     def _train(self) -> None:
@@ -204,13 +214,13 @@ class PaperCRLSO(Optimiser):
         self._decoder = self.vae.freeze_decoder()
         reconstruction = self.diagnostics["reconstruction"] = self.vae.score(self._all)
         level = logging.INFO if reconstruction >= 0.99 else logging.WARNING
-        _log.log(level, "the graph VAE gives %.2f %% of all cells back exactly", 100 * reconstruction)
+        _log.log(level, "the graph VAE reconstructs %.2f %% of all cells exactly", 100 * reconstruction)
         if self.noise is None:
             self.noise = self._calibrated_noise()
         self.diagnostics["noise"] = self.noise
 
     def _calibrated_noise(self) -> float:
-        """The noise at which half of the moves decode to another cell, by bisection."""
+        """Find the noise at which half of the moves decode to another cell, by bisection."""
         assert self.vae is not None and self._decoder is not None
         cells = self._all[self.stream.permutation("calibration", 0, len(self._all))[:CALIBRATION]]
         keys, latents = self.space.canonical_key(cells), self.vae.encode(cells)
@@ -223,7 +233,7 @@ class PaperCRLSO(Optimiser):
         return high
 
     def _begin_round(self) -> None:
-        """Fine-tune the surrogate and choose where the next proposals start."""
+        """Fine-tune the surrogate, and choose the cells from which the next proposals start."""
         assert self.vae is not None and self.surrogate is not None
         codes, errors = self.history.rows, self._errors
         latents = self.vae.encode(codes)
@@ -253,7 +263,7 @@ class PaperCRLSO(Optimiser):
         return self._best_unseen_neighbour(codes)
 
     def _moves(self, latent: npt.NDArray[np.float32], attempt: int) -> npt.NDArray[np.float32]:
-        """The points of all tries from one noisy point: growing steps, or without the gradient new noise each."""
+        """Latents to try: steps of growing size from one noisy latent, or new noise each without the gradient."""
         assert self._descent is not None
         scale: Any = np.float32(self.noise)
         purpose, number = "latent noise", len(self.trials) * NOISES + attempt
@@ -263,7 +273,7 @@ class PaperCRLSO(Optimiser):
         return self._descent.descend(start, self.step * np.arange(1, TRIES_PER_NOISE + 1))
 
     def _best_unseen_neighbour(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """By the surrogate; when all neighbours are known, the best unseen cell of the space."""
+        """The unseen neighbour with the lowest predicted error, or else the best unseen cell of all."""
         assert self.vae is not None and self.surrogate is not None
         for candidates in (self.space.neighbours(codes), self._all):
             unseen = candidates[~self.seen(candidates)]

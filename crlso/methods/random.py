@@ -1,4 +1,4 @@
-"""Random search, the baseline that every other method has to beat, and random cells for the others."""
+"""Random search, and the random order of cells that other methods use."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from crlso.spaces.base import Space
 
 __all__ = ["RandomOrder", "RandomSearch"]
 
-DRAWN = 256  # cells drawn at a time from a large space
-DRAWS = 20  # without a new cell among them, after which a space is listed, or given up if it cannot be
+DRAWN = 256  # number of cells per draw from a large space
+DRAWS = 20  # draws without an unseen cell before the space is enumerated, or an error is raised
 
 
 class RandomOrder:
-    """Classes that an optimiser has not seen yet, in random order.
+    """Random order of the classes that an optimiser has not seen.
+
+    If the space can be enumerated, classes are drawn uniformly without replacement. Otherwise random cells are drawn
+    until an unseen one is found.
 
     Parameters
     ----------
     optimiser : Optimiser
-        Whose space, stream and record of seen classes are used.
+        Provides the space, the random stream and the record of seen classes.
 
     Examples
     --------
@@ -37,7 +40,13 @@ class RandomOrder:
         self._taken = 0
 
     def next(self) -> npt.NDArray[Any]:
-        """A cell whose class was not seen, shape (codes per cell,)."""
+        """Return a cell whose class was not seen, shape (codes per cell,).
+
+        Raises
+        ------
+        RuntimeError
+            If repeated draws from a large space find no unseen cell.
+        """
         while True:
             if self._taken == len(self._queue):
                 self._queue, self._taken = self._draw(), 0
@@ -47,13 +56,13 @@ class RandomOrder:
                 return codes
 
     def _all_classes(self) -> npt.NDArray[Any]:
-        """A cell of each class, in random order."""
+        """One cell of each class, in random order."""
         classes = self._optimiser.space.classes()
         queue: npt.NDArray[Any] = classes.codes[self._optimiser.stream.permutation("random search", 0, len(classes))]
         return queue
 
     def _draw(self) -> npt.NDArray[Any]:
-        """Some cells of a large space that were not seen yet, in random order."""
+        """Draw unseen cells of a large space, in random order."""
         optimiser = self._optimiser
         for attempt in range(DRAWS):
             rng = optimiser.stream.child(f"draw {len(optimiser.trials)} {attempt}").seed
@@ -68,7 +77,7 @@ class RandomOrder:
 
 
 class RandomSearch(Optimiser):
-    """Random search: each class is drawn uniformly among those that were not seen yet.
+    """Random search: each class is drawn uniformly among those not seen yet.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What all pictures need: matplotlib, and new axes."""
+"""Shared helpers of plots: the check for matplotlib, and new axes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ __all__ = ["need_matplotlib", "new_axes"]
 
 
 def need_matplotlib(what: str) -> None:
-    """Refuse to go on without matplotlib.
+    """Raise ImportError if matplotlib is not installed.
+
+    Parameters
+    ----------
+    what : str
+        Name of the calling function, for the message.
 
     Raises
     ------
     ImportError
-        When it is not installed; the message names `what` needs it, and how to install it.
+        The message says what needs matplotlib and how to install it.
     """
     try:
         import matplotlib  # noqa: F401
@@ -22,7 +27,7 @@ def need_matplotlib(what: str) -> None:
 
 
 def new_axes(size: tuple[float, float]) -> Any:
-    """Make axes in a new figure of some size in inches."""
+    """Return axes in a new figure of the given width and height in inches."""
     from matplotlib import pyplot
 
     return pyplot.subplots(figsize=size, layout="constrained")[1]

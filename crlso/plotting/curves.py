@@ -1,4 +1,4 @@
-"""Curves of searches and comparisons: values found against the number of queries."""
+"""Plots of the best value against the number of queries, for studies and comparisons."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _SIZE = (5.2, 3.4)  # inches
 
 
 def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) -> Any:
-    """Draw the best value found so far against the number of queries.
+    """Plot the best value found so far against the number of queries.
 
     Parameters
     ----------
     studies : Study or sequence of Study
-        What to draw. Studies of one method share a colour; with several, each is a thin line and their mean, where
-        all of them have a value, a thick one.
+        Studies to plot. Studies of one method share a colour. If a method has several, each is a thin line, and a
+        thick line is their mean where all of them have a value.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Axes to draw on; by default those of a new figure.
     regret : bool or float
         Draw how far the value is below the optimum of the benchmark instead: True takes the one that each study
         recorded, a number gives it.
@@ -42,10 +42,10 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     Raises
     ------
     ImportError
-        When matplotlib is not installed.
+        If matplotlib is not installed.
     ValueError
-        For no study, a study without a complete trial, studies of different datasets or objectives, or an optimum
-        that is not known.
+        If there is no study, a study has no complete trial, studies differ in dataset or objective, or the optimum is
+        needed but unknown.
 
     Examples
     --------
@@ -79,23 +79,23 @@ def plot_comparison(
     benchmark: str | None = None,
     dataset: str | None = None,
 ) -> Any:
-    """Draw the mean over seeds of the best value found so far against the number of queries, for each method.
+    """Plot the best value found so far against the number of queries: the mean over seeds for each method.
 
-    Around each mean is its 95 % bootstrap interval. A curve begins where all searches of the method have a value;
-    failed searches are left out. A mean regret of 0, where all searches are at the optimum, has no place on the
-    logarithmic axis: the curve falls off it there.
+    A band around each mean is its 95 % bootstrap interval. A curve starts where all searches of the method have a
+    value; failed searches are left out. Regret is shown on a logarithmic axis, so a curve leaves the plot where its
+    mean regret is 0, that is, where all searches are at the optimum.
 
     Parameters
     ----------
     comparison : Comparison
-        What to draw.
+        Comparison to plot.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure by default.
+        Axes to draw on; by default those of a new figure.
     regret : bool or float
-        Draw how far values are below the best of the whole benchmark instead, on a logarithmic axis: True takes the
-        optimum of each search's benchmark, a number gives it.
+        Plot the regret, optimum minus value, instead. True uses the optimum that each search recorded; a number is
+        used as the optimum.
     benchmark, dataset : str, optional
-        Which to draw, of a comparison on several.
+        Selects one benchmark of a comparison on several.
 
     Returns
     -------
@@ -104,10 +104,10 @@ def plot_comparison(
     Raises
     ------
     ImportError
-        When matplotlib is not installed.
+        If matplotlib is not installed.
     ValueError
-        When it is not exactly one benchmark that is to be drawn, when none of its searches is complete, and for an
-        optimum that is not known.
+        If not exactly one benchmark is selected, none of its searches is complete, or the optimum is needed but
+        unknown.
 
     Examples
     --------
@@ -170,7 +170,7 @@ def _draw(ax: Any, curve: _Curve, colour: str, **style: Any) -> None:
 
 
 def _finish(ax: Any, where: tuple[Any, ...], objective: Any, regret: bool, corner: str) -> None:
-    """Title, labels and, in a corner, the legend of axes with values against queries."""
+    """Set the title, labels and legend of axes that show values against queries."""
     ax.set_xlabel("queries")
     ax.set_ylabel(_value_label(objective, regret))
     ax.set_title(" / ".join(str(part) for part in where if part), fontsize="medium")
@@ -181,7 +181,7 @@ def _finish(ax: Any, where: tuple[Any, ...], objective: Any, regret: bool, corne
 
 
 def _value_label(objective: str | None, regret: bool) -> str:
-    """What values with this objective are."""
+    """Label of the value axis for an objective."""
     objective = objective or "validation"
     is_accuracy = "validation" in objective or "test" in objective
     if regret:
@@ -209,7 +209,7 @@ def _checked_studies(studies: Any) -> list[Any]:
 
 
 def _checked_records(comparison: Any, benchmark: str | None, dataset: str | None) -> list[dict[str, Any]]:
-    """Complete searches of the one benchmark that is to be drawn."""
+    """Complete searches of the one selected benchmark."""
     wanted = {"benchmark": benchmark, "dataset": dataset}
     records = [
         record
@@ -227,7 +227,7 @@ def _checked_records(comparison: Any, benchmark: str | None, dataset: str | None
 
 
 def _optimum(regret: bool | float, known: float | None, benchmark: Any) -> float | None:
-    """The value that regret is counted from, given or `known`; None for no regret."""
+    """The optimum from which regret is computed, given or `known`; None if no regret is plotted."""
     if regret is False:
         return None
     if regret is not True:

@@ -1,4 +1,4 @@
-"""Studies: what a search leaves behind, and the function that runs one."""
+"""Studies, the records of searches, and :func:`search`, which runs one."""
 
 from crlso.studies.run import EvaluationError, search
 from crlso.studies.study import Study

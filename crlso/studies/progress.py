@@ -1,4 +1,4 @@
-"""Progress of searches: bars on stderr, or a callable of the user's."""
+"""Progress of searches: bars on stderr, or calls of a function."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Listener", "listener"]
 
 
 class Listener:
-    """Passes progress on to a callable, or to nobody; a context manager."""
+    """A context manager that passes progress to a callable, or discards it."""
 
     def __init__(self, report: Progress | None = None) -> None:
         self.report = report
@@ -28,7 +28,7 @@ class Listener:
 
 
 class Bars(Listener):
-    """One progress bar on stderr per phase, in the order the phases begin."""
+    """Progress bars on stderr, one per phase, in the order in which phases begin."""
 
     def __init__(self) -> None:
         super().__init__(self._show)
@@ -40,7 +40,7 @@ class Bars(Listener):
         bar = self._bars.get(phase)
         if bar is None:
             width = _terminal_width()
-            # A terminal that does not tell its size has, for tqdm, no room for a bar.
+            # tqdm shows no bar on a terminal of unknown size unless it is given one.
             options = {"dynamic_ncols": True} if width else {"ncols": 80, "nrows": 24}
             bar = self._bars[phase] = tqdm(total=total, desc=f"{phase:<12}", file=sys.stderr, **options)
         bar.total = total
@@ -56,7 +56,7 @@ class Bars(Listener):
 
 
 def _terminal_width() -> int:
-    """Columns of the terminal that stderr is, 0 when there is none or it does not tell."""
+    """Width of the terminal on stderr in columns; 0 if there is no terminal or its size is unknown."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns
     except (OSError, ValueError, AttributeError):
@@ -64,18 +64,22 @@ def _terminal_width() -> int:
 
 
 def listener(progress: Any) -> Listener:
-    """Make what the argument `progress` of a search stands for.
+    """Make the listener for the argument `progress` of a search.
 
     Parameters
     ----------
     progress : bool or callable, optional
-        True or False: bars on stderr, or none; None: bars when stderr is a terminal; a callable is called as
+        True: bars on stderr. False: no output. None: bars if stderr is a terminal. A callable is called as
         ``progress(phase, done, total)``.
+
+    Returns
+    -------
+    Listener
 
     Raises
     ------
     TypeError
-        For anything else.
+        If `progress` is none of these.
     """
     if progress is None:
         progress = sys.stderr is not None and sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""One search from beginning to end: ask, evaluate, tell, until the budget is spent."""
+"""Running a search: ask, evaluate and tell until the budget is spent."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["EvaluationError", "check_benchmark", "make_optimiser", "optimum_of",
 
 _log = logging.getLogger("crlso.search")
 
-_GIVE_UP = 10  # failures in a row from the first query on after which a search is hopeless
+_GIVE_UP = 10  # a search ends when its first ten evaluations all fail
 
 Callback = Callable[[Study, Trial], object]
 
 
 class EvaluationError(RuntimeError):
-    """The first evaluations all failed; ``study`` holds the trials."""
+    """Raised when the first evaluations of a search all failed; ``study`` holds the trials."""
 
     study: Study
 
@@ -45,48 +45,47 @@ def search(
     callbacks: Sequence[Callback] = (),
     **options: Any,
 ) -> Study:
-    """Search the best cell of a benchmark.
+    """Search for the best cell of a benchmark.
 
-    Each query evaluates the representative of a class of cells that was not evaluated before. An evaluation that
-    raises, or gives no finite number, is logged, counts as a query, and is a failed trial of the study with the text
-    of the error. When the search is over, the benchmark's test accuracy, if it has one beside its value, is looked up
-    for the cells that were the best at their time; it has no influence on the search.
+    Each query evaluates one cell of a class that was not evaluated before. An evaluation that raises, or does not
+    return a finite number, is logged and counts as a query; its trial is failed and keeps the text of the error.
+    After the search, test accuracies are looked up for the cells that improved the best value, if the benchmark has
+    them. They do not influence the search.
 
     Parameters
     ----------
     benchmark : object
-        Has ``space`` and ``evaluate(cell)``, which gives the value to maximise or a
-        :class:`crlso.history.Measurement`; may have ``name``, ``dataset``, ``objective`` (what the value is),
-        ``optimal_value()``, the highest value there is, and ``test(cells)``, test accuracies of a list of cells.
+        An object with ``space`` and ``evaluate(cell)``, which returns the value to maximise, or a
+        :class:`crlso.history.Measurement`. Optional attributes are ``name``, ``dataset``, ``objective`` (what the
+        value is), ``optimal_value()`` (the highest value) and ``test(cells)`` (test accuracies of a list of cells).
     method : str or subclass of Optimiser
-        A key of :data:`crlso.methods.METHODS`, or a class; by default :class:`crlso.CRLSO`.
+        A key of :data:`crlso.methods.METHODS`, or a class. The default is :class:`crlso.CRLSO`.
     budget : int
         Number of queries, from 1 to the number of classes of the space.
     rng : int, numpy.random.Generator, numpy.random.SeedSequence or crlso.random.Stream
-        Randomness of the search.
+        Source of randomness. Equal integers give equal searches.
     progress : bool or callable, optional
-        True or False: bars on stderr, or none; by default bars when stderr is a terminal. A callable is called as
-        ``progress(phase, done, total)`` instead.
+        True: bars on stderr. False: no output. None: bars if stderr is a terminal. A callable is called as
+        ``progress(phase, done, total)``.
     callbacks : sequence of callable
         Each is called as ``callback(study, trial)`` after each query, with the study so far.
     **options
-        Passed on to the method.
+        Options of the method.
 
     Returns
     -------
     Study
-        ``study.seed`` is `rng` itself for an int, else a seed drawn from it that repeats the search.
+        ``study.seed`` repeats the search: it is `rng` if that is an int, otherwise a seed drawn from `rng`.
 
     Raises
     ------
     TypeError, ValueError
-        For a benchmark without ``space`` and ``evaluate``, an unknown method, options that the method does not
-        have, and an unusable budget or rng.
+        If the benchmark lacks ``space`` or ``evaluate``, or the method, its options, the budget or `rng` is invalid.
     EvaluationError
-        When the first ten evaluations, or all of a smaller budget, failed.
+        If the first ten evaluations, or all of a smaller budget, failed.
     KeyboardInterrupt
-        On Ctrl-C, as always. This and every other exception that ends the search carries the study so far in its
-        attribute ``study``; a trial whose evaluation was cut off is pending there.
+        On Ctrl-C. Every exception that ends the search carries the study so far in its attribute ``study``. A trial
+        whose evaluation was interrupted is pending there.
 
     Examples
     --------
@@ -119,7 +118,7 @@ def search(
         study.state = "complete"
     except BaseException as error:
         study.state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        with contextlib.suppress(AttributeError):  # an exception without a __dict__
+        with contextlib.suppress(AttributeError):  # some exceptions have no __dict__
             error.study = study  # type: ignore[attr-defined]
         raise
     finally:
@@ -149,7 +148,7 @@ def _run(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable
 
 
 def _evaluated(benchmark: Any, trial: Trial) -> tuple[Any, str | None]:
-    """The value of a trial's cell and None, or None and the text of the error."""
+    """Evaluate the cell of a trial: return its value and None, or None and the text of the error."""
     try:
         return benchmark.evaluate(trial.cell), None
     except Exception as error:
@@ -158,7 +157,7 @@ def _evaluated(benchmark: Any, trial: Trial) -> tuple[Any, str | None]:
 
 
 def _tell(optimiser: Optimiser, trial: Trial, value: Any, error: str | None) -> None:
-    """Tell the value; one that is none (NaN, text) is a failed evaluation."""
+    """Report a result to the optimiser; a value that is not a finite number is a failed evaluation."""
     if error is None:
         try:
             measurement = Measurement.of(value)
@@ -172,7 +171,7 @@ def _tell(optimiser: Optimiser, trial: Trial, value: Any, error: str | None) -> 
 
 
 def _give_up_on_failures(optimiser: Optimiser, last: Trial) -> None:
-    """Raise when all of the first ten evaluations, or all of a smaller budget, failed."""
+    """Raise if the first ten evaluations, or all of a smaller budget, failed."""
     queries = optimiser.n_told
     if queries == min(_GIVE_UP, optimiser.budget) and not optimiser.history.complete:
         raise EvaluationError(
@@ -181,13 +180,13 @@ def _give_up_on_failures(optimiser: Optimiser, last: Trial) -> None:
 
 
 def _seconds(optimiser: Optimiser, evaluation: float) -> dict[str, float]:
-    """Seconds by phase: those of the method in the order they began, then search and evaluation."""
+    """Seconds by phase: the phases of the method in their order, then search and evaluation."""
     own = {name: value for name, value in optimiser.seconds.items() if name != "search"}
     return {**own, "search": optimiser.seconds.get("search", 0.0), "evaluation": evaluation}
 
 
 def _note_results(benchmark: Any, study: Study) -> None:
-    """Note the optimum, and index and test accuracy of the cells that were the best at their time, chosen by value."""
+    """Record the optimum, and the index and test accuracy of each cell that improved the best value."""
     study.optimum = optimum_of(benchmark)
     chosen = [trial for _, trial in study.history.improvements]
     for trial, index in zip(chosen, _looked_up("index", benchmark.space, chosen)):
@@ -198,7 +197,7 @@ def _note_results(benchmark: Any, study: Study) -> None:
 
 
 def _looked_up(what: str, owner: Any, trials: list[Trial]) -> list[float | None]:
-    """What a method of the benchmark, or of its space, says of the cells of trials; empty where there is none."""
+    """Call the method `what` of a benchmark or space for the cells of trials; empty if it is missing or fails."""
     look_up = getattr(owner, what, None)
     if not callable(look_up) or not trials:
         return []
@@ -211,21 +210,21 @@ def _looked_up(what: str, owner: Any, trials: list[Trial]) -> list[float | None]
 
 
 def optimum_of(benchmark: Any) -> float | None:
-    """The highest value that a benchmark has; None where it does not know it."""
+    """Return the highest value of a benchmark, or None if the benchmark does not know it."""
     known, best = (getattr(benchmark, name, None) for name in ("optimal_value", "optimum"))
     try:
         if callable(known):
             value = known()
-        else:  # a benchmark of the user's need not be a Benchmark
+        else:  # any object with space and evaluate is a benchmark
             value = benchmark.evaluate(best()) if callable(best) else None
-    except Exception as error:  # say, of a table that is not complete
+    except Exception as error:  # for example, an incomplete table
         _log.warning("the optimum is not known: %s: %s", type(error).__name__, error)
         return None
     return None if value is None or not np.isfinite(value) else float(value)
 
 
 def check_benchmark(benchmark: Any) -> None:
-    """Refuse what is no benchmark: an object with ``space`` and ``evaluate(cell)``."""
+    """Raise TypeError unless `benchmark` is an object with ``space`` and ``evaluate(cell)``."""
     if isinstance(benchmark, type):
         raise TypeError(f"benchmark: expected an object, got the class {benchmark.__name__} itself")
     if not hasattr(benchmark, "space") or not callable(getattr(benchmark, "evaluate", None)):
@@ -234,7 +233,22 @@ def check_benchmark(benchmark: Any) -> None:
 
 
 def make_optimiser(method: Any, space: Any, seed: Any, budget: Any, options: dict[str, Any]) -> Optimiser:
-    """Make the optimiser of a method, by name or class; options that it does not have are refused."""
+    """Make the optimiser of a method.
+
+    Parameters
+    ----------
+    method : str or subclass of Optimiser
+    space : Space
+    seed : int, numpy.random.Generator or numpy.random.SeedSequence
+    budget : int
+    options : dict
+        Options of the method.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the method is unknown, lacks one of the options, or an argument is invalid.
+    """
     if isinstance(method, str):
         if method not in METHODS:
             raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {method!r:.100}")

@@ -1,4 +1,4 @@
-"""What a search leaves behind: its trials, its best cell and how it got there."""
+"""The study of a search: its trials, its best cell, and its trajectory."""
 
 from __future__ import annotations
 
@@ -24,40 +24,44 @@ STUDY_STATES = ("running", "complete", "interrupted", "failed")
 class Study:
     """The record of one search.
 
-    The best trial is the one with the highest value, the first of equals. Test accuracies are reported beside it and
-    play no part in the choice. Where the value is a test accuracy itself, `objective` says so, and none is reported
-    beside it as if it were another measurement.
+    The best trial has the highest value; the first one wins ties. Test accuracies are reported but never used to
+    choose. If the value itself is a test accuracy, `objective` says so and no separate test accuracy is reported.
 
     Parameters
     ----------
     benchmark : str or None
         Name of the benchmark.
     dataset : str or None
-        Its dataset.
+        Dataset of the benchmark.
     method : str
         Name of the search method.
     seed : int
         Seed of the search.
     budget : int
-        Queries that were allowed.
+        Number of queries allowed.
     options : dict
         Options of the method: ``crlso.search(benchmark, study.method, study.budget, study.seed, **study.options)``
-        repeats the search. In a saved study, an option that JSON cannot hold is its text.
+        repeats the search. A saved study keeps an option that JSON cannot represent as text.
     history : History
         Trials and events.
     seconds : dict of str to float
         Wall-clock time by phase.
     diagnostics : dict
-        What the method reports about itself.
+        Information that the method reports, such as counts of proposals.
     state : {"running", "complete", "interrupted", "failed"}
         How the search ended.
     version : str
-        Version of crlso that ran it.
+        Version of crlso that ran the search.
     optimum : float or None
-        The highest value that the benchmark has, where it knows it; regret is counted from it.
+        The highest value of the benchmark, from which regret is computed; None if unknown.
     objective : str or None
-        What the value of a trial is, as the benchmark says: ``"validation"``, ``"test (oracle)"``, ``"validation
-        (stand-in)"``, ``"simulated validation (test + noise)"``, ``"value"``; None when it does not say.
+        What the value of a trial is, according to the benchmark: ``"validation"``, ``"test (oracle)"``, ``"validation
+        (stand-in)"``, ``"simulated validation (test + noise)"`` or ``"value"``; None if unknown.
+
+    Raises
+    ------
+    ValueError
+        If `state` is not one of the four.
 
     Examples
     --------
@@ -94,32 +98,32 @@ class Study:
 
     @property
     def n_queries(self) -> int:
-        """Number of queries whose evaluation came back, failed ones included."""
+        """Number of finished queries, failed ones included."""
         return self.history.n_queries
 
     @property
     def best(self) -> Trial:
-        """The complete trial with the highest value, the first of equals; ValueError when there is none."""
+        """The complete trial with the highest value, the first in case of ties; ValueError if there is none."""
         return self.history.best
 
     @property
     def trajectory(self) -> list[dict[str, Any]]:
-        """``query``, ``value`` (the best so far) and ``test`` (of that cell, or None) of each improvement."""
+        """Improvements as dicts: ``query``, ``value`` (best so far) and ``test`` of that cell, or None."""
         return self.history.trajectory
 
     def trials_dataframe(self) -> Any:
-        """All trials as a table.
+        """Return all trials as a table.
 
         Returns
         -------
         pandas.DataFrame
-            One row per trial: number, cell (text), value, test, state, asked, error, and a column for each key of
-            ``user_attrs`` that is not among them.
+            One row per trial, with columns ``number``, ``cell`` (text), ``value``, ``test``, ``state``, ``asked`` and
+            ``error``, and a column for each further key of ``user_attrs``.
 
         Raises
         ------
         ImportError
-            When pandas is not installed.
+            If pandas is not installed.
         """
         try:
             import pandas
@@ -134,21 +138,21 @@ class Study:
         return frame
 
     def plot_trajectory(self, ax: Any = None, regret: bool | float = False) -> Any:
-        """Draw the best value against the number of queries; see :func:`crlso.plotting.plot_trajectory`."""
+        """Plot the best value against the number of queries; see :func:`crlso.plotting.plot_trajectory`."""
         from crlso.plotting import plot_trajectory
 
         return plot_trajectory(self, ax=ax, regret=regret)
 
     def to_dict(self) -> dict[str, Any]:
-        """The study as one document of plain data.
+        """Return the study as a document of plain data.
 
         Returns
         -------
         dict
             ``benchmark``, ``dataset``, ``objective``, ``method``, ``options``, ``seed``, ``budget``, ``n_queries``,
             ``best`` (``cell``, ``index``, ``value``, ``test``), ``optimum``, ``trajectory`` (``query``, ``value``,
-            ``test`` of each improvement), ``seconds`` by phase, ``diagnostics``, ``version``. None for what is unknown;
-            no NaN and no infinity.
+            ``test`` of each improvement), ``seconds`` by phase, ``diagnostics``, ``version``. Unknown values are None;
+            there is no NaN or infinity.
         """
         nothing = dict.fromkeys(("cell", "index", "value", "test"))
         document = {
@@ -164,19 +168,19 @@ class Study:
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False, ensure_ascii=False)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the study to a file, all of it or nothing.
+        """Write the study to a JSON file atomically.
 
         The file is the document of :meth:`to_dict` with ``space``, ``state``, ``trials`` and ``events`` added.
 
         Parameters
         ----------
         path : path-like
-            Where to; an existing file is replaced.
+            The file; an existing one is replaced.
 
         Raises
         ------
         OSError
-            When it cannot be written; an existing file is then as it was.
+            If the file cannot be written. An existing file is then unchanged.
         """
         space = next((s for s in (getattr(t.cell, "space", None) for t in self.trials) if isinstance(s, str)), None)
         document = {**self.to_dict(), "space": space, "state": self.state, **self.history.to_dict()}
@@ -184,14 +188,14 @@ class Study:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], space: Any = None) -> Study:
-        """Read a study that :meth:`save` wrote.
+        """Read a study written by :meth:`save`.
 
         Parameters
         ----------
         path : path-like
             The file.
         space : optional
-            The space of the cells, an object with ``cell(codes)``; needed for spaces that are not part of crlso.
+            The space of the cells, an object with ``cell(codes)``. Required for a space that is not part of crlso.
 
         Returns
         -------
@@ -200,9 +204,9 @@ class Study:
         Raises
         ------
         OSError
-            When the file cannot be read.
+            If the file cannot be read.
         ValueError
-            When it is no such file; the message names the file and what is wrong.
+            If the file is not a saved study. The message names the file and the problem.
         """
         try:
             document = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
@@ -237,7 +241,7 @@ class Study:
         )
 
     def _summary(self) -> list[tuple[str, str]]:
-        """Rows of the tables: name and text."""
+        """Rows of the summary table: name and text."""
         where = " / ".join(part for part in (self.benchmark, self.dataset) if part) or "unknown"
         rows = [("benchmark", where), ("method", f"{self.method} (seed {self.seed})")]
         if self.trajectory:
@@ -276,7 +280,7 @@ def _refuse(constant: str) -> None:
 
 
 def _cell_maker(space: Any) -> Any:
-    """What makes a cell out of codes, for the spaces of crlso."""
+    """Return a function that makes cells of a space of crlso from their codes."""
     import crlso.spaces as spaces
 
     def make_cell(codes: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Bayesian search, composed of an encoder, a surrogate, an acquisition and sources of candidates.
+"""Bayesian search, composed of an encoder, a surrogate, an acquisition function and sources of candidates.
 
-:class:`GPSearch` and :class:`CRLSO` are two compositions; a part of one's own is any object with the methods of its
-protocol: :class:`Encoder`, :class:`Surrogate`, :class:`Acquisition`, :class:`Source`.
+:class:`GPSearch` and :class:`CRLSO` are two compositions. Write your own part as any object with the methods of its
+protocol: :class:`Encoder`, :class:`Surrogate`, :class:`Acquisition` or :class:`Source`.
 """
 
 from crlso.methods.bayesian.acquisition import UpperConfidenceBound

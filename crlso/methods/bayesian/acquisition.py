@@ -1,4 +1,4 @@
-"""Acquisitions: how much a cell promises, given what a surrogate predicts."""
+"""Acquisition functions, which rank cells by their posterior."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ __all__ = ["UpperConfidenceBound"]
 
 
 class UpperConfidenceBound:
-    """The upper confidence bound: posterior mean plus `beta` standard deviations.
+    """The upper confidence bound: posterior mean plus `beta` posterior standard deviations.
 
     Parameters
     ----------
     beta : float
         At least 0; larger values explore more.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `beta` is not a finite number of at least 0.
 
     References
     ----------
@@ -33,5 +38,5 @@ class UpperConfidenceBound:
         self.beta = check_number("beta", beta, least=0)
 
     def __call__(self, posterior: Posterior) -> Floats:
-        """Acquisition values at the cells of a posterior, shape (m,)."""
+        """Return the acquisition values at the m cells of a posterior, shape (m,)."""
         return posterior.mean + self.beta * posterior.deviation

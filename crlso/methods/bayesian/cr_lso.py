@@ -1,4 +1,4 @@
-"""CR-LSO by queries: a Gaussian process in latents that know the space, shaped without any accuracy."""
+"""The default method: a Gaussian process in the latent space of graph VAEs trained without accuracies."""
 
 from __future__ import annotations
 
@@ -22,33 +22,40 @@ _KERNEL = Kernel(weights=((0.25, 0.5, 1.0, 2.0, 4.0),))
 
 
 class CRLSO(BayesianSearch):
-    """Upper confidence bounds of a Gaussian process in the latent space of graph VAEs.
+    """Bayesian search with a Gaussian process in the latent space of graph VAEs, the default method.
 
-    The kernel is ``exp(-a d^2) + 0.5 f f'``: d is the distance between latents, f the standardised log size of the
-    network (for NAS-Bench-101 and 201; left out elsewhere). Latents are those of several graph VAEs side by side, which
-    also tell path counts, counts of live operations and, through a convex network, the size. Encoders come with crlso
-    for NAS-Bench-101, NAS-Bench-201 and DARTS; for another space they are trained when a search begins, without any
-    accuracy.
+    The kernel is ``exp(-a d^2) + 0.5 f f'``, where d is the distance between latents and f the standardised log size
+    of the network. The size is known for NAS-Bench-101 and 201, and left out elsewhere. Latents of several graph VAEs
+    are concatenated. The VAEs also learn to predict path counts, counts of live operations and, through a convex
+    network, the size. Encoders for NAS-Bench-101, NAS-Bench-201 and DARTS come with crlso. For other spaces they are
+    trained when a search begins, without any accuracies.
 
-    Up to `reservoir` classes, all are ranked. In larger spaces a round ranks as many random cells, drawn once, cells
-    decoded from latents near the best, and what a local search on the acquisition value finds from these and from the
-    most promising cells of the last round.
+    A space with at most `reservoir` classes is ranked completely in each round. In a larger space, a round ranks
+    random cells drawn once, cells decoded from latents near the best ones, and cells found by a local search on the
+    acquisition value. The local search starts from the other candidates and from its results of the last round.
 
     Parameters
     ----------
     space, rng, budget
         See :class:`crlso.methods.Optimiser`.
     beta : float
-        Standard deviations that are added to the mean.
-    initial, batch : int
-        First cells (half of them large ones, where cells have a size), and cells for each fit.
+        Number of standard deviations added to the mean in the upper confidence bound.
+    initial : int
+        Number of initial cells; half of them are large cells if cells have a size.
+    batch : int
+        Number of cells chosen per fit.
     encoder : GraphVAE, sequence of GraphVAE or ndarray of shape (k, classes, d), optional
-        Fitted models of the space; or, of a listed space, latents by k encoders of its classes in the order of their
-        keys.
+        Fitted models of the space. For a space that is enumerated, also the latents of its classes by k encoders, in
+        the order of the canonical keys.
     candidates : int
-        Decoded cells of a round of each kind, in spaces larger than the reservoir.
+        Number of cells decoded per round by random steps, and by gradient steps, in spaces larger than the reservoir.
     reservoir : int
-        Random cells to draw once.
+        Number of random cells drawn once.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is invalid, or `encoder` does not fit the space.
 
     Examples
     --------

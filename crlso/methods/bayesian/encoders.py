@@ -1,4 +1,4 @@
-"""Encoders: features of cells from their graphs, and latents of graph VAEs."""
+"""Encoders: features computed from the graphs of cells, and latents of graph VAEs."""
 
 from __future__ import annotations
 
@@ -22,35 +22,36 @@ __all__ = ["GraphEncoder", "LatentEncoder", "class_latents"]
 
 Latents = npt.NDArray[np.float32]
 
-_ENCODERS = 2  # trained at the start of a search of a space without encoders of its own
-_CELLS = 20_000  # random cells that these are trained on in a space that is too large to list
+_ENCODERS = 2  # number of encoders trained for a space without shipped ones
+_CELLS = 20_000  # number of random cells to train them on, in a space too large to enumerate
 
 
 class GraphEncoder:
-    """Features read off the graph: operations, sequences of operations on paths, and the standardised log size."""
+    """Encoder by graph features: operations, sequences of operations on paths, and standardised log size."""
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
-        """Choose the sequences that are counted, and standardise the size over the reference cells."""
+        """Choose the sequences to count, and standardise the size over the reference cells."""
         self._features = CellFeatures(reservoir.space, reservoir.reference)
 
     def encode(self, codes: Codes) -> Features:
-        """Features of canonical cells: operations and paths, and the size where the space knows it."""
+        """Return the features of canonical cells (n, codes per cell); the size only if the space knows it."""
         features = self._features
         return Features((features.operations(codes), features.paths(codes)), features.size(codes))
 
 
 class LatentEncoder:
-    """Latents of several graph VAEs side by side, of a mean squared distance of 1, and the standardised log size.
+    """Encoder by graph VAEs: their concatenated latents, and the standardised log size.
 
-    In a complete reservoir, latents are averaged over the cells of a class. Where nothing is given, what comes with
-    crlso is used; for other spaces two graph VAEs are trained when a search begins, without any accuracy, whose latents
-    also tell path counts, counts of live operations and the size.
+    Latents are scaled to a mean squared distance of 1. If the reservoir holds all classes, latents are averaged over
+    the cells of each class. By default, the encoders that come with crlso are used. For other spaces, two graph VAEs
+    are trained when a search begins. They need no accuracies: they learn to predict path counts, counts of live
+    operations and the size.
 
     Parameters
     ----------
     given : GraphVAE, sequence of GraphVAE or ndarray of shape (k, classes, d), optional
-        Fitted models of the space; or, of a listed space, latents by k encoders of its classes in the order of their
-        keys.
+        Fitted models of the space. For a space that is enumerated, also the latents of its classes by k encoders, in
+        the order of the canonical keys.
     """
 
     def __init__(self, given: GraphVAE | Sequence[GraphVAE] | npt.ArrayLike | None = None) -> None:
@@ -59,16 +60,16 @@ class LatentEncoder:
 
     @property
     def vae(self) -> GraphVAE:
-        """The first of the models; there are none in a complete reservoir."""
+        """The first model. There is none if the reservoir holds all classes."""
         return self._models[0]
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
-        """Load, check or train the models, and scale their latents.
+        """Load or train the models, and scale their latents.
 
         Raises
         ------
         TypeError, ValueError
-            When what was given does not fit the reservoir.
+            If the given models or latents do not fit the reservoir.
         """
         self._reservoir = reservoir
         self._features = CellFeatures(reservoir.space, reservoir.reference)
@@ -82,7 +83,7 @@ class LatentEncoder:
         self._scale = 1.0 / (np.sqrt(2.0) * _total_spread(self._latents(reference)))
 
     def encode(self, codes: Codes) -> Features:
-        """Latents of canonical cells, and the size where the space knows it."""
+        """Return the features of canonical cells (n, codes per cell); the size only if the space knows it."""
         if self._reservoir.is_complete:
             latents = self._by_class[self._reservoir.locate(codes)]
         else:
@@ -119,7 +120,7 @@ class LatentEncoder:
         return self._trained(stream, report)
 
     def _trained(self, stream: Stream, report: Progress) -> list[GraphVAE]:
-        """Models of a space without any of its own."""
+        """Train models for a space without shipped ones."""
         space = self._reservoir.space
         if self._reservoir.is_listed:
             codes = space.all_codes()
@@ -134,14 +135,14 @@ class LatentEncoder:
 
 
 def class_latents(space: Space, vae: GraphVAE) -> Latents:
-    """Latents of the classes of a listed space in the order of their keys, each the mean over the cells of the class.
+    """Return the mean latent of each class of a space, in the order of the canonical keys.
 
-    In units of the total standard deviation.
+    Latents are divided by their total standard deviation.
 
     Parameters
     ----------
     space : Space
-        One that can be listed.
+        A space that can be enumerated.
     vae : GraphVAE
         A fitted model of its cells.
 
@@ -160,18 +161,18 @@ def class_latents(space: Space, vae: GraphVAE) -> Latents:
 
 
 def _total_spread(z: Floats) -> float:
-    """Standard deviation of latents (n, d) over all dimensions together."""
+    """Root-mean-square distance of latents (n, d) from their mean; 1 if that is 0."""
     return float(np.sqrt(z.var(axis=0).sum())) or 1.0
 
 
 def _joined(parts: npt.NDArray[Any]) -> Floats:
-    """Latents of several encoders (k, n, d) side by side, scaled to a mean squared distance of 1: (n, k d)."""
+    """Concatenate latents of several encoders (k, n, d) and scale them to a mean squared distance of 1: (n, k d)."""
     joined = np.concatenate(list(np.asarray(parts, dtype=np.float64)), axis=1)
     return joined / (np.sqrt(2.0) * _total_spread(joined))
 
 
 def _models(given: Any) -> list[GraphVAE] | None:
-    """The graph VAEs that were given, if they are such."""
+    """The given graph VAEs as a list; None if `given` is something else."""
     if isinstance(given, GraphVAE):
         return [given]
     if isinstance(given, (list, tuple)) and given and all(isinstance(vae, GraphVAE) for vae in given):

@@ -1,4 +1,4 @@
-"""A Gaussian process on the graphs of cells: the strongest of the baselines by queries."""
+"""Bayesian search with a Gaussian process on the graphs of cells, the strongest baseline per query."""
 
 from __future__ import annotations
 
@@ -14,33 +14,46 @@ from crlso.spaces.base import Space
 
 __all__ = ["GPSearch"]
 
-_KERNEL = Kernel(weights=((0.025, 0.075, 0.2), (0.0, 0.05, 0.2)))  # operations count half, see CellFeatures
+_KERNEL = Kernel(weights=((0.025, 0.075, 0.2), (0.0, 0.05, 0.2)))  # operations have weight one half, see CellFeatures
 
 
 class GPSearch(BayesianSearch):
-    """Upper confidence bounds of a Gaussian process over operations and paths of cells.
+    """Bayesian search with a Gaussian process over the operations and paths of cells.
 
-    The kernel is ``exp(-a H - b P) + 0.5 l l'``. H is the number of operations that differ (where edges are free: the
-    difference of the counts of operations and edges), P the squared distance between square roots of how often each
-    sequence of operations leads from an input to the output, l the standardised log size of the network (for
-    NAS-Bench-101 and 201; left out elsewhere). Targets are normal scores of the values; a, b and the noise are those
-    of a grid that make them most likely.
+    The kernel is ``exp(-a H - b P) + 0.5 l l'``:
 
-    Up to 10,000 classes, all are ranked. In larger spaces a round ranks as many random cells, drawn once, and new ones,
-    mutations of mutations of the ten best and all neighbours of the five best.
+    - H is the number of operations that differ. If edges are free, it is the difference of the counts of operations
+      and edges.
+    - P is the squared distance between the square roots of path counts, which say how often each sequence of
+      operations leads from an input to the output.
+    - l is the standardised log size of the network, known for NAS-Bench-101 and 201 and left out elsewhere.
+
+    Targets are normal scores of the values. The weights a and b and the noise maximise the marginal likelihood on a
+    grid.
+
+    A space with at most 10,000 classes is ranked completely in each round. In a larger space, a round ranks 10,000
+    random cells drawn once, new random cells, double mutations of the ten best cells, and all neighbours of the five
+    best.
 
     Parameters
     ----------
     space, rng, budget
         See :class:`crlso.methods.Optimiser`.
     beta : float
-        Standard deviations that are added to the mean.
-    initial, batch : int
-        First cells (half of them large ones, where cells have a size), and cells for each fit.
+        Number of standard deviations added to the mean in the upper confidence bound.
+    initial : int
+        Number of initial cells; half of them are large cells if cells have a size.
+    batch : int
+        Number of cells chosen per fit.
     candidates : int
-        New random cells of a round, in spaces with more than 10,000 classes.
+        Number of new random cells per round, in spaces with more than 10,000 classes.
     kernel : Kernel, optional
-        Weights of H / 2 and of P, and noises to choose from.
+        Grids for the weights of H / 2 and of P, and for the noise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option is invalid.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The parts that a Bayesian search is composed of: protocols of encoder, surrogate, acquisition and source."""
+"""Protocols of the parts of a Bayesian search: encoder, surrogate, acquisition and source."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from crlso.spaces.keys import first_of_each
 
 __all__ = ["Acquisition", "Candidates", "Encoder", "Posterior", "Reservoir", "Round", "Source", "Surrogate"]
 
-REFERENCE = 2000  # random cells that stand for a space that is too large to list
+REFERENCE = 2000  # number of random cells that represent a space too large to enumerate
 
 
 @dataclasses.dataclass(frozen=True)
 class Reservoir:
-    """Cells that are drawn once, when a search begins, and ranked in every round.
+    """The cells drawn once, when a search begins, and ranked in every round.
 
     Attributes
     ----------
@@ -30,9 +30,9 @@ class Reservoir:
     codes : ndarray of uint8, shape (n, codes per cell)
         Canonical cells.
     is_complete : bool
-        Whether they are all classes of the space, in the order of their keys.
+        Whether these are all classes of the space, in the order of their canonical keys.
     is_listed : bool
-        Whether the space can be listed.
+        Whether the space can be enumerated.
     """
 
     space: Space
@@ -42,26 +42,26 @@ class Reservoir:
 
     @property
     def reference(self) -> Codes:
-        """Cells that stand for the space, e.g. to standardise features: all classes, or some random cells."""
+        """Cells that represent the space, for example to standardise features: all classes, or random cells."""
         return self.codes if self.is_complete else self.codes[:REFERENCE]
 
     def locate(self, codes: Codes) -> Positions:
-        """Positions of cells in a complete reservoir, shape (n,)."""
+        """Return the positions of canonical cells (n, codes per cell) in a complete reservoir, shape (n,)."""
         return self.space.classes().locate(codes)
 
 
 class Encoder(Protocol):
-    """Describes cells by the features that a surrogate compares."""
+    """An encoder: maps cells to the features that a surrogate uses."""
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
-        """Get ready for a search, once: train models, load assets, choose features. No value is known yet."""
+        """Prepare once for a search: train or load models, choose features. No value is known yet."""
 
     def encode(self, codes: Codes) -> Features:
-        """Features of canonical cells."""
+        """Return the features of canonical cells (n, codes per cell)."""
 
 
 class Posterior(Protocol):
-    """What a surrogate predicts at m cells."""
+    """A posterior: the predictions of a surrogate at m cells, as means and variances of shape (m,)."""
 
     mean: Floats
     variance: Floats
@@ -71,41 +71,41 @@ class Posterior(Protocol):
         """Standard deviations, shape (m,)."""
 
     def observe(self, i: int) -> None:
-        """Condition on cell `i` being evaluated."""
+        """Condition on a pending evaluation of cell `i`, which reduces the variance nearby."""
 
 
 class Surrogate(Protocol):
-    """Predicts scores of cells from those of the observed ones."""
+    """A surrogate: predicts scores of cells from the scores of observed cells."""
 
     def watch(self, x: Features) -> None:
-        """Take note, once, of the cells whose posterior every round asks for: the reservoir."""
+        """Store, once, the features of the reservoir, whose posterior every round needs."""
 
     def fit(self, x: Features, y: Floats, keys: Keys) -> None:
-        """Fit to observed cells: their features, scores y (n,) and canonical keys (n,)."""
+        """Fit to n observed cells: their features, scores y (n,) and canonical keys (n,)."""
 
     def posterior(self, x: Features | None = None) -> Posterior:
-        """The posterior at some cells; by default at the watched ones."""
+        """Return the posterior at the given cells, by default at the stored ones."""
 
     def summary(self) -> dict[str, Any]:
-        """What the last fit chose, for diagnostics."""
+        """Return the parameters chosen by the last fit, for diagnostics."""
 
 
 class Acquisition(Protocol):
-    """Says how much each cell promises: the cell with the largest acquisition value is evaluated next."""
+    """An acquisition function: the cell with the largest acquisition value is evaluated next."""
 
     def __call__(self, posterior: Posterior) -> Floats:
-        """Acquisition values at the cells of a posterior, shape (m,)."""
+        """Return the acquisition values at the m cells of a posterior, shape (m,)."""
 
 
 class Candidates:
-    """The different cells that the sources of a round proposed, and the source of each.
+    """The candidates of a round: different cells, and the source that proposed each.
 
     Attributes
     ----------
     codes : ndarray of uint8, shape (n, codes per cell)
-        In canonical form, each class once.
+        Canonical cells, one per class.
     sources : list of str
-        The first source of each.
+        Name of the first source that proposed each cell.
     """
 
     def __init__(self, space: Space, width: int) -> None:
@@ -114,7 +114,7 @@ class Candidates:
         self.sources: list[str] = []
 
     def add(self, source: str, codes: Codes) -> None:
-        """Add what a source proposed; rows that are no cells and known classes are dropped."""
+        """Add the proposals of a source; invalid rows and classes already present are dropped."""
         good = self._space.canonicalise(codes[self._space.valid(codes)])
         joined = np.concatenate([self.codes, good])
         first = first_of_each(self._space.canonical_key(joined))
@@ -127,25 +127,25 @@ class Candidates:
 
 @dataclasses.dataclass(frozen=True)
 class Round:
-    """What sources know of a round of the search.
+    """The state of a round of the search, passed to sources.
 
     Attributes
     ----------
     reservoir : Reservoir
     stream : Stream
-        Randomness of this round.
+        Random stream of the round.
     codes : ndarray of uint8, shape (n, codes per cell)
-        Observed cells.
+        Canonical observed cells.
     scores : ndarray of float64, shape (n,)
-        Of their values, to be maximised.
+        Normal scores of their values, to be maximised.
     candidates : Candidates
-        What earlier sources of this round proposed.
+        Proposals of earlier sources in this round.
     reservoir_values : ndarray of float64, shape (r,)
-        Acquisition values of the reservoir; minus infinity where a class was seen.
+        Acquisition values of the reservoir; minus infinity for seen classes.
     acquisition_values : callable
-        ``acquisition_values(codes)`` of any canonical cells, shape (m,).
+        ``acquisition_values(codes)`` returns those of any canonical cells, shape (m,).
     seen : callable
-        ``seen(codes)``: whether the class of each cell was asked for or observed, shape (m,).
+        ``seen(codes)`` returns whether the class of each cell was asked for or observed, shape (m,).
     """
 
     reservoir: Reservoir
@@ -159,12 +159,12 @@ class Round:
 
     @property
     def best(self) -> Codes:
-        """Observed cells, the best first."""
+        """Observed cells, best first."""
         return self.codes[np.argsort(-self.scores, kind="stable")]
 
 
 class Source(Protocol):
-    """Proposes cells to choose from in a round, in spaces larger than the reservoir."""
+    """A source: proposes candidates in each round, in spaces larger than the reservoir."""
 
     def propose(self, context: Round) -> dict[str, Codes]:
-        """Rows of codes by the name that diagnostics count them under; rows that are no cells are dropped."""
+        """Return rows of codes by the name under which diagnostics count them; invalid rows are dropped."""

@@ -1,4 +1,4 @@
-"""The Gaussian process as the surrogate of a search."""
+"""The Gaussian process as a surrogate of Bayesian search."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ __all__ = ["ProcessSurrogate"]
 
 
 class ProcessSurrogate:
-    """A Gaussian process that is fitted anew in every round; what it knows of the watched cells grows by rows.
+    """Surrogate by a Gaussian process, fitted again in every round.
+
+    Kernel values between observed cells and the reservoir are kept between rounds: each round computes only the rows of
+    newly observed cells.
 
     Parameters
     ----------
     kernel : Kernel
-        Candidates of its weights and of the noise; each fit takes those of the largest marginal likelihood.
+        Grids for the weights and the noise; each fit chooses those that maximise the marginal likelihood.
 
     Attributes
     ----------
     process : GaussianProcess
-        That of the last fit.
+        The process of the last fit.
 
     Raises
     ------
     TypeError
-        When `kernel` is no Kernel.
+        If `kernel` is not a Kernel.
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -35,21 +38,21 @@ class ProcessSurrogate:
         self.process = GaussianProcess(kernel)
 
     def watch(self, x: Features) -> None:
-        """Take note of the cells whose posterior every round asks for."""
+        """Store the features of the cells whose posterior every round needs."""
         self._watched, self._known = x, KnownRows(x)
 
     def fit(self, x: Features, y: Floats, keys: Keys) -> None:
-        """Fit the process to observed cells."""
+        """Fit the process to n observed cells: features, scores y (n,) and canonical keys (n,)."""
         self.process = GaussianProcess(self.process.kernel).fit(x, y)
         self._observed, self._keys = x, keys
 
     def posterior(self, x: Features | None = None) -> Posterior:
-        """The posterior at some cells; by default at the watched ones."""
+        """Return the posterior at the given cells, by default at the stored ones."""
         if x is not None:
             return self.process.posterior(x)
         rows = self._known.rows(self.process, self._keys, self._observed)
         return self.process.posterior(self._watched, rows)
 
     def summary(self) -> dict[str, Any]:
-        """Weights and noise of the last fit."""
+        """Return the weights and the noise of the last fit."""
         return {"weights": list(self.process.weights_), "noise": self.process.noise_}

@@ -1,4 +1,4 @@
-"""The Bayesian search: some first cells, then those with the largest acquisition values."""
+"""Bayesian search: initial cells, then those with the largest acquisition values."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ RESERVOIR = 10_000
 
 
 class BayesianSearch(Optimiser):
-    """Bayesian search: random first cells, then batches of the cells with the largest acquisition values.
+    """Bayesian search: random initial cells, then batches of the cells with the largest acquisition values.
 
-    Random cells are drawn once, the reservoir, encoded once and ranked in every round. Where the space has no more
-    classes than that, they are all there is to choose from. In larger spaces, a round chooses among the candidates that
-    its sources propose. Targets of the surrogate are normal scores of the values. Pending cells are conditioned on:
+    The reservoir is a set of random cells that is drawn and encoded once and ranked in every round. If it holds all
+    classes of the space, the search chooses from the reservoir. In larger spaces, a round chooses from the candidates
+    proposed by its sources. The surrogate is fitted to normal scores of the values. Pending cells are conditioned on:
     they reduce the posterior variance nearby, so the next proposal moves elsewhere.
 
     Parameters
     ----------
     space : Space
     encoder : Encoder
-        Describes cells by features.
+        Maps cells to features.
     surrogate : Surrogate
         Predicts scores from features.
     acquisition : Acquisition
-        Says how much a cell promises.
+        Ranks cells by their posterior.
     sources : sequence of Source
-        Propose candidates, in spaces larger than the reservoir; in this order.
+        Propose candidates, in this order, in spaces larger than the reservoir.
     initial : int
-        First cells; half of them from the upper third by size where cells have one.
+        Number of initial cells. If cells have a size, half of them are from the largest third.
     batch : int
-        Cells chosen with one fit; each is conditioned on for the next.
+        Number of cells chosen per fit; each is conditioned on before the next is chosen.
     reservoir : int
-        Random cells to draw once.
+        Number of random cells drawn once.
     rng, budget
         See :class:`crlso.methods.Optimiser`.
 
@@ -62,11 +62,17 @@ class BayesianSearch(Optimiser):
     ----------
     reservoir : Reservoir
     diagnostics : dict
-        ``model``: what each fit chose; ``sources``: in large spaces, how many cells each source gave.
+        ``model``: the parameters chosen by each fit. ``sources``: in large spaces, the number of chosen cells by
+        source.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is not an integer of at least 1, or a part rejects the space.
 
     Examples
     --------
-    An acquisition of one's own, in a search that is composed of it and of parts that are there:
+    A search with your own acquisition function and existing parts:
 
     >>> from crlso.methods.bayesian import BayesianSearch, BestOfReservoir, GraphEncoder, ProcessSurrogate
     >>> from crlso.models import Kernel
@@ -116,7 +122,7 @@ class BayesianSearch(Optimiser):
         surrogate.watch(self._features)
         self._queue: list[npt.NDArray[np.uint8]] = list(self.reservoir.codes[self._first_positions()])
 
-    # -- the order of events --------------------------------------------------------------------------------------
+    # -- rounds ---------------------------------------------------------------------------------------------------
 
     def _draw_reservoir(self, n: int) -> Reservoir:
         if not self.is_listed:
@@ -129,7 +135,7 @@ class BayesianSearch(Optimiser):
         return Reservoir(self.space, codes, is_complete=True, is_listed=True)
 
     def _first_positions(self) -> Positions:
-        """Positions of the first cells in the reservoir."""
+        """Positions of the initial cells in the reservoir."""
         n, size = len(self.reservoir.codes), self._features.size
         order = self.stream.permutation("initial", 0, n)
         if size is not None:
@@ -144,11 +150,11 @@ class BayesianSearch(Optimiser):
                 with self.phase("choice"):
                     self._queue = list(self._choose(min(self.batch, self.remaining)))
             codes = self._queue.pop(0)
-            if not self.seen(codes[None])[0]:  # it may have been observed meanwhile
+            if not self.seen(codes[None])[0]:  # it may have been observed since it was chosen
                 return codes
 
     def _choose(self, n: int) -> Codes:
-        """The next `n` cells, or fewer."""
+        """Choose the next cells, at most `n`."""
         self._round += 1
         codes = self.history.rows
         if not len(codes):
@@ -172,7 +178,7 @@ class BayesianSearch(Optimiser):
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _fit(self, codes: Codes, scores: Floats) -> Posterior:
-        """Fit the surrogate to all that is observed, and give its posterior at the reservoir."""
+        """Fit the surrogate to all observed cells, and return its posterior at the reservoir."""
         is_complete = self.reservoir.is_complete
         features = self._features[self.reservoir.locate(codes)] if is_complete else self.encoder.encode(codes)
         self.surrogate.fit(features, scores, self.history.keys)
@@ -180,7 +186,7 @@ class BayesianSearch(Optimiser):
         return self.surrogate.posterior()
 
     def _highest(self, n: int, cells: Codes, posterior: Posterior, pending: Positions) -> list[int]:
-        """Positions of the cells with the largest acquisition values, conditioned on those that are pending."""
+        """Positions of the `n` cells with the largest acquisition values, conditioned on the pending ones."""
         seen = self.seen(cells)
         for i in pending:
             posterior.observe(int(i))
@@ -194,7 +200,7 @@ class BayesianSearch(Optimiser):
         return chosen
 
     def _candidates(self, posterior: Posterior, codes: Codes, scores: Floats) -> Candidates:
-        """Cells to choose from in a space larger than the reservoir."""
+        """Collect the candidates of a round in a space larger than the reservoir."""
         candidates = Candidates(self.space, codes.shape[1])
         context = Round(
             reservoir=self.reservoir,
@@ -209,6 +215,6 @@ class BayesianSearch(Optimiser):
         for source in self.sources:
             for name, proposed in source.propose(context).items():
                 candidates.add(name, proposed)
-        if self.seen(candidates.codes).all():  # the sources know of nothing new
+        if self.seen(candidates.codes).all():  # no source proposed an unseen class
             candidates.add("random", RandomOrder(self).next()[None])
         return candidates

@@ -1,4 +1,4 @@
-"""Sources of candidates for spaces that are larger than the reservoir."""
+"""Sources of candidates for spaces larger than the reservoir."""
 
 from __future__ import annotations
 
@@ -29,62 +29,62 @@ __all__ = [
 
 Latents = npt.NDArray[np.float32]
 
-POPULATION = 40  # promising cells that are kept from round to round
-EXPANDED = 10  # of which the most promising are expanded
-_MUTATED = 10  # best cells whose mutations, or latents nearby, are candidates
-_RADII = (0.125, 0.25, 0.5, 1.0, 2.0)  # of latent steps, in standard deviations
-_CHANGED = 0.5  # the share of steps that should change the decoded cell
-_DESCENT = 4  # gradient steps
+POPULATION = 40  # number of cells kept from round to round
+EXPANDED = 10  # number of these whose neighbours are computed
+_MUTATED = 10  # number of best cells that are mutated, or whose latents are moved
+_RADII = (0.125, 0.25, 0.5, 1.0, 2.0)  # lengths of latent steps, in standard deviations
+_CHANGED = 0.5  # target share of steps that change the decoded cell
+_DESCENT = 4  # number of gradient steps
 
 
 class BestOfReservoir:
-    """The cells of the reservoir with the largest acquisition values."""
+    """Source of the reservoir cells with the largest acquisition values."""
 
     def propose(self, context: Round) -> dict[str, Codes]:
-        """The best 40."""
+        """Return the best 40."""
         return {"random": context.reservoir.codes[np.argsort(-context.reservoir_values, kind="stable")[:POPULATION]]}
 
 
 class RandomCells:
-    """Random cells, new ones in each round.
+    """Source of new random cells in each round.
 
     Parameters
     ----------
     n : int
-        How many.
+        Number of cells per round.
     """
 
     def __init__(self, n: int) -> None:
         self.n = check_int("candidates", n, 1)
 
     def propose(self, context: Round) -> dict[str, Codes]:
-        """`n` cells, or fewer where the space has no more."""
+        """Return `n` cells, or fewer if the space has fewer."""
         return {"random": context.reservoir.space.sample_up_to(self.n, rng=context.stream.child("random").seed)}
 
 
 class Neighbours:
-    """All neighbours of the best observed cells.
+    """Source of all neighbours of the best observed cells.
 
     Parameters
     ----------
     n : int
-        Of how many.
+        Number of best cells.
     """
 
     def __init__(self, n: int = 5) -> None:
         self.n = n
 
     def propose(self, context: Round) -> dict[str, Codes]:
-        """Neighbours of the `n` best."""
+        """Return the neighbours of the `n` best cells."""
         near = [context.reservoir.space.neighbours(row) for row in context.best[: self.n]]
         return {"neighbours": np.concatenate(near)}
 
 
 class Mutations:
-    """Mutations of mutations of the best observed cells: random cells two steps away, four of each of the ten best."""
+    """Source of double mutations of the best observed cells: four of each of the ten best cells."""
 
     def propose(self, context: Round) -> dict[str, Codes]:
-        """Up to 40 cells."""
+        """Return up to 40 cells."""
         space, stream = context.reservoir.space, context.stream
         once = space.mutate(np.repeat(context.best[:_MUTATED], 4, axis=0), rng=stream.child("once").seed)
         return {"mutations": space.mutate(once, rng=stream.child("twice").seed)}
@@ -92,19 +92,19 @@ class Mutations:
 
 @dataclasses.dataclass(frozen=True)
 class LatentSteps:
-    """Random steps from latents near the best observed cells, long enough to change about half of the decoded cells.
+    """Random steps from the latents of the best observed cells, which change about half of the decoded cells.
 
     Attributes
     ----------
     starts, noise : ndarray of float32, shape (n, d)
-        Latents of the ten best cells, repeated, and standard normal noise; in units of `spread`.
+        Latents of the ten best cells, repeated, and standard normal noise, both in units of `spread`.
     spread : ndarray of float32, shape (d,)
         Standard deviation of each latent dimension over the observed cells.
     radius : float
-        Length of the steps ``radius * noise``.
+        Scale of the steps, which are ``radius * noise``.
     decoder : FrozenDecoder
     codes : ndarray of uint8, shape (n, codes per cell)
-        Cells decoded after the steps.
+        Codes decoded after the steps.
     """
 
     starts: Latents
@@ -121,21 +121,25 @@ def latent_steps(vae: GraphVAE, z: Latents, scores: Floats, n: int, stream: Stre
     Parameters
     ----------
     vae : GraphVAE
-        Whose decoder is used.
+        A fitted model, whose decoder is used.
     z : ndarray, shape (m, d)
         Latents of the observed cells.
     scores : ndarray of float64, shape (m,)
-        Of their values, to be maximised.
+        Scores of their values, to be maximised.
     n : int
         Number of steps.
     stream : Stream
         Source of the noise.
+
+    Returns
+    -------
+    LatentSteps
     """
     spread = z.std(axis=0) + 1e-6
     best = np.argsort(-scores, kind="stable")[:_MUTATED]
     starts = np.repeat(z[best], -(-n // len(best)), axis=0)[:n] / spread
     noise = stream.normal("latent noise", 0, starts.shape)
-    decoder = vae.freeze_decoder()  # once for all of the round: decode() would pack the weights in every call
+    decoder = vae.freeze_decoder()  # once per round: decode() would pack the weights in every call
     here = decoder.decode(starts * spread)
     stepped = [decoder.decode((starts + radius * noise) * spread) for radius in _RADII]
     changed = [(cells != here).any(axis=1).mean() for cells in stepped]
@@ -144,23 +148,23 @@ def latent_steps(vae: GraphVAE, z: Latents, scores: Floats, n: int, stream: Stre
 
 
 def latent_descent(steps: LatentSteps, z: Latents, scores: Floats, surrogate: ICNNSurrogate) -> Codes:
-    """Fit a surrogate of negated scores to latents, and descend it from near the starts of random steps.
+    """Fit a surrogate to latents and negated scores, and descend it from points near the starts of random steps.
 
     Parameters
     ----------
     steps : LatentSteps
-        The descent begins half a random step from its starts and is as long as one.
+        The descent starts half a random step away from the starts, and is as long as one such step.
     z : ndarray of float32, shape (m, d)
         Latents of the observed cells.
     scores : ndarray of float64, shape (m,)
-        Of their values, to be maximised.
+        Scores of their values, to be maximised.
     surrogate : ICNNSurrogate
-        Is fitted.
+        The model to fit.
 
     Returns
     -------
     ndarray of uint8, shape (n, codes per cell)
-        The cells decoded at the end.
+        Codes decoded at the end of the descent.
     """
     frozen = surrogate.fit(z / steps.spread, -scores).freeze()
     points = steps.starts + 0.5 * steps.radius * steps.noise
@@ -172,29 +176,31 @@ def latent_descent(steps: LatentSteps, z: Latents, scores: Floats, surrogate: IC
 
 
 class _HasModel(Protocol):
-    """An encoder with a graph VAE that decodes."""
+    """An encoder with a graph VAE."""
 
     @property
     def vae(self) -> GraphVAE:
-        """The model."""
+        """The graph VAE."""
 
 
 class LatentMoves:
-    """Cells decoded from latents near the ten best: moved at random, and down the gradient of a convex surrogate.
+    """Source of cells decoded from latents near the ten best, moved by random steps and by gradient steps.
+
+    Gradient steps descend a convex surrogate fitted in each round.
 
     Parameters
     ----------
     encoder : object with a property ``vae``
-        Its graph VAE encodes and decodes.
+        Provides the graph VAE.
     n : int
-        Cells of each kind.
+        Number of cells by random steps, and by gradient steps.
     """
 
     def __init__(self, encoder: _HasModel, n: int) -> None:
         self.encoder, self.n = encoder, check_int("candidates", n, 1)
 
     def propose(self, context: Round) -> dict[str, Codes]:
-        """Cells by random steps and by gradient steps."""
+        """Return cells by random steps and by gradient steps."""
         z = self.encoder.vae.encode(context.codes)
         steps = latent_steps(self.encoder.vae, z, context.scores, self.n, context.stream)
         rng = context.stream.child("surrogate").seed
@@ -203,15 +209,16 @@ class LatentMoves:
 
 
 class AcquisitionClimb:
-    """A local search on the acquisition value: again and again, all neighbours of the most promising cells.
+    """Source of cells found by a local search on the acquisition value.
 
-    It starts from the candidates of the other sources and from the most promising cells of the round before, so it
-    comes last. No cell is expanded twice in a round.
+    Each generation evaluates the acquisition value at all neighbours of the best cells. The search starts from the
+    candidates of the other sources and from its own results in the previous round, so it must be the last source. No
+    cell is expanded twice in a round.
 
     Parameters
     ----------
     generations : int
-        How often neighbours are looked at.
+        Number of generations.
     """
 
     def __init__(self, generations: int) -> None:
@@ -220,7 +227,7 @@ class AcquisitionClimb:
         self._known: dict[bytes, Codes] = {}
 
     def propose(self, context: Round) -> dict[str, Codes]:
-        """The 40 most promising cells that were found."""
+        """Return the 40 cells with the largest acquisition values."""
         start = context.candidates.codes
         if self._promising is not None:
             start = np.concatenate([self._promising, start])
@@ -252,7 +259,7 @@ class AcquisitionClimb:
         return best
 
     def _neighbours(self, context: Round, row: Codes) -> Codes:
-        """Neighbours of a cell, kept: promising cells are expanded in round after round."""
+        """Neighbours of a cell, cached because good cells are expanded in many rounds."""
         key = row.tobytes()
         if key not in self._known:
             space = context.reservoir.space

@@ -1,0 +1,78 @@
+"""The command `crlso compare`: JSON, tables, and wrong usage."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import numpy as np
+import pytest
+
+import crlso
+from crlso import cli
+from crlso.cli import compare as cli_compare
+from crlso.comparison import compare
+from crlso.methods import METHODS
+from tests.comparison.test_result import ROW
+
+KEYS = {"benchmark", "dataset", "objective", "seeds", "budget", "results", "queries_to_optimum", "seconds_per_query"}
+
+
+def test_the_command_prints_json(capsys):
+    arguments = ["compare", "--benchmark", "nasbench201", "--dataset", "cifar10", "--methods", "local,random"]
+    assert cli.main([*arguments, "--seeds", "3", "--budget", "70", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert set(document) == KEYS | {"paired", "sources", "failed", "version"}
+    assert (document["benchmark"], document["dataset"]) == ("nasbench201", "cifar10")
+    assert (document["seeds"], document["budget"], document["version"]) == (3, 70, crlso.__version__)
+    assert [(row["method"], row["checkpoint"]) for row in document["results"]] == [
+        (method, mark) for method in ("local", "random") for mark in (32, 64, 70)
+    ]
+    assert all(set(row) == ROW for row in document["results"])
+    assert [set(pair) for pair in document["paired"]] == [{"a", "b", "checkpoint", "p"}] * 3
+    assert set(document["seconds_per_query"]) == set(document["queries_to_optimum"]) == {"local", "random"}
+
+
+def test_the_command_prints_tables(capsys):
+    assert cli.main(["compare", "--dataset", "cifar10,cifar100", "--seeds", "2", "--budget", "8"]) == 0
+    out = capsys.readouterr().out
+    rows = [line.split()[0] for line in out.splitlines() if " 8  " in line]
+    assert rows == 2 * cli_compare.METHODS.split(",") == 2 * ["cr-lso", "gp", "evolution", "local", "random"]
+    assert ",".join(inspect.signature(compare).parameters["methods"].default) == cli_compare.METHODS
+    assert "nasbench201 / cifar10: 2 seeds, 8 queries" in out
+    assert "nasbench201 / cifar100: 2 seeds, 8 queries" in out
+
+
+def test_the_command_takes_the_sources_of_a_search(capsys):
+    arguments = ["compare", "--benchmark", "nasbench101", "--objective", "simulated-validation", "--json"]
+    assert cli.main([*arguments, "--methods", "random", "--seeds", "2", "--budget", "5"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["objective"].startswith("simulated validation")
+    assert document["results"][0]["value_mean"] != document["results"][0]["test_mean"]
+    searches = []
+    for seed in ("0", "1"):
+        assert cli.main(["search", *arguments[1:], "--method", "random", "--seed", seed, "--budget", "5"]) == 0
+        searches.append(json.loads(capsys.readouterr().out)["best"]["value"])
+    assert document["results"][0]["value_mean"] == pytest.approx(np.mean(searches), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--models", "x"], "--models: expected with --benchmark nasbench301 only"),
+        (["--methods", "magic"], f"--methods: expected of {', '.join(METHODS)}, got 'magic'"),
+        (["--methods", ""], "--methods: expected of"),
+        (["--methods", "local,local"], "methods: expected each once"),
+        (["--methods", "local:x=1"], "options of method 'local'"),
+        (["--dataset", "mnist"], "dataset"),
+        (["--budget", "5000"], "budget: expected at most 4930"),
+        (["--seeds", "0"], "--seeds"),
+        (["--jobs", "no"], "--jobs"),
+        (["--out", "/nowhere/at/all"], "--out: expected a file in an existing folder"),
+    ],
+)
+def test_wrong_usage(capsys, arguments, message):
+    assert cli.main(["compare", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err

@@ -1,0 +1,26 @@
+"""The command `crlso info`."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import numpy as np
+
+import crlso
+import crlso.benchmarks
+import crlso.methods
+from crlso._version import __version__
+from crlso.cli import main
+
+
+def test_info(capsys):
+    assert main(["info"]) == 0
+    out, err = capsys.readouterr()
+    rows = dict(re.split(r"  +", line, maxsplit=1) for line in out.splitlines())
+    assert rows["crlso"] == __version__
+    assert rows["NumPy"] == np.__version__
+    assert rows["Python"].startswith(".".join(map(str, sys.version_info[:3])))
+    assert rows["threads"] == str(crlso.get_num_threads())
+    assert {"platform", "extension", "compiler", "blas", "blas kernel"} <= set(rows)
+    assert err == ""

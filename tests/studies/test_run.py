@@ -1,0 +1,267 @@
+"""One search from beginning to end: what is evaluated, recorded, refused and survived."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+
+import numpy as np
+import pytest
+
+import crlso
+import crlso.spaces
+from crlso.methods import METHODS, RandomSearch
+from crlso.random import Stream
+from crlso.studies import EvaluationError, search
+from crlso.studies.study import Study
+from tests.twins.toys import ALL, BUDGETS, Many, PairBenchmark, PairSpace, Scripted, Timed
+
+
+@pytest.mark.parametrize(("budget", "error", "message"), BUDGETS)
+def test_wrong_budgets(budget, error, message):
+    with pytest.raises(error, match=message):
+        search(PairBenchmark(), method="random", budget=budget)
+
+
+@pytest.mark.parametrize(("rng", "error"), [(None, TypeError), (-1, ValueError), ("0", TypeError), (1.5, TypeError)])
+def test_wrong_rngs(rng, error):
+    with pytest.raises(error, match="rng"):
+        search(PairBenchmark(), method="random", budget=2, rng=rng)
+
+
+def test_a_search_from_beginning_to_end():
+    benchmark = PairBenchmark()
+    study = search(benchmark, method="random", budget=6, rng=1)
+    assert [trial.cell for trial in study.trials] == benchmark.asked
+    assert sorted(benchmark.asked) == sorted({tuple(sorted(cell)) for cell in ALL})
+    assert [trial.value for trial in study.trials] == [10.0 * a + b for a, b in benchmark.asked]
+    assert (study.benchmark, study.dataset, study.method, study.seed) == ("toy", "numbers", "random", 1)
+    assert (study.budget, study.n_queries, study.state) == (6, 6, "complete")
+    assert study.best.cell == (2, 2)
+    assert study.to_dict()["best"] == {"cell": "(2, 2)", "index": 8, "value": 22.0, "test": 78.0}
+    assert list(study.seconds) == ["search", "evaluation"]
+
+
+def test_tests_are_looked_up_after_the_choice_and_for_the_chosen_alone():
+    class Watched(PairBenchmark):
+        looked_up = None
+
+        def evaluate(self, cell):
+            assert self.looked_up is None
+            return super().evaluate(cell)
+
+        def test(self, cells):
+            assert self.looked_up is None
+            self.looked_up = list(cells)
+            return super().test(cells)
+
+    benchmark = Watched()
+    study = search(benchmark, method="random", budget=6, rng=3)
+    assert benchmark.looked_up == [trial.cell for _, trial in study.history.improvements]
+    assert {t.number for t in study.trials if t.test is not None} == {t.number for _, t in study.history.improvements}
+    assert [tuple(entry.values()) for entry in study.trajectory] == [
+        (q, t.value, 100.0 - 10 * t.cell[0] - t.cell[1]) for q, t in study.history.improvements
+    ]
+
+
+def test_a_benchmark_with_the_least():
+    class Space(PairSpace):
+        index = None
+
+    class Least:
+        space = Space()
+
+        def evaluate(self, cell):
+            return 1
+
+    document = search(Least(), method="random", budget=2).to_dict()
+    assert document["benchmark"] is None
+    assert document["dataset"] is None
+    assert document["best"]["index"] is None
+    assert document["best"]["test"] is None
+    assert document["trajectory"] == [{"query": 1, "value": 1.0, "test": None}]
+
+
+@pytest.mark.parametrize("found", [np.nan, "text", RuntimeError("no test")])
+def test_a_test_that_cannot_be_had_is_null(found):
+    class Odd(PairBenchmark):
+        def test(self, cells):
+            if isinstance(found, Exception):
+                raise found
+            return [found] * len(cells)
+
+    best = search(Odd(), method="random", budget=3).to_dict()["best"]
+    assert best["test"] is None
+    assert best["index"] is not None
+
+
+def test_search_is_a_plain_function_and_the_classes_are_in_methods():
+    assert crlso.search is search and inspect.isfunction(search)
+    assert crlso.methods.RandomSearch is RandomSearch
+    assert {"METHODS", "RandomSearch", "Optimiser"} <= set(dir(crlso.methods))
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = crlso.methods.Nothing
+
+
+@pytest.mark.parametrize("make", [np.random.default_rng, np.random.SeedSequence, Stream])
+def test_the_seed_of_a_study_repeats_it(make):
+    study = search(PairBenchmark(), method="random", budget=6, rng=make(7))
+    again = search(PairBenchmark(), method="random", budget=6, rng=study.seed)
+    assert type(study.seed) is int
+    assert [t.cell for t in again.trials] == [t.cell for t in study.trials]
+    assert search(PairBenchmark(), method="random", budget=1, rng=np.uint8(9)).seed == 9
+
+
+def test_a_method_of_ones_own():
+    study = search(PairBenchmark(), method=Scripted, budget=2, script=ALL)
+    assert study.method == "scripted"
+    assert [t.cell for t in study.trials] == [(0, 0), (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"method": "magic"}, ValueError, f"method: expected one of {', '.join(METHODS)}, got 'magic'"),
+        ({"method": 3}, TypeError, "method: expected a name or a subclass of Optimiser, got 3"),
+        ({"method": dict}, TypeError, "method: expected a name or a subclass of Optimiser, got <class 'dict'>"),
+        ({"gradient": False, "b": 1}, TypeError, "options of method 'random': expected none, got b, gradient"),
+        ({"method": Scripted, "scrip": ()}, TypeError, "options of method 'scripted': expected script, got scrip"),
+        ({"budget": None}, TypeError, "budget: expected an int, got NoneType"),
+        ({"progress": "yes"}, TypeError, "progress: expected None, a bool or a callable, got str"),
+        ({"callbacks": print}, TypeError, "callbacks: expected a sequence of callables, got one callable"),
+        ({"callbacks": [3]}, TypeError, "callbacks: expected callables, got int"),
+    ],
+)
+def test_wrong_arguments(arguments, error, message):
+    benchmark = PairBenchmark()
+    with pytest.raises(error) as caught:
+        search(benchmark, **{"method": "random", "budget": 3, **arguments})
+    assert message in str(caught.value)
+    assert benchmark.asked == []
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "message"),
+    [
+        (None, "got NoneType"),
+        (lambda cell: 1.0, "got function"),
+        (PairSpace(), "got PairSpace"),
+        (PairBenchmark, "got the class PairBenchmark itself"),
+    ],
+)
+def test_wrong_benchmarks(benchmark, message):
+    with pytest.raises(TypeError, match="benchmark: expected an object") as caught:
+        search(benchmark, method="random", budget=1)
+    assert message in str(caught.value)
+
+
+def test_an_evaluation_that_fails_is_a_query_and_goes_on(caplog):
+    class Fragile(PairBenchmark):
+        def evaluate(self, cell):
+            super().evaluate(cell)
+            if cell[0] == cell[1]:
+                return {0: float("nan"), 1: "text", 2: None}[cell[0]]
+            if cell == (0, 1):
+                raise RuntimeError("out of memory")
+            return 5.0
+
+    benchmark = Fragile()
+    with caplog.at_level(logging.WARNING, logger="crlso"):
+        study = search(benchmark, method="random", budget=6)
+    errors = {t.cell: t.error for t in study.trials}
+    assert errors == {
+        (0, 0): "value: expected a finite number, got nan",
+        (1, 1): "value: expected a number, got str",
+        (2, 2): "value: expected a number, got NoneType",
+        (0, 1): "RuntimeError: out of memory",
+        (0, 2): None,
+        (1, 2): None,
+    }
+    assert [t.state for t in study.trials].count("failed") == 4
+    assert study.n_queries == 6
+    assert len(benchmark.asked) == 6
+    assert study.best.value == 5.0
+    assert len(caplog.records) == 4
+    assert "RuntimeError: out of memory" in caplog.text
+
+
+@pytest.mark.parametrize(("budget", "spent"), [(1, 1), (3, 3), (10, 10), (50, 10)])
+def test_a_search_in_which_everything_fails_ends_early(budget, spent):
+    class Broken(PairBenchmark):
+        def evaluate(self, cell):
+            super().evaluate(cell)
+            raise OSError("disk gone")
+
+    benchmark = Broken()
+    benchmark.space = Many()
+    message = f"got {spent} failures in {spent} queries; the last: OSError: disk gone"
+    with pytest.raises(EvaluationError, match=message) as caught:
+        search(benchmark, method="random", budget=budget)
+    assert len(benchmark.asked) == spent
+    study = caught.value.study
+    assert (study.n_queries, study.state) == (spent, "failed")
+
+
+def test_one_success_keeps_a_search_alive():
+    class Nearly(PairBenchmark):
+        def evaluate(self, cell):
+            super().evaluate(cell)
+            if len(self.asked) != 10:
+                raise OSError
+            return 1.0
+
+    benchmark = Nearly()
+    benchmark.space = Many()
+    study = search(benchmark, method="random", budget=40)
+    assert (study.n_queries, study.best.number) == (40, 9)
+
+
+def test_an_interrupt_carries_the_study():
+    class Interrupted(PairBenchmark):
+        def evaluate(self, cell):
+            if len(self.asked) == 3:
+                raise KeyboardInterrupt
+            return super().evaluate(cell)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        search(Interrupted(), method="random", budget=6)
+    study = caught.value.study
+    assert isinstance(study, Study)
+    assert study.state == "interrupted"
+    assert [t.state for t in study.trials] == ["complete"] * 3 + ["pending"]
+    assert study.n_queries == 3
+    assert study.best.test == 100.0 - study.best.value
+    assert set(study.seconds) == {"search", "evaluation"}
+
+
+def test_an_exception_of_a_callback_carries_the_study():
+    def callback(study, trial):
+        if trial.number == 1:
+            raise LookupError("stop here")
+
+    with pytest.raises(LookupError, match="stop here") as caught:
+        search(PairBenchmark(), method="random", budget=6, callbacks=[callback])
+    assert (caught.value.study.n_queries, caught.value.study.state) == (2, "failed")
+
+
+def test_callbacks_see_the_study_so_far():
+    seen = []
+
+    def callback(study, trial):
+        seen.append((study.n_queries, study.state, study.trials[-1] is trial, trial.state, len(study.seconds)))
+
+    search(PairBenchmark(), method="random", budget=3, callbacks=(callback,))
+    assert seen == [(n, "running", True, "complete", 2) for n in (1, 2, 3)]
+
+
+def test_seconds_of_evaluation():
+    class Slow(PairBenchmark):
+        def evaluate(self, cell):
+            time.sleep(0.02)
+            return super().evaluate(cell)
+
+    study = search(Slow(), method=Timed, budget=2, script=ALL)
+    assert list(study.seconds) == ["training", "inner", "search", "evaluation"]
+    assert study.seconds["evaluation"] >= 0.04
+    assert study.seconds["search"] < study.seconds["evaluation"] + 0.5
