@@ -44,7 +44,7 @@ class Optimiser(ABC):
     ----------
     space : Space
         A :class:`crlso.spaces.CellSpace`, or another object with ``classes()``, ``canonical_key(codes)``,
-        ``canonicalise(codes)`` and ``cells(codes)``.
+        ``canonicalise(codes)``, ``representative(codes)`` and ``cells(codes)``.
     rng : int, numpy.random.Generator or numpy.random.SeedSequence
         Source of randomness. Equal integers give equal searches if results are told in the same order.
     budget : int, optional
@@ -137,7 +137,8 @@ class Optimiser(ABC):
             if self.history.seen(key)[0]:
                 raise RuntimeError(f"{type(self).__name__}._next: expected a class not asked for yet, got {codes[0]}")
             row = self.space.canonicalise(codes)
-            return self.history.ask(self.space.cells(row)[0], row[0].tolist(), int(key[0]))
+            cell = self.space.cells(self.space.representative(row))[0]
+            return self.history.ask(cell, row[0].tolist(), int(key[0]))
 
     def tell(
         self,

@@ -186,6 +186,9 @@ class Space(Protocol):
     def canonicalise(self, codes: Any) -> Codes:
         """Return the canonical cell of each cell's class."""
 
+    def representative(self, codes: Any) -> Codes:
+        """Return the cell that stands for each cell's class: the one that a search asks for."""
+
     def canonical_key(self, codes: Any) -> Keys:
         """Return one integer per cell, the same for equal cells and for no other: (n,)."""
 

@@ -130,7 +130,7 @@ class NASBench101(CellSpace):
 
     def all_codes(self) -> Codes:
         """Return all different cells in the order of their keys, shape (423624, 26), read-only."""
-        return _every_cell() if self._members is None else self._members.codes
+        return _every_cell() if self._members is None else self._listed
 
     def cell(self, x: Any) -> Cell:
         """Make a Cell.

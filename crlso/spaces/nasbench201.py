@@ -214,9 +214,9 @@ class NASBench201(CellSpace):
         Returns
         -------
         ndarray of uint8, shape (15625, 6)
-            Read-only. Of a subset: one canonical row of each class.
+            Read-only. Of a subset: the first cell that was given of each class.
         """
-        return _official_order()[0] if self._members is None else self._members.codes
+        return _official_order()[0] if self._members is None else self._listed
 
     def canonical_key(self, codes: Any, level: str = "function") -> Keys:
         """Return one integer per cell, the same for the cells of a class and for no other.

@@ -88,7 +88,8 @@ class CellSpace:
     24
     """
 
-    _members: Classes | None = None  # the cells of a subset
+    _members: Classes | None = None  # the classes of a subset
+    _listed: Codes  # and the cell that was given for each
     _lists_classes = True  # whether all_codes() has one row of each class
 
     def __init__(
@@ -376,6 +377,18 @@ class CellSpace:
         chosen: Codes = variants[least, np.arange(len(rows))]
         return chosen
 
+    def representative(self, codes: Any) -> Codes:
+        """Return the cell that stands for each cell's class, and that a search asks for, shape (n, codes per cell).
+
+        It is the canonical cell; in a subset, the cell of the class that was given.
+        """
+        if self._members is None:
+            return self.canonicalise(codes)
+        positions = self._members.locate(codes)
+        if (positions < 0).any():
+            raise ValueError("cells: expected cells of the subset, got others among them")
+        return self._listed[positions]
+
     def canonical_key(self, codes: Any) -> Keys:
         """Return one integer per cell, the same for equal cells, shape (n,).
 
@@ -392,7 +405,7 @@ class CellSpace:
         Returns
         -------
         ndarray of uint8, shape (n_cells, codes per cell)
-            Canonical cells, read-only.
+            Canonical cells, of a subset those that were given; read-only.
 
         Raises
         ------
@@ -400,7 +413,7 @@ class CellSpace:
             For a space with more than a million rows of codes.
         """
         if self._members is not None:
-            return self._members.codes
+            return self._listed
         if self.n_rows > LARGEST_LISTED:
             raise ValueError(
                 f"space: expected one of at most {LARGEST_LISTED} rows of codes to list, got {self.n_rows:.3g}"
@@ -432,7 +445,8 @@ class CellSpace:
         Returns
         -------
         CellSpace
-            It lists, samples and finds neighbours among these cells, one row of each class.
+            It lists and samples these cells, one of each class: the first that was given stands for its class, and is
+            the one that searches ask for. Neighbours are found among their classes.
 
         Raises
         ------
@@ -448,6 +462,8 @@ class CellSpace:
             raise ValueError(f"cells: expected cells of the space, got {wrong!r:.200}")
         smaller = copy.copy(self)
         smaller._members = Classes.among(rows, self.canonicalise, self.canonical_key)
+        smaller._listed = rows[np.unique(self.canonical_key(rows), return_index=True)[1]]
+        smaller._listed.flags.writeable = False
         return smaller
 
     def sample(self, n: int, rng: Any, unique_classes: bool = False) -> Codes:

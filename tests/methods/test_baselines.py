@@ -30,6 +30,9 @@ class Line:
     def canonical_key(self, codes):
         return np.asarray(codes)[:, 0].astype(np.int64)
 
+    def representative(self, codes):
+        return self.canonicalise(codes)
+
     def classes(self):
         return Classes.among(self.all_codes(), self.canonicalise, self.canonical_key)
 

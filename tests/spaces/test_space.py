@@ -7,7 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
+import crlso
 from crlso import _core
+from crlso.benchmarks import Function, Tabular
+from crlso.benchmarks import NASBench201 as NASBench201Benchmark
 from crlso.spaces import CellSpace
 
 from ..twins.cells import pruned, smallest_row
@@ -145,3 +148,29 @@ def test_one_hot_is_that_of_a_loop(space):
     expected = [[code == value for code, k in zip(row, space.cardinalities) for value in range(k)] for row in rows]
     assert hot.dtype == np.float32
     np.testing.assert_array_equal(hot, np.array(expected, np.float32))
+
+
+def test_a_given_member_stands_for_its_class():
+    """Of NAS-Bench-201, cells of one class have different latencies: what was not given is not asked for."""
+    bench = NASBench201Benchmark("cifar10")
+    codes = bench.space.all_codes()
+    fast = codes[bench.latency(codes, "raspi4") < 15]
+    part = bench.space.subset(fast)
+    assert len(part) == len(np.unique(bench.space.canonical_key(fast))) == len(part.classes())
+    given = set(map(tuple, fast.tolist()))
+    assert set(map(tuple, part.all_codes().tolist())) <= given
+    for method in ("random", "cr-lso", "gp", "evolution", "local"):
+        study = crlso.search(Function(part, bench.evaluate, name="fast"), method, 40, 0)
+        assert {trial.cell.codes for trial in study.trials} <= given
+    with pytest.raises(ValueError, match="cells: expected cells of the subset"):
+        part.representative(codes)
+
+
+def test_a_table_asks_for_its_own_rows():
+    bench = NASBench201Benchmark("cifar10")
+    rows = bench.space.all_codes()[::37]
+    table = Tabular(bench.space, rows, bench.validation(rows))
+    study = crlso.search(table, "random", 50, 0)
+    given = set(map(tuple, rows.tolist()))
+    assert all(trial.cell.codes in given for trial in study.trials)
+    assert table.optimum().codes in given and table.evaluate(table.optimum()) == table.optimal_value()

@@ -30,6 +30,9 @@ class PairSpace:
         low, high = self.canonicalise(codes).astype(np.int64).T
         return 10 * high + low
 
+    def representative(self, codes):
+        return self.canonicalise(codes)
+
     def classes(self):
         return Classes.among(self.all_codes(), self.canonicalise, self.canonical_key)
 
