@@ -36,6 +36,7 @@ _LAYOUT = register_layout(
         in_degree=2,
         graphs=("normal", "reduce"),
         to_text=_to_text,
+        identity=("skip_connect",),
     )
 )
 

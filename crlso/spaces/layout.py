@@ -16,9 +16,10 @@ __all__ = ["CellLayout", "layout_from_name", "layout_of", "make_layout", "regist
 MAX_NODES = 16  # per graph, inputs and output included
 _OPERATION = re.compile(r"[^\s|~+(),;:=\[\]]+")
 _RESERVED = ("absent", "input", "output")  # words of the text of cells
-_SPACE = re.compile(r"cells\[nodes=(\d{1,2});inputs=(\d{1,2});on=(\w+);edges=([\w.-]+);max=(\w+);ops=([^;\]]+)\]")
-_DEAD = ("none", "zero")  # operations that pass nothing on
-_IDENTITIES = ("skip_connect", "identity", "skip")  # operations that pass on what they get
+_SPACE = re.compile(
+    r"cells\[nodes=(\d{1,2});inputs=(\d{1,2});on=(\w+);edges=([\w.-]+);max=(\w+);ops=([^;\]]+)"
+    r"(?:;zero=([^;\]]+))?(?:;identity=([^;\]]+))?\]"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,8 @@ class CellLayout:
     name : str
         Name of the space.
     operations : tuple of str
+    zero, identity : tuple of str
+        Operations that pass nothing on, and those that pass on what they get.
     n_nodes, n_inputs : int
         Nodes of a graph and how many of them are inputs.
     edges : tuple of (int, int)
@@ -63,6 +66,8 @@ class CellLayout:
     max_edges: int | None = None
     in_degree: int | None = None
     graphs: tuple[str, ...] = ("",)
+    zero: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
     to_text: Callable[[tuple[int, ...]], str] | None = None
 
     @functools.cached_property
@@ -123,12 +128,12 @@ class CellLayout:
     @functools.cached_property
     def dead_operations(self) -> frozenset[int]:
         """Indices of the operations that pass nothing on."""
-        return frozenset(i for i, name in enumerate(self.operations) if name in _DEAD)
+        return frozenset(map(self.operations.index, self.zero))
 
     @functools.cached_property
     def identities(self) -> frozenset[int]:
         """Indices of the operations that pass on what they get."""
-        return frozenset(i for i, name in enumerate(self.operations) if name in _IDENTITIES)
+        return frozenset(map(self.operations.index, self.identity))
 
 
 # -- layouts by name ----------------------------------------------------------------------------------------------
@@ -178,11 +183,12 @@ def layout_from_name(name: str) -> CellLayout:
     if match is None:
         known = ", ".join(known for known in _LAYOUTS if not _SPACE.fullmatch(known))
         raise ValueError(f"space: expected one of {known} or the name of a CellSpace, got {name!r:.200}")
-    nodes, inputs, on, edges, most, operations = match.groups()
+    nodes, inputs, on, edges, most, operations, zero, identity = match.groups()
     try:
         pairs = edges if edges.isalpha() else [tuple(map(int, pair.split("-"))) for pair in edges.split(".")]
         max_edges = None if most == "None" else int(most)
-        layout = make_layout(int(nodes), operations.split(","), on, pairs, max_edges, int(inputs))
+        roles = [() if names is None else names.split(",") for names in (zero, identity)]
+        layout = make_layout(int(nodes), operations.split(","), on, pairs, max_edges, int(inputs), *roles)
     except (TypeError, ValueError) as error:
         raise ValueError(f"space: expected the name of a space of cells, got {name!r:.200}: {error}") from None
     if layout.name != name:
@@ -194,7 +200,14 @@ def layout_from_name(name: str) -> CellLayout:
 
 
 def make_layout(
-    nodes: Any, operations: Any, operations_on: Any, edges: Any, max_edges: Any, input_nodes: Any
+    nodes: Any,
+    operations: Any,
+    operations_on: Any,
+    edges: Any,
+    max_edges: Any,
+    input_nodes: Any,
+    zero: Any = (),
+    identity: Any = (),
 ) -> CellLayout:
     """Make the layout of a user's space from the arguments of :class:`crlso.spaces.CellSpace`, checked.
 
@@ -215,10 +228,14 @@ def make_layout(
         max_edges = check_int("max_edges", max_edges, 1)
         if not free:
             raise ValueError(f"max_edges: expected None without edges='free', got {max_edges}")
+    zeros, identities = (_checked_roles(*role, names) for role in (("zero", zero), ("identity", identity)))
+    if both := set(zeros) & set(identities):
+        raise ValueError(f"identity: expected other operations than those of zero, got {', '.join(sorted(both))}")
+    roles = "".join(f";{role}={','.join(of)}" for role, of in (("zero", zeros), ("identity", identities)) if of)
     kind = edges if isinstance(edges, str) else ".".join(f"{source}-{target}" for source, target in pairs)
     graph = f"nodes={n_nodes};inputs={n_inputs};on={operations_on};edges={kind};max={max_edges}"
     layout = CellLayout(
-        name=f"cells[{graph};ops={','.join(names)}]",
+        name=f"cells[{graph};ops={','.join(names)}{roles}]",
         operations=names,
         n_nodes=n_nodes,
         n_inputs=n_inputs,
@@ -226,6 +243,8 @@ def make_layout(
         free=free,
         operations_on_nodes=operations_on == "nodes",
         max_edges=max_edges,
+        zero=zeros,
+        identity=identities,
     )
     if not layout.cardinalities:
         raise ValueError(f"nodes: expected room for an operation, got {n_nodes} nodes with {n_inputs} inputs")
@@ -248,6 +267,14 @@ def _checked_operations(operations: Any) -> tuple[str, ...]:
     if not 1 <= len(names) <= 200 or len(set(names)) != len(names):
         raise ValueError(f"operations: expected 1 to 200 different names, got {', '.join(names):.200}")
     return names
+
+
+def _checked_roles(role: str, given: Any, operations: tuple[str, ...]) -> tuple[str, ...]:
+    """Operations that have a role, in the order of the operations."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"{role}: expected a sequence of operations, got {type(given).__name__}")
+    names = [check_choice(role, name, operations) for name in given]
+    return tuple(name for name in operations if name in names)
 
 
 def _checked_edges(edges: Any, nodes: int, inputs: int) -> tuple[tuple[int, int], ...]:

@@ -36,7 +36,18 @@ def _to_string(codes: tuple[int, ...]) -> str:
     return text
 
 
-_LAYOUT = register_layout(CellLayout(_NAME, _OPERATIONS, n_nodes=4, n_inputs=1, edges=_EDGES, to_text=_to_string))
+_LAYOUT = register_layout(
+    CellLayout(
+        _NAME,
+        _OPERATIONS,
+        n_nodes=4,
+        n_inputs=1,
+        edges=_EDGES,
+        to_text=_to_string,
+        zero=("none",),
+        identity=("skip_connect",),
+    )
+)
 
 
 @functools.cache

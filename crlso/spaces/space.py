@@ -63,6 +63,10 @@ class CellSpace:
         With free edges: the largest number of edges of a cell after pruning.
     input_nodes : int
         How many of the nodes are inputs; they come first.
+    zero, identity : sequence of str
+        Operations that pass nothing on, and those that pass on exactly what they get. Searches compare cells by them:
+        an edge with the former is on no path, the latter do not count on one. Nothing is guessed from names: a skip
+        that carries a projection, for example, is no identity.
 
     Attributes
     ----------
@@ -100,8 +104,10 @@ class CellSpace:
         edges: str | Sequence[tuple[int, int]] = "complete",
         max_edges: int | None = None,
         input_nodes: int = 1,
+        zero: Sequence[str] = (),
+        identity: Sequence[str] = (),
     ) -> None:
-        layout = make_layout(nodes, operations, operations_on, edges, max_edges, input_nodes)
+        layout = make_layout(nodes, operations, operations_on, edges, max_edges, input_nodes, zero, identity)
         self._layout = register_layout(layout)
 
     @classmethod

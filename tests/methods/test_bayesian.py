@@ -23,8 +23,8 @@ from crlso.models.gaussian_process import Features
 from crlso.random import Stream
 from crlso.spaces import DARTS, CellSpace, NASBench101, NASBench201
 
-SMALL = CellSpace(nodes=4, operations=["conv", "pool", "skip"], operations_on="nodes", edges="free", max_edges=5)
-ON_EDGES = CellSpace(nodes=3, operations=["none", "a", "b", "skip"], operations_on="edges")
+SMALL = CellSpace(4, ["conv", "pool", "skip"], operations_on="nodes", edges="free", max_edges=5, identity=["skip"])
+ON_EDGES = CellSpace(3, ["none", "a", "b", "skip"], operations_on="edges", zero=["none"], identity=["skip"])
 OPTIONS = {"gp": {}, "cr-lso": {}}
 
 

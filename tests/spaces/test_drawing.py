@@ -133,8 +133,9 @@ def test_colours_are_those_of_operations():
 
 
 def test_no_colour_is_used_twice_before_it_must():
-    for names in (DARTS().operations, tuple("abcdefgh"), ("skip", *"abcdefgh", "zero")):
-        colours = operation_colours(CellSpace(3, names).layout)
+    roles = {"zero": ["zero"], "identity": ["skip"]}
+    for names, more in ((DARTS().operations, {}), (tuple("abcdefgh"), {}), (("skip", *"abcdefgh", "zero"), roles)):
+        colours = operation_colours(CellSpace(3, names, **more).layout)
         assert len(set(colours)) == len(names)
     many = operation_colours(CellSpace(3, [f"o{i}" for i in range(2 * len(PALETTE) + 1)]).layout)
     assert set(Counter(many).values()) == {2, 3}

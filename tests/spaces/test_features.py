@@ -12,8 +12,8 @@ import crlso
 from crlso.spaces import DARTS, CellSpace, NASBench101, NASBench201
 from crlso.spaces.features import CellFeatures, standardised
 
-SMALL = CellSpace(nodes=4, operations=["conv", "pool", "skip"], operations_on="nodes", edges="free", max_edges=5)
-ON_EDGES = CellSpace(nodes=3, operations=["none", "a", "b", "skip"], operations_on="edges")
+SMALL = CellSpace(4, ["conv", "pool", "skip"], operations_on="nodes", edges="free", max_edges=5, identity=["skip"])
+ON_EDGES = CellSpace(3, ["none", "a", "b", "skip"], operations_on="edges", zero=["none"], identity=["skip"])
 
 
 def brute_sequences(cell, space) -> Counter:

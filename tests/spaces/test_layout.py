@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import crlso
+from crlso.benchmarks import Function
 from crlso.spaces import Cell, CellSpace
 from crlso.spaces.layout import layout_from_name, layout_of
 
@@ -63,3 +65,34 @@ def test_names_of_no_space_are_refused(name):
 def test_spaces_that_cannot_be(arguments, error, words):
     with pytest.raises(error, match=words):
         CellSpace(**{"nodes": 4, "operations": ["a", "b"], **arguments})
+
+
+def test_roles_of_operations_are_declared_and_part_of_the_name():
+    space = CellSpace(3, ["a", "b", "c"], zero=["b"], identity=["a"])
+    assert space.layout.dead_operations == {1} and space.layout.identities == {0}
+    assert layout_from_name(space.name) == space.layout
+    assert (
+        space != CellSpace(3, ["a", "b", "c"]) and CellSpace(3, ["none", "skip"]).layout.dead_operations == frozenset()
+    )
+    for roles, error, message in (
+        ({"zero": "b"}, TypeError, "zero: expected a sequence of operations, got str"),
+        ({"zero": ["d"]}, ValueError, "zero: expected one of a, b, c, got 'd'"),
+        (
+            {"identity": ["b"], "zero": ["b", "c"]},
+            ValueError,
+            "identity: expected other operations than those of zero, got b",
+        ),
+    ):
+        with pytest.raises(error, match=message):
+            CellSpace(3, ["a", "b", "c"], **roles)
+
+
+@pytest.mark.parametrize("method", ["gp", "evolution", "local", "random"])
+def test_a_search_does_not_depend_on_the_names_of_operations(method):
+    def cells(names, **roles):
+        space = CellSpace(4, names, **roles)
+        bench = Function(space, lambda cell: float(sum(i * (7 * code % 5) for i, code in enumerate(cell.codes))))
+        return [trial.cell.codes for trial in crlso.search(bench, method, 30, 1).trials]
+
+    assert cells(["none", "skip", "conv"]) == cells(["a", "b", "c"])
+    assert cells(["none", "skip", "conv"], zero=["none"]) == cells(["a", "b", "c"], zero=["a"])
