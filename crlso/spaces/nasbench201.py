@@ -27,6 +27,8 @@ _NAME = "nasbench201"
 _OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 _CONVOLUTIONS = ("nor_conv_1x1", "nor_conv_3x3")
 _EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+_NASLIB_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+_NASLIB_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
 _N_CELLS: int = len(_OPERATIONS) ** len(_EDGES)
 _CELL_KINDS = "a cell string, an official index, a sequence of 6 operation names or codes, or a Cell of nasbench201"
 
@@ -144,7 +146,8 @@ class NASBench201(CellSpace):
         Parameters
         ----------
         x : str, int, sequence or Cell
-            The official string, the official index, six operation names or six codes in edge order, or a Cell.
+            The official string, the official index, six operation names or six codes in edge order, or a Cell. Six
+            indices of another tool are not these codes: see :meth:`from_naslib`.
 
         Returns
         -------
@@ -185,6 +188,40 @@ class NASBench201(CellSpace):
         if is_int(item):
             return operator.index(item)
         raise TypeError(f"cell: expected {_CELL_KINDS}, got {whole!r:.100}")
+
+    def from_naslib(self, indices: Sequence[int]) -> Cell:
+        """Make a Cell of the six operation indices that NASLib writes.
+
+        NASLib orders edges by source, (1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4) with nodes from 1, and numbers the
+        operations 0 ``skip_connect``, 1 ``none``, 2 ``nor_conv_3x3``, 3 ``nor_conv_1x1``, 4 ``avg_pool_3x3``. Both
+        differ from the codes that :meth:`cell` takes.
+
+        Parameters
+        ----------
+        indices : sequence of int
+            Six integers from 0 to 4.
+
+        Returns
+        -------
+        Cell
+
+        Raises
+        ------
+        TypeError, ValueError
+            For anything else.
+
+        Examples
+        --------
+        >>> print(NASBench201().from_naslib((4, 0, 3, 1, 4, 3)))
+        |avg_pool_3x3~0|+|skip_connect~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_1x1~2|
+        """
+        if isinstance(indices, str) or not isinstance(indices, (Sequence, np.ndarray)):
+            raise TypeError(f"indices: expected {len(_EDGES)} integers, got {type(indices).__name__}")
+        if len(indices) != len(_EDGES):
+            raise ValueError(f"indices: expected {len(_EDGES)} integers, got {len(indices)}")
+        numbers = [check_int("indices", index, 0, len(_OPERATIONS) - 1) for index in indices]
+        names = dict(zip(_NASLIB_EDGES, (_NASLIB_OPERATIONS[number] for number in numbers)))
+        return Cell(_NAME, tuple(_OPERATIONS.index(names[edge]) for edge in _EDGES))
 
     def _codes_from_array(self, array: npt.NDArray[Any]) -> Codes:
         if array.dtype.kind not in "iu":

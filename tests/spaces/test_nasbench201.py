@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 import re
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from crlso import _core
+from crlso.benchmarks import NASBench201 as Benchmark
 from crlso.spaces import Cell, NASBench201
 
 SPACE = NASBench201()
@@ -386,3 +388,14 @@ def test_space_is_a_value():
     assert NASBench201() == SPACE and hash(NASBench201()) == hash(SPACE) and SPACE != "nasbench201"
     assert repr(SPACE) == "NASBench201(15625 cells: 6 edges, 5 operations)"
     assert SPACE.name == "nasbench201" and SPACE.n_nodes == 4 and len(SPACE.operations) == 5
+
+
+def test_indices_of_naslib_are_read_by_a_reader_of_their_own():
+    space, bench = NASBench201(), Benchmark("cifar10")
+    cell = space.from_naslib((4, 0, 3, 1, 4, 3))
+    assert str(cell) == "|avg_pool_3x3~0|+|skip_connect~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_1x1~2|"
+    assert round(bench.evaluate(cell), 2) == 85.41 and round(bench.evaluate((4, 0, 3, 1, 4, 3)), 2) == 82.48
+    assert len({space.from_naslib(ops) for ops in itertools.product(range(5), repeat=6)}) == 15625
+    for wrong, error in (((1, 2), ValueError), ((5,) * 6, ValueError), ("444444", TypeError), ((True,) * 6, TypeError)):
+        with pytest.raises(error, match="indices: expected"):
+            space.from_naslib(wrong)
