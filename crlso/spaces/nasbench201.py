@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
-from crlso._base.checks import is_int
+from crlso._base.checks import check_int, is_int
 from crlso._base.types import Codes, Floats, Keys
 from crlso.assets import open_npz
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
