@@ -6,9 +6,11 @@ import argparse
 import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crlso._version import __version__
@@ -52,7 +54,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "crlso") -> int:
         return stop.code if isinstance(stop.code, int) else USAGE
     verbosity: int = getattr(arguments, "verbose", 0)
     try:
-        with _logging_to_stderr(prog, verbosity):
+        with _logging_to_stderr(prog, verbosity), _ended_like_ctrl_c():
             arguments.run(arguments)
             sys.stdout.flush()
         return DONE
@@ -103,6 +105,24 @@ def _logging_to_stderr(prog: str, verbosity: int) -> Any:
     finally:
         logger.removeHandler(handler)
         logger.level, logger.propagate = before
+
+
+@contextlib.contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does, so that what was found is saved."""
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        signals = []  # handlers belong to the main thread
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = [(number, signal.signal(number, interrupt)) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def _interrupted(stop: BaseException, out: str | None) -> str:

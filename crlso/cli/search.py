@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from typing import Any
 
 from crlso.cli.options import UsageError, add_source, at_least, benchmark_of, check_out, check_source, one_line
 
 __all__ = ["add_search"]
+
+_log = logging.getLogger("crlso.cli")
 
 DEFAULT_METHOD = "cr-lso"
 ABLATIONS = ("gradient", "convex", "regulariser")
@@ -57,11 +60,30 @@ def run(arguments: argparse.Namespace) -> None:
         check_budget(arguments.budget, count_classes(benchmark.space))
     except (ValueError, OverflowError, OSError) as error:
         raise UsageError(one_line(error)) from error
-    study = search(benchmark, arguments.method, arguments.budget, arguments.seed, **options)
-    sys.stdout.write((study.to_json() if arguments.json else str(study)) + "\n")
-    sys.stdout.flush()
-    if arguments.out is not None:
-        study.save(arguments.out)
+    try:
+        study = search(benchmark, arguments.method, arguments.budget, arguments.seed, **options)
+    except Exception as error:
+        _save_what_there_is(error, arguments.out)
+        raise
+    try:  # save before printing, as the reader of stdout may be gone; print in any case
+        if arguments.out is not None:
+            study.save(arguments.out)
+    finally:
+        sys.stdout.write((study.to_json() if arguments.json else str(study)) + "\n")
+        sys.stdout.flush()
+
+
+def _save_what_there_is(error: Exception, out: str | None) -> None:
+    """Save the study so far of a search that an error ended."""
+    study = getattr(error, "study", None)
+    if study is None or out is None:
+        return
+    try:
+        study.save(out)
+    except OSError as wrong:
+        _log.warning("%s was not written: %s", out, one_line(wrong))
+    else:
+        _log.warning("%d of %d queries are in %s", study.n_queries, study.budget, out)
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import crlso.benchmarks
 import crlso.methods
 from crlso._version import __version__
 from crlso.cli import main
+from crlso.methods import RandomSearch
 from crlso.studies.study import Study
 from tests.cli.shell import RANDOM, parse, run
 from tests.processes import environment
@@ -149,16 +150,42 @@ def test_an_interrupt_exits_130_with_one_line(capsys, monkeypatch, tmp_path, wit
         assert (study.state, study.n_queries, len(study.trials)) == ("interrupted", 4, 5)
 
 
-def test_a_real_interrupt():
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_real_signal_ends_and_saves_the_search(tmp_path, name):
     code = (
         "import os, signal, sys; from crlso.benchmarks import NASBench201; from crlso.cli import main\n"
-        "NASBench201.evaluate = lambda self, cell: os.kill(os.getpid(), signal.SIGINT) or 1.0\n"
-        "sys.exit(main(['search', '--method', 'random', '--budget', '4000']))"
+        f"NASBench201.evaluate = lambda self, cell: os.kill(os.getpid(), signal.{name}) or 1.0\n"
+        "sys.exit(main(['search', '--method', 'random', '--budget', '4000', '--out', 's.json']))"
     )
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 130
     assert done.stdout == ""
-    assert re.fullmatch(r"crlso: interrupted after \d+ of 4000 queries\n", done.stderr)
+    assert re.fullmatch(r"crlso: interrupted after \d+ of 4000 queries; they are in s.json\n", done.stderr)
+    assert Study.load(tmp_path / "s.json").state == "interrupted"
+
+
+@pytest.mark.parametrize("ending", ["| true", "> /dev/full", ">&-"])
+def test_the_study_is_saved_whatever_becomes_of_the_output(tmp_path, ending):
+    path = tmp_path / "s.json"
+    command = f'"{sys.executable}" -m crlso search --method random --budget 5 --out "{path}" {ending}'
+    subprocess.run(command, shell=True, env=environment(), stderr=subprocess.PIPE, timeout=120, check=False)
+    assert Study.load(path).n_queries == 5
+
+
+def test_a_method_that_dies_leaves_what_was_found(capsys, monkeypatch, tmp_path):
+    def dies(self):
+        if len(self.trials) == 3:
+            raise RuntimeError("no idea")
+        return original(self)
+
+    original = RandomSearch._next
+    monkeypatch.setattr(RandomSearch, "_next", dies)
+    assert main([*RANDOM, "--budget", "9", "--out", str(tmp_path / "s.json")]) == 1
+    err = capsys.readouterr().err
+    assert "3 of 9 queries are in" in err and "error: no idea" in err
+    study = Study.load(tmp_path / "s.json")
+    assert (study.state, study.n_queries) == ("failed", 3)
 
 
 @pytest.mark.parametrize("arguments", [["info"], [*RANDOM, "--json"]])
