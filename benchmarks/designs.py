@@ -287,13 +287,13 @@ def train_encoder(kind: str, space: Any, codes: Any, features: CellFeatures, see
 
 def make_encoders(folder: Path, kind: str, space: Any) -> None:
     """Train the encoders of a kind that are not in the folder yet."""
-    place = folder / space.name
-    place.mkdir(parents=True, exist_ok=True)
+    subfolder = folder / space.name
+    subfolder.mkdir(parents=True, exist_ok=True)
     is_listed = space.n_cells is not None and space.n_cells <= LARGEST_LISTED
     features = CellFeatures(space, _classes() if is_listed else space.sample(2000, rng=0))
     models = []
     for i in range(_ENCODERS if is_listed else _LARGE):
-        path = place / f"{kind}{i}.npz"
+        path = subfolder / f"{kind}{i}.npz"
         if path.exists():
             models.append(GraphVAE.load(path, space))
             continue
@@ -302,7 +302,7 @@ def make_encoders(folder: Path, kind: str, space: Any) -> None:
         models[-1].save(path)
         print(f"encoder {i + 1} of {space.name}, {kind}", flush=True)
     if is_listed:
-        np.savez_compressed(place / f"{kind}.npz", latents=np.stack([class_latents(space, vae) for vae in models]))
+        np.savez_compressed(subfolder / f"{kind}.npz", latents=np.stack([class_latents(space, vae) for vae in models]))
 
 
 def designs(folder: str) -> dict[str, tuple[Any, dict[str, Any]]]:

@@ -220,7 +220,24 @@ def _summary(name: str, values: list[float]) -> dict[str, Any]:
 
 
 def query_of_optimum(record: Record) -> int | None:
-    """Return the query that found the optimum, or None if the search did not find it or it is unknown."""
+    """Return the query at which a search found the optimum.
+
+    Parameters
+    ----------
+    record : dict
+        A record of :class:`Comparison`.
+
+    Returns
+    -------
+    int or None
+        Counted from 1; None if the search did not find the optimum, or the optimum is unknown.
+
+    Examples
+    --------
+    >>> steps = [{"query": 1, "value": 5.0, "test": None}, {"query": 4, "value": 7.0, "test": None}]
+    >>> query_of_optimum({"optimum": 7.0, "trajectory": steps})
+    4
+    """
     best = record["optimum"]
     return next(
         (entry["query"] for entry in record["trajectory"] if best is not None and entry["value"] >= best - LEVEL), None

@@ -280,4 +280,4 @@ class PaperCRLSO(Optimiser):
             if len(unseen):
                 chosen: npt.NDArray[np.uint8] = unseen[int(self.surrogate.predict(self.vae.encode(unseen)).argmin())]
                 return chosen
-        raise RuntimeError("every class of the space has been asked for")
+        raise RuntimeError("search: expected an unseen class in the space, got none")

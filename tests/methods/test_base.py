@@ -87,7 +87,7 @@ def test_a_copy_of_a_trial_from_another_process_can_be_told():
         (True, "complete", TypeError, "value: expected a number, got bool"),
         (1j, "complete", TypeError, "value: expected a number, got complex"),
         (np.zeros(2), "complete", TypeError, "value: expected a number, got ndarray"),
-        (1.0, "failed", ValueError, "value: expected none for a failed trial, got 1.0"),
+        (1.0, "failed", ValueError, "value: expected None for a failed trial, got 1.0"),
         (1.0, "pending", ValueError, "state: expected 'complete' or 'failed', got 'pending'"),
         (1.0, "lost", ValueError, "state: expected 'complete' or 'failed', got 'lost'"),
         (1.0, None, ValueError, "state: expected 'complete' or 'failed', got None"),
@@ -111,7 +111,7 @@ def test_a_trial_is_told_once():
     optimiser.tell(first, 1.0)
     optimiser.tell(second, state="failed")
     for trial in (first, second):
-        with pytest.raises(ValueError, match=f"a pending one, got number {trial.number}, which was told before"):
+        with pytest.raises(ValueError, match=f"a pending trial, got number {trial.number}, which was told before"):
             optimiser.tell(trial, 2.0)
     assert first.value == 1.0
 
@@ -120,7 +120,7 @@ def test_a_trial_is_told_once():
 def test_a_foreign_trial_is_refused(foreign):
     optimiser = scripted()
     optimiser.ask()
-    with pytest.raises(ValueError, match="trial: expected one that this optimiser asked for, got Trial"):
+    with pytest.raises(ValueError, match="trial: expected a trial of this optimiser, got Trial"):
         optimiser.tell(foreign, 1.0)
 
 
@@ -132,7 +132,7 @@ def test_what_is_no_trial_is_refused():
 def test_a_method_that_asks_for_a_class_twice_is_stopped():
     optimiser = scripted(script=[(1, 0), (0, 1)])
     optimiser.ask()
-    with pytest.raises(RuntimeError, match=r"Scripted._next: expected a class not asked for yet, got \[0 1\]"):
+    with pytest.raises(RuntimeError, match=r"Scripted._next: expected a class that was not seen, got \[0 1\]"):
         optimiser.ask()
     assert len(optimiser.trials) == 1
 
