@@ -2,12 +2,13 @@
 
     python -m benchmarks.designs --seeds 60 --jobs 2 --out designs.jsonl
 
-Every design finds the best validation accuracy of CIFAR-10 quickly, so there are six objectives: the mean validation
-accuracy over runs, that of the first run, validation accuracy after 12 epochs, and the mean with normal noise of 0.1,
-0.2 and 0.3 points that differs between seeds. For each design, the table shows the geometric mean of the number of
-queries until the best class is found (budget + 1 if it is not). It also shows the shares of searches that found it
-after 32, 64 and 100 queries, and the p-value of a signed rank test of the queries against the default, paired by
-objective and seed.
+Every design finds the best validation accuracy of CIFAR-10 quickly, so there are six objectives. Three are the mean
+validation accuracy over runs, that of the first run, and that after 12 epochs. Three are the mean with normal noise of
+0.1, 0.2 and 0.3 points, which differs between seeds.
+
+For each design, the table shows the geometric mean of the number of queries until the best class is found, counted as
+budget + 1 if it is not. It also shows the shares of searches that found it after 32, 64 and 100 queries. The last
+column is the p-value of a signed rank test of the queries against the default, paired by objective and seed.
 
 ``--dataset`` uses other benchmarks with their own values, for validation only: datasets of NAS-Bench-201, or
 nasbench101, whose values are test accuracies. ``--only`` selects designs. Some designs need encoders that do not come

@@ -116,8 +116,8 @@ def differences(model: Model, other: Any, made: list[Batch]) -> dict[str, float]
     relative to the largest entry. `median` and `largest` are over batches. `parameter` is the median if the gradient
     of each parameter is compared with its own largest entry.
 
-    Use the medians to judge. In about one batch of twelve, an input of a leaky ReLU is so close to 0 that rounding
-    determines its sign, and the gradient of one message differs.
+    Use the medians to judge. In about one batch of twelve, rounding determines the sign of an input of a leaky ReLU
+    that is close to 0, and the gradient of one message differs.
     """
     whole, own = [], []
     for batch in made[:BATCHES_COMPARED]:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import crlso
-import crlso.spaces
 from crlso._base.registry import Registry
 from crlso.history import Trial
 from crlso.methods import METHODS, BudgetSpent, Optimiser, RandomSearch

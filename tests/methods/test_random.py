@@ -7,7 +7,6 @@ from collections import Counter
 import numpy as np
 
 import crlso
-import crlso.spaces
 from crlso.methods import RandomSearch
 from tests.twins.toys import PairSpace
 
