@@ -1,1 +1,1 @@
-"""Measurements that the README and the documentation quote, each a module: ``python -m benchmarks.NAME``."""
+"""The measurements in the README and the documentation; run one with ``python -m benchmarks.NAME``."""

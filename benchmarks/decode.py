@@ -1,6 +1,6 @@
-"""Latents decoded to cells by the published decoder (width 256), against PyTorch eager and JAX jit.
+"""Time of decoding latents to cells with the published decoder (width 256), against PyTorch eager and JAX jit.
 
-The decoder is frozen, its weights packed once, as a search uses it.
+The decoder is frozen, that is, its weights are packed once, as in a search.
 
 python -m benchmarks.decode --against pytorch,jax --json
 """

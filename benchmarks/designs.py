@@ -1,18 +1,19 @@
-"""What each ingredient of cr-lso is worth, on six objectives made of NAS-Bench-201's CIFAR-10 alone.
+"""Ablation study of cr-lso on six objectives derived from NAS-Bench-201 on CIFAR-10.
 
     python -m benchmarks.designs --seeds 60 --jobs 2 --out designs.jsonl
 
-The validation accuracy of CIFAR-10 by itself is soon found by every design, so the objectives are: the mean validation
-of the runs, that of the first run alone, validation after 12 epochs, and the mean with normal noise of 0.1, 0.2 and 0.3
-points (other noise for each seed). For each design the table has the geometric mean of the queries to the best class
-(one more than the budget where it was not found), the shares of searches that were there after 32, 64 and 100 queries,
-and the p-value of a signed rank test of the queries against the default over equal objectives and seeds.
+Every design finds the best validation accuracy of CIFAR-10 quickly, so there are six objectives. Three are the mean
+validation accuracy over runs, that of the first run, and that after 12 epochs. Three are the mean with normal noise of
+0.1, 0.2 and 0.3 points, which differs between seeds.
 
-``--dataset`` takes other benchmarks, on which nothing is to be chosen, by their own values: datasets of NAS-Bench-201,
-and nasbench101, whose test accuracies are the objective. ``--only`` takes designs.
-Encoders without side information, with a head that is not convex, and those of designs that rank proposals instead of
-all classes, are trained when they are needed first, in some minutes, and kept in the folder ``--encoders``.
-Searches that are in the file of results already are not run again.
+For each design, the table shows the geometric mean of the number of queries until the best class is found, counted as
+budget + 1 if it is not. It also shows the shares of searches that found it after 32, 64 and 100 queries. The last
+column is the p-value of a signed rank test of the queries against the default, paired by objective and seed.
+
+``--dataset`` uses other benchmarks with their own values, for validation only: datasets of NAS-Bench-201, or
+nasbench101, whose values are test accuracies. ``--only`` selects designs. Some designs need encoders that do not come
+with crlso. These are trained when first needed, which takes minutes, and kept in the folder ``--encoders``. Searches
+that are in the output file are not run again.
 """
 
 from __future__ import annotations
@@ -53,23 +54,23 @@ from crlso.spaces.features import CellFeatures
 
 OBJECTIVES = ("mean", "first run", "12 epochs", "noise 0.1", "noise 0.2", "noise 0.3")
 MARKS = (32, 64, 100)
-_ENCODERS = 8  # of a design on NAS-Bench-201, of which those that rank proposals use two
-_LARGE, _CELLS = 4, 50_000  # encoders of NAS-Bench-101, and the random cells each is trained on
+_ENCODERS = 8  # number of encoders on NAS-Bench-201; designs that rank proposals use two of them
+_LARGE, _CELLS = 4, 50_000  # number of encoders on NAS-Bench-101, and of random cells to train each on
 
 
 class Objective(crlso.benchmarks.NASBench201):
-    """One of the objectives, on the canonical cells of the classes."""
+    """A benchmark with one of the six objectives."""
 
     def __init__(self, objective: str, seed: int = 0) -> None:
         super().__init__("cifar10")
         self.objective, self.seed = objective, seed
 
     def for_seed(self, seed: int) -> Objective:
-        """The same with other noise."""
+        """Return the benchmark with the noise of another seed."""
         return Objective(self.objective, seed)
 
     def validation(self, cells: Any, epochs: int = 200, seed: int | None = None) -> Any:
-        """The objective's values of cells."""
+        """Return the values of cells, shape (n,)."""
         if self.objective == "first run":
             return super().validation(cells, seed=0)
         if self.objective == "12 epochs":
@@ -82,7 +83,7 @@ class Objective(crlso.benchmarks.NASBench201):
         return values + scale * noise[self.space.index(cells)]
 
     def optimum(self, level: str | None = None) -> Any:
-        """The best of the cells that a search can ask for."""
+        """Return the best cell among the representatives of classes."""
         cells = _classes()
         return self.space.cells(cells[self.validation(cells).argmax()][None])[0]
 
@@ -94,22 +95,24 @@ def _classes() -> Any:
 
 
 class LatentsAlone(LatentEncoder):
-    """Latents without the size of the networks."""
+    """Encoder by latents, without the size of the network."""
 
     def encode(self, codes: Any) -> Features:
-        """The latents."""
+        """Return the latents as features."""
         return Features(super().encode(codes).groups)
 
 
 class Moves:
-    """Cells decoded near the best latents: moved by noise alone, twice as many, or down a surrogate that need not be
-    convex."""
+    """Source of cells decoded near the best latents.
+
+    Without the gradient, it makes twice as many random steps. The surrogate of the gradient steps need not be convex.
+    """
 
     def __init__(self, encoder: LatentEncoder, gradient: bool, convex: bool, n: int = 200) -> None:
         self.encoder, self.gradient, self.convex, self.n = encoder, gradient, convex, n
 
     def propose(self, context: Round) -> dict[str, Any]:
-        """Cells by random steps and, with the gradient, by gradient steps."""
+        """Return cells by random steps and, with the gradient, by gradient steps."""
         vae, stream = self.encoder.vae, context.stream
         z = vae.encode(context.codes)
         steps = latent_steps(vae, z, context.scores, self.n if self.gradient else 2 * self.n, stream)
@@ -121,15 +124,18 @@ class Moves:
 
 
 class CalibratedBound(UpperConfidenceBound):
-    """The upper confidence bound with deviations that are corrected by leave-one-out errors.
+    """The upper confidence bound with standard deviations calibrated by leave-one-out errors.
 
-    They are multiplied by the root-mean-square of the errors, in units of the deviation that is expected for each, of
-    the upper half of the observed cells, but of eight at least (Rasmussen and Williams, Gaussian Processes for Machine
-    Learning, equations 5.10 to 5.12).
+    Deviations are multiplied by the root-mean-square of the standardised leave-one-out errors of the better half of
+    the observed cells, but at least eight.
+
+    References
+    ----------
+    Rasmussen, Williams: Gaussian processes for machine learning. MIT Press, 2006. Equations 5.10 to 5.12.
     """
 
     def __call__(self, posterior: Any) -> Any:
-        """Acquisition values at the cells of a posterior."""
+        """Return the acquisition values at the cells of a posterior."""
         lower, white = posterior.process.lower_, posterior.process.white_
         inverse = _core.solve_lower(lower, np.eye(len(lower)))
         errors = (inverse.T @ white)[:, 0] / np.sqrt((inverse * inverse).sum(axis=0))
@@ -140,25 +146,25 @@ class CalibratedBound(UpperConfidenceBound):
 
 @dataclasses.dataclass
 class Spread:
-    """Mean and variance over the predictions of an ensemble."""
+    """The mean and variance of the predictions of an ensemble."""
 
     mean: Any
     variance: Any
 
     @property
     def deviation(self) -> Any:
-        """Standard deviations."""
+        """Standard deviations, shape (m,)."""
         return np.sqrt(self.variance)
 
     def observe(self, i: int) -> None:
-        """Networks do not condition on pending cells."""
+        """Do nothing: the networks do not condition on pending cells."""
 
 
 class Networks:
-    """An ensemble of convex networks as the surrogate, in the same latents.
+    """Surrogate by an ensemble of networks on latents.
 
-    Each network has initial values of its own and sees scores with noise of its own. With `ranking`, differences of
-    pairs are fitted by the logistic loss instead of the scores by squares.
+    Networks differ in their initial weights and in the noise added to scores. With `ranking`, differences of pairs are
+    fitted with the logistic loss, instead of scores with the squared loss.
     """
 
     def __init__(self, networks: int, ranking: bool, convex: bool, stream: Stream) -> None:
@@ -166,7 +172,7 @@ class Networks:
         self._fits = 0
 
     def watch(self, x: Features) -> None:
-        """Take note of the reservoir."""
+        """Store the features of the reservoir."""
         self._watched = x
 
     def fit(self, x: Features, y: Any, keys: Any) -> None:
@@ -186,18 +192,18 @@ class Networks:
             self._models.append(network)
 
     def posterior(self, x: Features | None = None) -> Spread:
-        """Mean and variance of the predictions."""
+        """Return the mean and variance of the predictions."""
         z = (self._watched if x is None else x).groups[0].astype(np.float32)
         predicted = -np.stack([network.predict(z).astype(np.float64) for network in self._models])
         return Spread(predicted.mean(axis=0), predicted.var(axis=0))
 
     def summary(self) -> dict[str, Any]:
-        """The number of networks."""
+        """Return the number of networks."""
         return {"networks": self.networks}
 
 
 def _fit_pairs(network: ICNNSurrogate, z: Any, errors: Any, stream: Stream) -> None:
-    """Fit so that of each pair the better cell has the lower prediction."""
+    """Fit a network so that the better cell of each pair gets the lower prediction."""
     network.initialise(z.shape[1])
     better, worse = np.nonzero(errors[:, None] < errors[None])
 
@@ -205,25 +211,25 @@ def _fit_pairs(network: ICNNSurrogate, z: Any, errors: Any, stream: Stream) -> N
         difference = network.network_(z[better[positions]]) - network.network_(z[worse[positions]])
         return _core.mean(_core.softplus(difference))
 
-    epochs = -(-60 * len(z) // len(better))  # as many presentations of cells as of the scores
+    epochs = -(-60 * len(z) // len(better))  # as many examples as 60 epochs on the scores
     parameters = network.network_.parameters()
     train(parameters, loss, len(better), stream, epochs=epochs, batch_size=64, learning_rate=1e-2, betas=(0.9, 0.99))
 
 
 class Design(BayesianSearch):
-    """The default method with some of its parts exchanged.
+    """The default method with some parts exchanged.
 
     Parameters
     ----------
     folder, kind, encoders
-        Where encoders lie, which kind they are of, and how many are used.
+        Folder and kind of the encoders, and how many are used.
     size, calibrated
-        Whether the kernel sees the size; whether deviations are corrected.
+        Whether the kernel uses the size, and whether deviations are calibrated.
     networks, ranking, convex
-        Number of networks instead of the process (0: the process), how they are fitted, and whether they, and the
-        surrogate that latents descend, are convex.
+        Number of networks instead of the Gaussian process (0: the process), whether they are fitted by ranking, and
+        whether they and the surrogate for gradient steps are convex.
     gradient, climb
-        Whether latents descend, and whether there is a local search on the acquisition value.
+        Whether gradient steps are made, and whether there is a local search on the acquisition value.
     """
 
     name = "design"
@@ -263,7 +269,7 @@ class Design(BayesianSearch):
 
 
 def _encoders_in(folder: Path, kind: str, encoders: int, space: Any, reservoir: int) -> Any:
-    """Latents of all classes where the reservoir holds them, else models."""
+    """Load the latents of all classes if the reservoir holds them, otherwise the models."""
     if space.n_cells is not None and len(space.classes()) <= reservoir:
         with np.load(folder / f"{kind}.npz") as file:
             return file["latents"][:encoders]
@@ -274,21 +280,21 @@ KINDS = ("shaped", "plain", "not convex")
 
 
 def train_encoder(kind: str, space: Any, codes: Any, features: CellFeatures, seed: int) -> GraphVAE:
-    """An encoder of one of the kinds: shaped by side information, with a head that is not convex, or plain."""
+    """Train an encoder: with side information ("shaped"), with a head that is "not convex", or "plain"."""
     if kind == "plain":
         return GraphVAE(space, width=64, latent=32, epochs=15, rng=seed).fit(codes)
     return shaped_vae(space, codes, features, rng=seed, convex=kind == "shaped")
 
 
 def make_encoders(folder: Path, kind: str, space: Any) -> None:
-    """Train the encoders of a kind, unless they are there."""
-    place = folder / space.name
-    place.mkdir(parents=True, exist_ok=True)
+    """Train the encoders of a kind that are not in the folder yet."""
+    subfolder = folder / space.name
+    subfolder.mkdir(parents=True, exist_ok=True)
     is_listed = space.n_cells is not None and space.n_cells <= LARGEST_LISTED
     features = CellFeatures(space, _classes() if is_listed else space.sample(2000, rng=0))
     models = []
     for i in range(_ENCODERS if is_listed else _LARGE):
-        path = place / f"{kind}{i}.npz"
+        path = subfolder / f"{kind}{i}.npz"
         if path.exists():
             models.append(GraphVAE.load(path, space))
             continue
@@ -297,16 +303,16 @@ def make_encoders(folder: Path, kind: str, space: Any) -> None:
         models[-1].save(path)
         print(f"encoder {i + 1} of {space.name}, {kind}", flush=True)
     if is_listed:
-        np.savez_compressed(place / f"{kind}.npz", latents=np.stack([class_latents(space, vae) for vae in models]))
+        np.savez_compressed(subfolder / f"{kind}.npz", latents=np.stack([class_latents(space, vae) for vae in models]))
 
 
 def designs(folder: str) -> dict[str, tuple[Any, dict[str, Any]]]:
-    """Name -> method and options."""
+    """Methods and options by name of the design."""
 
     def design(**options: Any) -> tuple[Any, dict[str, Any]]:
         return Design, {"folder": folder, **options}
 
-    # A reservoir this small leaves the choice to what a round proposes, in any space.
+    # With so small a reservoir, each round chooses from the proposals of its sources.
     proposals: dict[str, Any] = {"reservoir": 300, "encoders": 2}
     alone: dict[str, Any] = {**proposals, "climb": False}
     networks: dict[str, Any] = {"networks": 8}
@@ -337,7 +343,7 @@ def designs(folder: str) -> dict[str, tuple[Any, dict[str, Any]]]:
 
 
 def queries_of(records: list[dict[str, Any]], budget: int) -> dict[Any, int]:
-    """Queries to the optimum by objective and seed."""
+    """Number of queries to the optimum by objective and seed; budget + 1 if it was not found."""
     found = {}
     for record in records:
         if record["state"] != "complete":

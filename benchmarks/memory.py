@@ -1,10 +1,10 @@
-"""Memory of a whole training of the published model, in a process of its own: interpreter, NumPy and all.
+"""Memory of a complete training of the published model, in a separate process that includes Python and NumPy.
 
     python -m benchmarks.memory --json
 
-`resident_mb` is the largest resident set by the end of the training. `system_allocations` counts how often the buffer
-pool asked the system for memory by the end of the first step, at the last full batch of the first epoch (one that is
-smaller follows), by the end of the first epoch and of the training.
+`resident_mb` is the largest resident set during training. `system_allocations` counts how often the buffer pool
+requested memory from the system: until the end of the first step, until the last full batch of the first epoch (a
+smaller batch follows), until the end of the first epoch, and in total.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CHILD = "--child"
 
 
 def train(width: int, epochs: int, cells: int, threads: int) -> dict[str, Any]:
-    """The training itself, through the estimator that users call."""
+    """Train the model through its public estimator, and return the measurements."""
     import numpy as np
 
     import crlso
@@ -34,7 +34,7 @@ def train(width: int, epochs: int, cells: int, threads: int) -> dict[str, Any]:
     codes = NASBench201().all_codes()[:cells]
     errors = np.random.default_rng(0).uniform(0.05, 0.5, len(codes))
     vae = GraphVAE(NASBench201(), width=width, epochs=epochs, learning_rate=1e-4, betas=(0.0, 0.5))
-    asked: list[int] = []  # when a step begins, and at the end of an epoch
+    asked: list[int] = []  # counts at the beginning of each step and at the end of each epoch
     count = lambda: asked.append(_core.pool_stats()["system_allocations"])  # noqa: E731
     loss = vae.loss
 
@@ -48,7 +48,7 @@ def train(width: int, epochs: int, cells: int, threads: int) -> dict[str, Any]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
     found = {
         "first_step": asked[1],
-        "full_batches": asked[cells // vae.batch_size - 1],  # the last of them begins
+        "full_batches": asked[cells // vae.batch_size - 1],  # at the beginning of the last one
         "first_epoch": asked[steps],
         "training": asked[-1],
     }
@@ -72,7 +72,7 @@ def main() -> int:
     steps = document["system_allocations"]
     lines = [
         f"largest resident set: {document['resident_mb']:.0f} MB after {document['epochs']} epochs",
-        f"memory asked of the system: {steps['first_step']} times in the first step, {steps['full_batches']} by the "
+        f"memory requests to the system: {steps['first_step']} times in the first step, {steps['full_batches']} by the "
         f"last full batch, {steps['first_epoch']} of the first epoch, {steps['training']} of the training",
     ]
     return timing.publish(document, arguments.json, lines)

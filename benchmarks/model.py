@@ -1,16 +1,17 @@
-"""The published model of NAS-Bench-201 in crlso, and what a twin of it in another framework must agree with.
+"""The published model for NAS-Bench-201 in crlso, and the checks that twins in other frameworks must pass.
 
-A twin, see benchmarks.twins, starts from copies of crlso's parameters. It is a class made of (model, threads) with
+A twin, see benchmarks.twins, is a class constructed from (model, threads). It copies the parameters of the model and
+has these methods for training:
 
     epoch(batches)                  gradients, clipping, Adam and projection for every batch
-    value_and_gradients(batch)      the loss, and its gradients by crlso's names of parameters
+    value_and_gradients(batch)      the loss, and its gradients by parameter name in crlso
 
-for training, and functions of latents for the search, whose weights are frozen:
+and these functions of latents for the search, with frozen weights:
 
-    points(z)                       latents as the framework takes them, made once
-    evaluate(points)                the surrogate's values and gradients
+    points(z)                       latents as arrays of the framework, converted once
+    evaluate(points)                values and gradients of the surrogate
     step(points)                    codes decoded after one descent step
-    decode(points)                  codes decoded
+    decode(points)                  decoded codes
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ Batch = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]  # positions
 
 
 def batches(n: int, latent: int, cells: int = 15625, size: int = BATCH_SIZE, seed: int = 0) -> list[Batch]:
-    """Batches of n cells in all, the same for all programs; more cells than the space has are taken again."""
+    """Make batches with n cells in total, equal for all programs; cells repeat if n exceeds `cells`."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(n) % cells
     made = []
@@ -53,7 +54,7 @@ def batches(n: int, latent: int, cells: int = 15625, size: int = BATCH_SIZE, see
 
 
 class Model:
-    """The training and search of crlso."""
+    """The model, with its training and search functions, in crlso."""
 
     name = "crlso"
 
@@ -95,7 +96,7 @@ class Model:
         return z
 
     def freeze(self) -> None:
-        """Take the snapshots that the functions of latents below use, as a search does once in each of its rounds."""
+        """Freeze the weights for the functions of latents below, as a search does once per round."""
         self.descent, self.decoder = self.surrogate.freeze(), self.vae.freeze_decoder()
 
     def evaluate(self, z: Any) -> Any:
@@ -109,14 +110,14 @@ class Model:
 
 
 def differences(model: Model, other: Any, made: list[Batch]) -> dict[str, float]:
-    """Differences of losses and gradients over the first batches.
+    """Return relative differences of losses and gradients between two programs over the first batches.
 
-    `median`, `largest`: of batches, where a batch's is the largest difference of its loss or of an entry of its
-    gradient, relative to the loss and to the gradient's largest entry. `parameter`: the median, where the gradient of
-    each parameter is held against its own largest entry.
+    The difference of a batch is the largest one of its loss, relative to the loss, and of its gradient entries,
+    relative to the largest entry. `median` and `largest` are over batches. `parameter` is the median if the gradient
+    of each parameter is compared with its own largest entry.
 
-    The median counts: in about one batch of twelve the input of a leaky ReLU is so near to 0 that rounding decides on
-    its side, and one message's gradient differs as a whole.
+    Use the medians to judge. In about one batch of twelve, rounding determines the sign of an input of a leaky ReLU
+    that is close to 0, and the gradient of one message differs.
     """
     whole, own = [], []
     for batch in made[:BATCHES_COMPARED]:
@@ -129,10 +130,10 @@ def differences(model: Model, other: Any, made: list[Batch]) -> dict[str, float]
 
 
 def check_search(model: Model, other: Any, z: npt.NDArray[Any]) -> None:
-    """Raises AssertionError when values, gradients or decoded cells are not those of crlso."""
+    """Raise AssertionError if values, gradients or decoded cells differ from those of crlso."""
     for mine, its in zip(model.evaluate(z), other.evaluate(other.points(z)), strict=True):
         np.testing.assert_allclose(mine, np.asarray(its), rtol=0, atol=2e-5 * float(abs(mine).max()))
     for function in ("decode", "step"):
         mine, its = getattr(model, function)(z), getattr(other, function)(other.points(z))
-        # Two logits may be equal up to rounding: almost all cells, not all.
+        # Two logits can be equal up to rounding, so a few cells may differ.
         assert (mine == np.asarray(its)).all(axis=1).mean() > 0.99, f"{other.name}: {function} differs"

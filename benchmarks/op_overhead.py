@@ -1,11 +1,11 @@
-"""What a recorded operation costs from Python, against PyTorch eager with autograd.
+"""Overhead of a recorded operation called from Python, against PyTorch eager with autograd.
 
     python -m benchmarks.op_overhead --against pytorch --json
 
-The model is a user's own: a recurrence of the tensors' operations on a few numbers, so small that all of its time is
-overhead. `forward` is the whole time of recording it over its number of operations, `forward and backward` includes the
-gradients, and one operation alone is measured too. Both programs run the same code, as the two kinds of tensors have
-the same methods; their gradients are compared first.
+The model is a recurrence on a few numbers, so small that nearly all of its time is overhead. `forward` is the time to
+record it, divided by its number of operations; `forward and backward` includes the gradients. A single operation is
+measured too. Both programs run the same code, since both kinds of tensors have the same methods. Gradients are compared
+first.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from benchmarks import timing
 from crlso import Tensor
 
 STEPS = 20
-PER_STEP = 5  # operations in a step of the recurrence
+PER_STEP = 5  # operations per step of the recurrence
 
 
 def recurrence(x: Any, weight: Any, bias: Any) -> Any:
-    """``h = tanh(h W + b) * x + h``, again and again, and a sum."""
+    """Iterate ``h = tanh(h W + b) * x + h`` and return the sum of h."""
     h = x
     for _ in range(STEPS):
         h = (h @ weight + bias).tanh() * x + h
@@ -43,7 +43,7 @@ def torch_leaves(values: list[Any]) -> list[Any]:
 
 
 def measures(leaves: list[Any]) -> dict[str, tuple[int, Callable[[], object]]]:
-    """What is measured -> number of operations, program."""
+    """Number of operations, and program, by name of the measurement."""
 
     def train() -> None:
         for leaf in leaves:
@@ -61,7 +61,7 @@ def measures(leaves: list[Any]) -> dict[str, tuple[int, Callable[[], object]]]:
 def main() -> int:
     parser = timing.parser(__doc__, rounds=9)
     parser.add_argument("--against", default="pytorch", help="out of pytorch")
-    parser.add_argument("--repeat", type=int, default=300, help="calls in a turn; default: %(default)s")
+    parser.add_argument("--repeat", type=int, default=300, help="calls per round; default: %(default)s")
     arguments = timing.arguments_of(parser)
     names, skipped = timing.split(parser, arguments.against, ["pytorch"])
     rng = np.random.default_rng(0)

@@ -1,9 +1,9 @@
-"""The published protocol on NAS-Bench-201: quality of its models, what it finds, and what each ingredient is worth.
+"""The published search protocol on NAS-Bench-201: quality of its models, its results, and its ablations.
 
     python -m benchmarks.paper_protocol --seeds 10 --jobs 2 --out results.jsonl
 
-Every run is one search with 500 queries. Each line of the output file is one run; runs that are in the file already are
-not repeated. The tables compare the full method with its ablations and with random search over the same seeds.
+Every run is one search with 500 queries, and one line of the output file. Runs that are in the file are not repeated.
+The tables compare the full method with its ablations and with random search over the same seeds.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "noise 0.5, no gradient": {"noise": 0.5, "gradient": False},
     "random search": {},
 }
-PAPER = {"cifar10": 91.54, "cifar100": 73.44, "ImageNet16-120": 46.51}  # validation reported by the authors
+PAPER = {"cifar10": 91.54, "cifar100": 73.44, "ImageNet16-120": 46.51}  # validation accuracies reported by the authors
 
 
 class Measured(PaperCRLSO):
-    """The search, with the models compared to the whole table once, before the first fine-tuning.
+    """The search, which also compares its models with the complete table, once, before the first fine-tuning.
 
-    The table is read for the report alone: nothing of it reaches the search.
+    The comparison is for the report only and does not influence the search.
     """
 
     def measure_against(self, benchmark: Any) -> Measured:
@@ -49,7 +49,7 @@ class Measured(PaperCRLSO):
     def phase(self, name: str) -> Iterator[None]:
         with super().phase(name):
             yield
-        if name == "graph VAE":  # which is the last to be trained
+        if name == "graph VAE":  # the last model to be trained
             cells = self.space.all_codes()
             errors = 1.0 - self.benchmark.validation(cells) / 100.0
             self.quality = {
@@ -60,7 +60,7 @@ class Measured(PaperCRLSO):
 
 
 def run(job: tuple[str, str, int, int, str]) -> dict[str, Any]:
-    """One search, as a line of the output file."""
+    """Run one search and return its line of the output file."""
     dataset, variant, seed, budget, preset = job
     crlso.set_num_threads(1)
     benchmark = crlso.benchmarks.NASBench201(dataset)
@@ -94,19 +94,19 @@ def run(job: tuple[str, str, int, int, str]) -> dict[str, Any]:
 
 
 def spread(values: list[float], digits: int = 3) -> str:
-    """Mean and standard deviation as text."""
+    """Return the mean and standard deviation as text."""
     deviation = statistics.stdev(values) if len(values) > 1 else 0.0
     return f"{statistics.mean(values):.{digits}f} ± {deviation:.{digits}f}"
 
 
 def latent_share(rows: list[dict[str, Any]]) -> str:
-    """Share of the proposals that came from latent moves, not from the neighbours of a cell, as text."""
+    """Return the share of proposals from latent moves, rather than from neighbours, as text."""
     moves, neighbours = (sum(row["diagnostics"].get(key, 0) for row in rows) for key in ("latent_moves", "neighbours"))
     return f"{100 * moves / (moves + neighbours):.0f} %" if moves + neighbours else ""
 
 
 def found_table(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """What the searches found, as lines of Markdown."""
+    """Yield the table of search results as lines of Markdown."""
     yield (
         "| dataset | variant | seeds | validation | test of that cell | at the optimum | median query of the best "
         "| proposals from the latent space |"
@@ -127,7 +127,7 @@ def found_table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def quality_table(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """The models of the full method against the whole table, as lines of Markdown."""
+    """Yield the table of model quality, against the complete benchmark, as lines of Markdown."""
     columns = (
         "dataset",
         "seeds",
@@ -156,7 +156,7 @@ def main() -> int:
     parser.add_argument("--budget", type=int, default=500)
     parser.add_argument("--preset", default="fast", choices=["fast", "paper"])
     parser.add_argument("--jobs", type=int, default=1, help="processes, each with one thread")
-    parser.add_argument("--out", type=Path, help="file of JSON lines to go on with")
+    parser.add_argument("--out", type=Path, help="file of JSON lines, one per run; runs in it are not repeated")
     parser.add_argument("--json", action="store_true", help="print all runs as one JSON document instead of tables")
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []

@@ -1,11 +1,11 @@
-"""Cost of training against the number of cells and against the width, with fitted exponents.
+"""Time of training against the number of cells and against the width, with fitted exponents.
 
     python -m benchmarks.scaling --json --plot docs/scaling.svg
 
-One epoch (gradients, clipping, Adam) of the NAS-Bench-201 model on one thread, up to the 423,624 cells of
-NAS-Bench-101; as NAS-Bench-201 has 15,625, its cells are taken again. Exponents are fitted by least squares on
-logarithms. Costs of widths are those of the same cells; the exponent of the wide half is given too, since what is not
-a matrix product costs in proportion to the width.
+Each measurement is one epoch (gradients, clipping, Adam) of the NAS-Bench-201 model on one thread. There are up to
+423,624 cells, as many as NAS-Bench-101 has; the 15,625 cells of NAS-Bench-201 are repeated. Exponents are fitted by
+least squares on logarithms. All widths use the same cells. The exponent of the wider half is given separately, because
+everything but matrix products takes time proportional to the width.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def seconds_of(model: Model, cells: int, rounds: int) -> float:
 
 
 def plot(document: dict[str, Any], path: str) -> None:
-    """The two curves with their fitted powers, as a file."""
+    """Write a figure of the two curves with their fitted powers."""
     import numpy as np
     from matplotlib import rc_context
     from matplotlib.figure import Figure

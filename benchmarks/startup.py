@@ -1,9 +1,9 @@
-"""What a user waits for before anything happens: `import crlso` beyond `import numpy`, and `crlso --help`.
+"""Start-up time: that of `import crlso` in addition to `import numpy`, and of `crlso --help`.
 
     python -m benchmarks.startup --json
 
-Each is a process of its own, in turns. `import crlso` alone imports the extension no more than NumPy, so the import is
-measured with the extension loaded (`crlso.Tensor`) too.
+Each measurement is a separate process, and programs take turns. `import crlso` alone loads neither NumPy nor the C
+extension, so the import is also measured with the extension loaded (`crlso.Tensor`).
 """
 
 from __future__ import annotations

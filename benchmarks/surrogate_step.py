@@ -1,11 +1,11 @@
-"""The surrogate's value and gradient, and a whole step of the search, against PyTorch eager and JAX jit.
+"""Time of the surrogate's value and gradient, and of a search step, against PyTorch eager and JAX jit.
 
     python -m benchmarks.surrogate_step --against pytorch,jax --json
 
-The network is the published surrogate (16 inputs, width 128, four layers); `step` also takes the descent step and
-decodes with the published decoder (width 256). Weights are equal and frozen: packed once in crlso (`freeze` of
-the surrogate, `freeze_decoder` of the VAE: what a search uses), constants of JAX's compiled functions, leaves without
-gradients in PyTorch. Values, gradients and cells are compared first.
+The network is the published surrogate (16 inputs, width 128, four layers). `step` also makes the descent step and
+decodes with the published decoder (width 256). All programs have equal, frozen weights. In crlso these are packed once,
+as in a search; in JAX they are constants of the compiled functions; in PyTorch they are tensors without gradients.
+Values, gradients and cells are compared first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WHAT = {"evaluate": "value and gradient", "step": "descend and decode", "decode"
 
 
 def compare(functions: Sequence[str], text: str | None) -> int:
-    """Measure functions of the twins (see benchmarks.model) for few, many and very many latents."""
+    """Measure functions of the twins, see benchmarks.model, for several numbers of latents."""
     parser = timing.parser(text, rounds=7)
     parser.add_argument("--against", default="pytorch,jax", help="out of pytorch, jax")
     parser.add_argument("--threads", type=int, default=1)

@@ -1,4 +1,4 @@
-"""An epoch of training by the number of threads: speed-up over one thread, and that no bit of the result differs.
+"""Speed-up of a training epoch by the number of threads, and a check that results are bit-identical.
 
 python -m benchmarks.threads --threads 1 2 --json
 """
@@ -16,7 +16,7 @@ from benchmarks.model import Model, batches
 
 
 def final_parameters(threads: int, width: int, steps: int = 5) -> bytes:
-    """All parameters after some training steps, as bytes."""
+    """Return all parameters after some training steps, as bytes."""
     model = Model(width, threads)
     model.epoch(batches(len(model.codes), model.vae.latent)[:steps])
     return b"".join(np.ascontiguousarray(tensor.numpy()).tobytes() for tensor in model.parameters.values())
@@ -26,7 +26,7 @@ def main() -> int:
     parser = timing.parser(__doc__, rounds=7)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--cells", type=int, default=15625, help="cells of an epoch; default: %(default)s")
+    parser.add_argument("--cells", type=int, default=15625, help="cells per epoch; default: %(default)s")
     arguments = timing.arguments_of(parser)
     counts = sorted({1, *arguments.threads})
     results = {final_parameters(n, arguments.width) for n in counts}

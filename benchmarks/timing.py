@@ -1,6 +1,6 @@
-"""What the benchmarks share: timing that a noisy machine does not spoil, arguments, and the document they print.
+"""Shared parts of the benchmarks: timing that is robust to noise, arguments, and the printed document.
 
-Programs take turns, and ratios are taken within a turn.
+Programs take turns, and ratios are computed within a round.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from crlso import _core
 __all__ = ["about", "arguments_of", "fitted_exponent", "interleaved", "medians", "parser", "publish", "ratios", "split"]
 
 NEEDS = {"pytorch": "torch", "pytorch-same-algebra": "torch", "pyg": "torch_geometric", "jax": "jax"}
-"""Name of a program -> the module without which it is skipped."""
+"""The module that each program needs; without it, the program is skipped."""
 
 HELD_TO = {
     "avx2": {
@@ -37,20 +37,20 @@ HELD_TO = {
         "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
     }
 }
-"""Instruction set -> the variables that hold everything to it; they are read before anything is imported."""
+"""Environment variables that limit all programs to an instruction set. They are read on import."""
 
 
 def parser(text: str | None, rounds: int) -> argparse.ArgumentParser:
-    """A parser with the arguments that all benchmarks know."""
+    """Make a parser with the arguments that all benchmarks share."""
     made = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--rounds", type=int, default=rounds, help="turns of each program; default: %(default)s")
+    made.add_argument("--rounds", type=int, default=rounds, help="rounds of measurements; default: %(default)s")
     made.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
-    made.add_argument("--isa", choices=list(HELD_TO), help="hold crlso and every framework to it")
+    made.add_argument("--isa", choices=list(HELD_TO), help="limit crlso and all frameworks to this instruction set")
     return made
 
 
 def arguments_of(made: argparse.ArgumentParser) -> argparse.Namespace:
-    """The parsed arguments; with --isa the program is started once more, in the environment that this takes."""
+    """Parse the arguments; with --isa, run the program again in the environment that this needs."""
     arguments = made.parse_args()
     if arguments.isa is not None and any(os.environ.get(k) != v for k, v in HELD_TO[arguments.isa].items()):
         environment = {**os.environ, **HELD_TO[arguments.isa]}
@@ -60,7 +60,7 @@ def arguments_of(made: argparse.ArgumentParser) -> argparse.Namespace:
 
 
 def split(made: argparse.ArgumentParser, text: str, names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The programs that --against names: those that can be run, and those skipped because something is missing."""
+    """Return the programs in --against that can be run, and those skipped because a module is missing."""
     asked = [name for name in text.split(",") if name]
     if unknown := [name for name in asked if name not in names]:
         made.error(f"--against: expected names out of {', '.join(names)}, got {', '.join(unknown)}")
@@ -71,7 +71,7 @@ def split(made: argparse.ArgumentParser, text: str, names: Iterable[str]) -> tup
 
 
 def interleaved(programs: Mapping[str, Callable[[], object]], rounds: int, repeat: int = 1) -> dict[str, list[float]]:
-    """Seconds per call of each program in each round; a round more is run first, to warm up."""
+    """Return the seconds per call of each program in each round; an additional first round warms up."""
     seconds: dict[str, list[float]] = {name: [] for name in programs}
     for number in range(rounds + 1):
         for name, program in programs.items():
@@ -84,12 +84,12 @@ def interleaved(programs: Mapping[str, Callable[[], object]], rounds: int, repea
 
 
 def medians(seconds: Mapping[str, list[float]]) -> dict[str, float]:
-    """Median over rounds of each program's seconds."""
+    """Return the median seconds of each program over rounds."""
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def ratios(seconds: Mapping[str, list[float]], base: str) -> dict[str, float]:
-    """Median over rounds of each program's seconds divided by those of `base` in the same round."""
+    """Return the median, over rounds, of the seconds of each program divided by those of `base`."""
     return {
         name: statistics.median(a / b for a, b in zip(values, seconds[base], strict=True))
         for name, values in seconds.items()
@@ -98,14 +98,14 @@ def ratios(seconds: Mapping[str, list[float]], base: str) -> dict[str, float]:
 
 
 def fitted_exponent(x: Sequence[float], y: Sequence[float]) -> float:
-    """The exponent p of y = c x^p by least squares on logarithms."""
+    """Fit the exponent p of y = c x^p by least squares on logarithms."""
     import numpy as np
 
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
 def about(packages: Iterable[str] = ()) -> dict[str, Any]:
-    """Versions (those of the distributions in `packages` included), the processor and its BLAS."""
+    """Return the versions of Python, crlso, NumPy and the given packages, the processor, and the BLAS."""
     info = _core.runtime_info()
     versions = {name: importlib.metadata.version(name) for name in ("numpy", *sorted(set(packages)))}
     return {
@@ -122,6 +122,6 @@ def _processor() -> str:
 
 
 def publish(document: Mapping[str, Any], as_json: bool, lines: Iterable[str]) -> int:
-    """Print the document, or the lines of its table; returns the exit code."""
+    """Print the document, or the lines of its table, and return the exit code."""
     print(json.dumps(document) if as_json else "\n".join(lines))
     return 0

@@ -1,14 +1,19 @@
-"""One training epoch of the NAS-Bench-201 graph VAE with its surrogate, against other frameworks on the same maths.
+"""Time of a training epoch of the NAS-Bench-201 graph VAE with its surrogate, against other frameworks.
 
     python -m benchmarks.train_epoch --against pytorch,pytorch-same-algebra,pyg,jax --threads 1 --json
 
-The model is the published one by default (width 256, latent 16, batch 256): 62 batches, gradients, clipping, Adam.
-All programs start from the same parameters and see the same cells and noise; before anything is timed, losses and
-gradients of several batches are compared. `pytorch` is the form of today's maths that was fastest here (K split, a
-loop over edges); `pytorch-same-algebra` is given every exact saving that crlso makes; `pyg` is torch_geometric's
-MessagePassing, collation not counted; `jax` is one compiled step. `gemm_fraction` is the time of the epoch's matrix
-products alone, run from a list of their shapes, over the time of an epoch; `fma_peak_fraction` is the products'
-floating-point operations per second over the peak of one core, null where the core cannot measure that.
+The model is the published one by default (width 256, latent 16, batch 256). An epoch has 62 batches with gradients,
+clipping and Adam. All programs start from the same parameters and use the same cells and noise. Losses and gradients of
+several batches are compared first.
+
+- `pytorch` is the fastest direct form found: K is split, with a loop over edges.
+- `pytorch-same-algebra` also makes every exact saving that crlso makes.
+- `pyg` uses MessagePassing of torch_geometric; collation is not counted.
+- `jax` is one compiled step.
+
+`gemm_fraction` is the time of the matrix products of an epoch, run alone, divided by the time of the epoch.
+`fma_peak_fraction` is the rate of floating-point operations in these products divided by the peak of one core, or null
+if the peak cannot be measured.
 """
 
 from __future__ import annotations
@@ -26,12 +31,12 @@ from benchmarks.model import Model, batches, differences
 from benchmarks.twins import twin
 from crlso import _core, no_grad
 
-LIMITS = {"median": 2e-6, "parameter": 1e-5}  # of differences of losses and gradients, see benchmarks.model
+LIMITS = {"median": 2e-6, "parameter": 1e-5}  # largest allowed differences, see benchmarks.model
 PRODUCTS = "products alone"
 
 
 def products(model: Model, n: int) -> list[tuple[int, int, int]]:
-    """(rows, outputs, inputs) of every linear map of a step on n cells; each takes a product and two for gradients."""
+    """Return (rows, outputs, inputs) of each linear map in a step on n cells; each takes three products."""
     width, latent, space = model.vae.width, model.vae.latent, model.space
     hidden, layers = model.surrogate.width, model.surrogate.layers
     table = model.vae.encoder_.trunk.first.zero_row
@@ -52,12 +57,12 @@ def products(model: Model, n: int) -> list[tuple[int, int, int]]:
 
 
 def flops(model: Model, sizes: list[int]) -> float:
-    """Floating-point operations of the products of all batches."""
+    """Return the number of floating-point operations in the products of all batches."""
     return sum(3.0 * 2.0 * m * n * k for size in sizes for m, n, k in products(model, size))
 
 
 def products_alone(model: Model, sizes: list[int]) -> Callable[[], None]:
-    """A program that makes the products of an epoch and nothing else."""
+    """Make a program that computes only the products of an epoch."""
     rng = np.random.default_rng(0)
     draw = lambda *shape: rng.normal(size=shape).astype(np.float32)  # noqa: E731
     operands = {
@@ -81,7 +86,7 @@ def main() -> int:
     parser.add_argument("--against", default="pytorch,pytorch-same-algebra", help=f"out of {', '.join(timing.NEEDS)}")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--cells", type=int, default=15625, help="cells of an epoch; default: %(default)s")
+    parser.add_argument("--cells", type=int, default=15625, help="cells per epoch; default: %(default)s")
     arguments = timing.arguments_of(parser)
     names, skipped = timing.split(parser, arguments.against, timing.NEEDS)
 
@@ -117,7 +122,7 @@ def main() -> int:
     timing.publish(document, arguments.json, lines)
     far = [name for name, off in found.items() if any(off[key] > limit for key, limit in LIMITS.items())]
     if far:
-        print(f"not the same maths: {', '.join(far)}", file=sys.stderr)
+        print(f"losses or gradients differ from those of crlso: {', '.join(far)}", file=sys.stderr)
     return 1 if far else 0
 
 

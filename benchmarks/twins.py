@@ -1,4 +1,4 @@
-"""The model of benchmarks.model in other frameworks, by the names that --against takes."""
+"""Twins of benchmarks.model in other frameworks, by the names accepted by --against."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["twin"]
 
 
 def twin(name: str, model: Model, threads: int) -> Any:
-    """The same model in another framework, which is imported only now."""
+    """Make the twin of a model in another framework, which is imported on this call."""
     if name == "jax":
         from benchmarks.with_jax import JaxProgram
 

@@ -1,4 +1,4 @@
-"""The model in JAX: one compiled step for training, compiled functions with constant weights for the search."""
+"""The model in JAX: a compiled training step, and compiled search functions with constant weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["JaxProgram"]
 
 
 def start(threads: int) -> Any:
-    """Import JAX for the processor with a number of threads: it reads the environment when it first runs something."""
+    """Import JAX on the CPU with a number of threads; JAX reads the environment when it first runs."""
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["NPROC"] = str(threads)  # size of XLA's pool
     if threads == 1:
@@ -26,7 +26,7 @@ def start(threads: int) -> Any:
 
 
 class JaxProgram:
-    """K split in its parts; a loop over edges, unrolled by the compiler."""
+    """The model with K split, and a loop over edges that the compiler unrolls."""
 
     name = "jax"
 

@@ -1,6 +1,6 @@
-"""The model with an encoder as torch_geometric writes it: MessagePassing over batched graphs.
+"""The model with an encoder in torch_geometric: MessagePassing over batched graphs.
 
-Graphs are collated outside the measured time: the edge lists of every batch are made when it is first seen.
+The edge lists of a batch are made when it is first used, outside the measured time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The model in PyTorch: today's maths in the form that was fastest, and a form given every exact saving of crlso."""
+"""The model in PyTorch: the fastest direct form, and a form with every exact saving that crlso makes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["SameAlgebraProgram", "TorchProgram"]
 
 
 class TorchProgram:
-    """K split in its parts, products of all nodes at once, a loop over edges, one fused Adam step."""
+    """The model with K split, products of all nodes at once, a loop over edges, and a fused Adam step."""
 
     name = "pytorch"
 
@@ -125,7 +125,7 @@ class TorchProgram:
 
 
 class SameAlgebraProgram(TorchProgram):
-    """Given crlso's savings: layer 1 a table, the products of layer 2 on its rows, the last R2 R1 on the heads."""
+    """The model with the savings of crlso: a table for layer 1, layer 2 on its rows, the last R2 R1 on the heads."""
 
     name = "pytorch-same-algebra"
 

@@ -1,14 +1,13 @@
-"""Search a cell for a small convolutional network that is really trained: handwritten digits, PyTorch, one CPU core.
+"""Search for the cell of a small convolutional network, trained on handwritten digits with PyTorch on one CPU core.
 
     pip install crlso torch scikit-learn
     python examples/digits.py                    # 30 evaluations per search, two methods, three seeds
     python examples/digits.py --seeds 1 --budget 10
 
-The space is one of one's own: four nodes, any edges between them, one of four operations on each. Each evaluation
-trains a network around the cell on 200 digits of 8x8 pixels and measures it on 1,000 others, the validation split,
-which is all that a search sees. The remaining 597 are the test split: the network of the cell that a search has chosen
-is measured on them when the search is over. Everything is seeded, training too: an evaluation of one cell always gives
-the same value, whoever asks.
+The space is defined here: four nodes, any edges between them, and one of four operations on each edge. An evaluation
+trains a network of the cell on 200 digits of 8x8 pixels and measures its accuracy on 1,000 others, the validation
+split. A search sees only this value. The remaining 597 digits are the test split, on which the chosen cell is measured
+after the search. Training is seeded, so that evaluating a cell again gives the same value.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ CHANNELS = 8
 EPOCHS = 12
 BATCH = 50
 SPLIT_SEED = 0
-TRAINING_SEEDS = (0, 1, 2)  # a value is the mean over three trainings: single ones differ
+TRAINING_SEEDS = (0, 1, 2)  # a value is the mean over three trainings
 
 
 def load_splits() -> list[tuple[Tensor, Tensor]]:
-    """Images (n, 1, 8, 8) and labels (n,) for training, validation and test."""
+    """Load images (n, 1, 8, 8) and labels (n,) for training, validation and test."""
     digits = load_digits()
     order = np.random.default_rng(SPLIT_SEED).permutation(len(digits.target))
     images = torch.tensor(digits.images[order, None] / 8.0 - 1.0, dtype=torch.float32)
@@ -41,7 +40,7 @@ def load_splits() -> list[tuple[Tensor, Tensor]]:
 
 
 def convolution(kernel: int, inputs: int, outputs: int, stride: int = 1) -> nn.Module:
-    """ReLU, convolution, batch norm."""
+    """Make a block of ReLU, convolution and batch norm."""
     layer = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
     return nn.Sequential(nn.ReLU(), layer, nn.BatchNorm2d(outputs))
 
@@ -55,7 +54,7 @@ OPERATIONS = {
 
 
 class CellModule(nn.Module):
-    """A cell as a layer: each node is the sum of what its edges bring, the last node is the output."""
+    """A cell as a layer: each node is the sum of the outputs of its incoming edges; the last node is the output."""
 
     def __init__(self, cell: crlso.spaces.Cell, channels: int) -> None:
         super().__init__()
@@ -66,14 +65,14 @@ class CellModule(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         nodes = [x] + [torch.zeros_like(x) for _ in range(self.last)]
-        # Edges are sorted by the node they lead to, so a node is complete before it is read.
+        # Edges are sorted by target, so a node is complete before it is read.
         for (source, target), operation in zip(self.edges, self.operations):
             nodes[target] = nodes[target] + operation(nodes[source])
         return nodes[self.last]
 
 
 def network(cell: crlso.spaces.Cell) -> nn.Module:
-    """Stem, cell, a convolution that halves the image, cell, classifier."""
+    """Make a network: stem, cell, a convolution that halves the image, cell, classifier."""
     return nn.Sequential(
         nn.Conv2d(1, CHANNELS, 3, padding=1, bias=False),
         nn.BatchNorm2d(CHANNELS),
@@ -89,7 +88,7 @@ def network(cell: crlso.spaces.Cell) -> nn.Module:
 
 
 def train(model: nn.Module, images: Tensor, labels: Tensor, seed: int) -> None:
-    """Stochastic gradient descent with a learning rate that falls along a cosine."""
+    """Train a model by stochastic gradient descent with a cosine learning-rate schedule."""
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
     steps = EPOCHS * (len(labels) // BATCH)
@@ -105,13 +104,13 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, seed: int) -> None:
 
 @torch.no_grad()
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Percent."""
+    """Return the accuracy in percent."""
     model.eval()
     return 100.0 * (model(images).argmax(dim=1) == labels).double().mean().item()
 
 
 class Digits:
-    """Trains a network for a cell and remembers what it reached."""
+    """Trains the networks of cells and caches their accuracies."""
 
     def __init__(self) -> None:
         self.splits = load_splits()
@@ -119,11 +118,11 @@ class Digits:
         self.seconds: list[float] = []
 
     def validation(self, cell: crlso.spaces.Cell) -> float:
-        """Validation accuracy in percent, which a search maximises."""
+        """Return the validation accuracy in percent, which a search maximises."""
         return self._measure(cell)[0]
 
     def test(self, cell: crlso.spaces.Cell) -> float:
-        """Test accuracy in percent, looked up when a search is over."""
+        """Return the test accuracy in percent, looked up after a search."""
         return self._measure(cell)[1]
 
     def _measure(self, cell: crlso.spaces.Cell) -> tuple[float, float]:
@@ -143,11 +142,11 @@ class Digits:
 
 
 def main() -> None:
-    """Run both methods on the same seeds and say how they compare."""
+    """Run both methods on the same seeds and compare them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--budget", type=int, default=30, help="evaluations per search (default: 30)")
     parser.add_argument("--seeds", type=int, default=3, help="searches per method (default: 3)")
-    parser.add_argument("--method", default="cr-lso-paper", help="what to compare with random search")
+    parser.add_argument("--method", default="cr-lso-paper", help="compared with random search (default: %(default)s)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
@@ -171,11 +170,11 @@ def main() -> None:
             print(f"{seed:4}  {method:13} {best.value:11.2f} {tested:7.2f} {seconds:8.0f}  {best.cell}", flush=True)
     print(f"One evaluation took {statistics.median(digits.seconds):.1f} s (median of {len(digits.seconds)}).")
     report(arguments, validation, "validation, which the searches maximise")
-    report(arguments, test, "test, of the cells they chose")
+    report(arguments, test, "test, of the chosen cells")
 
 
 def report(arguments: argparse.Namespace, results: dict[str, list[float]], split: str) -> None:
-    """Print the means and which method is ahead; less than two standard errors over the seeds show nothing."""
+    """Print mean accuracies, and which method is better if they differ by more than two standard errors."""
     ours, random = results.values()
     differences = [a - b for a, b in zip(ours, random)]
     n, difference = len(differences), statistics.mean(differences)

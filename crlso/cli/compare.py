@@ -69,8 +69,10 @@ def run(arguments: argparse.Namespace) -> None:
     if unknown:
         raise UsageError(f"--methods: expected of {', '.join(KNOWN)}, got {unknown[0]!r:.100}")
     try:
-        places = [_benchmark(arguments, name) for name in _datasets(arguments)]
-        result = compare(places, methods, arguments.seeds, arguments.budget, jobs=arguments.jobs, path=arguments.out)
+        benchmarks = [_benchmark(arguments, name) for name in _datasets(arguments)]
+        result = compare(
+            benchmarks, methods, arguments.seeds, arguments.budget, jobs=arguments.jobs, path=arguments.out
+        )
     except (ValueError, TypeError, OSError) as error:
         raise UsageError(one_line(error)) from error
     except KeyboardInterrupt:

@@ -220,28 +220,28 @@ def _summary(name: str, values: list[float]) -> dict[str, Any]:
 
 
 def query_of_optimum(record: Record) -> int | None:
-    """The query by which a search was at the optimum of its benchmark.
+    """Return the query at which a search found the optimum.
 
     Parameters
     ----------
     record : dict
-        Of :attr:`Comparison.records`; ``optimum`` and ``trajectory`` are read.
+        A record of :class:`Comparison`.
 
     Returns
     -------
     int or None
-        Counted from 1; None when the search never was there, or the optimum is not known.
+        Counted from 1; None if the search did not find the optimum, or the optimum is unknown.
 
     Examples
     --------
-    >>> steps = [{"query": 1, "value": 5.0, "test": None}, {"query": 4, "value": 7.0, "test": 6.5}]
+    >>> steps = [{"query": 1, "value": 5.0, "test": None}, {"query": 4, "value": 7.0, "test": None}]
     >>> query_of_optimum({"optimum": 7.0, "trajectory": steps})
     4
     """
     best = record["optimum"]
-    if best is None:
-        return None
-    return next((entry["query"] for entry in record["trajectory"] if entry["value"] >= best - LEVEL), None)
+    return next(
+        (entry["query"] for entry in record["trajectory"] if best is not None and entry["value"] >= best - LEVEL), None
+    )
 
 
 def _seconds_per_query(done: list[Record]) -> float | None:

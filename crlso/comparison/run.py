@@ -134,7 +134,18 @@ def parse_method(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def checked_checkpoints(checkpoints: Any, budget: int) -> tuple[int, ...]:
-    """Return the checkpoints below the budget and the budget itself, in ascending order."""
+    """Return the checkpoints below the budget and the budget itself, in ascending order.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a checkpoint is not an integer of at least 1.
+
+    Examples
+    --------
+    >>> checked_checkpoints(None, 120)
+    (32, 64, 100, 120)
+    """
     marks = CHECKPOINTS if checkpoints is None else tuple(checkpoints)
     queries = [check_int("checkpoints", mark, 1) for mark in marks]
     return tuple(sorted({*(mark for mark in queries if mark < budget), int(budget)}))
@@ -158,7 +169,7 @@ def _checked_methods(methods: Any) -> dict[str, tuple[Any, dict[str, Any]]]:
             entries.append((entry if isinstance(entry, str) else getattr(entry, "name", str(entry)), method, options))
     for label, method, options in entries:
         if label in chosen:
-            raise ValueError(f"methods: expected each once, got {label!r:.100} twice")
+            raise ValueError(f"methods: expected different methods, got {label!r:.100} twice")
         chosen[label] = (method, dict(options))
     if not chosen:
         raise ValueError("methods: expected at least one, got none")
@@ -172,7 +183,7 @@ def _checked_seeds(seeds: Any) -> list[int]:
         raise TypeError(f"seeds: expected a number of seeds or a sequence of them, got {type(seeds).__name__}")
     numbers = [check_int("seeds", seed, 0) for seed in seeds]
     if not numbers or len(set(numbers)) < len(numbers):
-        raise ValueError(f"seeds: expected at least one and each once, got {numbers!r:.100}")
+        raise ValueError(f"seeds: expected at least one seed and no repetition, got {numbers!r:.100}")
     return numbers
 
 

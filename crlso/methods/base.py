@@ -135,7 +135,7 @@ class Optimiser(ABC):
             codes = np.asarray(self._next())[np.newaxis]
             key = self.space.canonical_key(codes)
             if self.history.seen(key)[0]:
-                raise RuntimeError(f"{type(self).__name__}._next: expected a class not asked for yet, got {codes[0]}")
+                raise RuntimeError(f"{type(self).__name__}._next: expected a class that was not seen, got {codes[0]}")
             row = self.space.canonicalise(codes)
             cell = self.space.cells(self.space.representative(row))[0]
             return self.history.ask(cell, row[0].tolist(), int(key[0]))
@@ -308,9 +308,9 @@ class Optimiser(ABC):
         number = trial.number
         known = isinstance(number, int) and 0 <= number < len(self.trials)
         if not known or self.trials[number].cell != trial.cell:
-            raise ValueError(f"trial: expected one that this optimiser asked for, got {trial!r:.200}")
+            raise ValueError(f"trial: expected a trial of this optimiser, got {trial!r:.200}")
         if not self.history.is_pending(number):
-            raise ValueError(f"trial: expected a pending one, got number {number}, which was told before")
+            raise ValueError(f"trial: expected a pending trial, got number {number}, which was told before")
         return self.trials[number]
 
 
@@ -323,7 +323,7 @@ def _told_measurement(value: Any, state: str) -> Measurement | None:
     if state != "failed":
         raise ValueError(f"state: expected 'complete' or 'failed', got {state!r:.100}")
     if value is not None:
-        raise ValueError(f"value: expected none for a failed trial, got {value!r:.100}")
+        raise ValueError(f"value: expected None for a failed trial, got {value!r:.100}")
     return None
 
 
@@ -352,7 +352,20 @@ def unseen_neighbours(optimiser: Optimiser, cell: Any) -> Codes:
 def count_classes(space: Space) -> int | None:
     """Return the number of classes of a space.
 
-    For a space that is too large to enumerate, this is the number of all cells, or None if that is unknown.
+    Parameters
+    ----------
+    space : Space
+
+    Returns
+    -------
+    int or None
+        For a space too large to enumerate, the number of cells, or None if that is unknown.
+
+    Examples
+    --------
+    >>> from crlso.spaces import NASBench201
+    >>> count_classes(NASBench201())
+    4930
     """
     number: int | None = getattr(space, "n_cells", LARGEST_LISTED)
     if number is None or number > LARGEST_LISTED:

@@ -33,8 +33,8 @@ class PaperCRLSO(Optimiser):
     1. Random cells are evaluated; they count as queries.
     2. A predictor trained on them gives pseudo-labels for all cells. With these, a graph VAE and an input-convex
        network f, the surrogate of the error in the latent space, are trained together.
-    3. In each round, f is fine-tuned on the latents of all evaluated cells. For each of the 10 best cells, noise is
-       added to its latent, one gradient step of size eta is taken on f, and the result is decoded.
+    3. In each round, f is fine-tuned on the latents of all evaluated cells. Then the latents of the 10 best cells
+       are moved by noise and by one gradient step of size eta on f, and decoded.
     4. If the decoded cell was seen before, the step is repeated with ``eta + 0.2``; after 50 steps, new noise is
        drawn; after 500, the best unseen neighbour of the cell is proposed.
 
@@ -70,7 +70,7 @@ class PaperCRLSO(Optimiser):
         The trained models; None until the random cells are evaluated.
     diagnostics : dict
         Among others ``latent_moves`` and ``neighbours``, the numbers of proposals from the latent space and from
-        neighbours, and ``retries``, the number of steps that decoded to no new cell before a latent move.
+        neighbours. ``retries`` is the number of steps that decoded to no new cell before a latent move.
 
     Raises
     ------
@@ -280,4 +280,4 @@ class PaperCRLSO(Optimiser):
             if len(unseen):
                 chosen: npt.NDArray[np.uint8] = unseen[int(self.surrogate.predict(self.vae.encode(unseen)).argmin())]
                 return chosen
-        raise RuntimeError("every class of the space has been asked for")
+        raise RuntimeError("search: expected an unseen class in the space, got none")

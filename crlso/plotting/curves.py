@@ -82,8 +82,8 @@ def plot_comparison(
     """Plot the best value found so far against the number of queries: the mean over seeds for each method.
 
     A band around each mean is its 95 % bootstrap interval. A curve starts where all searches of the method have a
-    value; failed searches are left out. Regret is shown on a logarithmic axis, so a curve leaves the plot where its
-    mean regret is 0, that is, where all searches are at the optimum.
+    value; failed searches are left out. The axis of regret is logarithmic: a curve leaves the plot where its mean
+    regret is 0, which means that all searches are at the optimum.
 
     Parameters
     ----------

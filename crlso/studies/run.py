@@ -210,7 +210,18 @@ def _looked_up(what: str, owner: Any, trials: list[Trial]) -> list[float | None]
 
 
 def optimum_of(benchmark: Any) -> float | None:
-    """Return the highest value of a benchmark, or None if the benchmark does not know it."""
+    """Return the highest value of a benchmark.
+
+    Parameters
+    ----------
+    benchmark : object
+        Has ``optimal_value()``, or ``optimum()``, which returns the best cell, or neither.
+
+    Returns
+    -------
+    float or None
+        None if the benchmark does not know it.
+    """
     known, best = (getattr(benchmark, name, None) for name in ("optimal_value", "optimum"))
     try:
         if callable(known):

@@ -62,7 +62,7 @@ def test_the_command_takes_the_sources_of_a_search(capsys):
         (["--models", "x"], "--models: expected with --benchmark nasbench301 only"),
         (["--methods", "magic"], f"--methods: expected of {', '.join(METHODS)}, got 'magic'"),
         (["--methods", ""], "--methods: expected of"),
-        (["--methods", "local,local"], "methods: expected each once"),
+        (["--methods", "local,local"], "methods: expected different methods"),
         (["--methods", "local:x=1"], "options of method 'local'"),
         (["--dataset", "mnist"], "dataset"),
         (["--budget", "5000"], "budget: expected at most 4930"),

@@ -8,8 +8,6 @@ import sys
 import numpy as np
 
 import crlso
-import crlso.benchmarks
-import crlso.methods
 from crlso._version import __version__
 from crlso.cli import main
 

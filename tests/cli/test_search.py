@@ -11,7 +11,6 @@ import pytest
 
 import crlso
 import crlso.benchmarks
-import crlso.methods
 from crlso._version import __version__
 from crlso.cli import main, program
 from crlso.cli import options as program_options

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import crlso
-import crlso.spaces
 from crlso.methods import METHODS, RandomSearch
 from crlso.random import Stream
 from crlso.studies import EvaluationError, search

@@ -15,7 +15,7 @@ from crlso.spaces.keys import Classes
 
 
 class PairSpace:
-    """Cells are pairs of operations out of three, and (a, b) is the same function as (b, a): 9 cells, 6 classes."""
+    """Cells are pairs of three operations, where (a, b) and (b, a) are one class: 9 cells, 6 classes."""
 
     name = "pairs"
     n_classes = 6
@@ -60,7 +60,7 @@ class PairBenchmark:
 
 
 class Scripted(Optimiser):
-    """Asks for given codes and remembers what it was taught."""
+    """Asks for given codes and records the results it learns from."""
 
     name = "scripted"
 
@@ -107,7 +107,7 @@ class Timed(Scripted):
 
 
 class Many(PairSpace):
-    """56 operations in place of three: 1,596 classes."""
+    """Pairs of 56 operations: 1,596 classes."""
 
     def all_codes(self):
         return np.array(list(itertools.product(range(56), repeat=2)), dtype=np.uint8)

@@ -31,8 +31,8 @@ class CRLSO(BayesianSearch):
     trained when a search begins, without any accuracies.
 
     A space with at most `reservoir` classes is ranked completely in each round. In a larger space, a round ranks
-    random cells drawn once, cells decoded from latents near the best ones, and cells found by a local search on the
-    acquisition value. The local search starts from the other candidates and from its results of the last round.
+    random cells drawn once and cells decoded from latents near the best ones. It also ranks cells found by a local
+    search on the acquisition value, which starts from the other candidates and from its results of the last round.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ class GPSearch(BayesianSearch):
 
     - H is the number of operations that differ. If edges are free, it is the difference of the counts of operations
       and edges.
-    - P is the squared distance between the square roots of path counts, which say how often each sequence of
+    - P is the squared distance between the square roots of path counts. A path count is how often a sequence of
       operations leads from an input to the output.
     - l is the standardised log size of the network, known for NAS-Bench-101 and 201 and left out elsewhere.
 
@@ -32,8 +32,8 @@ class GPSearch(BayesianSearch):
     grid.
 
     A space with at most 10,000 classes is ranked completely in each round. In a larger space, a round ranks 10,000
-    random cells drawn once, new random cells, double mutations of the ten best cells, and all neighbours of the five
-    best.
+    random cells drawn once, and new random cells. It also ranks double mutations of the ten best cells and all
+    neighbours of the five best.
 
     Parameters
     ----------
