@@ -525,5 +525,16 @@ class ICNN(Module):
         return self.freeze().evaluate(z)
 
     def descend(self, z: npt.ArrayLike, step: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return ``z - step * gradient`` for one step size, one per point, or many sizes for one point z."""
+        """Return ``z - step * gradient``, one gradient step from each point.
+
+        Parameters
+        ----------
+        z : array_like, shape (n, inputs)
+        step : float or array_like
+            One step size; or sizes of shape (n,), one per point; or for one point, sizes of shape (k,).
+
+        Returns
+        -------
+        ndarray, shape (n, inputs), or (k, inputs) for one point
+        """
         return self.freeze().descend(z, step)

@@ -192,21 +192,74 @@ class Stream:
     def uniform(
         self, purpose: str, step: int, shape: int | Sequence[int], dtype: npt.DTypeLike = "float32"
     ) -> npt.NDArray[Any]:
-        """Return uniform numbers in [0, 1); arguments and errors are those of :meth:`normal`."""
+        """Return uniform numbers in [0, 1).
+
+        Parameters
+        ----------
+        purpose, step, shape, dtype
+            As for :meth:`normal`.
+
+        Returns
+        -------
+        numpy.ndarray
+            New array of that shape and type.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`normal` does.
+        """
         return _core.philox_uniform(self._seed, _purpose_code(purpose), step, shape, dtype)
 
     def permutation(self, purpose: str, step: int, n: int) -> npt.NDArray[np.int64]:
-        """Return a random permutation of 0 .. n - 1 as an int64 array of shape (n,)."""
-        return _core.philox_permutation(self._seed, _purpose_code(purpose), step, n)
+        """Return a random permutation of 0 .. n - 1.
 
-    def integers(self, purpose: str, step: int, shape: int | Sequence[int], high: int) -> npt.NDArray[np.int64]:
-        """Return uniform integers in [0, high) as an int64 array of the given shape.
+        Parameters
+        ----------
+        purpose, step
+            As for :meth:`normal`.
+        n : int
+            Number of items, at least 0.
 
-        `high` is 1 to 2**63; the other arguments and the errors are those of :meth:`normal`.
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument has the wrong type or is out of range.
 
         Examples
         --------
-        >>> Stream(0).integers("choice", 0, 5, 1).tolist()
-        [0, 0, 0, 0, 0]
+        >>> sorted(Stream(0).permutation("order", 0, 4).tolist())
+        [0, 1, 2, 3]
+        """
+        return _core.philox_permutation(self._seed, _purpose_code(purpose), step, n)
+
+    def integers(self, purpose: str, step: int, shape: int | Sequence[int], high: int) -> npt.NDArray[np.int64]:
+        """Return uniform integers in [0, high).
+
+        Parameters
+        ----------
+        purpose, step, shape
+            As for :meth:`normal`.
+        high : int
+            Upper end, from 1 to 2**63; it is not drawn itself.
+
+        Returns
+        -------
+        ndarray of int64
+            New array of that shape.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument has the wrong type or is out of range.
+
+        Examples
+        --------
+        >>> Stream(0).integers("choice", 0, (2, 3), 10).shape
+        (2, 3)
         """
         return _core.philox_integers(self._seed, _purpose_code(purpose), step, shape, high)

@@ -123,8 +123,8 @@ class NASBench201(Benchmark):
     The value of a cell, which a search maximises, is its validation accuracy in percent after 200 epochs: the mean over
     the two or three runs of the benchmark. Use test accuracies for reports, not for selection.
 
-    On CIFAR-10, validation accuracies are measured after training on half of the training set (``cifar10-valid`` in the
-    official files), and test accuracies in other runs, after training on all of it.
+    On CIFAR-10, the two come from different runs. Validation accuracies are measured after training on half of the
+    training set (``cifar10-valid`` in the official files), test accuracies after training on all of it.
 
     Cells of one class (see the space) were trained separately, so their values differ by the noise of training.
 

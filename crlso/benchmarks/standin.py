@@ -6,8 +6,8 @@ It uses the genotype alone. The kernel is ``exp(-D)``. For each of the two cells
 - the number of edges that two genotypes do not share;
 - the number of edges with their operations that they do not share.
 
-The weights are whole multiples of 2^-12. So every sum in D is exact in float32, in any order of additions, and
-predictions do not depend on the number of threads or on the batch.
+The weights are whole multiples of 2^-12, so every sum in D is exact in float32 in any order of additions. Predictions
+therefore do not depend on the number of threads or on the batch.
 
 Source: C. E. Rasmussen, C. K. I. Williams, *Gaussian Processes for Machine Learning*, 2006, algorithm 2.1.
 """

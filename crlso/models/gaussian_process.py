@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Features", "GaussianProcess", "Kernel", "KnownRows", "Posterior", "normal_scores"]
 
-KEPT = 4  # number of choices of weights and noise whose rows are cached
+_MAX_CACHED = 4  # choices of weights and noise whose rows are cached
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,19 @@ class Kernel:
     linear: float = 0.5
 
     def between(self, x: Features, y: Features, weights: tuple[float, ...]) -> Floats:
-        """Return the kernel matrix for one weight per group, shape (len(x), len(y))."""
+        """Return the kernel matrix of two sets of cells.
+
+        Parameters
+        ----------
+        x, y : Features
+            Features of n and of m cells.
+        weights : tuple of float
+            One weight per group of features.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, m)
+        """
         return self._of_distances(_distances(x, y), x, y, weights)
 
     def candidates(self, x: Features) -> list[tuple[tuple[float, ...], Floats]]:
@@ -285,13 +297,24 @@ class KnownRows:
                 kernel -= _core.matmul(np.ascontiguousarray(process.lower_[n:, :n]), rows).numpy()
             rows = np.concatenate([rows, _core.solve_lower(np.ascontiguousarray(process.lower_[n:, n:]), kernel)])
         self._cached[choice] = keys, rows
-        while len(self._cached) > KEPT:
+        while len(self._cached) > _MAX_CACHED:
             del self._cached[next(iter(self._cached))]
         return rows
 
 
 class Posterior:
     """Posterior mean and variance of the function at m cells; :meth:`GaussianProcess.posterior` makes one.
+
+    Parameters
+    ----------
+    process : GaussianProcess
+        The fitted process.
+    x : Features
+        Features of the m cells.
+    rows : ndarray of float64, shape (n, m)
+        ``L^-1 K`` between the n fitted cells and these.
+    mean, variance : ndarray of float64, shape (m,)
+        Initial values of the attributes.
 
     Attributes
     ----------

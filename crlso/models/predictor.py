@@ -178,21 +178,43 @@ class Predictor(Estimator):
         return self.mean_ + self.scale_ * standardised.astype(np.float64)
 
     def score(self, cells: Any, y: npt.ArrayLike) -> float:
-        """Return Kendall's tau-b between the predicted errors of cells and y, shape (n,)."""
+        """Return Kendall's tau-b between predicted and given errors.
+
+        Parameters
+        ----------
+        cells : array_like
+            n cells: anything that ``space.codes`` accepts.
+        y : array_like, shape (n,)
+
+        Returns
+        -------
+        float
+            Between -1 and 1; NaN if one side is constant.
+        """
         return kendall_tau(self.predict(cells), y)
 
     def _modules(self) -> dict[str, Module]:
         return {"network": self.network_}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to an npz file (no pickle)."""
+        """Write the model to an npz file without pickle; NotFittedError before :meth:`fit`."""
         self._check_fitted()
         params = {**self.get_params(), "rng": seed_of(self.rng), "space": self.space.name}
         self._write_file(path, {**params, "mean_": self.mean_, "scale_": self.scale_})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], space: Space) -> Self:
-        """Read a model that :meth:`save` wrote, for the same space.
+        """Read a model that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+        space : Space
+            Space of the saved model.
+
+        Returns
+        -------
+        Predictor
 
         Raises
         ------

@@ -50,7 +50,19 @@ class SideInformation:
         self._convex = convex
 
     def initialise(self, latent: int, stream: Stream) -> list[Module]:
-        """Make new heads for latents of length `latent` and return them."""
+        """Make new heads and return them.
+
+        Parameters
+        ----------
+        latent : int
+            Length of a latent.
+        stream : Stream
+            Source of the initial values.
+
+        Returns
+        -------
+        list of Module
+        """
         self._path_head = Linear(latent, self._paths.shape[1], stream.child("paths"))
         self._live_head = Linear(latent, self._live.shape[1], stream.child("live"))
         heads: list[Module] = [self._path_head, self._live_head]

@@ -37,9 +37,9 @@ class ConvexityCertificate:
         Largest ``f(t a + (1 - t) b) - t f(a) - (1 - t) f(b)`` over random segments, relative to the range of f over
         their ends. It does not exceed rounding if f is convex.
     smallest_curvature : float
-        Smallest second difference ``(f(x + h v) - 2 f(x) + f(x - h v)) / h^2`` over random points x and unit vectors v,
-        in the units of f. It replaces the smallest eigenvalue of the Hessian, which is zero almost everywhere because
-        f is piecewise linear. Rounding alone gives about 1e-7 |f| / h^2.
+        Smallest second difference ``(f(x + h v) - 2 f(x) + f(x - h v)) / h^2`` over random points x and directions v.
+        It replaces the smallest eigenvalue of the Hessian, which is zero almost everywhere because f is piecewise
+        linear. Rounding alone gives about 1e-7 |f| / h^2.
     convex : bool
         Whether no weight is negative and no gap exceeds `tolerance`.
     tolerance : float
@@ -258,7 +258,18 @@ class ICNNSurrogate(Estimator):
         return self._network().descend(points, sizes)
 
     def score(self, z: npt.ArrayLike, y: npt.ArrayLike) -> float:
-        """Return Kendall's tau-b between the predicted errors at points z and y, shape (n,)."""
+        """Return Kendall's tau-b between predicted and given errors.
+
+        Parameters
+        ----------
+        z : array_like, shape (n, inputs)
+        y : array_like, shape (n,)
+
+        Returns
+        -------
+        float
+            Between -1 and 1; NaN if one side is constant.
+        """
         return kendall_tau(self.predict(z), y)
 
     def certify_convexity(
@@ -327,7 +338,7 @@ class ICNNSurrogate(Estimator):
         return {"network": self.network_}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to an npz file (no pickle)."""
+        """Write the model to an npz file without pickle; NotFittedError before :meth:`fit`."""
         self._check_fitted()
         params = {**self.get_params(), "rng": seed_of(self.rng), "inputs": self.network_.input_weight.shape[1]}
         self._write_file(path, params)

@@ -157,7 +157,15 @@ class AuxiliaryHeads(Protocol):
     name: str
 
     def initialise(self, latent: int, stream: Stream) -> list[Module]:
-        """Make new heads for latents of length `latent` and return them; :meth:`GraphVAE.fit` trains them."""
+        """Make new heads and return them; :meth:`GraphVAE.fit` trains their parameters.
+
+        Parameters
+        ----------
+        latent : int
+            Length of a latent.
+        stream : Stream
+            Source of the initial values.
+        """
 
     def loss(self, z: Tensor, positions: npt.NDArray[np.int64]) -> Tensor:
         """Return the loss of a batch as a Tensor of one element.
@@ -500,7 +508,27 @@ class GraphVAE(Estimator):
         return FrozenDecoder(self.space, self.decoder_.freeze())
 
     def score(self, cells: Any, y: Any = None) -> float:
-        """Return the share of cells that ``decode(encode(cells))`` reproduces exactly; `y` is ignored."""
+        """Return the share of cells that ``decode(encode(cells))`` reproduces exactly.
+
+        Parameters
+        ----------
+        cells : array_like
+            At least one cell: anything that ``space.codes`` accepts.
+        y : object
+            Ignored; scikit-learn passes it.
+
+        Returns
+        -------
+        float
+            Between 0 and 1.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        ValueError
+            If there are no cells.
+        """
         codes = self.space.codes(cells)
         if len(codes) == 0:
             raise ValueError("cells: expected at least one, got none")
@@ -513,7 +541,13 @@ class GraphVAE(Estimator):
         return modules
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model and its jointly trained surrogate to an npz file (no pickle)."""
+        """Write the model and its jointly trained surrogate to an npz file without pickle.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        """
         self._check_fitted()
         params = {**self.get_params(), "rng": seed_of(self.rng), "space": self.space.name, "surrogate": None}
         if self.surrogate_ is not None:
@@ -522,7 +556,17 @@ class GraphVAE(Estimator):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], space: Space) -> Self:
-        """Read a model that :meth:`save` wrote, for the same space.
+        """Read a model that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+        space : Space
+            Space of the saved model.
+
+        Returns
+        -------
+        GraphVAE
 
         Raises
         ------

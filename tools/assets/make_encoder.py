@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--latent", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shaped", action="store_true", help="add heads that predict side information of the space")
-    parser.add_argument("--no-convexity", action="store_true", help="with --shaped: the head for the size is not convex")
+    parser.add_argument("--no-convexity", action="store_true", help="with --shaped: a plain head for the size")
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
     space = SPACES[arguments.space]()

@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(8)))
     parser.add_argument("--no-side-information", action="store_true", help="train plain graph VAEs")
-    parser.add_argument("--no-convexity", action="store_true", help="the head for the size is not convex")
+    parser.add_argument("--no-convexity", action="store_true", help="a plain head for the size")
     parser.add_argument("--out", type=Path, default=ASSETS / "latents_nasbench201.npz")
     arguments = parser.parse_args()
     space = NASBench201()

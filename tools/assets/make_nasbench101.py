@@ -59,8 +59,8 @@ def order_weights(vertices: list[int]) -> np.ndarray:
     Returns
     -------
     ndarray of float64, shape (2, 54)
-        Weights of the 5 operations and 49 adjacency entries of a cell, in the number that compares orders and in the
-        key of the cell.
+        One weight for each of the 5 operations and 49 adjacency entries of a cell. The first row gives the number that
+        compares orders, the second row the key of the cell.
     """
     operations = [vertex - 1 for vertex in vertices[1:6]]
     edges = [[5 + 7 * vertices[source] + vertices[target] for source in range(target)] for target in range(1, 7)]

@@ -379,6 +379,7 @@ class _Bytes:
         self._position = 0
 
     def take(self, size: int) -> bytes:
+        """Read the next bytes."""
         left = len(self._buffer) - self._position
         if size > left:
             raise ValueError(f"expected {size} bytes at byte {self._position}, got {left}")
@@ -386,15 +387,19 @@ class _Bytes:
         return self._buffer[self._position - size : self._position]
 
     def unpack(self, form: struct.Struct) -> tuple[Any, ...]:
+        """Read a struct."""
         return form.unpack(self.take(form.size))
 
     def length(self) -> int:
+        """Read a length, an integer of 8 bytes."""
         return int.from_bytes(self.take(8), "little")
 
     def text(self) -> str:
+        """Read a length and a text of that many bytes."""
         return self.take(self.length()).decode("utf-8", "replace")
 
     def array(self, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
+        """Read an array of `count` elements."""
         return np.frombuffer(self.take(count * dtype.itemsize), dtype)
 
 

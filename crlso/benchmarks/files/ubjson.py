@@ -70,6 +70,7 @@ class _Reader:
         self.at = 0
 
     def take(self, size: int) -> bytes:
+        """Read the next bytes."""
         left = len(self._data) - self.at
         if not 0 <= size <= left:
             raise ValueError(f"UBJSON: expected {size} bytes at byte {self.at}, got {left}")
@@ -77,6 +78,7 @@ class _Reader:
         return self._data[self.at - size : self.at]
 
     def marker(self) -> bytes:
+        """Read the marker of a value, one byte."""
         return self.take(1)
 
     def value(self, marker: bytes, depth: int) -> Any:
