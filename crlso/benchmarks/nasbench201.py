@@ -39,8 +39,9 @@ _EPOCHS = (12, 200)
 _N_RUNS = 3
 
 # The network around a cell begins with a 3x3 convolution to 16 channels and has three stages of 5 cells with 16, 32 and
-# 64 channels. A residual block before the second and third stages halves the image: two 3x3 convolutions, and pooling
-# with a 1x1 convolution. Batch norm follows each convolution and the last stage. The classifier is linear.
+# 64 channels. A residual block before the second and third stages halves the image: two 3x3 convolutions, and beside
+# them pooling with a 1x1 convolution. Batch norm follows the last stage and all convolutions but this 1x1 convolution.
+# The classifier is linear.
 _STAGE_CHANNELS = (16, 32, 64)
 _CELLS_PER_STAGE = 5
 _CONVOLUTIONS = {2: 1, 3: 9}  # code of the operation -> number of weights per pair of channels
