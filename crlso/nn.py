@@ -1,7 +1,15 @@
-"""Modules: parameters and the operations that use them, for the models of this package and for a user's own.
+"""Neural network modules: parameters, and the operations that use them.
 
-Parameters are :class:`crlso.Tensor` leaves over NumPy memory. Each module takes a :class:`~crlso.random.Stream`, from
-which every parameter gets its initial values by name, so that a seed gives the same network whatever else is made.
+Parameters are :class:`crlso.Tensor` leaves that own NumPy memory. Each module takes a :class:`~crlso.random.Stream` and
+draws the initial values of each parameter from it by name. So a seed always gives the same network, whatever else the
+program makes. Make a stream from a seed with :func:`~crlso.random.seed_of`:
+
+>>> from crlso.random import Stream, seed_of
+>>> layer = Linear(3, 2, Stream(seed_of(0)))
+>>> layer(np.zeros((5, 3), np.float32)).shape
+(5, 2)
+
+Give each part of a model a stream of its own: ``stream.child("encoder")``.
 """
 
 from __future__ import annotations
@@ -22,12 +30,12 @@ from crlso.random import Stream
 __all__ = ["ICNN", "MLP", "GraphLayer", "Linear", "Module", "OneHotGraphLayer", "grad", "no_grad"]
 
 SLOPE = 0.01
-"""Slope of every leaky ReLU below zero."""
+"""Slope of all leaky ReLUs below zero."""
 
 
 @contextlib.contextmanager
 def no_grad() -> Iterator[None]:
-    """Do not record operations inside the block (in this thread).
+    """Turn off the recording of operations inside a ``with`` block, in this thread.
 
     Examples
     --------
@@ -44,20 +52,25 @@ def no_grad() -> Iterator[None]:
 
 
 def grad(f: Callable[[Tensor], Tensor], x: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Gradient of a function at a point.
+    """Return the gradient of a function at a point.
 
     Parameters
     ----------
     f : callable
-        Takes a Tensor of the shape of `x`, returns one; its elements are summed, so for a function of rows the result
-        holds each row's own gradient.
+        Takes a Tensor of the shape of `x` and returns a Tensor, whose elements are summed. So if `f` maps each row to
+        one number, the result holds the gradient of each row.
     x : array_like
-        Where; at most four dimensions.
+        The point, with at most four dimensions.
 
     Returns
     -------
     numpy.ndarray
-        Of the shape of `x`. No parameter's ``grad`` changes.
+        Gradient, of the shape of `x`. The ``grad`` of parameters does not change.
+
+    Raises
+    ------
+    TypeError
+        If `f` does not return a Tensor.
 
     Examples
     --------
@@ -78,13 +91,26 @@ def grad(f: Callable[[Tensor], Tensor], x: npt.ArrayLike) -> npt.NDArray[Any]:
 
 
 class Module:
-    """Something with parameters: its own Tensors that require a gradient, and those of modules it holds.
+    """Base class of all things with parameters.
 
-    Subclasses assign parameters, modules and lists of them as attributes and define ``__call__``.
+    Subclasses assign Tensors, modules, and lists of either as attributes, and define ``__call__``. The parameters of a
+    module are its Tensors that require a gradient, and those of the modules it holds.
+
+    Examples
+    --------
+    >>> from crlso.random import Stream, seed_of
+    >>> class Net(Module):
+    ...     def __init__(self, stream):
+    ...         self.hidden = Linear(4, 8, stream.child("hidden"), activation="relu")
+    ...         self.output = Linear(8, 1, stream.child("output"))
+    ...     def __call__(self, x):
+    ...         return self.output(self.hidden(x))
+    >>> list(Net(Stream(seed_of(0))).named_parameters())
+    ['hidden.weight', 'hidden.bias', 'output.weight', 'output.bias']
     """
 
     def named_parameters(self) -> dict[str, Tensor]:
-        """Parameters by name: attribute names joined by dots, list positions as numbers."""
+        """Return the parameters by name: attribute names and list positions, joined by dots."""
         found: dict[str, Tensor] = {}
         for name, value in vars(self).items():
             items = enumerate(value) if isinstance(value, (list, tuple)) else [(None, value)]
@@ -97,26 +123,26 @@ class Module:
         return found
 
     def parameters(self) -> list[Tensor]:
-        """All parameters, each once, in the order of their names' first assignment."""
+        """Return all parameters, each once, in the order in which their attributes were first assigned."""
         return list({id(tensor): tensor for tensor in self.named_parameters().values()}.values())
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Copies of all parameters by name."""
+        """Return copies of all parameters as arrays by name."""
         return {name: tensor.numpy().copy() for name, tensor in self.named_parameters().items()}
 
     def load_state(self, state: Mapping[str, npt.ArrayLike]) -> None:
-        """Take over parameters.
+        """Copy values into the parameters.
 
         Parameters
         ----------
-        state : mapping
-            Arrays by name, as from :meth:`state`.
+        state : mapping of str to array_like
+            Arrays by name, as :meth:`state` returns them.
 
         Raises
         ------
         ValueError
-            When names or shapes differ, a value is no finite real number, or a negative entry would break convexity;
-            nothing has changed then.
+            If names or shapes differ, a value is not a finite real number, or a negative entry would break convexity.
+            The parameters are unchanged then.
         """
         parameters = self.named_parameters()
         if set(state) != set(parameters):
@@ -140,7 +166,7 @@ class Module:
 
 
 def _parameter(values: npt.NDArray[Any], dtype: str, nonnegative: bool = False) -> Tensor:
-    warn_of_slow_core()  # here and not on import: whoever makes a model is about to multiply matrices
+    warn_of_slow_core()  # here and not on import, because only models depend on fast matrix products
     tensor = Tensor(np.ascontiguousarray(values, dtype=dtype), requires_grad=True)
     tensor.nonnegative = nonnegative
     return tensor
@@ -151,24 +177,27 @@ def _normal(stream: Stream, name: str, shape: tuple[int, ...], scale: float, dty
 
 
 class Linear(Module):
-    """``activation(x W^T + b)`` as one operation.
+    """Affine layer ``activation(x W^T + b)``, computed as one operation.
 
     Parameters
     ----------
     inputs, outputs : int
-        Lengths of the last axis.
+        Lengths of the last axis of the input and of the output.
     stream : Stream
-        Initial values: W normal with variance ``gain^2 / inputs``, b zero.
+        Source of the initial values: W is normal with variance ``gain^2 / inputs``, b is zero.
     activation : {'none', 'leaky_relu', 'relu', 'tanh', 'sigmoid', 'softplus'}
     bias : bool
+        Whether there is a b.
     gain : float, optional
-        By default 1, or sqrt(2) for the rectifiers, which keeps activations at unit scale (He et al., arXiv
-        1502.01852).
+        By default sqrt(2) for the rectifiers, which keeps activations at unit scale (He et al., arXiv 1502.01852), and
+        1 for the others.
     dtype : {'float32', 'float64'}
+        Type of the parameters.
 
     Examples
     --------
-    >>> layer = Linear(3, 2, Stream(0), activation="tanh")
+    >>> from crlso.random import Stream, seed_of
+    >>> layer = Linear(3, 2, Stream(seed_of(0)), activation="tanh")
     >>> layer(np.zeros((5, 3), np.float32)).shape
     (5, 2)
     """
@@ -191,12 +220,29 @@ class Linear(Module):
         self.bias = _parameter(np.zeros(outputs), dtype) if bias else None
 
     def __call__(self, x: Any) -> Tensor:
-        """Apply the layer to x of shape (..., inputs)."""
+        """Apply the layer to x, shape (..., inputs); the result has the shape (..., outputs)."""
         return _core.linear(x, self.weight, self.bias, activation=self.activation, slope=SLOPE)
 
 
 class MLP(Module):
-    """Linear layers with leaky ReLUs between them: `sizes` are the widths from input to output."""
+    """Multilayer perceptron: affine layers with leaky ReLUs between them.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Widths from the input to the output.
+    stream : Stream
+        Source of the initial values, as in :class:`Linear`.
+    dtype : {'float32', 'float64'}
+        Type of the parameters.
+
+    Examples
+    --------
+    >>> from crlso.random import Stream, seed_of
+    >>> mlp = MLP([4, 16, 1], Stream(seed_of(0)))
+    >>> mlp(np.zeros((5, 4), np.float32)).shape
+    (5, 1)
+    """
 
     def __init__(self, sizes: Sequence[int], stream: Stream, *, dtype: str = "float32") -> None:
         last = len(sizes) - 2
@@ -212,21 +258,21 @@ class MLP(Module):
         ]
 
     def __call__(self, x: Any) -> Tensor:
-        """Apply all layers."""
+        """Apply all layers to x, shape (..., sizes[0]); the result has the shape (..., sizes[-1])."""
         for layer in self.layers:
             x = layer(x)
         return x
 
 
 class _Messages(Module):
-    """What the two graph layers share: ``K3`` and ``k``, and the sum of messages from given products."""
+    """Base class of the two graph layers: the parameters of messages, and their sum at each node."""
 
     target: Tensor
     source: Tensor
     edge: Tensor
     bias: Tensor
 
-    def _start_messages(
+    def _initialise_messages(
         self,
         shape: tuple[int, int],
         entries: int,
@@ -236,7 +282,7 @@ class _Messages(Module):
         degree: int,
         dtype: str,
     ) -> None:
-        """Make K and k for inputs of `entries` entries of unit scale."""
+        """Make K and k for inputs with `entries` nonzero entries of unit scale."""
         scale = 1.0 / (math.sqrt(3.0) * max(degree, 1))
         self.target = _normal(stream, "target", shape, scale / math.sqrt(entries), dtype)
         self.source = _normal(stream, "source", shape, scale / math.sqrt(entries), dtype)
@@ -244,60 +290,76 @@ class _Messages(Module):
         self.bias = _parameter(np.zeros(outputs), dtype)
 
     def types(self) -> Tensor:
-        """``K3 e + k`` of every edge type: (edge_types, outputs)."""
+        """Return ``K3 e + k`` for each edge type, shape (edge_types, outputs)."""
         return self.edge + self.bias
 
     def pass_messages(self, target: Tensor, source: Tensor, graph: GraphBatch) -> Tensor:
-        """Sum of the messages into every node, from ``K1 x`` and ``K2 x`` (nodes, outputs)."""
+        """Return the sum of the messages to each node, shape (nodes, outputs).
+
+        Parameters
+        ----------
+        target, source : Tensor, shape (nodes, outputs)
+            ``K1 x`` and ``K2 x``.
+        graph : GraphBatch
+        """
         return _core.message_pass(target, source, self.types(), graph, slope=SLOPE)
 
 
 class GraphLayer(_Messages):
-    """Message passing: ``x_i' = R2 R1 x_i + sum_j leaky_relu(K [x_i; x_j; e_ij] + k)`` (arXiv 2211.05950, encoder).
+    """Message passing ``x_i' = R2 R1 x_i + sum_j leaky_relu(K [x_i; x_j; e_ij] + k)`` (arXiv 2211.05950, encoder).
 
-    K is held in its three parts, K1 for the target, K2 for the source, K3 for the edge type, so that products are made
-    once per node and not once per edge: ``K [x_i; x_j; e] = K1 x_i + K2 x_j + K3 e``.
+    K is stored in three parts: K1 for the target, K2 for the source and K3 for the edge type, with
+    ``K [x_i; x_j; e] = K1 x_i + K2 x_j + K3 e``. So products are computed once per node instead of once per edge.
 
     Parameters
     ----------
     inputs, outputs : int
-        Widths of node features.
+        Widths of the node features.
     edge_types : int
+        Number of edge types.
     stream : Stream
-        Initial values, normal, such that features stay at unit scale: x_i, x_j and e have equal shares of a message
-        (an operation is not drowned by the features beside it), the sum of messages has half of the output, and
-        R2 R1 x the other half.
+        Source of the initial values. They are normal and keep features at unit scale: x_i, x_j and e contribute
+        equally to a message, and the sum of messages and ``R2 R1 x_i`` contribute equally to the output.
     degree : int
-        Typical number of edges at a node, by which messages are scaled down at the start.
+        Typical number of edges at a node; initial messages are divided by it.
+    dtype : {'float32', 'float64'}
+        Type of the parameters.
     """
 
     def __init__(
         self, inputs: int, outputs: int, edge_types: int, stream: Stream, *, degree: int = 1, dtype: str = "float32"
     ) -> None:
-        self._start_messages((outputs, inputs), inputs, edge_types, outputs, stream, degree, dtype)
+        self._initialise_messages((outputs, inputs), inputs, edge_types, outputs, stream, degree, dtype)
         self.root1 = _normal(stream, "root1", (outputs, inputs), 1.0 / math.sqrt(inputs), dtype)
         self.root2 = _normal(stream, "root2", (outputs, outputs), math.sqrt(0.5 / outputs), dtype)
 
     def root(self, x: Any) -> Tensor:
-        """``R2 R1 x`` for rows x."""
+        """Return ``R2 R1 x`` for each row x, shape (n, outputs)."""
         return _core.linear(_core.linear(x, self.root1), self.root2)
 
     def messages(self, x: Tensor, graph: GraphBatch) -> Tensor:
-        """Sum of the messages into every node."""
+        """Return the sum of the messages to each node, shape (nodes, outputs)."""
         return self.pass_messages(_core.linear(x, self.target), _core.linear(x, self.source), graph)
 
     def __call__(self, x: Tensor, graph: GraphBatch) -> Tensor:
-        """Apply the layer to node features x (nodes, inputs)."""
+        """Apply the layer to node features x, shape (nodes, inputs); the result has the shape (nodes, outputs)."""
         return self.root(x) + self.messages(x, graph)
 
     def on_table(self, table: Tensor, rows: npt.NDArray[np.int64], graph: GraphBatch) -> Tensor:
-        """The same where each node's features are a sum of rows of a table: products are made on the table alone.
+        """Apply the layer to node features that are sums of rows of a table.
+
+        Products are computed once per row of the table instead of once per node.
 
         Parameters
         ----------
         table : Tensor, shape (n, inputs)
-        rows : int array, shape (nodes, k)
+        rows : ndarray of int, shape (nodes, k)
             Node i has the features ``sum_j table[rows[i, j]]``.
+        graph : GraphBatch
+
+        Returns
+        -------
+        Tensor, shape (nodes, outputs)
         """
         target = _core.gather_rows(_core.linear(table, self.target), rows)
         source = _core.gather_rows(_core.linear(table, self.source), rows)
@@ -305,24 +367,32 @@ class GraphLayer(_Messages):
 
 
 class OneHotGraphLayer(_Messages):
-    """A :class:`GraphLayer` on one-hot node features (node kinds), as a table of its few distinct terms.
+    """A :class:`GraphLayer` on one-hot node features (node kinds), stored as a table of its few distinct terms.
 
-    The output of a node is ``R2 R1 x_i``, one row per kind, plus one distinct message per edge. :meth:`table` makes
-    these rows, :meth:`message_rows` numbers them.
+    The output of a node is the sum of ``R2 R1 x_i``, which has one value per kind, and of its messages, which have few
+    values too. :meth:`table` returns all these values as rows, and :meth:`message_rows` the row numbers of messages.
 
     Parameters
     ----------
     kinds : int
         Number of node kinds.
     outputs, edge_types : int
+        Width of the output, and number of edge types.
     stream : Stream
-        Initial values as in :class:`GraphLayer`, for vectors with one entry.
+        Source of the initial values, which have the scale of those of :class:`GraphLayer`.
     degree : int
         As in :class:`GraphLayer`.
-    messages : int array, shape (m, 3), optional
-        The messages that occur, as kind of the target, kind of the source and edge type; all there can be by default.
+    messages : ndarray of int, shape (m, 3), optional
+        Messages that occur, as kind of target, kind of source and edge type; all combinations by default.
     zero_row : bool
-        Whether the table ends with a row of zeros, for nodes with fewer messages than others: number :attr:`zero_row`.
+        Whether the table ends with a row of zeros, to pad nodes that have fewer messages than others.
+    dtype : {'float32', 'float64'}
+        Type of the parameters.
+
+    Attributes
+    ----------
+    zero_row : int
+        Index of the row of zeros.
     """
 
     def __init__(
@@ -337,7 +407,7 @@ class OneHotGraphLayer(_Messages):
         zero_row: bool = False,
         dtype: str = "float32",
     ) -> None:
-        self._start_messages((kinds, outputs), 1, edge_types, outputs, stream, degree, dtype)
+        self._initialise_messages((kinds, outputs), 1, edge_types, outputs, stream, degree, dtype)
         self.root1 = _normal(stream, "root1", (kinds, outputs), 1.0, dtype)
         self.root2 = _normal(stream, "root2", (outputs, outputs), math.sqrt(0.5 / outputs), dtype)
         if messages is None:
@@ -349,7 +419,12 @@ class OneHotGraphLayer(_Messages):
         self._zeros = [np.zeros((1, outputs), dtype)] if zero_row else []
 
     def table(self) -> Tensor:
-        """Rows (kinds + messages, outputs), perhaps one of zeros more: ``R2 R1 x`` of each kind, then the messages."""
+        """Return ``R2 R1 x`` of each kind, then each message, then the row of zeros if there is one.
+
+        Returns
+        -------
+        Tensor, shape (kinds + m, outputs), or one row more
+        """
         target, source, edge = map(_core.gather_rows, (self.target, self.source, self.types()), self.message_kinds)
         messages = _core.leaky_relu(target + source + edge, slope=SLOPE)
         return _core.concat([_core.linear(self.root1, self.root2), messages, *self._zeros])
@@ -357,28 +432,53 @@ class OneHotGraphLayer(_Messages):
     def message_rows(
         self, target: npt.NDArray[np.int64], source: npt.NDArray[np.int64], edge: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
-        """Row numbers of messages, from the kinds at both ends and the edge types (arrays of one shape)."""
+        """Return the row numbers of messages in the table.
+
+        Parameters
+        ----------
+        target, source, edge : ndarray of int64
+            Kinds of targets, kinds of sources and edge types; their shapes broadcast.
+
+        Returns
+        -------
+        ndarray of int64
+            -1 for messages that were declared not to occur.
+        """
         rows: npt.NDArray[np.int64] = self._rows[target, source, edge]
         return rows
 
 
 class ICNN(Module):
-    """Input-convex network: ``h0 = s(A z + b)``, ``h' = s(W h) + s(U z)`` with W >= 0, ``f = w . h + u . z + c``.
+    """Input-convex network ``h0 = s(A z + b)``, ``h' = s(W h) + s(U z)``, ``f = w . h + u . z + c`` with W, w >= 0.
 
-    s is the leaky ReLU, convex and increasing, so f is convex in z (Amos et al., arXiv 1609.07152; arXiv 2211.05950,
-    surrogate). W and w are marked non-negative: they start so, optimisers project them in every step, and the
-    operations refuse anything else. c is a constant that the paper leaves out; it lets f start at the mean target.
+    The activation s is the leaky ReLU, which is convex and increasing, so f is convex in z. W and w are marked
+    non-negative: their initial values are, optimisers project them in every step, and the operations reject negative
+    entries. The paper omits the constant c; it lets f start at the mean target.
 
     Parameters
     ----------
     inputs, width : int
+        Number of inputs, and width of the hidden layers.
     layers : int
         Number of layers after h0.
     stream : Stream
-        Initial values: A and U normal with variance ``2 / inputs``, u with ``0.01 / inputs``; W and w uniform in
-        [0, 1 / width], so that a layer passes half of the mean of h on and sums stay at unit scale.
+        Source of the initial values. A and U are normal with variance ``2 / inputs``, u with ``0.01 / inputs``. W and w
+        are uniform in [0, 1 / width], so that a layer passes on half of the mean of h.
     convex : bool
-        False: the same net without the constraint, its W and w with mean zero.
+        False removes the constraint; W and w are then normal with mean 0.
+    dtype : {'float32', 'float64'}
+        Type of the parameters.
+
+    References
+    ----------
+    B. Amos et al., arXiv 1609.07152; X. Rao et al., arXiv 2211.05950.
+
+    Examples
+    --------
+    >>> from crlso.random import Stream, seed_of
+    >>> icnn = ICNN(2, 8, 1, Stream(seed_of(0)))
+    >>> icnn(np.zeros((5, 2), np.float32)).shape
+    (5,)
     """
 
     def __init__(
@@ -400,7 +500,7 @@ class ICNN(Module):
         return _normal(stream, name, shape, 1.0 / math.sqrt(shape[1]), dtype)
 
     def __call__(self, z: Any) -> Tensor:
-        """Values f(z), shape (n,), of points z (n, inputs)."""
+        """Return f(z), shape (n,), for points z, shape (n, inputs)."""
         h = _core.linear(z, self.input_weight, self.input_bias, activation="leaky_relu", slope=SLOPE)
         for weight, skip in zip(self.weights, self.skips, strict=True):
             h = self._layer(h, z, weight, skip)
@@ -415,15 +515,26 @@ class ICNN(Module):
         return inner + _core.linear(z, skip, activation="leaky_relu", slope=SLOPE)
 
     def freeze(self) -> _core.FrozenICNN:
-        """A snapshot for many evaluations, its weights packed once; see :meth:`crlso.models.ICNNSurrogate.freeze`."""
+        """Return a snapshot whose weights are packed once; see :meth:`crlso.models.ICNNSurrogate.freeze`."""
         first = (self.input_weight, self.input_bias, self.weights, self.skips)
         last = (self.output_weight, self.output_skip, self.output_bias)
         return _core.FrozenICNN((*first, *last), SLOPE, self.convex)
 
     def evaluate(self, z: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Values (n,) and input gradients (n, inputs) at points z, outside the graph."""
+        """Return f(z), shape (n,), and its gradients, shape (n, inputs), at points z; nothing is recorded."""
         return self.freeze().evaluate(z)
 
     def descend(self, z: npt.ArrayLike, step: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Points ``z - step * gradient``, with one step size, one per point, or many for one point."""
+        """Return ``z - step * gradient``, one gradient step from each point.
+
+        Parameters
+        ----------
+        z : array_like, shape (n, inputs)
+        step : float or array_like
+            One step size; or sizes of shape (n,), one per point; or for one point, sizes of shape (k,).
+
+        Returns
+        -------
+        ndarray, shape (n, inputs), or (k, inputs) for one point
+        """
         return self.freeze().descend(z, step)

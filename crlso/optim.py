@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules."""
+"""The Adam optimiser and the cosine schedule of learning rates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Adam", "cosine"]
 
 
 def cosine(step: int, total: int, peak: float) -> float:
-    """Learning rate of a cosine schedule that falls from `peak` to 0.
+    """Return the learning rate of a cosine schedule that falls from `peak` to 0.
 
     Parameters
     ----------
@@ -19,12 +19,21 @@ def cosine(step: int, total: int, peak: float) -> float:
     total : int
         Number of steps of the whole training, at least 1.
     peak : float
-        The rate of the first step.
+        Rate of the first step.
 
     Returns
     -------
     float
-        ``peak * (1 + cos(pi * step / total)) / 2`` (Loshchilov and Hutter, arXiv 1608.03983, eq. 5, one period).
+        ``peak * (1 + cos(pi * step / total)) / 2``; 0 for steps after `total`.
+
+    Raises
+    ------
+    ValueError
+        If `total` is less than 1.
+
+    References
+    ----------
+    I. Loshchilov, F. Hutter, arXiv 1608.03983, equation 5 with one period.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Explicit randomness: seeds from what a user passes as ``rng``, and named counter-based streams.
+"""Explicit randomness: seeds from ``rng`` arguments, and named streams of counter-based random numbers.
 
-Whatever takes ``rng=`` takes an integer, a NumPy ``Generator`` or ``SeedSequence``, or a :class:`Stream`; layers of
-:mod:`crlso.nn` take a :class:`Stream`, ``Stream(seed_of(0))`` for example.
+Every argument ``rng`` accepts an integer, a NumPy ``Generator`` or ``SeedSequence``, or a :class:`Stream`. Modules of
+:mod:`crlso.nn` take a :class:`Stream`, for example ``Stream(seed_of(0))``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import operator
 import zlib
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +28,8 @@ def seed_of(rng: object) -> int:
     Parameters
     ----------
     rng : int, numpy.random.SeedSequence, numpy.random.Generator or Stream
-        An integer >= 0 is spread over 64 bits by ``SeedSequence``; a ``SeedSequence`` is read (not advanced); from a
-        ``Generator`` one number is drawn, so a second call gives another seed; a ``Stream`` gives its own seed.
+        ``SeedSequence`` spreads an integer >= 0 over 64 bits. A ``SeedSequence`` is read and not advanced. From a
+        ``Generator`` one number is drawn, so a second call returns another seed. A ``Stream`` returns its own seed.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def seed_of(rng: object) -> int:
     Raises
     ------
     TypeError
-        If `rng` is None (there is no hidden source of randomness) or of another kind.
+        If `rng` is None (there is no hidden source of randomness) or of another type.
     ValueError
         If `rng` is a negative integer.
 
@@ -58,16 +58,23 @@ def seed_of(rng: object) -> int:
         return int(rng.integers(0, _WORDS, dtype=np.uint64))
     if isinstance(rng, np.random.SeedSequence):
         return int(rng.generate_state(1, np.uint64)[0])
-    if isinstance(rng, (bool, np.bool_)) or not isinstance(rng, SupportsIndex):
-        raise TypeError(f"rng: expected an integer, a numpy Generator or a SeedSequence, got {type(rng).__name__}")
-    try:
-        number = operator.index(rng)
-    except TypeError:  # for example an array of more than one element
-        message = f"rng: expected an integer, a numpy Generator or a SeedSequence, got {type(rng).__name__}"
-        raise TypeError(message) from None
+    number = _integer("rng", rng, "an integer, a numpy Generator or a SeedSequence")
     if number < 0:
         raise ValueError(f"rng: expected an integer >= 0, got {number}")
     return int(np.random.SeedSequence(number).generate_state(1, np.uint64)[0])
+
+
+def _integer(name: str, value: Any, expected: str) -> int:
+    """Return an integer; TypeError for all that is none, truth values among them.
+
+    It repeats :func:`crlso._base.checks.is_int` because this module may not import that one: both stand on one floor.
+    """
+    try:
+        if not isinstance(value, (bool, np.bool_)):
+            return operator.index(value)
+    except TypeError:  # without __index__, or an array of several elements
+        pass
+    raise TypeError(f"{name}: expected {expected}, got {type(value).__name__}")
 
 
 def _purpose_code(purpose: str) -> int:
@@ -78,14 +85,11 @@ def _purpose_code(purpose: str) -> int:
 
 
 class Stream:
-    """A stream of random numbers that are functions of their name.
+    """A source of random numbers that depend on their name alone.
 
-    A number depends on (seed, purpose, step, index) alone: the order of calls, threads and chunk sizes play no part,
-    and the same call gives the same numbers again. Use a purpose of its own for each use: numbers drawn for the same
-    purpose and step are not independent of each other.
-
-    Counter-based generator: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3.
-    SC 2011).
+    A number is a function of (seed, purpose, step, index). It does not depend on the order of calls, threads or chunk
+    sizes, and the same call always returns the same numbers. Give each use a purpose of its own: numbers with the same
+    purpose and step are not independent.
 
     Parameters
     ----------
@@ -99,6 +103,11 @@ class Stream:
     ValueError
         If `seed` is outside [0, 2**64).
 
+    References
+    ----------
+    The generator is Philox4x32-10: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as
+    easy as 1, 2, 3", SC 2011.
+
     Examples
     --------
     >>> stream = Stream(seed_of(0))
@@ -110,9 +119,7 @@ class Stream:
     __slots__ = ("_seed",)
 
     def __init__(self, seed: int) -> None:
-        if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, SupportsIndex):
-            raise TypeError(f"seed: expected an integer, got {type(seed).__name__}")
-        number = operator.index(seed)
+        number = _integer("seed", seed, "an integer")
         if not 0 <= number < _WORDS:
             raise ValueError(f"seed: expected an integer from 0 to 2**64 - 1, got {number}")
         self._seed = number
@@ -123,11 +130,11 @@ class Stream:
         return self._seed
 
     def __repr__(self) -> str:
-        """Show the seed, from which the stream can be made again."""
+        """Return the expression that makes an equal stream."""
         return f"Stream({self._seed})"
 
     def __eq__(self, other: object) -> bool:
-        """Two streams are equal when they give the same numbers."""
+        """Tell whether two streams return the same numbers: whether they have the same seed."""
         return self._seed == other._seed if isinstance(other, Stream) else NotImplemented
 
     def __hash__(self) -> int:
@@ -135,7 +142,7 @@ class Stream:
         return hash((Stream, self._seed))
 
     def child(self, name: str) -> Stream:
-        """Return a stream of its own for a part of the work.
+        """Return an independent stream for a part of the work.
 
         Parameters
         ----------
@@ -185,13 +192,74 @@ class Stream:
     def uniform(
         self, purpose: str, step: int, shape: int | Sequence[int], dtype: npt.DTypeLike = "float32"
     ) -> npt.NDArray[Any]:
-        """Return uniform numbers in [0, 1); arguments and errors as in `normal`."""
+        """Return uniform numbers in [0, 1).
+
+        Parameters
+        ----------
+        purpose, step, shape, dtype
+            As for :meth:`normal`.
+
+        Returns
+        -------
+        numpy.ndarray
+            New array of that shape and type.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`normal` does.
+        """
         return _core.philox_uniform(self._seed, _purpose_code(purpose), step, shape, dtype)
 
     def permutation(self, purpose: str, step: int, n: int) -> npt.NDArray[np.int64]:
-        """Return a random order of 0 .. n - 1 as an int64 array of shape (n,)."""
+        """Return a random permutation of 0 .. n - 1.
+
+        Parameters
+        ----------
+        purpose, step
+            As for :meth:`normal`.
+        n : int
+            Number of items, at least 0.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument has the wrong type or is out of range.
+
+        Examples
+        --------
+        >>> sorted(Stream(0).permutation("order", 0, 4).tolist())
+        [0, 1, 2, 3]
+        """
         return _core.philox_permutation(self._seed, _purpose_code(purpose), step, n)
 
     def integers(self, purpose: str, step: int, shape: int | Sequence[int], high: int) -> npt.NDArray[np.int64]:
-        """Return integers in [0, `high`) as an int64 array; 1 <= `high` <= 2**63, other arguments as in `normal`."""
+        """Return uniform integers in [0, high).
+
+        Parameters
+        ----------
+        purpose, step, shape
+            As for :meth:`normal`.
+        high : int
+            Upper end, from 1 to 2**63; it is not drawn itself.
+
+        Returns
+        -------
+        ndarray of int64
+            New array of that shape.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument has the wrong type or is out of range.
+
+        Examples
+        --------
+        >>> Stream(0).integers("choice", 0, (2, 3), 10).shape
+        (2, 3)
+        """
         return _core.philox_integers(self._seed, _purpose_code(purpose), step, shape, high)

@@ -1,4 +1,7 @@
-"""Data files of the package; each has its origin, licence and the command that made it in a text beside it."""
+"""Data files that come with the package. A text next to each gives its origin, its licence and the command to make it.
+
+Scripts in ``tools/assets`` of the repository make the files.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,26 @@ __all__ = ["asset_path", "open_npz"]
 
 
 def asset_path(name: str) -> Path:
-    """Path of an asset.
+    """Return the path of an asset.
 
     Parameters
     ----------
     name : str
-        File name, e.g. ``"nasbench201.npz"``.
+        File name, for example ``"nasbench201.npz"``.
+
+    Returns
+    -------
+    pathlib.Path
 
     Raises
     ------
     FileNotFoundError
-        When the package was installed without that file.
+        If the package was installed without that file.
+
+    Examples
+    --------
+    >>> asset_path("nasbench201.npz").name
+    'nasbench201.npz'
     """
     path = Path(__file__).parent / name
     if not path.is_file():
@@ -30,17 +42,24 @@ def asset_path(name: str) -> Path:
 
 
 def open_npz(name: str) -> NpzFile:
-    """Open an ``.npz`` asset; its arrays are read when asked for and never unpickled.
+    """Open an ``.npz`` asset. Each array is read when it is indexed, and nothing is unpickled.
 
     Parameters
     ----------
     name : str
-        File name, e.g. ``"nasbench201.npz"``.
+        File name, for example ``"nasbench201.npz"``.
 
     Returns
     -------
     numpy.lib.npyio.NpzFile
         Close it, or use it in a ``with`` statement.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the package was installed without that file.
+    ValueError
+        If it is not an npz archive.
     """
     opened = np.load(asset_path(name), allow_pickle=False)
     if not isinstance(opened, NpzFile):

@@ -1,7 +1,8 @@
-"""Benchmarks: what a cell is worth.
+"""Benchmarks: objects that return the value of a cell.
 
-A benchmark is any object with a ``space`` and ``evaluate(cell)``, the value to maximise; ``objective`` says what that
-is. :class:`Function` makes one of a function, :class:`Tabular` of measured cells; the others are published ones.
+A benchmark has a ``space``, a method ``evaluate(cell)`` that returns the value to maximise, and an ``objective`` that
+names this value. :class:`Function` makes a benchmark from a function, and :class:`Tabular` from a table of measured
+cells. The others are published benchmarks.
 
 Examples
 --------

@@ -1,4 +1,4 @@
-"""Benchmarks of one's own: a table of measured cells, or a function that evaluates one."""
+"""The base class of benchmarks, and benchmarks made from a function or from a table of measured cells."""
 
 from __future__ import annotations
 
@@ -24,17 +24,32 @@ __all__ = ["Benchmark", "Function", "Tabular"]
 
 
 class Benchmark(ABC):
-    """What a search needs to know of a benchmark: cells, and what each is worth.
+    """Base class of benchmarks: a space of cells, and a value for each cell.
 
-    A subclass has :meth:`evaluate`, and where it is known, ``test(cells)``, which is for reports alone.
+    A subclass defines :meth:`evaluate`. If test values are known, it also defines ``test(cells)``, which is used for
+    reports only.
 
     Attributes
     ----------
     space : CellSpace
-    name, dataset : str
-        What results are labelled with; a benchmark need not have a dataset.
+        Space of the cells.
+    name : str
+        Name of the benchmark, which labels results.
+    dataset : str or None
+        Name of the data set, which labels results.
     objective : str
-        What the value is; every result is labelled with it.
+        Name of the value, for example ``"validation"``; it labels results.
+
+    Examples
+    --------
+    >>> from crlso.spaces import CellSpace
+    >>> class CountConvolutions(Benchmark):
+    ...     space = CellSpace(nodes=3, operations=["conv", "pool"], edges="free")
+    ...     name = "convolutions"
+    ...     def evaluate(self, cell):
+    ...         return float(self.space.cell(cell).operations.count("conv"))
+    >>> CountConvolutions().evaluate("|conv~0|+|conv~1|")
+    2.0
     """
 
     space: CellSpace
@@ -44,41 +59,54 @@ class Benchmark(ABC):
 
     @abstractmethod
     def evaluate(self, cell: Any) -> float:
-        """The value of one cell, to be maximised."""
+        """Return the value of one cell, which a search maximises.
+
+        Parameters
+        ----------
+        cell : object
+            Anything that ``space.cell`` accepts.
+
+        Returns
+        -------
+        float
+        """
 
     def for_seed(self, seed: int) -> Self:
-        """The benchmark as the searches with this seed see it.
+        """Return the benchmark that searches with this seed use.
 
-        Of one whose values have noise, another with the noise of that seed; else itself. :func:`crlso.compare` asks for
-        it, so that seeds differ in the noise too, and all methods see the same noise with the same seed.
+        If values have noise, it is a benchmark with the noise of that seed; otherwise it is the benchmark itself.
+        :func:`crlso.compare` calls this. So the noise differs between seeds, and all methods with the same seed see the
+        same noise.
         """
         return self
 
     def optimal_value(self) -> float | None:
-        """The highest value that a cell of the benchmark has; None where it is not known.
+        """Return the highest value of all cells, or None if it is unknown.
 
-        Studies and comparisons count regret from it.
+        Studies and comparisons subtract values from it to get the regret.
         """
         best = getattr(self, "optimum", None)
         return None if best is None else float(self.evaluate(best()))
 
     def regret(self, value: float) -> float:
-        """How far a value is below the highest one.
+        """Return how far a value is below the optimal value.
 
         Parameters
         ----------
         value : float
-            In the unit of the benchmark's values, finite.
+            A finite value, in the unit of the benchmark's values.
 
         Returns
         -------
         float
-            In the same unit; negative for values above the highest.
+            ``optimal_value() - value``, in the same unit.
 
         Raises
         ------
-        TypeError, ValueError
-            For a value that is no finite number, and where the highest one is not known.
+        TypeError
+            If `value` is not a number.
+        ValueError
+            If `value` is not finite, or the optimal value is unknown.
         """
         best = self.optimal_value()
         if best is None:
@@ -90,20 +118,25 @@ class Benchmark(ABC):
 
 
 class Function(Benchmark):
-    """A benchmark made of a function that evaluates a cell.
+    """A benchmark made from a function that evaluates a cell.
 
     Parameters
     ----------
     space : CellSpace
-        The cells.
+        Space of the cells.
     f : callable
-        ``f(cell) -> float``, the value to maximise, say a validation accuracy in percent.
+        ``f(cell) -> float`` returns the value to maximise, for example a validation accuracy in percent.
     name : str, optional
-        By default the function's.
+        Name of the benchmark; by default that of the function.
     test : callable, optional
-        ``test(cell) -> float``, called for the best cells when the search is over.
+        ``test(cell) -> float`` returns the test value. It is called for the best cells when the search is over.
     objective : str
-        What `f` gives.
+        Name of the value that `f` returns.
+
+    Raises
+    ------
+    TypeError
+        If `space` is not a CellSpace, or `f` or `test` is not callable.
 
     Examples
     --------
@@ -132,11 +165,11 @@ class Function(Benchmark):
         self._f, self._test = f, test
 
     def evaluate(self, cell: Any) -> float:
-        """Whatever the function gives for the cell; what it raises is passed on."""
+        """Return what the function returns for a cell; its exceptions are passed on."""
         return self._f(self.space.cell(cell))
 
     def test(self, cells: Any) -> Floats:
-        """Test values of cells, shape (n,); NaN without a function for them."""
+        """Return the test values of cells, shape (n,); NaN if the benchmark was made without `test`."""
         chosen = self.space.cells(cells)
         if self._test is None:
             return np.full(len(chosen), np.nan)
@@ -144,28 +177,36 @@ class Function(Benchmark):
 
 
 class Tabular(Benchmark):
-    """A benchmark made of a table of measured cells.
+    """A benchmark made from a table of measured cells.
 
-    The space of the benchmark has the cells of the table alone: nothing else is asked for. Rows of equal cells are one
-    cell, whose value is their mean (of NAS-Bench-201 the cells that compute the same function).
+    The space of the benchmark contains only the cells of the table, so a search evaluates no other cell. Rows with
+    equal cells are one cell whose value is their mean; in NAS-Bench-201 cells are equal if they compute the same
+    function.
 
     Parameters
     ----------
     space : CellSpace
-        Of the cells.
+        Space of the cells.
     cells : array_like or iterable
-        Anything that ``space.codes`` accepts, n cells.
+        n cells: anything that ``space.codes`` accepts.
     values : array_like, shape (n,)
-        What each is worth, to be maximised; finite.
+        Finite value of each cell, which a search maximises.
     test_values : array_like, shape (n,), optional
-        Reported for the best cells, never used to choose them.
-    name, objective : str
-        What results are labelled with: the table, and what its values are.
+        Finite test value of each cell; it is reported for the best cells and never used to choose them.
+    name : str
+        Name of the benchmark.
+    objective : str
+        Name of the values.
+
+    Attributes
+    ----------
+    space : CellSpace
+        Space of the cells of the table.
 
     Raises
     ------
     TypeError, ValueError
-        For cells that are not in the space, and values that are not finite numbers, one for each cell.
+        If `space` is not a CellSpace, a cell is not in it, or the values are not one finite number per cell.
 
     Examples
     --------
@@ -199,21 +240,21 @@ class Tabular(Benchmark):
         return len(self._values)
 
     def evaluate(self, cell: Any) -> float:
-        """The value of one cell.
+        """Return the value of one cell.
 
         Raises
         ------
         ValueError
-            For a cell that is not in the table.
+            If the cell is not in the table.
         """
         return float(self.values([self.space.cell(cell)])[0])
 
     def values(self, cells: Any) -> Floats:
-        """Values of cells, shape (n,)."""
+        """Return the values of cells, shape (n,); ValueError if one is not in the table."""
         return self._values[self._rows(cells)]
 
     def test(self, cells: Any) -> Floats:
-        """Test values of cells, shape (n,); NaN for a table without."""
+        """Return the test values of cells, shape (n,); NaN if the table has none."""
         rows = self._rows(cells)
         return np.full(len(rows), np.nan) if self._test is None else self._test[rows]
 
@@ -226,34 +267,40 @@ class Tabular(Benchmark):
         return rows
 
     def optimum(self) -> Cell:
-        """The cell with the highest value."""
+        """Return the cell with the highest value."""
         return self.space.cells(self.space.all_codes()[self._values.argmax()][None])[0]
 
     def optimal_value(self) -> float:
-        """The highest value of the table."""
+        """Return the highest value of the table."""
         return float(self._values.max())
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str], space: CellSpace) -> Tabular:
-        """Read a table with the columns ``cell`` and ``value``, and perhaps ``test``.
+        """Read a benchmark from a CSV file with the columns ``cell`` and ``value``, and optionally ``test``.
 
         Parameters
         ----------
         path : str or path
-            A CSV file with a header, UTF-8; cells as text, as ``str(cell)`` gives them, in quotes where they have
-            commas. Other columns are passed over, and so are blank lines.
+            A CSV file in UTF-8 with a header. Cells are written as ``str(cell)`` writes them, in quotes if they contain
+            commas. Other columns and blank lines are ignored.
         space : CellSpace
+            Space of the cells.
+
+        Returns
+        -------
+        Tabular
+            Named after the file.
 
         Raises
         ------
         OSError
-            When the file cannot be read.
+            If the file cannot be read.
         ValueError
-            For another header, and for a row that is no cell of the space with finite values; the line is named.
+            If the header is wrong, or a row is not a cell of the space with finite values. The message names the line.
         """
         if not isinstance(space, CellSpace):
             raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
-        # Bytes that are no UTF-8 become characters that no cell or number has, so that their line is found as well.
+        # Bytes that are not UTF-8 become characters that are in no cell or number, so the error names their line.
         with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             reader = csv.reader(file, strict=True)
             try:
@@ -268,21 +315,21 @@ class Tabular(Benchmark):
 
 
 def _rows_of_table(reader: Any, space: CellSpace) -> Iterator[tuple[Cell, float, float | None]]:
-    """Cell, value and test value of each row of a CSV file, which are checked when they are read."""
+    """Yield cell, value and test value of each row of a CSV file, checked."""
     header = [name.strip() for name in next(reader, [])]
-    places = {name: header.index(name) for name in ("cell", "value", "test") if header.count(name) == 1}
-    if not {"cell", "value"} <= set(places) or header.count("test") > 1:
+    columns = {name: header.index(name) for name in ("cell", "value", "test") if header.count(name) == 1}
+    if not {"cell", "value"} <= set(columns) or header.count("test") > 1:
         raise ValueError(f"expected a header with one column cell, one value and at most one test, got {header!r:.200}")
     for row in filter(None, reader):
         if len(row) != len(header):
             raise ValueError(
-                f"expected {len(header)} fields (a cell with commas stands in quotes), got {len(row)}: {row!r:.200}"
+                f"expected {len(header)} fields (put cells with commas in quotes), got {len(row)}: {row!r:.200}"
             )
-        cell = space.cell(row[places["cell"]].strip())
+        cell = space.cell(row[columns["cell"]].strip())
         if not space.valid([cell])[0]:
             raise ValueError(f"expected a cell of the space, got {cell!s:.200}")
-        test = _number(row[places["test"]], "test") if "test" in places else None
-        yield cell, _number(row[places["value"]], "value"), test
+        test = _number(row[columns["test"]], "test") if "test" in columns else None
+        yield cell, _number(row[columns["value"]], "value"), test
 
 
 def _number(text: str, column: str) -> float:
@@ -296,8 +343,8 @@ def _number(text: str, column: str) -> float:
 
 
 def _means(keys: Keys, values: Floats) -> Floats:
-    """Mean value of each key, in ascending order of keys."""
+    """Return the mean value of each key, in ascending order of keys."""
     inverse = np.unique(keys, return_inverse=True)[1].reshape(-1)
-    shares = values / np.bincount(inverse)[inverse]  # added up instead of the values, whose sum may not be finite
+    shares = values / np.bincount(inverse)[inverse]  # divided before the sum, which might overflow
     means: Floats = np.bincount(inverse, weights=shares).astype(np.float64)
     return means

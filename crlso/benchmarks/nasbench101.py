@@ -1,4 +1,4 @@
-"""The measured values of NAS-Bench-101, from the table that comes with the package or from the official files."""
+"""NAS-Bench-101: measured accuracies, from the table that comes with the package or from an official file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.checks import check_number
 from crlso._base.types import Floats
 from crlso.assets import open_npz
 from crlso.benchmarks.base import Benchmark
@@ -25,7 +26,7 @@ from crlso.spaces.space import CellSpace
 __all__ = ["NASBench101"]
 
 _N_CELLS = 423_624
-_TEST_PARTS = 3 * 9_984  # the asset counts correct answers of three runs on 39 batches of 256 images
+_TEST_PARTS = 3 * 9_984  # the asset stores the number of correct answers in three runs on 39 batches of 256 images
 
 _ORACLE = "test (oracle)"
 _VALIDATION = "validation"
@@ -34,7 +35,7 @@ _SIMULATED = "simulated validation (test + noise)"
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """Columns in ascending order of the canonical keys; read-only."""
+    """Read-only columns, one row per cell, in ascending order of the canonical keys."""
 
     keys: npt.NDArray[np.int64]
     test: Floats  # percent
@@ -59,7 +60,7 @@ def _embedded() -> _Table:
 
 
 def _why_missing(space: CellSpace, codes: npt.NDArray[np.uint8]) -> str:
-    """Why one cell is not in a table."""
+    """Return the reason why a cell is not in a table, for messages."""
     n_edges = int(space.prune(codes[None])[0, len(LAYOUT.intermediate) :].sum())
     if n_edges == 0:
         return "has no path from input to output"
@@ -73,21 +74,24 @@ def _why_missing(space: CellSpace, codes: npt.NDArray[np.uint8]) -> str:
 class NASBench101(Benchmark):
     """Accuracies and parameters of the 423,624 cells of NAS-Bench-101 (CIFAR-10).
 
-    ``NASBench101()`` reads the table that comes with the package. It holds *test* accuracies alone, because validation
-    accuracies of the whole space are published in the official files only. The value of a cell, which a search
-    maximises, is then its mean test accuracy: an oracle, good for comparing optimisers with each other, but not what
-    a search on real data may select by. :attr:`objective` says so. :meth:`from_tfrecord` reads an official file: the
-    value is the mean validation accuracy, test accuracies are there to report. :meth:`simulated_validation` is between
-    the two: values are test accuracies with noise, and :meth:`test` reports the table's.
+    There are three ways to make one; they differ in the value of a cell, which a search maximises:
+
+    - ``NASBench101()`` reads the table that comes with the package. It contains *test* accuracies only, because
+      validation accuracies of the whole space are published in the official files only. The value is the mean test
+      accuracy. Such an oracle is good for comparing optimisers, but a search on real data may not select by it.
+    - :meth:`from_tfrecord` reads an official file. The value is the mean validation accuracy.
+    - :meth:`simulated_validation` adds noise to test accuracies. The value is this sum.
+
+    :meth:`test` always returns the test accuracies, for reports.
 
     Attributes
     ----------
     space : crlso.spaces.NASBench101
-        The cells.
+        Space of the cells.
     name, dataset : str
         ``"nasbench101"`` and ``"cifar10"``.
     objective : str
-        What the value of a cell is: ``"test (oracle)"``, ``"validation"`` or ``"simulated validation (test + noise)"``.
+        Name of the value: ``"test (oracle)"``, ``"validation"`` or ``"simulated validation (test + noise)"``.
 
     References
     ----------
@@ -110,36 +114,45 @@ class NASBench101(Benchmark):
         self.space = Space()
         self.objective = _ORACLE
         self._epochs = 108
-        self._sd: float | None = None  # of the noise, and its seed
-        self._seed: int | None = None
+        self._sd: float | None = None  # standard deviation of the noise
+        self._seed: int | None = None  # seed of the noise
         self._table = _embedded()
 
     @classmethod
     def from_tfrecord(
         cls, path: str | os.PathLike[str], epochs: int = 108, cache: str | os.PathLike[str] | None = None
     ) -> NASBench101:
-        """Read an official file; neither TensorFlow nor protobuf is needed.
+        """Read an official file, without TensorFlow or protobuf.
 
         Parameters
         ----------
         path : path-like
             ``nasbench_only108.tfrecord`` or ``nasbench_full.tfrecord``.
         epochs : {108, 36, 12, 4}
-            Length of the trainings; other than 108 in ``nasbench_full.tfrecord`` only.
+            Length of the trainings; only ``nasbench_full.tfrecord`` has other lengths than 108.
         cache : path-like, optional
-            An npz file that keeps the result, so that the next call does not read the whole file again; by default
-            beside `path`, its name with ``.<epochs>.npz`` added. When it cannot be written, a log message says so.
+            An npz file that stores the result, so that the next call is fast. By default it is `path` with
+            ``.<epochs>.npz`` appended. If it cannot be written, a warning is logged.
 
         Returns
         -------
         NASBench101
-            With objective ``"validation"``: the mean over the trainings of a cell (three, where the file is complete).
+            With the objective ``"validation"``. Values are means over the trainings of a cell, of which a complete file
+            has three.
 
         Raises
         ------
+        OSError
+            If the file cannot be read.
         ValueError
-            For a file that is truncated, damaged or no such file, with the offset of the byte; without records of
-            `epochs`; when `cache` is another kind of file.
+            If the file is truncated, damaged or of another kind (the message gives the byte offset), has no records of
+            `epochs`, or `cache` is another kind of file.
+
+        Examples
+        --------
+        >>> bench = NASBench101.from_tfrecord("nasbench_only108.tfrecord")  # doctest: +SKIP
+        >>> bench.objective  # doctest: +SKIP
+        'validation'
         """
         records = load_tfrecord(path, epochs, cache)
         bench = cls()
@@ -160,33 +173,38 @@ class NASBench101(Benchmark):
     def simulated_validation(
         self, rng: int | np.random.Generator | np.random.SeedSequence, sd: float = 0.228
     ) -> NASBench101:
-        """This benchmark with values that stand in for validation accuracies: test accuracies plus normal noise.
+        """Return a benchmark with simulated validation accuracies: test accuracies plus normal noise.
 
-        An experiment on the embedded table that selects by these values and reports :meth:`test` does not select on
-        test. The noise of a cell depends on the seed and the cell alone, so that asking again gives the same value.
+        An experiment that selects by these values and reports :meth:`test` does not select by test accuracies. The
+        noise is a function of the seed and the cell, so repeated evaluations of a cell return the same value.
 
         Parameters
         ----------
         rng : int, numpy.random.Generator or numpy.random.SeedSequence
             Seed of the noise.
         sd : float
-            Standard deviation in percentage points. 0.228 is that of the difference between one run's validation and
-            the mean test accuracy among cells above 93 percent, of which 1,975 were looked at; the mean difference
-            (validation was 0.75 higher) is left out, as it changes no order.
+            Standard deviation of the noise in percentage points. The default is that of the difference between the
+            validation accuracy of one run and the mean test accuracy, in 1,975 cells above 93 percent. The mean
+            difference (validation is 0.75 higher) is omitted, because it changes no order.
 
         Returns
         -------
         NASBench101
-            A new one, with objective ``"simulated validation (test + noise)"``; values lie in 0 to 100.
+            A new benchmark with the objective ``"simulated validation (test + noise)"``; values are clipped to 0 to
+            100 percent.
 
         Raises
         ------
-        ValueError
-            For an `sd` that is negative or not finite.
+        TypeError, ValueError
+            If `sd` is not a finite number of at least 0.
+
+        Examples
+        --------
+        >>> noisy = NASBench101().simulated_validation(0)
+        >>> noisy.objective
+        'simulated validation (test + noise)'
         """
-        scale = float(sd)
-        if not 0 <= scale < np.inf:
-            raise ValueError(f"sd: expected a finite number >= 0, got {sd!r:.100}")
+        scale = check_number("sd", sd, least=0)
         seed = seed_of(rng)
         noise = Stream(seed).normal("simulated validation", 0, len(self), "float64")
         bench = type(self)()
@@ -196,8 +214,7 @@ class NASBench101(Benchmark):
         return bench
 
     def for_seed(self, seed: int) -> NASBench101:
-        """Of a simulated validation, that with the noise of another seed, ``simulated_validation(seed, sd)``; else
-        the benchmark itself, whose values have no noise.
+        """Return the benchmark with the noise of another seed, or the benchmark itself if its values have no noise.
 
         Examples
         --------
@@ -219,11 +236,11 @@ class NASBench101(Benchmark):
         return len(self._table.keys)
 
     def evaluate(self, cell: Any) -> float:
-        """The value of one cell; :attr:`objective` says what it is.
+        """Return the value of one cell; :attr:`objective` names it.
 
         Parameters
         ----------
-        cell
+        cell : object
             Anything that ``space.cell`` accepts.
 
         Returns
@@ -234,17 +251,17 @@ class NASBench101(Benchmark):
         Raises
         ------
         ValueError
-            For a cell that the benchmark does not have.
+            If the cell is not in the benchmark.
         """
         return float(self._values[self._rows([self.space.cell(cell)])[0]])
 
     def validation(self, cells: Any) -> Floats:
-        """Validation accuracy, or what stands in for it (see :attr:`objective`).
+        """Return the measured or simulated validation accuracies of cells.
 
         Parameters
         ----------
         cells : array_like or iterable
-            Anything that ``space.codes`` accepts.
+            n cells: anything that ``space.codes`` accepts.
 
         Returns
         -------
@@ -254,7 +271,7 @@ class NASBench101(Benchmark):
         Raises
         ------
         ValueError
-            For a cell that the benchmark does not have, and with the embedded table, which has no such accuracies.
+            If a cell is not in the benchmark, or the benchmark is the embedded table, which has no such accuracies.
         """
         if self._table.validation is None:
             raise ValueError(
@@ -263,12 +280,12 @@ class NASBench101(Benchmark):
         return self._table.validation[self._rows(cells)]
 
     def test(self, cells: Any) -> Floats:
-        """Test accuracy; for reports, never for selection.
+        """Return the test accuracies of cells; use them for reports, never for selection.
 
         Parameters
         ----------
         cells : array_like or iterable
-            Anything that ``space.codes`` accepts.
+            n cells: anything that ``space.codes`` accepts.
 
         Returns
         -------
@@ -278,27 +295,32 @@ class NASBench101(Benchmark):
         Raises
         ------
         ValueError
-            For a cell that the benchmark does not have.
+            If a cell is not in the benchmark.
         """
         return self._table.test[self._rows(cells)]
 
     def parameters(self, cells: Any) -> Floats:
-        """Number of trainable parameters of the network.
+        """Return the numbers of trainable parameters of the networks.
 
         Parameters
         ----------
         cells : array_like or iterable
-            Anything that ``space.codes`` accepts.
+            n cells: anything that ``space.codes`` accepts.
 
         Returns
         -------
         ndarray of float64, shape (n,)
             Millions.
+
+        Raises
+        ------
+        ValueError
+            If a cell is not in the benchmark.
         """
         return self._table.parameters[self._rows(cells)] / 1e6
 
     def optimum(self) -> Cell:
-        """The cell with the best value; with the embedded table that of the best mean test accuracy.
+        """Return the cell with the highest value; in the embedded table the value is the mean test accuracy.
 
         Returns
         -------
@@ -308,23 +330,28 @@ class NASBench101(Benchmark):
         return self.space.cells(rows_of_keys(self._table.keys[best : best + 1], self.space.cardinalities))[0]
 
     def optimal_value(self) -> float:
-        """The highest value over all cells, percent."""
+        """Return the highest value of all cells, percent."""
         return float(self._values.max())
 
     def info(self, cell: Any) -> dict[str, Any]:
-        """Everything that is known about one cell.
+        """Return everything that the benchmark knows about one cell.
 
         Parameters
         ----------
-        cell
+        cell : object
             Anything that ``space.cell`` accepts.
 
         Returns
         -------
         dict
-            Plain Python values that JSON can hold: ``cell``, ``codes`` (as given) and ``canonical_codes``,
-            ``module_hash`` (the benchmark's own name), ``dataset``, ``objective``, ``value`` and ``test`` (percent),
+            Plain Python values that JSON can hold: ``cell``, ``codes`` (as given), ``canonical_codes``, ``module_hash``
+            (the identifier that the official files use), ``dataset``, ``objective``, ``value`` and ``test`` (percent),
             ``parameters`` (millions) and, from an official file, ``training_seconds``.
+
+        Raises
+        ------
+        ValueError
+            If the cell is not in the benchmark.
         """
         chosen = self.space.cell(cell)
         row = self._rows([chosen])
@@ -350,7 +377,7 @@ class NASBench101(Benchmark):
         return table.test if table.validation is None else table.validation
 
     def _rows(self, cells: Any) -> npt.NDArray[np.int64]:
-        """Rows of the table, shape (n,); ValueError for the first cell that has none."""
+        """Return the rows of cells in the table, shape (n,); ValueError names the first cell that is missing."""
         codes = self.space.codes(cells)
         wanted = self.space.canonical_key(codes)
         keys = self._table.keys

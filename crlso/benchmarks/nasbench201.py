@@ -1,4 +1,8 @@
-"""The measured values of NAS-Bench-201: from the table that comes with the package, or from its authors' files."""
+"""NAS-Bench-201: measured accuracies and costs, from the table that comes with the package or from NATS-Bench.
+
+Source: X. Dong, Y. Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", arXiv
+2001.00326.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from crlso._base.checks import check_choice, is_int
 from crlso._base.types import Floats
 from crlso.assets import open_npz
 from crlso.benchmarks.base import Benchmark
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NASBench201"]
 
-# Name of the dataset -> (prefix in the asset, number of classes, side of its images in pixels).
+# Name of the dataset -> (prefix in the asset, number of classes, side length of its images in pixels).
 _DATASETS = {"cifar10": ("c10", 10, 32), "cifar100": ("c100", 100, 32), "ImageNet16-120": ("in16", 120, 16)}
 _ALIASES = {
     "cifar10": "cifar10",
@@ -33,12 +38,13 @@ _ALIASES = {
 _EPOCHS = (12, 200)
 _N_RUNS = 3
 
-# The network around a cell: a 3x3 stem of 16 channels; three stages of 5 cells with 16, 32 and 64 channels, before the
-# second and third a residual block that halves the image (two 3x3 convolutions, and pooling with a 1x1 convolution);
-# batch norm after each convolution and at the end; one linear classifier of 64 inputs.
+# The network around a cell begins with a 3x3 convolution to 16 channels and has three stages of 5 cells with 16, 32 and
+# 64 channels. A residual block before the second and third stages halves the image: two 3x3 convolutions, and beside
+# them pooling with a 1x1 convolution. Batch norm follows the last stage and all convolutions but this 1x1 convolution.
+# The classifier is linear.
 _STAGE_CHANNELS = (16, 32, 64)
 _CELLS_PER_STAGE = 5
-_CONVOLUTIONS = {2: 1, 3: 9}  # code of the operation -> weights per pair of channels
+_CONVOLUTIONS = {2: 1, 3: 9}  # code of the operation -> number of weights per pair of channels
 
 
 def _dataset_name(dataset: object) -> str:
@@ -51,7 +57,7 @@ def _dataset_name(dataset: object) -> str:
 
 
 def _scaled(integers: npt.NDArray[np.int32], decimals: int) -> Floats:
-    """The printed decimals that the integers stand for (correctly rounded); NaN for negative ones; read-only."""
+    """Return ``integers / 10**decimals``, correctly rounded and read-only; NaN for negative integers."""
     values = np.where(integers < 0, np.nan, integers / 10.0**decimals)
     values.flags.writeable = False
     return values
@@ -72,14 +78,20 @@ def _embedded(prefix: str) -> Table:
 
 
 def _convolution(kernel: int, inputs: int, outputs: int, pixels: int, norm: bool = True) -> tuple[int, int]:
-    """Parameters (with its batch norm's) and multiply-adds of a convolution of ``kernel`` weights per channel pair."""
+    """Return the numbers of parameters and of multiply-adds of a convolution with its batch norm.
+
+    `kernel` is the number of weights per pair of channels. Without `norm`, there is no batch norm.
+    """
     weights = kernel * inputs * outputs
     return weights + 2 * outputs * norm, weights * pixels
 
 
 @functools.cache
 def _network_costs(n_classes: int, side: int) -> npt.NDArray[np.int64]:
-    """Shape (3, 2): the network without cell operations, and what one 1x1 and one 3x3 edge add; parameters, FLOPs."""
+    """Return numbers of parameters and multiply-adds, shape (3, 2).
+
+    The rows are the network without operations on edges, and what each 1x1 and each 3x3 convolution on an edge adds.
+    """
     last = _STAGE_CHANNELS[-1]
     classifier = (last + 1) * n_classes
     total = np.zeros((3, 2), dtype=np.int64)
@@ -99,7 +111,7 @@ def _network_costs(n_classes: int, side: int) -> npt.NDArray[np.int64]:
 
 @functools.cache
 def _latencies() -> dict[str, Floats]:
-    """Milliseconds by device, in official order."""
+    """Return the latencies of all cells by device, in milliseconds and in official order."""
     with open_npz("nasbench201.npz") as asset:
         devices = asset["latency_devices"].tolist()
         rows = zip(asset["latency"], asset["latency_decimals"].tolist(), strict=True)
@@ -109,24 +121,26 @@ def _latencies() -> dict[str, Floats]:
 class NASBench201(Benchmark):
     """Accuracies and costs of all 15,625 cells of NAS-Bench-201 on one dataset.
 
-    The value of a cell, which a search maximises, is its validation accuracy in percent after 200 epochs, the mean
-    over the two or three runs that the benchmark has. Test accuracies are there to report, not to select by; on
-    CIFAR-10 they belong to trainings of their own: validation is measured after training on half of the training set
-    (``cifar10-valid`` in the benchmark), test after training on all of it. Cells of one class (see the space) were
-    trained separately: their values differ by the noise of training.
+    The value of a cell, which a search maximises, is its validation accuracy in percent after 200 epochs: the mean over
+    the two or three runs of the benchmark. Use test accuracies for reports, not for selection.
+
+    On CIFAR-10, the two come from different runs. Validation accuracies are measured after training on half of the
+    training set (``cifar10-valid`` in the official files), test accuracies after training on all of it.
+
+    Cells of one class (see the space) were trained separately, so their values differ by the noise of training.
 
     Parameters
     ----------
     dataset : str
-        ``"cifar10"``, ``"cifar100"`` or ``"ImageNet16-120"``; case, ``-`` and ``_`` do not matter, and
-        ``"cifar10-valid"`` and ``"imagenet16"`` mean the first and the last.
+        ``"cifar10"``, ``"cifar100"`` or ``"ImageNet16-120"``; case, ``-`` and ``_`` are ignored. ``"cifar10-valid"``
+        means the first, ``"imagenet16"`` the last.
 
     Attributes
     ----------
     space : crlso.spaces.NASBench201
-        The cells.
+        Space of the cells.
     dataset : str
-        The dataset's name as spelt above.
+        Name of the dataset, spelt as above.
     source : str
         Where the accuracies come from.
 
@@ -137,8 +151,8 @@ class NASBench201(Benchmark):
 
     Raises
     ------
-    ValueError
-        For an unknown dataset.
+    TypeError, ValueError
+        If `dataset` is not the name of one of the datasets.
 
     Examples
     --------
@@ -167,11 +181,11 @@ class NASBench201(Benchmark):
         cache: str | os.PathLike[str] | None = None,
         allow_missing: bool = False,
     ) -> Self:
-        """Take the accuracies from the official files of NATS-Bench.
+        """Read the accuracies from the official files of NATS-Bench.
 
-        The pickles are read by a reader that carries out nothing but the making of plain values; neither torch nor
-        nats_bench is needed. All files together take some minutes: give a `cache` to read them only once. Parameters,
-        FLOPs and latencies stay those of the package.
+        A restricted reader makes only plain values from the pickles, so neither torch nor nats_bench is needed. Reading
+        all files takes some minutes; with a `cache` they are read only once. Parameters, FLOPs and latencies are those
+        that come with the package.
 
         Parameters
         ----------
@@ -181,10 +195,10 @@ class NASBench201(Benchmark):
         dataset : str
             As for the constructor.
         cache : path, optional
-            An npz file for what was read of all three datasets; made when absent, and again when the folder has
-            other files than those it was made from.
+            An npz file that stores the accuracies of all three datasets. It is written if it does not exist, or if the
+            files in the folder have changed.
         allow_missing : bool
-            Whether the folder may be incomplete: then questions about a cell whose file is missing raise LookupError.
+            Whether files of cells may be missing. Queries for their cells then raise LookupError.
 
         Returns
         -------
@@ -193,10 +207,10 @@ class NASBench201(Benchmark):
         Raises
         ------
         OSError
-            When the folder or a file cannot be opened; FileNotFoundError says how many result files are missing and
-            which first.
-        ValueError
-            For a damaged or hostile file (it is named), for a cache that is another kind of file, and as for the
+            If the folder or a file cannot be opened. If files of cells are missing, it is a FileNotFoundError that says
+            how many and names the first.
+        TypeError, ValueError
+            If a file is damaged or hostile (the message names it), `cache` is another kind of file, or as for the
             constructor.
 
         Examples
@@ -216,30 +230,31 @@ class NASBench201(Benchmark):
 
     @classmethod
     def from_nats_bench(cls, api: Any, dataset: str = "cifar10") -> Self:
-        """Take the accuracies from a live object of the package nats_bench.
+        """Query the accuracies from an object of the package nats_bench.
 
-        It is asked cell by cell, when a value is needed first, for means over seeds (``is_random=False``);
-        :meth:`optimum` asks for all cells; regret and single runs are not available.
+        Each value is queried when it is first needed, as a mean over seeds (``is_random=False``). :meth:`optimum`
+        queries all cells. Regret and single runs are not available.
 
         Parameters
         ----------
         api : object
-            What ``nats_bench.create(path, "tss", fast_mode=True, verbose=False)`` returns: anything with ``len(api)``,
-            ``arch(i)``, ``query_index_by_arch(string)`` and ``get_more_info(i, dataset, iepoch, hp, is_random)``.
+            What ``nats_bench.create(path, "tss", fast_mode=True, verbose=False)`` returns: any object with
+            ``len(api)``, ``arch(i)``, ``query_index_by_arch(string)`` and
+            ``get_more_info(i, dataset, iepoch, hp, is_random)``.
         dataset : str
             As for the constructor.
 
         Returns
         -------
         NASBench201
-            Questions about a cell that `api` has no values for raise LookupError.
+            Queries for cells without values in `api` raise LookupError.
 
         Raises
         ------
         TypeError
-            When `api` lacks a method; it is named.
+            If `api` lacks a method, which the message names.
         ValueError
-            When the architectures of `api` are not the cells of NAS-Bench-201, and as for the constructor.
+            If the architectures of `api` are not the cells of NAS-Bench-201, or as for the constructor.
 
         Examples
         --------
@@ -271,7 +286,7 @@ class NASBench201(Benchmark):
         return len(self.space)
 
     def evaluate(self, cell: Any) -> float:
-        """The value of one cell.
+        """Return the value of one cell.
 
         Parameters
         ----------
@@ -281,33 +296,33 @@ class NASBench201(Benchmark):
         Returns
         -------
         float
-            Mean validation accuracy over the runs, percent, 200 epochs.
+            Mean validation accuracy over the runs of 200 epochs, percent.
         """
         return float(self.validation([self.space.cell(cell)])[0])
 
     def validation(self, cells: Any, epochs: int = 200, seed: int | None = None) -> Floats:
-        """Validation accuracy.
+        """Return the validation accuracies of cells.
 
         Parameters
         ----------
         cells : array_like or iterable
-            Anything that ``space.codes`` accepts.
+            n cells: anything that ``space.codes`` accepts.
         epochs : {200, 12}
-            Length of the training. 12 epochs is a training of its own with its own learning-rate schedule; one run
-            (on CIFAR-10 the mean of two).
+            Length of the training. Trainings of 12 epochs are separate runs with a learning-rate schedule of their own;
+            their accuracy is that of one run, or on CIFAR-10 the mean of two.
         seed : int, optional
-            Which run of 200 epochs: 0, 1 or 2, in ascending order of the benchmark's seeds (777, 888, 999) among
-            those that a cell has. By default the mean over all runs of the cell.
+            Index of a run of 200 epochs: 0, 1 or 2, in ascending order of the seeds (777, 888, 999) with which the cell
+            was trained. By default the mean over all runs of the cell is returned.
 
         Returns
         -------
         ndarray of float64, shape (n,)
-            Percent; NaN where a cell has no third run.
+            Percent; NaN if a cell has no third run.
 
         Raises
         ------
         ValueError
-            For other epochs or seeds, for a seed with 12 epochs, and for a seed where only means are known.
+            If `epochs` or `seed` has another value, or `seed` is given for 12 epochs or if only means are known.
         """
         self._check_epochs(epochs)
         index = self.space.index(cells)
@@ -315,68 +330,75 @@ class NASBench201(Benchmark):
             return self._table.values(f"val{epochs}", index)
         if epochs != 200:
             raise ValueError(f"seed: expected None with {epochs} epochs, got {seed!r}")
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < _N_RUNS:
+        if not is_int(seed) or not 0 <= seed < _N_RUNS:
             raise ValueError(f"seed: expected None, 0, 1 or 2, got {seed!r:.100}")
         if not self._table.has_runs:
-            raise ValueError(f"seed: expected None, since {self.source} gives means only; got {seed!r}")
+            raise ValueError(f"seed: expected None, because {self.source} has means only; got {seed!r}")
         return self._table.values("runs", index)[:, seed]
 
     def test(self, cells: Any, epochs: int = 200) -> Floats:
-        """Test accuracy; for reports, never for selection.
+        """Return the test accuracies of cells; use them for reports, never for selection.
 
         Parameters
         ----------
         cells : array_like or iterable
-            Anything that ``space.codes`` accepts.
+            n cells: anything that ``space.codes`` accepts.
         epochs : {200, 12}
-            Length of the training; 200: mean over the runs, 12: one run.
+            Length of the training. Accuracies after 200 epochs are means over the runs, those after 12 epochs come from
+            one run.
 
         Returns
         -------
         ndarray of float64, shape (n,)
             Percent.
+
+        Raises
+        ------
+        ValueError
+            If `epochs` has another value.
         """
         self._check_epochs(epochs)
         return self._table.values(f"test{epochs}", self.space.index(cells))
 
     @staticmethod
     def _check_epochs(epochs: int) -> None:
-        if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs not in _EPOCHS:
+        if not is_int(epochs) or epochs not in _EPOCHS:
             raise ValueError(f"epochs: expected 12 or 200, got {epochs!r:.100}")
 
     def parameters(self, cells: Any) -> Floats:
-        """Number of parameters of the network for this dataset.
+        """Return the numbers of parameters of the networks for this dataset.
 
         Parameters
         ----------
         cells : array_like or iterable
-            Anything that ``space.codes`` accepts.
+            n cells: anything that ``space.codes`` accepts.
 
         Returns
         -------
         ndarray of float64, shape (n,)
-            Millions, computed from the network's layers; the benchmark's own numbers to the last digit.
+            Millions, computed from the layers of the networks; they equal the numbers of the official files exactly.
         """
         return self._costs(cells)[:, 0]
 
     def flops(self, cells: Any) -> Floats:
-        """Multiply-adds of one forward pass of the network for this dataset.
+        """Return the numbers of multiply-adds of one forward pass of the networks for this dataset.
 
         Parameters
         ----------
         cells : array_like or iterable
-            Anything that ``space.codes`` accepts.
+            n cells: anything that ``space.codes`` accepts.
 
         Returns
         -------
         ndarray of float64, shape (n,)
-            Millions, computed from the network's layers as the benchmark counts them: convolutions and the classifier
-            with its bias, nothing for pooling, skips and normalisation; edges that lead nowhere count.
+            Millions, computed from the layers of the networks and counted as in the official files. Convolutions and
+            the classifier with its bias count; pooling, skip connections and normalisation do not. Edges that do not
+            lead to the output count too.
         """
         return self._costs(cells)[:, 1]
 
     def _costs(self, cells: Any) -> Floats:
-        """Millions of parameters and FLOPs, shape (n, 2)."""
+        """Return the parameters and FLOPs of cells in millions, shape (n, 2)."""
         codes = self.space.codes(cells)
         counts = np.stack([np.ones(len(codes)), *((codes == code).sum(axis=1) for code in _CONVOLUTIONS)], axis=1)
         return counts @ _network_costs(self._n_classes, self._side) / 1e6
@@ -387,12 +409,12 @@ class NASBench201(Benchmark):
         return tuple(_latencies())
 
     def latency(self, cells: Any, device: str) -> Floats:
-        """Measured time of a forward pass on a device; the same for all datasets.
+        """Return the measured times of a forward pass on a device; they are the same for all datasets.
 
         Parameters
         ----------
         cells : array_like or iterable
-            Anything that ``space.codes`` accepts.
+            n cells: anything that ``space.codes`` accepts.
         device : str
             One of :attr:`devices`.
 
@@ -404,21 +426,19 @@ class NASBench201(Benchmark):
         Raises
         ------
         ValueError
-            For an unknown device.
+            If the device is unknown.
         """
         table = _latencies()
-        if not isinstance(device, str) or device not in table:
-            raise ValueError(f"device: expected one of {', '.join(table)}, got {device!r:.100}")
-        return table[device][self.space.index(cells)]
+        return table[check_choice("device", device, table)][self.space.index(cells)]
 
     def optimum(self, level: str | None = None) -> Cell:
-        """The cell with the best mean validation accuracy after 200 epochs.
+        """Return the cell with the highest mean validation accuracy after 200 epochs.
 
         Parameters
         ----------
         level : {None, "function", "isomorphism"}
-            None: among all cells. Else among the representatives of the classes at that level, which is the best
-            that a search can reach when it evaluates representatives only.
+            None compares all cells. A level compares the representatives of the classes at that level; their best is
+            what a search can reach if it evaluates representatives only.
 
         Returns
         -------
@@ -432,9 +452,9 @@ class NASBench201(Benchmark):
         return self.space.cell(int(values.argmax()))
 
     def optimal_value(self) -> float | None:
-        """The highest mean validation accuracy over all cells, percent.
+        """Return the highest mean validation accuracy of all cells, percent.
 
-        None for a live ``nats_bench`` object, which would be asked for every cell.
+        It is None for a benchmark made by :meth:`from_nats_bench`, which would have to query every cell.
         """
         return float(self._all_values().max()) if isinstance(self._table, Table) else None
 
@@ -442,7 +462,7 @@ class NASBench201(Benchmark):
         return self._table.values("val200", np.arange(len(self)))
 
     def info(self, cell: Any) -> dict[str, Any]:
-        """Everything that is known about one cell.
+        """Return everything that the benchmark knows about one cell.
 
         Parameters
         ----------
@@ -454,8 +474,8 @@ class NASBench201(Benchmark):
         dict
             Plain Python values that JSON can hold: ``cell``, ``index``, ``codes``, ``dataset``, ``source``,
             ``validation``, ``validation_runs``, ``test``, ``validation_12``, ``test_12`` (percent), ``parameters``,
-            ``flops`` (millions), ``latency`` (milliseconds by device), ``representative`` (the string of the class's
-            representative by level).
+            ``flops`` (millions), ``latency`` (milliseconds by device), ``representative`` (text of the representative
+            of the cell's class, by level).
         """
         chosen = self.space.cell(cell)
         codes = self.space.codes(chosen)

@@ -1,4 +1,8 @@
-"""NAS-Bench-301: predicted accuracies of cells of the DARTS space, from the official models or from a stand-in."""
+"""NAS-Bench-301: predicted accuracies of cells of the DARTS space, from the official models or from a stand-in.
+
+Source: A. Zela, J. Siems, L. Zimmer, J. Lukasik, M. Keuper, F. Hutter, "Surrogate NAS Benchmarks: Going Beyond the
+Limited Search Spaces of Tabular NAS Benchmarks", arXiv 2008.09777.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,9 @@ import numpy as np
 
 from crlso._base.types import Codes, Floats
 from crlso.benchmarks.base import Benchmark
-from crlso.benchmarks.files.booster import load_booster
+from crlso.benchmarks.files.booster import Booster, load_booster
 from crlso.benchmarks.files.nb301_vector import NAMES, nb301_vectors
+from crlso.benchmarks.standin import StandIn, features, load_standin
 from crlso.random import Stream, seed_of
 from crlso.spaces.darts import DARTS
 from crlso.spaces.genotype import check_codes
@@ -32,31 +37,36 @@ _MAX_CONFIG = 1 << 20  # bytes
 class NASBench301(Benchmark):
     """Predicted validation accuracies of NAS-Bench-301 on CIFAR-10.
 
-    NAS-Bench-301 is a surrogate benchmark: the value of a cell is what models fitted to about 60,000 trainings of 100
-    epochs predict. There are no test accuracies. Make one with :meth:`from_official` from the models that the authors
-    of the benchmark publish, or with :meth:`standin`, which needs no download and is **not** the benchmark.
+    NAS-Bench-301 is a surrogate benchmark: models that were fitted to about 60,000 trainings of 100 epochs predict the
+    value of a cell. There are no test accuracies. :meth:`from_official` reads the models that the authors of the
+    benchmark publish. :meth:`standin` needs no download but is **not** the benchmark.
 
     Parameters
     ----------
     members : sequence of callable
-        Models of an ensemble: each turns codes (n, 28) into predictions (n,) in percent.
+        Models of an ensemble. Each takes codes, uint8 (n, 28), and returns predictions in percent, (n,).
     name : str
-        Of the benchmark.
+        Name of the benchmark.
     description : str
-        What the values are.
+        What the values are, for people.
     objective : str
-        Name of the values in outputs.
+        Name of the values, which labels results.
     rng : int, numpy.random.Generator, numpy.random.SeedSequence or crlso.random.Stream, optional
-        Seed of the noise; None: there is none.
+        Seed of the noise; by default there is no noise.
 
     Attributes
     ----------
     space : crlso.spaces.DARTS
-        The cells.
+        Space of the cells.
     name, description, objective : str
         As above.
     dataset : str
         ``"cifar10"``.
+
+    Raises
+    ------
+    ValueError
+        If there are no members.
 
     Examples
     --------
@@ -88,23 +98,23 @@ class NASBench301(Benchmark):
 
     @classmethod
     def from_official(cls, path: str | PathLike[str], noise: bool = False, rng: object = None) -> NASBench301:
-        """Read the official ensemble of xgboost models; xgboost is not needed.
+        """Read the official ensemble of xgboost models, without xgboost.
 
-        The models are read by a parser of this package, which refuses everything in a pickle that is not a booster.
-        It was tested against models that xgboost 0.90, 1.2, 1.3, 1.6 and 2.1 wrote and against vectors that ConfigSpace
-        0.4.12 made; the official files themselves were not at hand, so that this has **not** been run on them.
+        A parser of this package reads the models and rejects pickles of anything but a booster. It was tested with
+        models that xgboost 0.90, 1.2, 1.3, 1.6 and 2.1 wrote, and with vectors that ConfigSpace 0.4.12 made. The
+        official files were not available, so it has **not** been run on them.
 
         Parameters
         ----------
         path : str or path
-            The folder ``xgb_v1.0`` or ``xgb_v0.9`` of the benchmark: it has one folder per member, each with
-            ``surrogate_model.model``, ``model_config.json`` and ``data_config.json``. Members are taken in the order
-            of their sorted paths.
+            The folder ``xgb_v1.0`` or ``xgb_v0.9`` of the benchmark. It contains one folder per member, each with
+            ``surrogate_model.model``, ``model_config.json`` and ``data_config.json``. Members are read in the order of
+            their sorted paths.
         noise : bool
-            False: the value is the mean over the members. True: a normal number with the standard deviation of the
-            members is added. It depends on the seed and the cell alone, so that asking again gives the same value.
+            Whether normal noise with the standard deviation of the members' predictions is added to their mean. The
+            noise is a function of the seed and the cell, so repeated evaluations of a cell return the same value.
         rng : int, numpy.random.Generator or numpy.random.SeedSequence, optional
-            Seed of the noise; only and always with `noise`.
+            Seed of the noise; required with `noise`, and an error without.
 
         Returns
         -------
@@ -113,10 +123,18 @@ class NASBench301(Benchmark):
         Raises
         ------
         FileNotFoundError
-            Where there is no such folder, no model in it, or no configuration beside a model.
+            If the folder, a model in it, or the configuration next to a model does not exist.
+        TypeError
+            If `noise` is True and `rng` is not a source of randomness.
         ValueError
-            For a file that is broken or hostile, and for models of another kind: LightGBM, graph networks, run times,
+            If a file is broken or hostile, or a model is of another kind: LightGBM, graph networks, run times, or
             another encoding of cells.
+
+        Examples
+        --------
+        >>> bench = NASBench301.from_official("xgb_v1.0", noise=True, rng=0)  # doctest: +SKIP
+        >>> bench.objective  # doctest: +SKIP
+        'validation'
         """
         folder = Path(path)
         if not folder.is_dir():
@@ -136,22 +154,22 @@ class NASBench301(Benchmark):
 
     @classmethod
     def standin(cls) -> NASBench301:
-        """A stand-in for the benchmark that comes with the package.
+        """Return the stand-in for the benchmark that comes with the package.
 
-        A Gaussian process fitted to 725 predictions of NAS-Bench-301, from the genotype alone. It is a test bed for
-        code and for comparing optimisers, **no oracle of CIFAR-10**: on the predictions it has a 10-fold
-        cross-validated Kendall tau of 0.81, but on 1,000 genotypes of a wider space that were really trained only 0.2
-        (on the 61 of them that are cells of this space: 0.3), less than the number of separable convolutions (0.6).
-        The predictions that it knows lie between 91.2 and 94.5; hill climbing finds cells for which it says 95.8:
-        its optimum is an extrapolation. Nothing is clipped.
+        It is a Gaussian process that was fitted to 725 predictions of NAS-Bench-301 and uses the genotype alone. Use it
+        to test code and to compare optimisers; it is **no oracle of CIFAR-10**:
+
+        - Its 10-fold cross-validated Kendall tau on the predictions is 0.81.
+        - Its Kendall tau on 1,000 trained genotypes of a wider space is only 0.2, and 0.3 on the 61 of them in this
+          space. Counting separable convolutions gives 0.6.
+        - The 725 predictions are between 91.2 and 94.5, but hill climbing finds cells with a value of 95.8. So its
+          optimum is an extrapolation. Values are not clipped.
 
         Returns
         -------
         NASBench301
-            Named ``nasbench301-standin``.
+            With the name ``nasbench301-standin``.
         """
-        from crlso.benchmarks.standin import load_standin
-
         model, scores = load_standin()
         description = (
             "stand-in fitted to 725 predictions of NAS-Bench-301 (10-fold cross-validated Kendall tau "
@@ -165,7 +183,7 @@ class NASBench301(Benchmark):
         )
 
     def for_seed(self, seed: int) -> NASBench301:
-        """With noise, a benchmark of the same models with the noise of this seed; else itself."""
+        """Return a benchmark with the same models and the noise of this seed; without noise, the benchmark itself."""
         if self._noise is None:
             return self
         other = copy.copy(self)
@@ -181,7 +199,7 @@ class NASBench301(Benchmark):
         return f"NASBench301: {self.description}; value = predicted validation accuracy in percent after 100 epochs"
 
     def evaluate(self, cell: Any) -> float:
-        """The value of one pair of cells.
+        """Return the value of one pair of a normal and a reduction cell.
 
         Parameters
         ----------
@@ -196,23 +214,23 @@ class NASBench301(Benchmark):
         return float(self.validation([self.space.cell(cell)])[0])
 
     def validation(self, cells: Any) -> Floats:
-        """Predicted validation accuracy.
+        """Return the predicted validation accuracies of cells.
 
         Parameters
         ----------
         cells : array_like or iterable
-            Anything that ``space.codes`` accepts.
+            n cells: anything that ``space.codes`` accepts.
 
         Returns
         -------
         ndarray of float64, shape (n,)
-            Percent: the mean over the members, with noise if the benchmark has it. Without noise, a value depends
-            neither on the other rows nor on the number of threads.
+            Percent: the mean over the members, plus noise if the benchmark has noise. A value does not depend on the
+            other cells or on the number of threads.
 
         Raises
         ------
         TypeError, ValueError
-            For what is no cell, and where a model predicts no finite number.
+            If `cells` are not cells of the space, or a model predicts a number that is not finite.
         """
         predictions = self._predictions(cells)
         mean: Floats = predictions.mean(axis=0)
@@ -223,23 +241,23 @@ class NASBench301(Benchmark):
         return mean
 
     def spread(self, cells: Any) -> Floats:
-        """Standard deviation of the members' predictions.
+        """Return the standard deviations of the members' predictions.
 
         Parameters
         ----------
         cells : array_like or iterable
-            Anything that ``space.codes`` accepts.
+            n cells: anything that ``space.codes`` accepts.
 
         Returns
         -------
         ndarray of float64, shape (n,)
-            Percentage points; 0 for the stand-in, which is one model.
+            Percentage points; 0 for the stand-in, which has one member.
         """
         deviation: Floats = self._predictions(cells).std(axis=0)
         return deviation
 
     def _predictions(self, cells: Any) -> Floats:
-        """Shape (members, n)."""
+        """Return the predictions of all members, shape (members, n)."""
         rows = check_codes(self.space.codes(cells))
         predictions = np.stack([member(rows) for member in self._members])
         if not np.isfinite(predictions).all():
@@ -248,8 +266,8 @@ class NASBench301(Benchmark):
 
 
 def _official_member(file: Path) -> Member:
-    """The model in a file, whose configurations stand beside it."""
-    _read_config(file.with_name("data_config.json"))  # says where the training data were; nothing of it is needed
+    """Read the model in a file, and check it by the configurations next to it."""
+    _read_config(file.with_name("data_config.json"))  # must exist, but its paths of training data are not needed
     config = _read_config(file.with_name("model_config.json"))
     kind = config.get("model")
     if kind != "xgb":
@@ -265,17 +283,15 @@ def _official_member(file: Path) -> Member:
     return functools.partial(_boosted_member, booster)
 
 
-# Members are partial functions rather than closures, which could not be sent to other processes.
+# Members are partial functions, because closures cannot be sent to other processes.
 
 
-def _standin_member(model: Any, codes: Codes) -> Floats:
-    from crlso.benchmarks.standin import features
-
+def _standin_member(model: StandIn, codes: Codes) -> Floats:
     predicted: Floats = model.predict(features(codes))
     return predicted
 
 
-def _boosted_member(booster: Any, codes: Codes) -> Floats:
+def _boosted_member(booster: Booster, codes: Codes) -> Floats:
     predicted: Floats = booster.predict(nb301_vectors(codes)).astype(np.float64)
     return predicted
 

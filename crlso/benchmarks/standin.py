@@ -1,9 +1,13 @@
-"""The stand-in for NAS-Bench-301: a Gaussian process fitted to 725 of the benchmark's own predictions.
+"""The stand-in for NAS-Bench-301: a Gaussian process that was fitted to 725 predictions of the benchmark.
 
-It knows the genotype alone. The kernel is ``exp(-D)``, where D adds up, for each of the two cells, weighted squared
-differences of how often each operation occurs, and weighted numbers of edges, and of edges with their operations, that
-two pairs of cells do not share. The weights are whole multiples of 2^-12: so every sum in D is exact in float32 in
-whatever order BLAS adds, and predictions do not depend on the number of threads or on what else is in a batch.
+It uses the genotype alone. The kernel is ``exp(-D)``. For each of the two cells, D sums three weighted terms:
+
+- squared differences of the numbers of each operation;
+- the number of edges that two genotypes do not share;
+- the number of edges with their operations that they do not share.
+
+The weights are whole multiples of 2^-12, so every sum in D is exact in float32 in any order of additions. Predictions
+therefore do not depend on the number of threads or on the batch.
 
 Source: C. E. Rasmussen, C. K. I. Williams, *Gaussian Processes for Machine Learning*, 2006, algorithm 2.1.
 """
@@ -28,11 +32,11 @@ _CELL = N_CODES // 2
 _EDGES_PER_CELL = 8
 _N_OPERATIONS = len(OPERATIONS)
 N_FEATURES = N_CODES * _N_OPERATIONS + N_CODES + 2 * _N_OPERATIONS
-_CHUNK = 1024  # rows at a time, whose kernel takes 6 MB
+_CHUNK = 1024  # rows that are predicted at once; their kernel takes 6 MB
 
 
 def features(codes: npt.NDArray[np.uint8]) -> Floats32:
-    """What the kernel compares.
+    """Return the features that the kernel compares.
 
     Parameters
     ----------
@@ -41,34 +45,34 @@ def features(codes: npt.NDArray[np.uint8]) -> Floats32:
     Returns
     -------
     ndarray of float32, shape (n, 238)
-        Whole numbers: for each slot and operation whether it is there, for each slot whether it has an edge, and for
-        each cell and operation how often it occurs.
+        Whole numbers: whether each slot has each operation (196), whether each slot has an edge (28), and the number of
+        each operation in each of the two cells (14).
     """
-    there = codes[:, :, None] == np.arange(1, 1 + _N_OPERATIONS, dtype=np.uint8)
+    present = codes[:, :, None] == np.arange(1, 1 + _N_OPERATIONS, dtype=np.uint8)
     out = np.empty((len(codes), N_FEATURES), dtype=np.float32)
-    n_there = N_CODES * _N_OPERATIONS
-    out[:, :n_there] = there.reshape(len(codes), n_there)
-    out[:, n_there : n_there + N_CODES] = codes > 0
-    counts = out[:, n_there + N_CODES :].reshape(len(codes), 2, _N_OPERATIONS)
-    np.sum(there.reshape(len(codes), 2, _CELL, _N_OPERATIONS), axis=2, dtype=np.float32, out=counts)
+    n_present = N_CODES * _N_OPERATIONS
+    out[:, :n_present] = present.reshape(len(codes), n_present)
+    out[:, n_present : n_present + N_CODES] = codes > 0
+    counts = out[:, n_present + N_CODES :].reshape(len(codes), 2, _N_OPERATIONS)
+    np.sum(present.reshape(len(codes), 2, _CELL, _N_OPERATIONS), axis=2, dtype=np.float32, out=counts)
     return out
 
 
 class StandIn:
-    """A fitted Gaussian process.
+    """A fitted Gaussian process that predicts accuracies from features.
 
     Parameters
     ----------
     codes : ndarray of uint8, shape (m, 28)
-        Cells that it was fitted to.
+        Cells to which it was fitted.
     count_weights : ndarray of int, shape (2, 7) or (14,)
-        Weight of a squared difference of counts by cell and operation, in units of 2^-12.
+        Weights of the squared differences of counts by cell and operation, in units of 2^-12.
     edge_weights, operation_weights : ndarray of int, shape (2,)
-        Weight of an edge, and of an edge with its operation, that is not shared, by cell; in the same unit.
+        Weights of edges, and of edges with their operations, that are not shared, by cell; in units of 2^-12.
     coefficients : ndarray of float64, shape (m,)
-        What each of the m cells adds to a prediction at distance 0, percentage points.
+        Contribution of each of the m cells to a prediction at distance 0, in percentage points.
     mean : float
-        Prediction far away from all of them, percent.
+        Prediction far from all m cells, in percent.
     """
 
     def __init__(
@@ -85,7 +89,7 @@ class StandIn:
         shared = np.repeat(operation_weights, _CELL * _N_OPERATIONS), np.repeat(edge_weights, _CELL)
         weights = np.concatenate([*shared, 2 * self._counts]).astype(np.float32)
         could_be_shared = _EDGES_PER_CELL * (edge_weights.sum() + operation_weights.sum())
-        # -D = what is shared, and mixed terms - squares of the one - squares of the other and what could be shared.
+        # -D = shared + mixed terms - squares of the row - squares of the known cell - could_be_shared
         self._known = np.ascontiguousarray(
             np.vstack([weights[:, None] * known.T, np.full(len(codes), -1), -self._squares(known) - could_be_shared]),
             dtype=np.float32,
@@ -98,11 +102,12 @@ class StandIn:
         return squares
 
     def predict(self, rows: Floats32) -> Floats:
-        """Predict from features.
+        """Return the predictions for features.
 
         Parameters
         ----------
         rows : ndarray of float32, shape (n, 238)
+            What :func:`features` returns.
 
         Returns
         -------
@@ -122,14 +127,14 @@ class StandIn:
 
 @functools.cache
 def load_standin() -> tuple[StandIn, dict[str, float]]:
-    """The stand-in that comes with the package.
+    """Load the stand-in that comes with the package.
 
     Returns
     -------
-    StandIn
-    dict of str to float
-        ``kendall_tau`` and ``rmse`` (percentage points) of 10-fold cross-validation, ``noise`` (standard deviation in
-        percentage points).
+    model : StandIn
+    scores : dict of str to float
+        ``kendall_tau`` and ``rmse`` (percentage points) of 10-fold cross-validation, and ``noise`` (standard deviation
+        in percentage points).
     """
     with open_npz("nb301_standin.npz") as asset:
         model = StandIn(

@@ -1,4 +1,4 @@
-"""Models of cells, as scikit-learn style estimators, and Gaussian process regression."""
+"""Models of cells: scikit-learn style estimators and Gaussian process regression."""
 
 from crlso.models.base import NotFittedError
 from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, KnownRows, Posterior, normal_scores

@@ -1,4 +1,4 @@
-"""What the estimators share: parameters by name, files, checked inputs, and the training loop."""
+"""Base class of the estimators, checks of their inputs, and the training loop."""
 
 from __future__ import annotations
 
@@ -40,21 +40,43 @@ class NotFittedError(RuntimeError):
 
 
 class Estimator:
-    """Base of the models, after scikit-learn's conventions: what `fit` learns ends in an underscore.
+    """Base class of the models, which follow the conventions of scikit-learn.
 
-    A subclass's ``__init__`` stores its arguments under their names. Files are npz archives without pickle.
+    ``__init__`` of a subclass stores each argument under its name. Names of learned attributes end in an underscore.
+    Models are saved as npz archives without pickle.
     """
 
     _kind: ClassVar[str]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The arguments of the constructor."""
+        """Return the arguments of the constructor by name.
+
+        Parameters
+        ----------
+        deep : bool
+            Ignored; scikit-learn passes it.
+
+        Returns
+        -------
+        dict of str to object
+        """
         return {
             name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"
         }
 
     def set_params(self, **params: Any) -> Self:
-        """Change arguments of the constructor."""
+        """Change arguments of the constructor; the next :meth:`fit` uses them.
+
+        Returns
+        -------
+        Estimator
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If a name is not an argument of the constructor.
+        """
         known = self.get_params()
         for name, value in params.items():
             if name not in known:
@@ -66,15 +88,15 @@ class Estimator:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
 
     def _modules(self) -> dict[str, Module]:
-        """The trained modules by name."""
+        """Return the trained modules by name."""
         raise NotImplementedError
 
-    def _fitted(self) -> None:
+    def _check_fitted(self) -> None:
         if not any(name.endswith("_") and not name.startswith("_") for name in vars(self)):
             raise NotFittedError(f"{type(self).__name__}: expected a fitted model; call fit first")
 
-    def _write(self, path: str | os.PathLike[str], params: dict[str, Any]) -> None:
-        self._fitted()
+    def _write_file(self, path: str | os.PathLike[str], params: dict[str, Any]) -> None:
+        self._check_fitted()
         arrays: dict[str, Any] = {
             f"{name}/{key}": value for name, module in self._modules().items() for key, value in module.state().items()
         }
@@ -84,7 +106,7 @@ class Estimator:
     @classmethod
     @contextlib.contextmanager
     def _reading(cls, path: str | os.PathLike[str]) -> Iterator[None]:
-        """Turn what a broken or foreign file raises into a ValueError that names the file."""
+        """Turn the errors that a broken or foreign file raises into a ValueError that names the file."""
         try:
             yield
         except BROKEN as error:
@@ -93,10 +115,13 @@ class Estimator:
             ) from error
 
     @classmethod
-    def _read(
+    def _read_file(
         cls, path: str | os.PathLike[str], *learned: str
     ) -> tuple[dict[str, Any], dict[str, dict[str, npt.NDArray[Any]]]]:
-        """Parameters, those of the constructor and `learned` ones, and states of the modules, by name."""
+        """Read the parameters and the states of the modules from a file, both by name.
+
+        The parameters are the arguments of the constructor and those named in `learned`.
+        """
         with open(path, "rb") as file, cls._reading(path):
             if not zipfile.is_zipfile(file):
                 raise ValueError("no npz archive")
@@ -109,7 +134,7 @@ class Estimator:
                         if name != "meta":
                             module, _, key = name.partition("/")
                             states.setdefault(module, {})[key] = archive[name]
-            except OSError as error:  # a position outside the file
+            except OSError as error:  # the archive points outside the file
                 raise ValueError(str(error)) from error
             if not isinstance(meta, dict) or meta.get("kind") != cls._kind or meta.get("format") != 1:
                 raise ValueError("another kind or format")
@@ -119,7 +144,7 @@ class Estimator:
                 raise ValueError(f"expected the parameters {sorted(expected)}")
         return params, states
 
-    def _take(self, states: dict[str, dict[str, npt.NDArray[Any]]]) -> None:
+    def _load_states(self, states: dict[str, dict[str, npt.NDArray[Any]]]) -> None:
         modules = self._modules()
         if set(modules) != set(states):
             raise ValueError(f"expected the modules {sorted(modules)}, got {sorted(states)}")
@@ -128,14 +153,33 @@ class Estimator:
 
 
 def _plain_number(value: Any) -> Any:
-    """NumPy's numbers as Python's, for JSON."""
+    """Convert a NumPy number to a Python number, for JSON."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"expected parameters that JSON can hold, got {type(value).__name__}")
 
 
 def check_points(z: npt.ArrayLike, width: int | None = None, dtype: npt.DTypeLike = "float32") -> npt.NDArray[Any]:
-    """Finite points of shape (n, width), of any width by default, contiguous and of the type `dtype`."""
+    """Return points as a contiguous array of type `dtype`, checked.
+
+    Parameters
+    ----------
+    z : array_like, shape (n, width)
+    width : int, optional
+        Expected number of columns; any number by default.
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray, shape (n, width)
+
+    Raises
+    ------
+    TypeError
+        If the points are not real numbers.
+    ValueError
+        If the shape is wrong or a number is not finite in `dtype`.
+    """
     array = np.asarray(z)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"z: expected real numbers, got dtype {array.dtype}")
@@ -149,7 +193,27 @@ def check_points(z: npt.ArrayLike, width: int | None = None, dtype: npt.DTypeLik
 
 
 def check_targets(y: npt.ArrayLike, n: int, name: str = "y") -> npt.NDArray[np.float32]:
-    """Finite float32 targets of shape (n,), n >= 1."""
+    """Return targets as a float32 array, checked.
+
+    Parameters
+    ----------
+    y : array_like, shape (n,)
+    n : int
+        Number of cells.
+    name : str
+        Name of the argument, for messages.
+
+    Returns
+    -------
+    ndarray of float32, shape (n,)
+
+    Raises
+    ------
+    TypeError
+        If the targets are not real numbers.
+    ValueError
+        If the shape is wrong, `n` is 0, or a number is not finite in float32.
+    """
     array = np.asarray(y)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
@@ -178,20 +242,26 @@ def train(
     max_norm: float | None = None,
     on_epoch: EpochProgress | None = None,
 ) -> list[float]:
-    """Minimise a loss with Adam over shuffled batches, the rate falling to 0 along a cosine.
+    """Minimise a loss with Adam over shuffled batches; the learning rate falls to 0 along a cosine.
 
     Parameters
     ----------
     parameters : list of Tensor
+        Tensors to train, in place.
     loss : callable
-        ``loss(positions, step)``: the loss, a Tensor of one element, of the items at these positions; `step` counts
-        from 0 over the whole training.
+        ``loss(positions, step)`` returns the mean loss of the items at `positions` as a Tensor of one element. `step`
+        counts from 0 over the whole training.
     n : int
         Number of items, at least 1.
     stream : Stream
-        Orders the items.
+        Source of the order of the items.
+    epochs, batch_size : int
+    learning_rate : float
+        Rate of the first step.
+    betas, weight_decay, max_norm
+        Passed to :class:`crlso.optim.Adam`.
     on_epoch : callable, optional
-        ``on_epoch(done, epochs)``.
+        Called as ``on_epoch(done, epochs)`` after each epoch.
 
     Returns
     -------
@@ -201,7 +271,7 @@ def train(
     Raises
     ------
     RuntimeError
-        When a loss or a gradient is not finite.
+        If a loss or a gradient is not finite.
     """
     check_int("n", n, 1)
     check_int("epochs", epochs, 0)
@@ -221,7 +291,7 @@ def train(
                 raise RuntimeError(f"training: the loss of step {step} is {number}; expected a finite one")
             value.backward()
             optimiser.step(cosine(step, epochs * per_epoch, learning_rate))
-            del value  # releases its graph, whose memory the next step takes
+            del value  # free its graph, so that the next step can reuse the memory
             total += len(positions) * number
             step += 1
         optimiser.zero_grad()
@@ -232,5 +302,5 @@ def train(
 
 
 def kendall_tau(predicted: npt.ArrayLike, true: npt.ArrayLike) -> float:
-    """Kendall's tau-b; NaN when one side is constant."""
+    """Return Kendall's tau-b of two sequences of equal length; NaN if one of them is constant."""
     return float(_core.kendall_tau(np.asarray(predicted, np.float64), np.asarray(true, np.float64)))

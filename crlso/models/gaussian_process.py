@@ -1,4 +1,7 @@
-"""Exact Gaussian process regression over features of cells, for some hundreds of points."""
+"""Exact Gaussian process regression on features of cells, for some hundreds of observed cells.
+
+Source: C. E. Rasmussen, C. K. I. Williams, *Gaussian Processes for Machine Learning*, 2006, algorithm 2.1.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +23,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Features", "GaussianProcess", "Kernel", "KnownRows", "Posterior", "normal_scores"]
 
-KEPT = 4  # choices of weights and noise whose rows are kept
+_MAX_CACHED = 4  # choices of weights and noise whose rows are cached
 
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """Features of n cells, as kernels compare them.
+    """Features of n cells that a :class:`Kernel` compares.
+
+    Indexing with positions, a mask or a slice gives the features of some of the cells.
 
     Parameters
     ----------
     groups : tuple of ndarray of float64, shape (n, d)
-        Features whose distances are weighted together.
+        Groups of features; the kernel has one weight for the squared distances of each group.
     size : ndarray of float64, shape (n,), optional
         A feature on which values depend linearly.
+
+    Examples
+    --------
+    >>> x = Features((np.array([[0.0], [1.0], [2.0]]),))
+    >>> len(x), len(x[:2])
+    (3, 2)
     """
 
     groups: tuple[Floats, ...]
@@ -46,32 +57,41 @@ class Features:
 
     @functools.cached_property
     def squares(self) -> tuple[Floats, ...]:
-        """Squared lengths of the rows of each group, computed once: the same cells are compared in every round."""
+        """Squared lengths of the rows of each group, each of shape (n,).
+
+        They are cached because a search compares the same cells in every round.
+        """
         return tuple((group * group).sum(axis=1) for group in self.groups)
 
     @staticmethod
     def join(first: Features, second: Features) -> Features:
-        """Features of the first cells followed by those of the second."""
+        """Concatenate the features of two sets of cells; `size` is None unless both have one."""
         size = None if first.size is None or second.size is None else np.concatenate([first.size, second.size])
         return Features(tuple(map(np.concatenate, zip(first.groups, second.groups))), size)
 
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
-    """``exp(-sum_g w_g |x_g - y_g|^2) + linear * size_x size_y``, and the variance of the noise.
+    """The kernel ``exp(-sum_g w_g |x_g - y_g|^2) + linear * size_x size_y``, with noise.
+
+    A :class:`GaussianProcess` chooses the weights w_g and the noise among the candidates given here.
 
     Parameters
     ----------
     weights : tuple of tuple of float
-        Candidates of each group's weight.
+        Candidate weights of each group of features.
     noises : tuple of float
-        Candidates of the noise.
+        Candidate variances of the noise.
     linear : float
-        Weight of the size.
+        Weight of the product of the sizes.
 
     Examples
     --------
-    A kernel of one's own, a Matérn kernel of smoothness 3/2 in a search:
+    >>> x = Features((np.array([[0.0], [1.0]]),))
+    >>> Kernel(((1.0,),)).between(x, x, (1.0,)).round(2).tolist()
+    [[1.0, 0.37], [0.37, 1.0]]
+
+    A kernel of one's own, a Matérn kernel of smoothness 3/2, in a search:
 
     >>> class Matern(Kernel):
     ...     def profile(self, distance):
@@ -93,16 +113,28 @@ class Kernel:
         return values
 
     def between(self, x: Features, y: Features, weights: tuple[float, ...]) -> Floats:
-        """The kernel matrix, shape (len(x), len(y))."""
+        """Return the kernel matrix of two sets of cells.
+
+        Parameters
+        ----------
+        x, y : Features
+            Features of n and of m cells.
+        weights : tuple of float
+            One weight per group of features.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, m)
+        """
         return self._of_distances(_distances(x, y), x, y, weights)
 
     def candidates(self, x: Features) -> list[tuple[tuple[float, ...], Floats]]:
-        """Each choice of weights with the kernel matrix of the cells and themselves."""
+        """Return each combination of candidate weights with its kernel matrix, shape (len(x), len(x))."""
         distances = _distances(x, x)
         return [(chosen, self._of_distances(distances, x, x, chosen)) for chosen in itertools.product(*self.weights)]
 
     def diagonal(self, x: Features) -> Floats:
-        """The kernel of each cell with itself."""
+        """Return the kernel of each cell with itself, shape (len(x),)."""
         return np.ones(len(x)) if x.size is None else 1.0 + self.linear * x.size**2
 
     def _of_distances(self, distances: list[Floats], x: Features, y: Features, weights: tuple[float, ...]) -> Floats:
@@ -114,7 +146,10 @@ class Kernel:
 
 
 def _distances(x: Features, y: Features) -> list[Floats]:
-    """Squared distances of each group, by the core's matrix product, whose bits do not depend on threads."""
+    """Return the squared distances of each group, each of shape (len(x), len(y)).
+
+    They use the matrix product of the core, whose result does not depend on the number of threads.
+    """
     distances = []
     for a, b, a_squares, b_squares in zip(x.groups, y.groups, x.squares, y.squares):
         product = _core.matmul(np.ascontiguousarray(a), np.ascontiguousarray(b), transpose_b=True).numpy()
@@ -123,7 +158,9 @@ def _distances(x: Features, y: Features) -> list[Floats]:
 
 
 def normal_scores(values: npt.ArrayLike) -> Floats:
-    """Normal scores: standardised normal quantiles of the ranks of values; equal values share their mean rank.
+    """Return the normal scores of values: standardised normal quantiles of their ranks.
+
+    Equal values share their mean rank.
 
     Parameters
     ----------
@@ -132,7 +169,7 @@ def normal_scores(values: npt.ArrayLike) -> Floats:
     Returns
     -------
     ndarray of float64, shape (n,)
-        Of mean 0 and standard deviation 1; zeros where all values are equal.
+        Scores with mean 0 and standard deviation 1; zeros if all values are equal.
 
     Examples
     --------
@@ -140,27 +177,29 @@ def normal_scores(values: npt.ArrayLike) -> Floats:
     [0.0, -1.22, 1.22]
     """
     numbers = np.asarray(values, dtype=np.float64)
-    _, place, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(numbers, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts - 1) / 2.0
     quantile = NormalDist().inv_cdf
     scores = np.array([quantile(float(rank - 0.5) / len(numbers)) for rank in ranks])
-    return standardised(scores[place.reshape(-1)])
+    return standardised(scores[inverse.reshape(-1)])
 
 
 class GaussianProcess:
-    """Gaussian process regression with the weights and noise that maximise the marginal likelihood of the targets.
+    """Gaussian process regression that chooses weights and noise by the marginal likelihood.
 
     Parameters
     ----------
     kernel : Kernel
+        Kernel with the candidate weights and noises.
 
     Attributes
     ----------
     weights_ : tuple of float
+        Chosen weights, one per group of features.
     noise_ : float
-        The chosen weights and noise.
+        Chosen variance of the noise.
     log_likelihood_ : float
-        Marginal likelihood, up to a constant.
+        Logarithm of the marginal likelihood, up to a constant.
     lower_ : ndarray of float64, shape (n, n)
         Cholesky factor L of the kernel matrix with noise.
     white_ : ndarray of float64, shape (n, 1)
@@ -182,7 +221,20 @@ class GaussianProcess:
         self.kernel = kernel
 
     def fit(self, x: Features, y: Floats) -> Self:
-        """Choose weights and noise, and condition on targets y, shape (n,), at the cells x."""
+        """Choose weights and noise, and condition on the targets.
+
+        Parameters
+        ----------
+        x : Features
+            Features of n observed cells.
+        y : ndarray of float64, shape (n,)
+            Targets; the prior mean is 0.
+
+        Returns
+        -------
+        GaussianProcess
+            Itself.
+        """
         identity, best = np.eye(len(x)), -np.inf
         targets = np.repeat(np.asarray(y, dtype=np.float64)[None, :, None], len(self.kernel.noises), axis=0)
         for weights, kernel in self.kernel.candidates(x):
@@ -199,14 +251,18 @@ class GaussianProcess:
         return self
 
     def posterior(self, x: Features, rows: Floats | None = None) -> Posterior:
-        """Posterior of the function, without noise, at m cells.
+        """Return the posterior of the function, without noise, at m cells.
 
         Parameters
         ----------
         x : Features
-            Of the m cells.
+            Features of the m cells.
         rows : ndarray of float64, shape (n, m), optional
-            ``L^-1 K`` between the n fitted cells and these, as :class:`KnownRows` keeps it.
+            ``L^-1 K`` between the n fitted cells and these, from :meth:`KnownRows.rows`; computed by default.
+
+        Returns
+        -------
+        Posterior
         """
         if rows is None:
             rows = _core.solve_lower(self.lower_, self.kernel.between(self._x, x, self.weights_))
@@ -215,24 +271,39 @@ class GaussianProcess:
 
 
 class KnownRows:
-    """The whitened kernel matrix between observed cells and a fixed set of cells; it grows by a row per observed cell.
+    """A cache of the whitened kernel matrix between observed cells and a fixed set of cells.
 
-    Only the new rows are solved for, so that the cost of a fit is linear in the observed cells instead of quadratic.
+    The matrix grows by one row per observed cell. Only the new rows are solved for, so the cost of a new observation
+    is linear in the number of observed cells instead of quadratic.
 
     Parameters
     ----------
     x : Features
-        Of the m fixed cells.
+        Features of the m fixed cells.
     """
 
     def __init__(self, x: Features) -> None:
         self._x = x
-        self._kept: dict[Any, tuple[npt.NDArray[np.int64], Floats]] = {}
+        self._cached: dict[Any, tuple[npt.NDArray[np.int64], Floats]] = {}
 
     def rows(self, process: GaussianProcess, keys: npt.NDArray[np.int64], observed: Features) -> Floats:
-        """``L^-1 K`` (n, m) of a process that was fitted to n cells with these keys and features."""
+        """Return ``L^-1 K`` between the observed cells and the fixed cells.
+
+        Parameters
+        ----------
+        process : GaussianProcess
+            Process that was fitted to the n observed cells.
+        keys : ndarray of int64, shape (n,)
+            Keys that identify the observed cells.
+        observed : Features
+            Features of the observed cells.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, m)
+        """
         choice = (process.weights_, process.noise_)
-        before, rows = self._kept.pop(choice, (keys[:0], np.zeros((0, len(self._x)))))
+        before, rows = self._cached.pop(choice, (keys[:0], np.zeros((0, len(self._x)))))
         n = len(before)
         if not np.array_equal(before, keys[:n]):
             n, rows = 0, rows[:0]
@@ -241,34 +312,63 @@ class KnownRows:
             if n:
                 kernel -= _core.matmul(np.ascontiguousarray(process.lower_[n:, :n]), rows).numpy()
             rows = np.concatenate([rows, _core.solve_lower(np.ascontiguousarray(process.lower_[n:, n:]), kernel)])
-        self._kept[choice] = keys, rows
-        while len(self._kept) > KEPT:
-            del self._kept[next(iter(self._kept))]
+        self._cached[choice] = keys, rows
+        while len(self._cached) > _MAX_CACHED:
+            del self._cached[next(iter(self._cached))]
         return rows
 
 
 class Posterior:
-    """Posterior mean and variance of the function at m cells.
+    """Posterior mean and variance of the function at m cells; :meth:`GaussianProcess.posterior` makes one.
+
+    Parameters
+    ----------
+    process : GaussianProcess
+        The fitted process.
+    x : Features
+        Features of the m cells.
+    rows : ndarray of float64, shape (n, m)
+        ``L^-1 K`` between the n fitted cells and these.
+    mean, variance : ndarray of float64, shape (m,)
+        Initial values of the attributes.
 
     Attributes
     ----------
     mean, variance : ndarray of float64, shape (m,)
+        Mean and variance of each cell, without noise.
     process : GaussianProcess
         The fitted process.
+
+    Examples
+    --------
+    >>> x = Features((np.array([[0.0], [1.0]]),))
+    >>> process = GaussianProcess(Kernel(((1.0,),), (0.01,))).fit(x, np.array([-1.0, 1.0]))
+    >>> posterior = process.posterior(Features((np.array([[5.0], [6.0]]),)))
+    >>> posterior.variance.round(2).tolist()
+    [1.0, 1.0]
+    >>> posterior.observe(0)
+    >>> posterior.variance.round(2).tolist()
+    [0.01, 0.87]
     """
 
     def __init__(self, process: GaussianProcess, x: Features, rows: Floats, mean: Floats, variance: Floats) -> None:
         self.mean, self.variance = mean, np.maximum(variance, 0.0)
         self.process, self._x, self._rows = process, x, rows
-        self._further: list[Floats] = []
+        self._further: list[Floats] = []  # one row of L^-1 K per cell that was observed since
 
     @property
     def deviation(self) -> Floats:
-        """Standard deviations, shape (m,)."""
+        """Posterior standard deviations, shape (m,)."""
         return np.sqrt(self.variance)
 
     def observe(self, i: int) -> None:
-        """Condition on cell `i` being evaluated: the variance shrinks around it, the mean stays."""
+        """Condition the variance on an observation of cell `i`; the mean does not change.
+
+        Parameters
+        ----------
+        i : int
+            Index of the cell among the m cells.
+        """
         kernel, here = self.process.kernel, self._x[np.array([i])]
         row = kernel.between(here, self._x, self.process.weights_)[0]
         row -= _core.matmul(np.ascontiguousarray(self._rows[:, i : i + 1]), self._rows, transpose_a=True).numpy()[0]

@@ -1,10 +1,9 @@
-"""Graph networks over cells: batches and the encoder's trunk."""
+"""Graph networks on cells: batches of cells, and the message-passing layers that all models use."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import crlso._core as _core
 from crlso._core import GraphBatch, Tensor
 from crlso.nn import GraphLayer, Module, OneHotGraphLayer
 from crlso.random import Stream
+from crlso.spaces.base import Space
 from crlso.spaces.layout import CellLayout
 
 __all__ = ["CellBatch", "CellEncoding", "GraphTrunk"]
@@ -22,20 +22,38 @@ CHUNK = 2048  # cells per batch outside training
 
 @dataclasses.dataclass(frozen=True)
 class CellBatch:
-    """Cells as the graph networks take them."""
+    """A batch of cells, the input of the graph networks.
+
+    Attributes
+    ----------
+    graph : GraphBatch
+        Edges of the cells.
+    kinds : ndarray of int64, shape (nodes,)
+        Kind of each node, which the first layer takes as one-hot.
+    rows : ndarray of int64, shape (nodes, 1 + most edges)
+        Rows of the first layer's table whose sum is the node's output.
+    """
 
     graph: GraphBatch
-    kinds: npt.NDArray[np.int64]  # (nodes,) node kinds
-    rows: npt.NDArray[np.int64]  # (nodes, 1 + most edges) rows of the first layer's table
+    kinds: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
 
 
 class CellTemplate:
-    """Where the nodes and edges of a space's cells are, as graph networks take them.
+    """The nodes and edges that all cells of a space have in common.
 
-    Where operations are on edges, a node's kind is its position, and an edge is used in both directions with its
-    operation as type. Where they are on nodes, a node's kind is its position and operation (absent nodes have kinds of
-    their own), and edges are used from source to target alone, all of one type. Free edges that are not there send no
-    message.
+    If operations are on edges, the kind of a node is its position. Each edge sends messages in both directions, and
+    its type is its operation.
+
+    If operations are on nodes, the kind of a node is its position and its operation, and absent nodes have kinds of
+    their own. Each edge sends messages from source to target only, and all edges have one type.
+
+    An absent edge sends no message.
+
+    Parameters
+    ----------
+    layout : CellLayout
+        Layout of the cells of the space.
     """
 
     def __init__(self, layout: CellLayout) -> None:
@@ -66,19 +84,19 @@ class CellTemplate:
         self.n_kinds = int(self._first_kind[-1])
 
     def _list_edges(self) -> None:
-        """The edges at each node and their other ends, filled up with -1: (nodes, most edges)."""
-        at = []
+        """List the edges that send messages to each node, padded with -1, and their sources: (nodes, most edges)."""
+        incoming = []
         for node in range(self.n_nodes):
             ends = self.edges == node
-            at.append(np.flatnonzero(ends.any(axis=1) if self.both_directions else ends[:, 1]))
-        most = max(map(len, at))
-        self._near = np.stack([np.pad(edges, (0, most - len(edges)), constant_values=-1) for edges in at])
-        other = self.edges[self._near].sum(axis=2) - np.arange(self.n_nodes)[:, None]
-        self._other = np.where(self._near < 0, 0, other)
-        self.is_padded = self.has_absent or bool((self._near < 0).any())
+            incoming.append(np.flatnonzero(ends.any(axis=1) if self.both_directions else ends[:, 1]))
+        most = max(map(len, incoming))
+        self._incoming = np.stack([np.pad(edges, (0, most - len(edges)), constant_values=-1) for edges in incoming])
+        source = self.edges[self._incoming].sum(axis=2) - np.arange(self.n_nodes)[:, None]
+        self._sources = np.where(self._incoming < 0, 0, source)
+        self.is_padded = self.has_absent or bool((self._incoming < 0).any())
 
     def messages(self) -> npt.NDArray[np.int64]:
-        """The messages that can be sent: kinds of target and source and edge type, (m, 3)."""
+        """Return all possible messages as kind of target, kind of source and type of edge: (m, 3)."""
         pairs = self.edges[:, ::-1]
         if self.both_directions:
             pairs = np.concatenate([pairs, self.edges])
@@ -93,7 +111,7 @@ class CellTemplate:
         return np.array(sorted(found), dtype=np.int64)
 
     def graph(self, codes: npt.NDArray[np.uint8]) -> GraphBatch:
-        """The graphs of cells."""
+        """Return the graphs of cells, for codes (n, codes per cell)."""
         return _core.cell_graph(
             codes,
             self.edges,
@@ -105,7 +123,7 @@ class CellTemplate:
         )
 
     def kinds(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-        """Kind of each node: (cells, nodes)."""
+        """Return the kind of each node: (cells, nodes)."""
         operation = np.where(self._node_columns < 0, 0, codes[:, self._node_columns])
         kinds: npt.NDArray[np.int64] = self._first_kind[:-1] + operation
         return kinds
@@ -113,24 +131,24 @@ class CellTemplate:
     def table_rows(
         self, codes: npt.NDArray[np.uint8], kinds: npt.NDArray[np.int64], first_layer: OneHotGraphLayer
     ) -> npt.NDArray[np.int64]:
-        """Rows of the first layer's table that make up each node: (cells, nodes, 1 + most edges)."""
-        column = self.columns[self._near]
+        """Return the rows of the first layer's table that each node sums: (cells, nodes, 1 + most edges)."""
+        column = self.columns[self._incoming]
         types = np.where(column < 0, 0, codes[:, column].astype(np.int64) - self.has_absent)
-        messages = first_layer.message_rows(kinds[:, :, None], kinds[:, self._other], types)
+        messages = first_layer.message_rows(kinds[:, :, None], kinds[:, self._sources], types)
         if self.is_padded:
-            messages = np.where((types < 0) | (self._near < 0), first_layer.zero_row, messages)
+            messages = np.where((types < 0) | (self._incoming < 0), first_layer.zero_row, messages)
         return np.concatenate([kinds[:, :, None], messages], axis=2)
 
 
 class CellEncoding:
-    """Turns codes of a space into batches.
+    """A set of cells from which batches are made.
 
     Parameters
     ----------
     trunk : GraphTrunk
-        For whose first layer the rows are numbered.
-    codes : uint8 array, shape (n, codes per cell)
-        All cells from which batches will be taken.
+        Layers that will take the batches.
+    codes : ndarray of uint8, shape (n, codes per cell)
+        Codes of the cells.
     """
 
     def __init__(self, trunk: GraphTrunk, codes: npt.NDArray[np.uint8]) -> None:
@@ -138,26 +156,37 @@ class CellEncoding:
         self._template, self._first_layer = trunk.template, trunk.first
 
     def batch(self, chosen: npt.NDArray[np.int64] | slice) -> CellBatch:
-        """The cells at some positions of `codes`, as a batch."""
+        """Return the batch of the cells at some positions of `codes`."""
         codes = self.codes[chosen]
         kinds = self._template.kinds(codes)
         rows = self._template.table_rows(codes, kinds, self._first_layer)
         return CellBatch(self._template.graph(codes), kinds.reshape(-1), rows.reshape(-1, rows.shape[2]))
 
     def chunks(self) -> Iterator[CellBatch]:
-        """All cells in order, in batches for evaluation."""
+        """Yield all cells in order, in batches of a size that suits evaluation."""
         for first in range(0, len(self.codes), CHUNK):
             yield self.batch(slice(first, first + CHUNK))
 
 
 class GraphTrunk(Module):
-    """Message-passing layers over one-hot node kinds.
+    """Message-passing layers on one-hot node kinds.
 
-    The first layer is a table of its distinct terms, and the second multiplies that table's rows (see
-    :class:`crlso.nn.OneHotGraphLayer`); further layers are plain.
+    The first layer is a table of its distinct terms, and the second layer multiplies the rows of that table instead of
+    the nodes (see :class:`crlso.nn.OneHotGraphLayer`). All further layers are plain.
+
+    Parameters
+    ----------
+    space : Space
+    width : int
+        Width of all layers.
+    layers : int
+        Number of layers, at least 2.
+    stream : Stream
+        Source of the initial parameters.
+    dtype : {'float32', 'float64'}
     """
 
-    def __init__(self, space: Any, width: int, layers: int, stream: Stream, *, dtype: str = "float32") -> None:
+    def __init__(self, space: Space, width: int, layers: int, stream: Stream, *, dtype: str = "float32") -> None:
         self.template = template = CellTemplate(space.layout)
         self.first = OneHotGraphLayer(
             template.n_kinds,
@@ -175,20 +204,21 @@ class GraphTrunk(Module):
         ]
 
     def nodes(self, batch: CellBatch) -> Tensor:
-        """Node features after all layers: (nodes, width)."""
+        """Return the features of all nodes after the last layer: (nodes, width)."""
         return self._features(batch, self.layers[1:])
 
     def _features(self, batch: CellBatch, further: list[GraphLayer]) -> Tensor:
-        """Node features after the first two layers and some further ones."""
+        """Return the features of all nodes after the first two layers and `further` ones."""
         x = self.layers[0].on_table(self.first.table(), batch.rows, batch.graph)
         for layer in further:
             x = layer(x, batch.graph)
         return x
 
     def pooled(self, batch: CellBatch, weight: Tensor, bias: Tensor) -> Tensor:
-        """``W sum_i x_i + b`` for each graph: (graphs, outputs), for W of few rows.
+        """Return ``W sum_i x_i + b`` of each graph, (graphs, outputs).
 
-        The last layer's ``R2 R1`` is linear: W is multiplied by it, and the sums of what it acts on by the result.
+        It is fast if W has few rows: ``R2 R1`` of the last layer is linear, so the product ``W R2 R1`` is applied to
+        one sum per graph instead of ``R2 R1`` to every node.
         """
         if len(self.layers) == 1:
             return _core.linear(_core.sum_pool(self.nodes(batch), batch.graph), weight, bias)

@@ -1,4 +1,4 @@
-"""The predictor: a graph network that learns errors of cells from few labels."""
+"""The predictor: a graph network that learns the errors of cells from few labels (X. Rao et al., arXiv 2211.05950)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ __all__ = ["Predictor"]
 
 
 class _Network(Module):
-    def __init__(self, space: Any, width: int, layers: int, stream: Stream) -> None:
+    """Message-passing layers, then an MLP on the concatenated node features of a cell."""
+
+    def __init__(self, space: Space, width: int, layers: int, stream: Stream) -> None:
         self.trunk = GraphTrunk(space, width, layers, stream.child("trunk"))
         self.head = MLP([space.n_nodes * width, width, 1], stream.child("head"))
 
@@ -40,26 +42,30 @@ class _Network(Module):
 
 
 class Predictor(Estimator):
-    """Regression on cells by message passing; gives the pseudo-labels that shape the latent space.
+    """Regression on cells by message passing.
 
-    Node features of the last layer are concatenated and go through an MLP (arXiv 2211.05950, predictor).
+    An MLP maps the concatenated node features of the last layer to the error (arXiv 2211.05950, predictor). The method
+    of the paper uses the predictions as pseudo-labels that shape the latent space.
 
     Parameters
     ----------
-    space : space of cells
+    space : Space
+        Space of the cells.
     width, layers : int
-        Width and number of the message-passing layers.
+        Width and number of the message-passing layers; at least 1 and 2.
     epochs, batch_size, learning_rate, weight_decay
-        Of the training with Adam along a cosine schedule.
+        Settings of the training with Adam; the learning rate falls along a cosine.
     rng : int, numpy.random.Generator or numpy.random.SeedSequence
+        Seed of the initial parameters and of the order of the cells.
 
     Attributes
     ----------
     network_ : Module
+        The trained network.
     mean_, scale_ : float
-        Targets are standardised for training; predictions are in the units of y.
+        Mean and standard deviation of the targets, by which they are standardised for training.
     history_ : list of float
-        Mean squared error of each epoch, of standardised targets.
+        Mean squared error of each epoch, in standardised units.
 
     Examples
     --------
@@ -101,19 +107,26 @@ class Predictor(Estimator):
         return stream
 
     def fit(self, cells: Any, y: npt.ArrayLike, *, on_epoch: EpochProgress | None = None) -> Self:
-        """Fit to labelled cells.
+        """Train a new network on labelled cells.
 
         Parameters
         ----------
         cells : array_like
-            Anything that ``space.codes`` takes, n cells.
+            n cells: anything that ``space.codes`` accepts.
         y : array_like, shape (n,)
-            Errors, say ``1 - accuracy / 100``.
+            Errors of the cells, for example ``1 - accuracy / 100``.
+        on_epoch : callable, optional
+            Called as ``on_epoch(done, epochs)`` after each epoch.
 
         Returns
         -------
         Predictor
             Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `cells` are not cells of the space, or `y` is not one finite number per cell.
         """
         codes = self.space.codes(cells)
         targets = check_targets(y, len(codes))
@@ -139,8 +152,24 @@ class Predictor(Estimator):
         return self
 
     def predict(self, cells: Any) -> npt.NDArray[np.float64]:
-        """Predicted errors of n cells, shape (n,), in the units of y."""
-        self._fitted()
+        """Predict the errors of cells.
+
+        Parameters
+        ----------
+        cells : array_like
+            n cells: anything that ``space.codes`` accepts.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            Errors, in the units of the y given to :meth:`fit`.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        """
+        self._check_fitted()
         codes = self.space.codes(cells)
         encoding = CellEncoding(self.network_.trunk, codes)
         with no_grad():
@@ -149,27 +178,57 @@ class Predictor(Estimator):
         return self.mean_ + self.scale_ * standardised.astype(np.float64)
 
     def score(self, cells: Any, y: npt.ArrayLike) -> float:
-        """Kendall's tau-b between predicted and given errors."""
+        """Return Kendall's tau-b between predicted and given errors.
+
+        Parameters
+        ----------
+        cells : array_like
+            n cells: anything that ``space.codes`` accepts.
+        y : array_like, shape (n,)
+
+        Returns
+        -------
+        float
+            Between -1 and 1; NaN if one side is constant.
+        """
         return kendall_tau(self.predict(cells), y)
 
     def _modules(self) -> dict[str, Module]:
         return {"network": self.network_}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to an npz file (no pickle)."""
-        self._fitted()
+        """Write the model to an npz file without pickle; NotFittedError before :meth:`fit`."""
+        self._check_fitted()
         params = {**self.get_params(), "rng": seed_of(self.rng), "space": self.space.name}
-        self._write(path, {**params, "mean_": self.mean_, "scale_": self.scale_})
+        self._write_file(path, {**params, "mean_": self.mean_, "scale_": self.scale_})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], space: Space) -> Self:
-        """Read a model written by :meth:`save` for the same space."""
-        params, states = cls._read(path, "mean_", "scale_")
+        """Read a model that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+        space : Space
+            Space of the saved model.
+
+        Returns
+        -------
+        Predictor
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is not such a file, or was written for another space.
+        """
+        params, states = cls._read_file(path, "mean_", "scale_")
         check_space(params.pop("space"), space)
         with cls._reading(path):
             mean, scale = (check_number(name, params.pop(name)) for name in ("mean_", "scale_"))
             model = cls(space, **params)
             model._initialise()
-            model._take(states)
+            model._load_states(states)
         model.mean_, model.scale_ = mean, scale
         return model

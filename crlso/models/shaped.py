@@ -1,4 +1,4 @@
-"""Graph VAEs whose latents also tell side information of the space, trained without any accuracy."""
+"""Graph VAEs whose latents also predict side information about the cells; training uses no accuracy."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ _PATHS, _LIVE, _SIZE = 0.12, 0.01, 0.01  # weights of the mean squared errors: c
 class SideInformation:
     """Auxiliary heads that predict path counts, counts of live operations and the size of a cell from its latent.
 
+    Pass an instance to :meth:`GraphVAE.fit`; :func:`shaped_vae` does both. Spaces that do not know the size of a cell
+    get no head for it.
+
     Parameters
     ----------
     features : CellFeatures
-        Of the space.
+        Features of the space.
     codes : ndarray of uint8, shape (n, codes per cell)
         The cells that the VAE is trained on, in the same order.
     convex : bool
@@ -47,7 +50,19 @@ class SideInformation:
         self._convex = convex
 
     def initialise(self, latent: int, stream: Stream) -> list[Module]:
-        """Make the heads anew for latents of some length, and return them."""
+        """Make new heads and return them.
+
+        Parameters
+        ----------
+        latent : int
+            Length of a latent.
+        stream : Stream
+            Source of the initial values.
+
+        Returns
+        -------
+        list of Module
+        """
         self._path_head = Linear(latent, self._paths.shape[1], stream.child("paths"))
         self._live_head = Linear(latent, self._live.shape[1], stream.child("live"))
         heads: list[Module] = [self._path_head, self._live_head]
@@ -57,7 +72,20 @@ class SideInformation:
         return heads
 
     def loss(self, z: Tensor, positions: npt.NDArray[np.int64]) -> Tensor:
-        """Weighted mean squared errors at sampled latents z (n, latent) of the cells at some positions (n,)."""
+        """Return the weighted sum of the heads' mean squared errors.
+
+        Parameters
+        ----------
+        z : Tensor, shape (n, latent)
+            Sampled latents.
+        positions : ndarray of int64, shape (n,)
+            Positions of their cells in `codes`.
+
+        Returns
+        -------
+        Tensor
+            One element.
+        """
         total = _core.mse(self._path_head(z), self._paths[positions]) * _PATHS
         total = total + _core.mse(self._live_head(z), self._live[positions]) * _LIVE
         if self._size is not None:
@@ -76,7 +104,7 @@ def shaped_vae(
     latent: int = 32,
     convex: bool = True,
 ) -> GraphVAE:
-    """A graph VAE whose latents also tell path counts, counts of live operations and, where there is one, the size.
+    """Train a graph VAE whose latents also predict path counts, counts of live operations and the size of a cell.
 
     Parameters
     ----------
@@ -84,17 +112,18 @@ def shaped_vae(
     codes : ndarray of uint8, shape (n, codes per cell)
         Cells to train on.
     features : CellFeatures
-        Of the space.
+        Features of the space.
     rng : int, numpy.random.Generator or numpy.random.SeedSequence
+        Seed of the training.
     width, epochs, latent : int
-        Of the graph VAE.
+        Passed to :class:`GraphVAE`.
     convex : bool
-        Whether the head for the size is convex.
+        Whether the head for the size is convex in the latent.
 
     Returns
     -------
     GraphVAE
-        Fitted.
+        The fitted model.
     """
     vae = GraphVAE(space, width=width, latent=latent, epochs=epochs, rng=rng)
     return vae.fit(codes, heads=SideInformation(features, codes, convex=convex))

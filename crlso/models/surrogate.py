@@ -1,4 +1,7 @@
-"""The convex surrogate: an input-convex network from latents to errors."""
+"""The convex surrogate: an input-convex network from latents to errors.
+
+Source: B. Amos et al., arXiv 1609.07152; X. Rao et al., arXiv 2211.05950.
+"""
 
 from __future__ import annotations
 
@@ -24,22 +27,23 @@ __all__ = ["ConvexityCertificate", "ICNNSurrogate"]
 
 @dataclasses.dataclass(frozen=True)
 class ConvexityCertificate:
-    """What :meth:`ICNNSurrogate.certify_convexity` found.
+    """Result of :meth:`ICNNSurrogate.certify_convexity`.
 
     Attributes
     ----------
     smallest_weight : float
         Smallest entry of the matrices that must not be negative.
     largest_jensen_gap : float
-        Largest ``f(t a + (1 - t) b) - t f(a) - (1 - t) f(b)`` over random segments, relative to the spread of f over
-        their ends; a convex function has none above rounding.
+        Largest ``f(t a + (1 - t) b) - t f(a) - (1 - t) f(b)`` over random segments, relative to the range of f over
+        their ends. It does not exceed rounding if f is convex.
     smallest_curvature : float
-        Smallest second difference ``(f(x + h v) - 2 f(x) + f(x - h v)) / h^2`` over random points x and unit vectors v:
-        the finite-difference stand-in for the smallest eigenvalue of the Hessian, which itself is zero almost
-        everywhere, as f is piecewise linear. In the units of f; rounding alone gives about 1e-7 |f| / h^2.
+        Smallest second difference ``(f(x + h v) - 2 f(x) + f(x - h v)) / h^2`` over random points x and directions v.
+        It replaces the smallest eigenvalue of the Hessian, which is zero almost everywhere because f is piecewise
+        linear. Rounding alone gives about 1e-7 |f| / h^2.
     convex : bool
-        No negative weight, and no gap above `tolerance`.
+        Whether no weight is negative and no gap exceeds `tolerance`.
     tolerance : float
+        Largest relative gap that counts as rounding.
     """
 
     smallest_weight: float
@@ -50,32 +54,33 @@ class ConvexityCertificate:
 
 
 class ICNNSurrogate(Estimator):
-    """Regression by a network that is convex in its input.
+    """Regression with a neural network that is convex in its input.
 
     Parameters
     ----------
     width : int
         Width of the hidden layers (128 in the paper for NAS-Bench-201).
     layers : int
-        Hidden layers after the first.
+        Number of hidden layers after the first.
     convex : bool
-        False: the same network without the constraint, for ablations.
+        False removes the constraint from the network, for ablations.
     epochs, batch_size, learning_rate, betas, weight_decay
-        Of :meth:`fit`; the rate falls along a cosine.
+        Settings of :meth:`fit`, which uses Adam; the learning rate falls along a cosine.
     input_noise, label_noise : float
-        Standard deviations of normal noise added to inputs and labels in each step.
+        Standard deviations of the normal noise that is added to inputs and labels in each step.
     rng : int, numpy.random.Generator or numpy.random.SeedSequence
-        Initial values, order and noise.
+        Seed of the initial parameters, the order of the points and the noise.
 
     Attributes
     ----------
     network_ : ICNN
+        The trained network.
     history_ : list of float
         Mean squared error of each epoch of the last fit, in the units of y squared.
 
-    Notes
-    -----
-    A. Amos et al., arXiv 1609.07152; X. Rao et al., arXiv 2211.05950.
+    References
+    ----------
+    B. Amos et al., arXiv 1609.07152; X. Rao et al., arXiv 2211.05950.
 
     Examples
     --------
@@ -115,7 +120,20 @@ class ICNNSurrogate(Estimator):
         self.rng = rng
 
     def initialise(self, inputs: int, mean: float = 0.0) -> Self:
-        """Make the network anew, without training it, its constant set to `mean`."""
+        """Make a new network without training it.
+
+        Parameters
+        ----------
+        inputs : int
+            Number of inputs.
+        mean : float
+            Initial value of the output's constant.
+
+        Returns
+        -------
+        ICNNSurrogate
+            Itself.
+        """
         check_int("width", self.width, 1)
         check_int("layers", self.layers, 0)
         self._stream = Stream(seed_of(self.rng)).child("icnn")
@@ -128,21 +146,28 @@ class ICNNSurrogate(Estimator):
     def fit(
         self, z: npt.ArrayLike, y: npt.ArrayLike, *, warm_start: bool = False, on_epoch: EpochProgress | None = None
     ) -> Self:
-        """Fit to pairs of latents and errors.
+        """Train on latents and their errors.
 
         Parameters
         ----------
         z : array_like, shape (n, inputs)
+            Latents.
         y : array_like, shape (n,)
+            Errors.
         warm_start : bool
-            Go on from the present parameters (fine-tuning) instead of new ones.
+            Whether to start from the present parameters (fine-tuning) instead of new ones.
         on_epoch : callable, optional
-            ``on_epoch(done, epochs)``.
+            Called as ``on_epoch(done, epochs)`` after each epoch.
 
         Returns
         -------
         ICNNSurrogate
             Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `z` or `y` has another shape or holds anything but finite real numbers.
         """
         go_on = warm_start and hasattr(self, "network_")
         points = self._points(z) if go_on else check_points(z)
@@ -176,33 +201,33 @@ class ICNNSurrogate(Estimator):
         return self
 
     def predict(self, z: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Predicted errors, shape (n,), at points z, shape (n, inputs)."""
+        """Return the predicted errors, shape (n,), at points z, shape (n, inputs)."""
         return self.evaluate(z)[0]
 
     def evaluate(self, z: npt.ArrayLike) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Predicted errors (n,) and their gradients (n, inputs) at points z."""
+        """Return the predicted errors, shape (n,), and their gradients, shape (n, inputs), at points z."""
         return self._network().evaluate(self._points(z))
 
     def freeze(self) -> _core.FrozenICNN:
-        """A snapshot for a search that evaluates few points at a time, many times: the weights are packed once.
+        """Return a snapshot of the network that is fast for many calls with few points each.
 
-        :meth:`evaluate` and :meth:`descend` take such a snapshot in every call, which many points repay.
+        The snapshot packs the weights once. :meth:`evaluate` and :meth:`descend` pack them in every call, which pays
+        off only for many points. Later training does not change the snapshot.
 
         Returns
         -------
         FrozenICNN
-            ``evaluate(z)`` gives the predicted errors (n,) and their gradients (n, inputs) at floats z (n, inputs).
-            ``descend(z, step)`` gives ``z - step * gradient``, with one size or sizes of shape (n,), or with sizes (k,)
-            the k points that they reach from one start z (1, inputs). Fitting the model later does not change it.
+            ``evaluate(z)`` returns the predicted errors (n,) and their gradients (n, inputs) at floats z (n, inputs).
+            ``descend(z, step)`` returns ``z - step * gradient`` for one step size or for sizes of shape (n,). For one
+            point z (1, inputs) and sizes of shape (k,), it returns the k points that they reach.
+            Both raise ValueError if z is not finite or has another shape, and TypeError if z holds no floats.
 
         Raises
         ------
-        RuntimeError
+        NotFittedError
             Before :meth:`fit`.
         ValueError
-            When a weight would break convexity; by both methods, when z is not finite or has another shape.
-        TypeError
-            By both methods, when z holds no floats.
+            If a weight would break convexity.
 
         Examples
         --------
@@ -214,7 +239,18 @@ class ICNNSurrogate(Estimator):
         return self._network().freeze()
 
     def descend(self, z: npt.ArrayLike, step: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """One gradient step ``z - step * gradient``; `step` is one size or one per point, shape (n,)."""
+        """Return ``z - step * gradient``, one gradient step from each point.
+
+        Parameters
+        ----------
+        z : array_like, shape (n, inputs)
+        step : float or array_like of shape (n,)
+            One step size for all points, or one for each.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, inputs)
+        """
         points = self._points(z)
         sizes = np.asarray(step, dtype=np.float64)
         if sizes.shape not in ((), (len(points),)):
@@ -222,27 +258,47 @@ class ICNNSurrogate(Estimator):
         return self._network().descend(points, sizes)
 
     def score(self, z: npt.ArrayLike, y: npt.ArrayLike) -> float:
-        """Kendall's tau-b between predicted and given errors."""
+        """Return Kendall's tau-b between predicted and given errors.
+
+        Parameters
+        ----------
+        z : array_like, shape (n, inputs)
+        y : array_like, shape (n,)
+
+        Returns
+        -------
+        float
+            Between -1 and 1; NaN if one side is constant.
+        """
         return kendall_tau(self.predict(z), y)
 
     def certify_convexity(
         self, z: npt.ArrayLike, *, segments: int = 4096, directions: int = 1024, tolerance: float = 1e-4, rng: Any = 0
     ) -> ConvexityCertificate:
-        """Check convexity: the weights, and the function itself on random segments.
+        """Check that the surrogate is convex: its weights, and its values on random segments.
 
         Parameters
         ----------
         z : array_like, shape (n, inputs)
-            Where the function matters, evaluated latents say: segments run between points drawn from their range,
-            widened by half on each side.
+            Points that span the region to check, for example the latents of evaluated cells. The ends of the segments
+            are drawn from their range, widened by half of it on each side.
         segments, directions : int
-            Numbers of random segments and of random points with a random direction.
+            Number of random segments, and number of random points at which one random direction is tried.
         tolerance : float
             Largest relative Jensen gap that counts as rounding.
+        rng : int, numpy.random.Generator or numpy.random.SeedSequence
+            Seed of the segments, points and directions.
 
         Returns
         -------
         ConvexityCertificate
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        TypeError, ValueError
+            If `z` has no points or another shape, or a number is not positive.
         """
         points = self._points(z)
         if len(points) == 0:
@@ -282,23 +338,31 @@ class ICNNSurrogate(Estimator):
         return {"network": self.network_}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to an npz file (no pickle)."""
-        self._fitted()
+        """Write the model to an npz file without pickle; NotFittedError before :meth:`fit`."""
+        self._check_fitted()
         params = {**self.get_params(), "rng": seed_of(self.rng), "inputs": self.network_.input_weight.shape[1]}
-        self._write(path, params)
+        self._write_file(path, params)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a model written by :meth:`save`; refused when a weight would break convexity."""
-        params, states = cls._read(path, "inputs")
+        """Read a model that :meth:`save` wrote.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is not such a file, or a weight would break convexity.
+        """
+        params, states = cls._read_file(path, "inputs")
         with cls._reading(path):
             inputs = params.pop("inputs")
             model = cls(**{**params, "betas": tuple(params["betas"])}).initialise(inputs)
-            model._take(states)
+            model._load_states(states)
         return model
 
     def _network(self) -> ICNN:
-        self._fitted()
+        self._check_fitted()
         return self.network_
 
     def _points(self, z: npt.ArrayLike) -> npt.NDArray[np.float32]:

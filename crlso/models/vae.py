@@ -1,4 +1,7 @@
-"""The graph VAE: cells to latents and back, its latent space shaped by a convex surrogate trained along."""
+"""The graph VAE: a variational autoencoder of cells, whose latent space a jointly trained convex surrogate shapes.
+
+Source: X. Rao et al., arXiv 2211.05950.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,11 @@ __all__ = ["AuxiliaryHeads", "FrozenDecoder", "GraphVAE"]
 
 
 class _Encoder(Module):
-    """Three message-passing layers, summed over nodes; two affine heads."""
+    """Message-passing layers, whose features are summed over nodes; two affine heads for mean and log variance."""
 
-    def __init__(self, space: Any, width: int, latent: int, layers: int, stream: Stream, dtype: str) -> None:
+    def __init__(self, space: Space, width: int, latent: int, layers: int, stream: Stream, dtype: str) -> None:
         self.trunk = GraphTrunk(space, width, layers, stream.child("trunk"), dtype=dtype)
-        scale = 1.0 / space.n_nodes  # node features are summed
+        scale = 1.0 / space.n_nodes  # keeps the sum over nodes at unit scale
         self.mu = Linear(width, latent, stream.child("mu"), gain=scale, dtype=dtype)
         self.log_variance = Linear(width, latent, stream.child("log_variance"), gain=0.1 * scale, dtype=dtype)
 
@@ -45,7 +48,7 @@ class _Encoder(Module):
 
 
 class _Block(Module):
-    """``h + B leaky_relu(A h + a) + b``."""
+    """Residual block ``h + B leaky_relu(A h + a) + b``."""
 
     def __init__(self, width: int, stream: Stream, dtype: str) -> None:
         self.inner = Linear(width, width, stream.child("inner"), activation="leaky_relu", dtype=dtype)
@@ -56,9 +59,9 @@ class _Block(Module):
 
 
 class _Decoder(Module):
-    """``tanh(affine z)``, two residual blocks, then the logits of all codes at once: (n, sum of cardinalities)."""
+    """``tanh(affine z)``, two residual blocks, and an affine map to the logits: (n, sum of cardinalities)."""
 
-    def __init__(self, space: Any, width: int, latent: int, stream: Stream, dtype: str) -> None:
+    def __init__(self, space: Space, width: int, latent: int, stream: Stream, dtype: str) -> None:
         self.groups = space.layout.groups
         self.first = Linear(latent, width, stream.child("first"), activation="tanh", dtype=dtype)
         self.blocks = [_Block(width, stream.child(f"block{i}"), dtype) for i in range(2)]
@@ -72,12 +75,12 @@ class _Decoder(Module):
         return logits
 
     def freeze(self) -> _core.FrozenDecoder:
-        """The same with its weights packed once."""
+        """Return a snapshot whose weights are packed once."""
         inside = [layer for block in self.blocks for layer in (block.inner, block.outer)]
         return _core.FrozenDecoder([(layer.weight, layer.bias) for layer in (self.first, *inside, self.logits)], SLOPE)
 
     def cross_entropy(self, logits: Tensor, codes: npt.NDArray[np.integer[Any]]) -> Tensor:
-        """Of the codes (n, codes per cell): summed over codes, averaged over cells."""
+        """Return the cross entropy of codes (n, codes per cell), summed over codes and averaged over cells."""
         parts, first = [], 0
         for begin, end, k in self.groups:
             width = (end - begin) * k
@@ -91,75 +94,127 @@ class _Decoder(Module):
 
 
 class FrozenDecoder:
-    """The decoder of a :class:`GraphVAE` as it was when frozen, its weights packed once: for a search that decodes few
-    latents at a time, many times. Made by :meth:`GraphVAE.freeze_decoder`; training later does not change it.
+    """A snapshot of the decoder of a :class:`GraphVAE`, fast for many calls with few latents each.
+
+    :meth:`GraphVAE.freeze_decoder` makes it. Its weights are packed once, and later training does not change it.
     """
 
-    def __init__(self, space: Any, network: _core.FrozenDecoder) -> None:
+    def __init__(self, space: Space, network: _core.FrozenDecoder) -> None:
         self._space = space
         self._network = network
 
     def logits(self, z: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Logits of all codes, shape (n, sum of their numbers of values), at floats z (n, latent).
+        """Return the logits of all codes.
+
+        Parameters
+        ----------
+        z : array_like of float, shape (n, latent)
+
+        Returns
+        -------
+        ndarray, shape (n, sum of ``space.cardinalities``)
 
         Raises
         ------
         ValueError
-            When z is not finite or has another shape.
+            If z is not finite or has another shape.
         TypeError
-            When z holds no floats.
+            If z holds no floats.
         """
         return self._network.logits(z)
 
     def decode(self, z: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-        """Codes of the most likely cells at latents z, as of :meth:`GraphVAE.decode`; errors of :meth:`logits`."""
+        """Return the codes of the most likely cells, as :meth:`GraphVAE.decode` does.
+
+        Parameters
+        ----------
+        z : array_like of float, shape (n, latent)
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, codes per cell)
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`logits` does.
+        """
         codes: npt.NDArray[np.uint8] = self._space.from_logits(self._network.logits(z))
         return codes
 
 
 class AuxiliaryHeads(Protocol):
-    """Heads that are trained along with a :class:`GraphVAE`: what its latents are to tell besides the cell.
+    """Protocol of heads that are trained together with a :class:`GraphVAE`.
+
+    They make its latents predict something besides the cell; :class:`crlso.models.SideInformation` is an example.
 
     Attributes
     ----------
     name : str
-        Names the stream of the training's randomness.
+        Name of the random stream that the training uses.
     """
 
     name: str
 
     def initialise(self, latent: int, stream: Stream) -> list[Module]:
-        """Make the heads anew for latents of some length; their parameters are trained along."""
+        """Make new heads and return them; :meth:`GraphVAE.fit` trains their parameters.
+
+        Parameters
+        ----------
+        latent : int
+            Length of a latent.
+        stream : Stream
+            Source of the initial values.
+        """
 
     def loss(self, z: Tensor, positions: npt.NDArray[np.int64]) -> Tensor:
-        """The loss, a Tensor of one element, at sampled latents z (n, latent) of the cells at `positions` (n,)."""
+        """Return the loss of a batch as a Tensor of one element.
+
+        Parameters
+        ----------
+        z : Tensor, shape (n, latent)
+            Sampled latents.
+        positions : ndarray of int64, shape (n,)
+            Positions of their cells among those given to :meth:`GraphVAE.fit`.
+        """
 
 
 class GraphVAE(Estimator):
-    """Variational autoencoder of cells, after CR-LSO.
+    """Variational autoencoder of cells, as CR-LSO uses it (arXiv 2211.05950).
 
-    The loss of a batch is the reconstruction (cross entropy summed over codes, averaged over cells), plus
-    ``kl_weight`` times the divergence from N(0, 1) (summed over latent dimensions, averaged over cells), plus, when
-    targets are given, ``surrogate_weight`` times the squared error of an input-convex network on the sampled latents,
-    trained along (arXiv 2211.05950). Samples are ``mu + sigma_scale * sigma * noise``; :meth:`encode` gives mu.
+    The loss of a batch is a sum of up to three terms, each averaged over cells:
+
+    - the cross entropy of the codes, summed over codes;
+    - `kl_weight` times the KL divergence from N(0, 1), summed over latent dimensions;
+    - if targets are given, `surrogate_weight` times the squared error of an input-convex network on the latents.
+
+    The decoder and this network, which is trained jointly, see sampled latents ``mu + sigma_scale * sigma * noise``.
+    :meth:`encode` returns mu.
 
     Parameters
     ----------
-    space : space of cells
+    space : Space
+        Space of the cells.
     width, latent, layers : int
-        Width of hidden layers, latent dimensions, message-passing layers.
+        Width of hidden layers, number of latent dimensions (both at least 1), and number of message-passing layers (at
+        least 2).
     epochs, batch_size, learning_rate, betas, weight_decay, max_norm
-        Of the training with Adam along a cosine schedule; gradients are clipped to the global norm `max_norm`.
+        Settings of the training with Adam. The learning rate falls along a cosine, and gradients are clipped to the
+        global norm `max_norm`.
     kl_weight, surrogate_weight, sigma_scale : float
+        Weights of the loss, and scale of the sampled noise.
     surrogate : ICNNSurrogate, optional
-        Parameters of the network that is trained along when targets are given; the object itself is not trained.
+        Its parameters are those of the network that is trained jointly if targets are given. The object itself is not
+        trained.
     rng : int, numpy.random.Generator or numpy.random.SeedSequence
+        Seed of the initial parameters, the order of the cells and the noise.
 
     Attributes
     ----------
     encoder_, decoder_ : Module
+        The trained networks.
     surrogate_ : ICNNSurrogate or None
-        The network trained along, None when no targets were given.
+        The jointly trained surrogate; None if no targets were given.
     history_ : list of float
         Mean loss of each epoch.
 
@@ -210,7 +265,18 @@ class GraphVAE(Estimator):
         self.rng = rng
 
     def initialise(self, *, dtype: str = "float32") -> Self:
-        """Make encoder and decoder anew, without training them."""
+        """Make a new encoder and decoder without training them.
+
+        Parameters
+        ----------
+        dtype : {'float32', 'float64'}
+            Type of the parameters.
+
+        Returns
+        -------
+        GraphVAE
+            Itself.
+        """
         for name, value, least in (("width", self.width, 1), ("latent", self.latent, 1), ("layers", self.layers, 2)):
             check_int(name, value, least)
         self._stream = self._new_stream()
@@ -233,22 +299,27 @@ class GraphVAE(Estimator):
         targets: Any = None,
         head_loss: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
-        """The loss of one batch, as a Tensor of one element (see the class).
+        """Return the loss of one batch; the class says what it consists of.
 
         Parameters
         ----------
         batch : CellBatch
-            n cells, and
-        codes : int array, shape (n, codes per cell)
-            their codes.
+            n cells.
+        codes : ndarray of int, shape (n, codes per cell)
+            Codes of the same cells.
         noise : array_like, shape (n, latent)
             Standard normal numbers of the model's dtype.
         targets : array_like, shape (n,), optional
             Errors for the surrogate.
         head_loss : callable, optional
-            What auxiliary heads add at the sampled latents (n, latent).
+            Takes the sampled latents (n, latent) and returns the loss of auxiliary heads, which is added.
+
+        Returns
+        -------
+        Tensor
+            One element.
         """
-        self._fitted()
+        self._check_fitted()
         mu, log_variance = self.encoder_(batch)
         z = _core.gaussian(mu, log_variance, noise, scale=self.sigma_scale)
         total = self.decoder_.cross_entropy(self.decoder_(z), codes)
@@ -271,27 +342,34 @@ class GraphVAE(Estimator):
         Parameters
         ----------
         cells : array_like
-            Anything that ``space.codes`` takes, n cells; accuracy is not needed.
+            n cells: anything that ``space.codes`` accepts. No accuracy is needed.
         targets : array_like, shape (n,), optional
-            Errors, real or predicted ones, for the surrogate that shapes the latent space.
+            Measured or predicted errors, for the surrogate that shapes the latent space.
         heads : AuxiliaryHeads, optional
-            What the latents are to tell besides the cell, e.g. :class:`crlso.models.SideInformation`.
+            Heads to train jointly, for example :class:`crlso.models.SideInformation`.
         warm_start : bool
-            True: go on from the parameters of a fitted (or pretrained) model.
+            Whether to start from the present parameters of a fitted or pretrained model instead of new ones.
         on_epoch : callable, optional
-            ``on_epoch(done, epochs)``.
+            Called as ``on_epoch(done, epochs)`` after each epoch.
 
         Returns
         -------
         GraphVAE
             Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there are no cells, `cells` are not cells of the space, or `targets` is not one finite number per cell.
+        NotFittedError
+            With `warm_start`, if the model was never fitted.
         """
         codes = self.space.codes(cells)
         if len(codes) == 0:
             raise ValueError("cells: expected at least one, got none")
         errors = None if targets is None else check_targets(targets, len(codes), "targets")
         if warm_start:
-            self._fitted()
+            self._check_fitted()
             self._stream = self._new_stream()
         else:
             self.initialise()
@@ -326,7 +404,7 @@ class GraphVAE(Estimator):
         return self
 
     def _new_surrogate(self, mean: float) -> ICNNSurrogate:
-        """A surrogate like the one that was given, which stays as it is."""
+        """Make a surrogate with the parameters of the given one, which does not change."""
         if self.surrogate is not None and not isinstance(self.surrogate, ICNNSurrogate):
             raise TypeError(f"surrogate: expected an ICNNSurrogate or None, got {type(self.surrogate).__name__}")
         params = {"rng": self.rng} if self.surrogate is None else self.surrogate.get_params()
@@ -334,17 +412,21 @@ class GraphVAE(Estimator):
 
     @classmethod
     def pretrained(cls, space: Space) -> Self:
-        """The model of a space that comes with crlso: trained on cells alone, without any accuracy.
+        """Load the model of a space that comes with crlso; it was trained on cells alone, without any accuracy.
 
         Parameters
         ----------
-        space : CellSpace
+        space : Space
             :class:`crlso.spaces.NASBench101` or :class:`crlso.spaces.DARTS`.
+
+        Returns
+        -------
+        GraphVAE
 
         Raises
         ------
         FileNotFoundError
-            For a space without a pretrained model.
+            If the space has no pretrained model.
         """
         asset = space.shipped.encoder
         if asset is None:
@@ -355,8 +437,23 @@ class GraphVAE(Estimator):
         return cls.load(asset_path(asset), space)
 
     def encode(self, cells: Any) -> npt.NDArray[np.float32]:
-        """Latents (means) of n cells, shape (n, latent)."""
-        self._fitted()
+        """Return the latents of cells: the means, without noise.
+
+        Parameters
+        ----------
+        cells : array_like
+            n cells: anything that ``space.codes`` accepts.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, latent)
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        """
+        self._check_fitted()
         codes = self.space.codes(cells)
         encoding = CellEncoding(self.encoder_.trunk, codes)
         with no_grad():
@@ -364,15 +461,32 @@ class GraphVAE(Estimator):
         return np.concatenate(parts) if parts else np.zeros((0, self.latent), np.float32)
 
     def decode(self, z: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-        """Codes of the most likely cells at latents z (n, latent): uint8 (n, codes per cell).
+        """Return the codes of the most likely cells at latents.
 
-        In spaces with free edges they are pruned, and some may be no cells: ``space.valid`` tells.
+        In spaces with free edges the cells are pruned, and some may be invalid; check them with ``space.valid``.
+
+        Parameters
+        ----------
+        z : array_like, shape (n, latent)
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, codes per cell)
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        TypeError, ValueError
+            If `z` has another shape or holds anything but finite real numbers.
         """
         decoder = self.freeze_decoder()
         return decoder.decode(check_points(z, self.latent, self._dtype))
 
     def freeze_decoder(self) -> FrozenDecoder:
-        """A snapshot of the decoder for many calls; :meth:`decode` takes one in every call, which many latents repay.
+        """Return a snapshot of the decoder that is fast for many calls with few latents each.
+
+        :meth:`decode` makes such a snapshot in every call, which pays off only for many latents.
 
         Returns
         -------
@@ -380,7 +494,7 @@ class GraphVAE(Estimator):
 
         Raises
         ------
-        RuntimeError
+        NotFittedError
             Before :meth:`fit`.
 
         Examples
@@ -390,11 +504,31 @@ class GraphVAE(Estimator):
         >>> decoder.decode(np.zeros((3, 16))).shape
         (3, 6)
         """
-        self._fitted()
+        self._check_fitted()
         return FrozenDecoder(self.space, self.decoder_.freeze())
 
     def score(self, cells: Any, y: Any = None) -> float:
-        """Share of cells that decode(encode(cells)) gives back exactly; `y` is ignored."""
+        """Return the share of cells that ``decode(encode(cells))`` reproduces exactly.
+
+        Parameters
+        ----------
+        cells : array_like
+            At least one cell: anything that ``space.codes`` accepts.
+        y : object
+            Ignored; scikit-learn passes it.
+
+        Returns
+        -------
+        float
+            Between 0 and 1.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        ValueError
+            If there are no cells.
+        """
         codes = self.space.codes(cells)
         if len(codes) == 0:
             raise ValueError("cells: expected at least one, got none")
@@ -407,17 +541,41 @@ class GraphVAE(Estimator):
         return modules
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model, the surrogate trained along included, to an npz file (no pickle)."""
-        self._fitted()
+        """Write the model and its jointly trained surrogate to an npz file without pickle.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        """
+        self._check_fitted()
         params = {**self.get_params(), "rng": seed_of(self.rng), "space": self.space.name, "surrogate": None}
         if self.surrogate_ is not None:
             params["surrogate"] = {**self.surrogate_.get_params(), "rng": seed_of(self.surrogate_.rng)}
-        self._write(path, params)
+        self._write_file(path, params)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], space: Space) -> Self:
-        """Read a model written by :meth:`save` for the same space."""
-        params, states = cls._read(path)
+        """Read a model that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+        space : Space
+            Space of the saved model.
+
+        Returns
+        -------
+        GraphVAE
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is not such a file, or was written for another space.
+        """
+        params, states = cls._read_file(path)
         check_space(params.pop("space"), space)
         with cls._reading(path):
             surrogate = params.pop("surrogate")
@@ -426,5 +584,5 @@ class GraphVAE(Estimator):
             model = cls(space, **{**params, "betas": tuple(params["betas"])}, surrogate=surrogate).initialise()
             if surrogate is not None:
                 model.surrogate_ = surrogate.initialise(model.latent)
-            model._take(states)
+            model._load_states(states)
         return model

@@ -139,7 +139,7 @@ def test_files_of_many_kinds(tmp_path):
         ("cell,value\noutput(0)\n", "line 2: expected 2 fields"),
         (
             "cell,value\n\nconv(0)+pool(0,1)+output(2),1\n",
-            "line 3: expected 2 fields (a cell with commas stands in quotes)",
+            "line 3: expected 2 fields (put cells with commas in quotes)",
         ),
         ("cell,value,value\noutput(0),1,2\n", "line 1: expected a header with one column cell, one value"),
         ("cell,test\noutput(0),1\n", "line 1: expected a header"),

@@ -185,8 +185,12 @@ def test_simulated_validation(bench, all_codes):
     )
     silent = bench.simulated_validation(0, sd=0)
     np.testing.assert_array_equal(silent.validation(codes), bench.test(codes))
-    for sd in (-1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="sd: expected a finite number >= 0"):
+    for sd, message in (
+        (-1, "at least 0, got -1"),
+        (float("nan"), "a finite number"),
+        (float("inf"), "a finite number"),
+    ):
+        with pytest.raises(ValueError, match=f"sd: expected {message}"):
             bench.simulated_validation(0, sd=sd)
     with pytest.raises(TypeError, match="rng: "):
         bench.simulated_validation(None)

@@ -1,4 +1,4 @@
-"""Scripts that make the data files of the package, crlso/assets; run from the root of the repository."""
+"""Scripts that make the data files in ``crlso/assets``; run them from the root of the repository."""
 
 from pathlib import Path
 

@@ -1,11 +1,11 @@
-"""Make the pretrained graph VAE of a space, encoder_SPACE.npz: no label and no accuracy goes in.
+"""Make the pretrained graph VAE of a space, encoder_SPACE.npz. It uses no label and no accuracy.
 
 Run from the root of the repository::
 
     python -m tools.assets.make_encoder nasbench101 --cells 100000 --epochs 20
 
-The cells it is trained on, and others to test it on, are drawn with seed 0. What is printed belongs into ENCODERS.md
-beside this file.
+The cells for training and the cells for testing are sampled with seed 0. Copy what it prints to
+crlso/assets/ENCODERS.md.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ SPACES = {"nasbench101": spaces.NASBench101, "darts": spaces.DARTS}
 
 
 def main() -> None:
-    """Train, write the asset and print what it can do."""
+    """Train a graph VAE, write the asset, and print its scores on other cells."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("space", choices=list(SPACES))
     parser.add_argument("--cells", type=int, default=100_000)
-    parser.add_argument("--held", type=int, default=20_000, help="cells to test on, not trained on")
+    parser.add_argument("--held", type=int, default=20_000, help="number of other cells to test on")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--latent", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--shaped", action="store_true", help="with heads for the side information of the space")
-    parser.add_argument("--no-convexity", action="store_true", help="of the head for the size; for the ablation")
+    parser.add_argument("--shaped", action="store_true", help="add heads that predict side information of the space")
+    parser.add_argument("--no-convexity", action="store_true", help="with --shaped: a plain head for the size")
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
     space = SPACES[arguments.space]()
@@ -59,7 +59,7 @@ def main() -> None:
     print(f"exact reconstruction of {len(held)} other cells: {100 * vae.score(held):.2f} %")
     print(f"latents: standard deviation {latents.std():.3f}")
     valid = space.valid(vae.decode(prior)).mean()
-    print(f"valid cells among {len(prior)} random latents of their spread: {100 * valid:.1f} %")
+    print(f"valid cells among {len(prior)} normal latents of the same means and deviations: {100 * valid:.1f} %")
     print(f"{out.stat().st_size} bytes, SHA-256 {hashlib.sha256(out.read_bytes()).hexdigest()}")
 
 

@@ -1,10 +1,10 @@
-"""Make latents_nasbench201.npz: latents of the 4,930 classes by graph VAEs that no accuracy has shaped.
+"""Make latents_nasbench201.npz: latents of the 4,930 classes of NAS-Bench-201 by graph VAEs trained without accuracies.
 
 Run from the root of the repository::
 
     python -m tools.assets.make_latents --seeds 0 1 2 3 4 5 6 7
 
-LATENTS.md beside this file says what they are. ``--out`` and other seeds make other sets.
+crlso/assets/LATENTS.md describes the result. Other seeds and ``--out`` make other sets.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from tools.assets import ASSETS
 
 
 def main() -> None:
-    """Train one encoder for each seed and write the latents."""
+    """Train one encoder per seed and write the latents."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(8)))
-    parser.add_argument("--no-side-information", action="store_true", help="for the ablation")
-    parser.add_argument("--no-convexity", action="store_true", help="for the ablation")
+    parser.add_argument("--no-side-information", action="store_true", help="train plain graph VAEs")
+    parser.add_argument("--no-convexity", action="store_true", help="a plain head for the size")
     parser.add_argument("--out", type=Path, default=ASSETS / "latents_nasbench201.npz")
     arguments = parser.parse_args()
     space = NASBench201()

@@ -4,9 +4,9 @@ Run from the root of the repository::
 
     python -m tools.assets.make_nasbench201 ../shared/data/nasbench201/nb201.csv.gz
 
-Every number is stored as the integer that its printed decimals spell, so nothing is rounded. The archive has fixed
-time stamps: the same table and zlib give the same bytes. Only columns of Apache-2.0 or MIT origin
-are taken; NASBENCH201.md beside this file names them.
+Each number is stored as an integer, the printed decimals without their point, so nothing is rounded. The archive has
+fixed time stamps, so the same table and zlib give the same bytes. Only columns under the Apache-2.0 or the MIT licence
+are used; crlso/assets/NASBENCH201.md names them.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from tools.assets import ASSETS
 N_CELLS = 15625
 MAX_RUNS = 3
 DATASETS = ("c10", "c100", "in16")
-ACCURACIES = {"test200_mean": 6, "val12": 4, "test12": 4}  # column suffix -> decimals kept
+ACCURACIES = {"test200_mean": 6, "val12": 4, "test12": 4}  # suffix of the column -> number of decimals stored
 VALIDATION_DECIMALS = 4
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 
 def scaled(text: str, decimals: int) -> int:
-    """The integer ``text * 10**decimals``; ValueError when a digit would be lost."""
+    """Return the integer ``text * 10**decimals``; ValueError if a digit would be lost."""
     value = Decimal(text).scaleb(decimals)
     if not value.is_finite() or value != value.to_integral_value():
         raise ValueError(f"expected a number of at most {decimals} decimals, got {text!r}")
@@ -42,13 +42,13 @@ def scaled(text: str, decimals: int) -> int:
 
 
 def decimals_of(texts: Iterable[str]) -> int:
-    """The number of decimals that holds every text exactly."""
+    """Return the smallest number of decimals that represents all texts exactly."""
     exponents = (Decimal(text).as_tuple().exponent for text in texts)
     return max(-e if isinstance(e, int) and e < 0 else 0 for e in exponents)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of the table, checked: complete, in index order, strings and digits in agreement."""
+    """Read the rows of the table; ValueError unless they are complete, in order of index, and consistent."""
     with gzip.open(path, "rt", encoding="ascii", newline="") as file:
         rows = list(csv.DictReader(file))
     if len(rows) != N_CELLS:
@@ -56,14 +56,14 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     for i, row in enumerate(rows):
         names = [edge.split("~")[0] for node in row["arch"].split("+") for edge in node.strip("|").split("|")]
         if int(row["index"]) != i or [OPERATIONS[int(d)] for d in row["ops"]] != names:
-            raise ValueError(f"{path}: row {i} is out of order or its codes do not spell its string")
+            raise ValueError(f"{path}: row {i} is out of order, or its codes are not those of its string")
     if len({row["ops"] for row in rows}) != N_CELLS:
         raise ValueError(f"{path}: expected {N_CELLS} different cells")
     return rows
 
 
 def runs(text: str) -> list[int]:
-    """Scaled validation accuracies of the two or three runs; -1 for a missing third."""
+    """Return the scaled validation accuracies of the two or three runs; -1 for a missing third run."""
     values = [scaled(part, VALIDATION_DECIMALS) for part in text.split()]
     if not 2 <= len(values) <= MAX_RUNS:
         raise ValueError(f"expected 2 or {MAX_RUNS} runs, got {text!r}")
@@ -71,12 +71,12 @@ def runs(text: str) -> list[int]:
 
 
 def fixed(decimals: int) -> Callable[[str], int]:
-    """A converter of texts to integers scaled by ``10**decimals``."""
+    """Return a function that converts a text to an integer scaled by ``10**decimals``."""
     return lambda text: scaled(text, decimals)
 
 
 def column(rows: list[dict[str, str]], name: str, convert: Callable[[str], object], dtype: str) -> np.ndarray:
-    """One converted column; errors name the column and the row."""
+    """Return one converted column; errors name the column and the row."""
     values = []
     for i, row in enumerate(rows):
         try:
@@ -87,7 +87,7 @@ def column(rows: list[dict[str, str]], name: str, convert: Callable[[str], objec
 
 
 def make_arrays(rows: list[dict[str, str]]) -> dict[str, np.ndarray]:
-    """The arrays of the asset by name; see NASBENCH201.md for shapes and units."""
+    """Return the arrays of the asset by name, with the shapes and units of NASBENCH201.md."""
     arrays = {"codes": column(rows, "ops", lambda text: [int(digit) for digit in text], "<u1")}
     for dataset in DATASETS:
         arrays[f"{dataset}_val200"] = column(rows, f"{dataset}_val200_seeds", runs, "<i4")
@@ -104,7 +104,7 @@ def make_arrays(rows: list[dict[str, str]]) -> dict[str, np.ndarray]:
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write an npz archive whose bytes depend on the arrays alone."""
+    """Write an npz archive whose bytes depend only on the arrays and on zlib."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, array in arrays.items():
             buffer = io.BytesIO()
@@ -117,7 +117,7 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Make nasbench201.npz from the combined table of NAS-Bench-201.")
     parser.add_argument("table", type=Path, help="nb201.csv.gz")
     parser.add_argument("--out", type=Path, default=ASSETS / "nasbench201.npz")

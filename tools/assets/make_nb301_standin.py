@@ -4,9 +4,9 @@ Run from the root of the repository (a few minutes)::
 
     python -m tools.assets.make_nb301_standin ../shared/data/darts/nb301_725_surrogate.json
 
-The weights of the kernel (see ``crlso/benchmarks/standin.py``), its scale and the noise are those of the largest
-marginal likelihood that a coordinate search finds, then rounded to whole multiples of 2^-12. The cross-validation
-leaves them as they are; NB301_STANDIN.md says what it gives when they are searched for in each fold.
+A coordinate search chooses the weights of the kernel (see ``crlso/benchmarks/standin.py``), its scale and the noise by
+the marginal likelihood. The weights are then rounded to whole multiples of 2^-12. Cross-validation uses these values in
+all folds; crlso/assets/NB301_STANDIN.md gives its result with values chosen in each fold.
 """
 
 from __future__ import annotations
@@ -25,27 +25,30 @@ from tools.assets import ASSETS
 from tools.assets.make_nasbench201 import write_npz
 
 FOLDS, SHUFFLES, SWEEPS = 10, 5, 12
-N_WEIGHTS = 18  # 2 x 7 of counts, 2 of edges, 2 of edges with their operations
 START = [1 / 120] * 7 + [1 / 300] * 7 + [1 / 80] * 2 + [1 / 40] * 2 + [1.0, 0.01]  # weights, scale, noise variance
 
 
 def read_table(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Codes (725, 28) and predicted validation accuracies in percent."""
+    """Return codes, shape (725, 28), and predicted validation accuracies in percent, shape (725,)."""
     rows = json.loads(path.read_text(encoding="ascii"))["cifar10"].values()
     codes = np.array([parse_genotype(row["arch"]) for row in rows])
     return codes, np.array([row["val_accuracy"] for row in rows])
 
 
 class Distances:
-    """The unweighted terms of D between all pairs of rows, to be weighted again and again."""
+    """The unweighted terms of D between all pairs of rows, which are computed once for all weights."""
 
     def __init__(self, codes: np.ndarray) -> None:
         rows = features(codes).astype(np.float64)
-        there, edges, self.counts = np.split(rows, [196, 224], axis=1)
-        halves = [half for part in (edges, there) for half in np.split(part, 2, axis=1)]
+        present, edges, self.counts = np.split(rows, [196, 224], axis=1)
+        halves = [half for part in (edges, present) for half in np.split(part, 2, axis=1)]
         self.missing = [8 - half @ half.T for half in halves]
 
     def kernel(self, weights: np.ndarray) -> np.ndarray:
+        """Return the kernel matrix, shape (725, 725), for 18 weights.
+
+        They are those of counts by cell and operation (2 x 7), of edges (2) and of edges with operations (2), by cell.
+        """
         scaled = self.counts * weights[:14]
         squares = (scaled * self.counts).sum(axis=1)
         distance = squares[:, None] + squares - 2 * scaled @ self.counts.T
@@ -55,7 +58,7 @@ class Distances:
 
 
 def negative_log_likelihood(logs: np.ndarray, distances: Distances, residuals: np.ndarray) -> float:
-    """Of the residuals under the process, up to a constant."""
+    """Return the negative log marginal likelihood of the residuals, up to a constant."""
     *weights, scale, noise = np.exp(logs)
     covariance = scale * distances.kernel(np.array(weights)) + noise * np.eye(len(residuals))
     try:
@@ -67,7 +70,10 @@ def negative_log_likelihood(logs: np.ndarray, distances: Distances, residuals: n
 
 
 def search(distances: Distances, residuals: np.ndarray) -> np.ndarray:
-    """Weights, scale and noise: one after the other is made larger or smaller, by less and less."""
+    """Return the weights, the scale and the variance of the noise that a coordinate search finds.
+
+    It multiplies or divides one of them at a time, by factors that grow after success and shrink after failure.
+    """
     logs = np.log(START)
     steps = np.ones(len(logs))
     best = negative_log_likelihood(logs, distances, residuals)
@@ -86,12 +92,12 @@ def search(distances: Distances, residuals: np.ndarray) -> np.ndarray:
 
 
 def coefficients(kernel: np.ndarray, noise_ratio: float, values: np.ndarray) -> np.ndarray:
-    """What each known cell adds to a prediction."""
+    """Return the contribution of each known cell to a prediction at distance 0, shape (n,)."""
     return np.linalg.solve(kernel + noise_ratio * np.eye(len(values)), values - values.mean())
 
 
 def cross_validate(kernel: np.ndarray, noise_ratio: float, values: np.ndarray) -> tuple[float, float]:
-    """Kendall's tau and root mean squared error, means over shuffles of all out-of-fold predictions."""
+    """Return Kendall's tau and the root-mean-square error of out-of-fold predictions, means over shuffles."""
     taus, errors = [], []
     for seed in range(SHUFFLES):
         order = np.random.default_rng(seed).permutation(len(values))
@@ -107,7 +113,7 @@ def cross_validate(kernel: np.ndarray, noise_ratio: float, values: np.ndarray) -
 
 
 def make_arrays(codes: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
-    """The arrays of the asset by name; see NB301_STANDIN.md."""
+    """Return the arrays of the asset by name, as NB301_STANDIN.md describes them."""
     distances = Distances(codes)
     *weights, scale, noise = search(distances, values - values.mean())
     units = np.rint(np.array(weights) / WEIGHT_UNIT).astype(np.int64)
@@ -131,7 +137,7 @@ def make_arrays(codes: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Make nb301_standin.npz from predictions of NAS-Bench-301.")
     parser.add_argument("table", type=Path, help="nb301_725_surrogate.json")
     parser.add_argument("--out", type=Path, default=ASSETS / "nb301_standin.npz")

@@ -1,1 +1,1 @@
-"""Readers of foreign files: pickles under restrictions, TFRecords, boosters; whatever is in them is not trusted."""
+"""Readers of the files of other projects: restricted pickles, TFRecords and boosters. No file is trusted."""

@@ -1,8 +1,8 @@
-"""Reads boosters of xgboost and predicts with them, without xgboost.
+"""Reader of xgboost boosters, which also predicts with them; xgboost is not needed.
 
-A pickled ``xgboost.core.Booster`` holds its model as a buffer, which is one of three forms: the binary form of releases
-up to 1.2 (structs of fixed sizes; alone, or after ``CONFIG-offset:``), JSON (1.3 to 1.5), or UBJSON (from 1.6 on). The
-sum of the leaves is added up in float32 in the order of the trees, as xgboost does.
+A pickled ``xgboost.core.Booster`` stores its model as a buffer in one of three formats: the binary format of releases
+up to 1.2 (structs of fixed sizes, alone or after ``CONFIG-offset:``), JSON (1.3 to 1.5), or UBJSON (1.6 and later). The
+values of leaves are added in float32 in the order of the trees, as in xgboost.
 
 Sources: xgboost's ``src/learner.cc``, ``src/gbm/gbtree_model.h``, ``include/xgboost/tree_model.h`` and its page
 "Introduction to Model IO"; ubjson.org, draft 12.
@@ -26,8 +26,8 @@ __all__ = ["Booster", "load_booster", "parse_booster"]
 
 Floats32 = npt.NDArray[np.float32]
 
-_MAX_LEVELS = 512  # of a tree; beyond that a file is broken, and a chain of nodes would take for ever to walk down
-_CHUNK = 1 << 19  # positions in trees that are followed at once
+_MAX_LEVELS = 512  # of a tree; a deeper one is broken or hostile, and a chain of nodes would take very long to follow
+_CHUNK = 1 << 19  # pairs of a row and a tree that are followed at once
 _LEAF = -1
 
 
@@ -46,7 +46,7 @@ def _logit(value: np.float32) -> np.float32:
 
 @dataclasses.dataclass(frozen=True)
 class _Link:
-    """What an objective makes of the sum of leaves, and the inverse, with the open range that the inverse takes."""
+    """The function that maps the sum of leaves to a prediction, its inverse, and the open domain of the inverse."""
 
     prediction: Callable[[Floats32], Floats32]
     margin: Callable[[Any], Any]
@@ -72,26 +72,28 @@ _LINKS: dict[str, _Link] = {
 
 @dataclasses.dataclass(frozen=True)
 class Booster:
-    """Trees, one after the other in flat arrays over their N nodes.
+    """An ensemble of regression trees, stored in flat arrays over the N nodes of all T trees.
 
     Attributes
     ----------
     n_features : int
-        Columns of the input.
+        Number of columns of the input.
     objective : str
-        Its name in xgboost.
+        Name of the objective in xgboost.
     base : numpy.float32
-        What the sum of leaves begins with.
+        First term of the sum of leaves.
     depth : int
-        Steps from a root to the deepest leaf.
+        Number of steps from a root to the deepest leaf.
     roots : ndarray of intp, shape (T,)
         Root of each tree.
     feature, left, right : ndarray of intp, shape (N,)
-        Column that a node asks about, and its children. A leaf is its own child.
-    threshold, value : ndarray of float32, shape (N,)
-        A row goes left when its number is less than the threshold; what a leaf adds.
+        Column that a node compares, and its two children. A leaf is its own child.
+    threshold : ndarray of float32, shape (N,)
+        A row goes left if its number is less than the threshold.
+    value : ndarray of float32, shape (N,)
+        Term that a leaf adds.
     missing_left : ndarray of bool, shape (N,)
-        Where NaN goes.
+        Whether a row with NaN goes left.
     """
 
     n_features: int
@@ -107,12 +109,12 @@ class Booster:
     missing_left: npt.NDArray[np.bool_]
 
     def margin(self, x: npt.ArrayLike) -> Floats32:
-        """Sum of leaves.
+        """Return the sums of leaves.
 
         Parameters
         ----------
         x : array_like, shape (n, n_features)
-            Compared as float32; NaN is a missing number.
+            Rows, which are compared as float32; NaN means missing.
 
         Returns
         -------
@@ -121,7 +123,7 @@ class Booster:
         Raises
         ------
         ValueError
-            For another shape.
+            If `x` has another shape.
         """
         rows = np.asarray(x, dtype=np.float32)
         if rows.ndim != 2 or rows.shape[1] != self.n_features:
@@ -133,7 +135,7 @@ class Booster:
         return out
 
     def predict(self, x: npt.ArrayLike) -> Floats32:
-        """Prediction: the margin, transformed as the objective does.
+        """Return the predictions: the margins, transformed by the link function of the objective.
 
         Parameters
         ----------
@@ -143,30 +145,35 @@ class Booster:
         Returns
         -------
         ndarray of float32, shape (n,)
+
+        Raises
+        ------
+        ValueError
+            If `x` has another shape.
         """
         return _LINKS[self.objective].prediction(self.margin(x))
 
     def _margin(self, rows: Floats32) -> Floats32:
         columns = np.ascontiguousarray(rows.T)
         row = np.arange(len(rows))
-        at = np.repeat(self.roots[:, None], len(rows), axis=1)
+        node = np.repeat(self.roots[:, None], len(rows), axis=1)
         for _ in range(self.depth):
-            seen = columns[self.feature[at], row]
-            left = (seen < self.threshold[at]) | (self.missing_left[at] & np.isnan(seen))
-            at = np.where(left, self.left[at], self.right[at])
-        terms = np.concatenate([np.full((1, len(rows)), self.base), self.value[at]])
+            number = columns[self.feature[node], row]
+            left = (number < self.threshold[node]) | (self.missing_left[node] & np.isnan(number))
+            node = np.where(left, self.left[node], self.right[node])
+        terms = np.concatenate([np.full((1, len(rows)), self.base), self.value[node]])
         return np.add.accumulate(terms, axis=0)[-1]
 
 
 def load_booster(file: BinaryIO, what: str) -> Booster:
-    """Read a pickled booster; nothing of the pickle is run.
+    """Read a pickled booster without running any code of the pickle.
 
     Parameters
     ----------
     file : binary file
         A pickle of an ``xgboost.Booster``.
     what : str
-        What the file is; messages begin with it.
+        Description of the file, with which messages begin.
 
     Returns
     -------
@@ -175,8 +182,8 @@ def load_booster(file: BinaryIO, what: str) -> Booster:
     Raises
     ------
     ValueError
-        For a file that is no such pickle or asks for anything else than what a booster needs (the message names it),
-        and as :func:`parse_booster`.
+        If the file is not such a pickle, uses a global that a booster does not need (the message names it), or as in
+        :func:`parse_booster`.
     """
     found = restricted_load(file, _ALLOWED, what)
     handle = found.handle if isinstance(found, _PickledBooster) else None
@@ -186,7 +193,7 @@ def load_booster(file: BinaryIO, what: str) -> Booster:
 
 
 class _PickledBooster:
-    """Stands for ``xgboost.core.Booster`` while unpickling."""
+    """Replaces ``xgboost.core.Booster`` while unpickling."""
 
     handle: object = None
 
@@ -196,14 +203,14 @@ class _PickledBooster:
 
 
 def _pickled_bytes(*arguments: object) -> bytes:
-    """Stands for ``bytearray``, which would make any number of bytes from an integer."""
+    """Replaces ``bytearray``, which would allocate any number of bytes for an integer."""
     if len(arguments) == 1 and isinstance(arguments[0], (bytes, bytearray)):
         return bytes(arguments[0])
     raise ValueError("expected bytes as the argument of bytearray")
 
 
 def _pickled_text(*arguments: object) -> bytes:
-    """Stands for ``_codecs.encode``, by which protocol 2 spells bytes as text."""
+    """Replaces ``_codecs.encode``, with which protocol 2 encodes bytes as text."""
     if len(arguments) == 2 and isinstance(arguments[0], str) and arguments[1] == "latin1":
         return arguments[0].encode("latin1")
     raise ValueError("expected text and 'latin1' as the arguments of encode")
@@ -223,9 +230,9 @@ def parse_booster(buffer: bytes, what: str) -> Booster:
     Parameters
     ----------
     buffer : bytes
-        What ``Booster.save_raw`` returns, or a pickled booster holds.
+        Buffer that ``Booster.save_raw`` returns and that a pickled booster stores.
     what : str
-        What the buffer is; messages begin with it.
+        Description of the buffer, with which messages begin.
 
     Returns
     -------
@@ -234,8 +241,8 @@ def parse_booster(buffer: bytes, what: str) -> Booster:
     Raises
     ------
     ValueError
-        For a buffer that is truncated or inconsistent, and for boosters of other kinds: linear ones, several outputs,
-        categorical splits, other objectives.
+        If the buffer is truncated or inconsistent, or the booster is of another kind: linear, with several outputs,
+        with categorical splits, or with another objective.
     """
     try:
         if buffer[:1] != b"{":
@@ -252,7 +259,7 @@ def parse_booster(buffer: bytes, what: str) -> Booster:
 
 @dataclasses.dataclass(frozen=True)
 class _Tree:
-    """Nodes of one tree; `left` is -1 at leaves, where `number` is the leaf's value instead of a threshold."""
+    """Nodes of one tree. At leaves `left` is -1, and `number` is the value of the leaf instead of a threshold."""
 
     left: npt.NDArray[np.int64]
     right: npt.NDArray[np.int64]
@@ -263,7 +270,7 @@ class _Tree:
 
 @dataclasses.dataclass(frozen=True)
 class _Model:
-    """What all forms of a buffer say; `weights` are those of DART."""
+    """Content of a buffer of any format; `weights` are the weights of trees in DART."""
 
     n_features: int
     objective: str
@@ -273,7 +280,7 @@ class _Model:
 
 
 def _assemble(model: _Model) -> Booster:
-    """Put the trees one after the other and check that they are trees."""
+    """Join the trees to flat arrays and check that they are trees."""
     sizes = np.array([len(tree.left) for tree in model.trees], dtype=np.intp)
     roots = np.cumsum(sizes) - sizes
     first, n_nodes = np.repeat(roots, sizes), np.repeat(sizes, sizes)
@@ -305,7 +312,7 @@ def _assemble(model: _Model) -> Booster:
     value = np.where(is_leaf, number, np.float32(0))
     if model.weights is not None:
         value *= np.repeat(model.weights, sizes)
-    # What no root leads to (xgboost leaves pruned nodes in place) becomes a leaf as well.
+    # Nodes that no root leads to become leaves too: xgboost keeps pruned nodes in its arrays.
     walked, self_index = seen & ~is_leaf, np.arange(len(left))
     return Booster(
         n_features=model.n_features,
@@ -324,7 +331,7 @@ def _assemble(model: _Model) -> Booster:
 
 def _check_numbers(n_features: int, feature: Any, number: Any, leaves: Any, inner: Any) -> None:
     if ((feature[inner] < 0) | (feature[inner] >= n_features)).any():
-        raise ValueError(f"a node asks about a feature outside 0 to {n_features - 1}")
+        raise ValueError(f"a node compares a feature outside 0 to {n_features - 1}")
     if not np.isfinite(number[leaves]).all():
         raise ValueError("the value of a leaf is not finite")
     if np.isnan(number[inner]).any():
@@ -338,7 +345,10 @@ def _link(objective: str) -> _Link:
 
 
 def _base_margin(objective: str, score: float, is_margin: bool = False) -> np.float32:
-    """What the sum of leaves begins with: the base score, or the margin of which it is the prediction."""
+    """Return the first term of the sum of leaves: the margin whose prediction is the base score.
+
+    With `is_margin`, the score itself is that margin.
+    """
     link = _link(objective)
     if not (is_margin or link.low < score < link.high):
         raise ValueError(f"expected a base score between {link.low} and {link.high}, got {score}")
@@ -350,59 +360,65 @@ def _base_margin(objective: str, score: float, is_margin: bool = False) -> np.fl
     return margin
 
 
-# The binary form. All numbers are little-endian.
+# The binary format. All numbers are little-endian.
 
 _CONFIG_MAGIC = b"CONFIG-offset:"
 _LEARNER = struct.Struct("<fIiiiII108x")  # base score, features, classes, two flags, version, reserved
 _GBTREE = struct.Struct("<i24xi128x")  # trees, five old fields, size of a leaf, reserved
 _TREE_HEAD = struct.Struct("<iiiiii124x")  # roots, nodes, deleted nodes, depth, features, size of a leaf, reserved
 _NODE = np.dtype([("parent", "<i4"), ("left", "<i4"), ("right", "<i4"), ("index", "<u4"), ("number", "<f4")])
-_NODE_STATISTICS = 16  # bytes a node: gain, hessian, weight, children
-_MISSING_LEFT = 1 << 31  # the bit of `index` that says where NaN goes; the others are the feature
+_NODE_STATISTICS = 16  # bytes per node: gain, hessian, weight, children
+_MISSING_LEFT = 1 << 31  # bit of `index` that is set if NaN goes left; the other bits are the feature
 
 
 class _Bytes:
-    """Takes pieces off the front of a buffer, never more than there is."""
+    """Reader of a buffer from its start, which never reads past the end."""
 
     def __init__(self, buffer: bytes) -> None:
         self._buffer = buffer
-        self._at = 0
+        self._position = 0
 
     def take(self, size: int) -> bytes:
-        if size > len(self._buffer) - self._at:
-            raise ValueError(f"{size} bytes are wanted at byte {self._at}, {len(self._buffer) - self._at} are left")
-        self._at += size
-        return self._buffer[self._at - size : self._at]
+        """Read the next bytes."""
+        left = len(self._buffer) - self._position
+        if size > left:
+            raise ValueError(f"expected {size} bytes at byte {self._position}, got {left}")
+        self._position += size
+        return self._buffer[self._position - size : self._position]
 
     def unpack(self, form: struct.Struct) -> tuple[Any, ...]:
+        """Read a struct."""
         return form.unpack(self.take(form.size))
 
     def length(self) -> int:
+        """Read a length, an integer of 8 bytes."""
         return int.from_bytes(self.take(8), "little")
 
     def text(self) -> str:
+        """Read a length and a text of that many bytes."""
         return self.take(self.length()).decode("utf-8", "replace")
 
     def array(self, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
+        """Read an array of `count` elements."""
         return np.frombuffer(self.take(count * dtype.itemsize), dtype)
 
 
 def _from_binary(buffer: bytes) -> _Model:
     if buffer.startswith(_CONFIG_MAGIC):
         config = _Bytes(buffer[len(_CONFIG_MAGIC) :])
-        buffer = config.take(config.length())  # the configuration of training follows
+        buffer = config.take(config.length())  # without the configuration of the training, which follows
     stream = _Bytes(buffer.removeprefix(b"binf"))
     score, n_features, n_classes, _, _, major, _ = stream.unpack(_LEARNER)
     objective, kind = stream.text(), stream.text()
     _check_kind(kind, n_classes)
-    # Before release 1.0 the margin was written, since then the score as the user gave it.
+    # Releases before 1.0 wrote the margin; later ones write the score that the user gave.
     base = _base_margin(objective, score, is_margin=major == 0)
     n_trees, leaf_size = stream.unpack(_GBTREE)
     _check_leaf_size(leaf_size)
     if n_trees < 0:
         raise ValueError(f"expected a number of trees, got {n_trees}")
     trees = [_binary_tree(stream) for _ in range(n_trees)]
-    stream.take(4 * len(trees))  # which output a tree belongs to; there is but one
+    stream.take(4 * len(trees))  # index of the output of each tree; there is only one output
     weights = None
     if kind == "dart" and trees:
         weights = _checked_weights(stream.array(np.dtype("<f4"), stream.length()), len(trees))
@@ -449,12 +465,12 @@ def _checked_weights(weights: npt.NDArray[Any], n_trees: int) -> Floats32:
     return checked
 
 
-# The JSON and UBJSON forms, which are one document.
+# The JSON and UBJSON formats, which contain the same document.
 
 
 def _from_document(document: object) -> _Model:
     if isinstance(document, dict) and "Model" in document:
-        document = document["Model"]  # beside it is the configuration of training
+        document = document["Model"]  # without the configuration of the training, its sibling
     learner = _member(document, "learner", dict)
     parameters = _member(learner, "learner_model_param", dict)
     gradient_booster = _member(learner, "gradient_booster", dict)
@@ -495,7 +511,7 @@ def _member(parent: object, name: str, kind: type) -> Any:
 
 
 def _number(parent: Mapping[str, Any], name: str, default: str | None = None) -> int:
-    """An integer, which is written as text."""
+    """Return an integer that is written as text."""
     text = parent.get(name, default)
     if not isinstance(text, str) or not text.isascii() or not text.isdigit() or len(text) > 9:
         raise ValueError(f"expected the digits of an integer as {name!r}, got {text!r:.60}")
@@ -503,7 +519,7 @@ def _number(parent: Mapping[str, Any], name: str, default: str | None = None) ->
 
 
 def _column(tree: Any, name: str, count: int) -> npt.NDArray[Any]:
-    """Numbers, one for each of `count` nodes."""
+    """Return numbers, one for each of `count` nodes."""
     values = tree.get(name)
     if not isinstance(values, (list, np.ndarray)) or len(values) != count:
         raise ValueError(f"expected {count} numbers called {name!r}, got {type(values).__name__}")

@@ -1,9 +1,9 @@
-"""Accuracies of NAS-Bench-201 from what its authors publish: the folder of NATS-Bench, or a live ``nats_bench`` object.
+"""Reader of the accuracies of NAS-Bench-201 from the folder of NATS-Bench or from a ``nats_bench`` object.
 
-The folder ``NATS-tss-v1_0-3ffb9-simple`` has one bzip2-compressed pickle per cell and ``meta.pickle.pbz2`` with the
-cell strings in official order. A cell's file holds, for the trainings of ``"12"`` and ``"200"`` epochs, the seeds of
-each dataset and the accuracies of each dataset and seed on each split after each epoch. Reading it needs neither torch
-nor nats_bench and runs nothing that is in the pickles.
+The folder ``NATS-tss-v1_0-3ffb9-simple`` has one bzip2-compressed pickle per cell, and ``meta.pickle.pbz2`` with the
+cell strings in official order. The file of a cell has entries for its trainings of ``"12"`` and ``"200"`` epochs. They
+contain the seeds of each dataset, and the accuracies of each dataset and seed on each split after each epoch. Reading
+needs neither torch nor nats_bench, and runs no code of the pickles.
 
 Source: X. Dong, L. Liu, K. Musial, B. Gabrys, "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and
 Size", IEEE TPAMI 2021, https://github.com/D-X-Y/NATS-Bench; the values are those of ``get_more_info`` with
@@ -36,15 +36,15 @@ Indices = npt.NDArray[np.int64]
 
 _log = logging.getLogger(__name__)
 
-# Dataset -> (dataset and split in the files whose accuracy is the validation accuracy, the same for the test accuracy).
-# CIFAR-10 is validated after training on half of the training set and tested after training on all of it. "ori-test" of
-# the other two is validation and test images together.
+# Dataset -> ((dataset, split) of the validation accuracy in the files, (dataset, split) of the test accuracy).
+# CIFAR-10 is validated after training on half of the training set and tested after training on all of it. For the other
+# datasets, "ori-test" contains validation and test images.
 DATASETS = {
     "cifar10": (("cifar10-valid", "x-valid"), ("cifar10", "ori-test")),
     "cifar100": (("cifar100", "x-valid"), ("cifar100", "x-test")),
     "ImageNet16-120": (("ImageNet16-120", "x-valid"), ("ImageNet16-120", "x-test")),
 }
-# Column -> what it is, for people.
+# Column -> its description in messages.
 COLUMNS = {
     "runs": "validation accuracies of single runs",
     "val200": "validation accuracy after 200 epochs",
@@ -54,7 +54,7 @@ COLUMNS = {
 }
 _N_RUNS = 3
 
-# A genuine file has 0.3 MB when decompressed, the meta file 1.4 MB.
+# An official file has 0.3 MB when decompressed, the meta file 1.4 MB.
 _MAX_FILE_BYTES = 16 << 20
 _SUFFIX = ".pickle.pbz2"
 _META = f"meta{_SUFFIX}"
@@ -68,11 +68,11 @@ class Table:
 
     Parameters
     ----------
-    columns : mapping
-        ``runs``, float64 (15625, 3): validation after 200 epochs by seed; ``val200``, ``test200``, ``val12``,
-        ``test12``, float64 (15625,): means over seeds. NaN where unknown.
+    columns : mapping of str to ndarray of float64
+        ``runs``, shape (15625, 3): validation accuracies after 200 epochs by seed. ``val200``, ``test200``, ``val12``
+        and ``test12``, shape (15625,): means over seeds. Unknown values are NaN.
     origin : str
-        Where the numbers come from, for people.
+        Where the numbers come from, for messages.
     """
 
     has_runs: bool = True
@@ -82,7 +82,7 @@ class Table:
         self.origin = origin
 
     def values(self, column: str, index: Indices) -> Floats:
-        """Rows of a column; LookupError when one is unknown."""
+        """Return the values of a column at indices, shape (n,) or (n, 3); LookupError if one is unknown."""
         values: Floats = self._columns[column][index]
         unknown = np.isnan(values[:, 0] if values.ndim == 2 else values)
         if unknown.any():
@@ -95,21 +95,21 @@ class Table:
 
 
 class ApiTable:
-    """The same, asked of a ``nats_bench`` topology object cell by cell and remembered; it knows means only.
+    """Mean accuracies on one dataset in percent, which are queried from a ``nats_bench`` topology object and cached.
 
     Parameters
     ----------
     api : object
-        With ``len(api)``, ``arch``, ``query_index_by_arch`` and ``get_more_info``.
+        An object with ``len(api)``, ``arch``, ``query_index_by_arch`` and ``get_more_info``.
     dataset : str
         One of `DATASETS`.
 
     Raises
     ------
     TypeError
-        When a method is missing.
+        If a method is missing.
     ValueError
-        When its architectures are not the cells of NAS-Bench-201.
+        If the architectures of `api` are not the cells of NAS-Bench-201.
     """
 
     has_runs: bool = False
@@ -127,19 +127,19 @@ class ApiTable:
             raise ValueError(f"api: expected the topology search space of NATS-Bench, got {error}") from error
         self._api = api
         self._validation, self._test = (name for name, _ in DATASETS[dataset])
-        self._known: dict[tuple[str, int], float] = {}
+        self._cache: dict[tuple[str, int], float] = {}
         self.origin = f"a {type(api).__module__}.{type(api).__name__} object"
 
     def values(self, column: str, index: Indices) -> Floats:
-        """Rows of a column other than ``runs``; LookupError when the object has no value for one."""
+        """Return the values of a column other than ``runs`` at indices, shape (n,); LookupError if one is unknown."""
         return np.array([self._value(column, int(i)) for i in index], dtype=np.float64)
 
     def _value(self, column: str, index: int) -> float:
-        if (column, index) not in self._known:
-            self._known[column, index] = self._ask(column, str(self._space.cell(index)))
-        return self._known[column, index]
+        if (column, index) not in self._cache:
+            self._cache[column, index] = self._query(column, str(self._space.cell(index)))
+        return self._cache[column, index]
 
-    def _ask(self, column: str, cell: str) -> float:
+    def _query(self, column: str, cell: str) -> float:
         validation, hp = column.startswith("val"), column.removeprefix("val").removeprefix("test")
         dataset, key = (self._validation, "valid-accuracy") if validation else (self._test, "test-accuracy")
         position = self._api.query_index_by_arch(cell)
@@ -149,37 +149,37 @@ class ApiTable:
             info = self._api.get_more_info(position, dataset, iepoch=None, hp=hp, is_random=False)
             return _accuracy(info[key], key)
         except (AssertionError, LookupError, OSError, ValueError) as error:
-            # An absent file is an AssertionError there.
+            # nats_bench raises an AssertionError for a missing file.
             raise LookupError(f"{self.origin}: no {COLUMNS[column]} for {cell}: {error}") from error
 
 
 def read_folder(
     path: str | os.PathLike[str], *, cache: str | os.PathLike[str] | None = None, allow_missing: bool = False
 ) -> dict[str, Floats]:
-    """Accuracies of all cells whose files are in an official folder.
+    """Read the accuracies of all cells whose files are in an official folder.
 
     Parameters
     ----------
     path : path
         The folder.
     cache : path, optional
-        An npz file. When it was made from these files (names and sizes), it is read instead of them; otherwise it is
-        written, unless a file of another kind is there.
+        An npz file. It is read instead of the folder if it was made from files with the same names and sizes; otherwise
+        it is written. A file of another kind is not overwritten.
     allow_missing : bool
         Whether files of cells may be missing.
 
     Returns
     -------
-    dict
-        ``"{dataset}/{column}"`` for each of `DATASETS` and `COLUMNS` -> float64 (15625, 3) or (15625,); NaN where the
-        folder has no file.
+    dict of str to ndarray of float64
+        Keys are ``"{dataset}/{column}"`` for each of `DATASETS` and `COLUMNS`, shapes are (15625, 3) for ``runs`` and
+        (15625,) for the others. Values of cells without a file are NaN.
 
     Raises
     ------
     OSError
-        When the folder or a file cannot be opened; FileNotFoundError when files of cells are missing.
+        If the folder or a file cannot be opened; it is a FileNotFoundError if files of cells are missing.
     ValueError
-        For a file that is not what it should be; it is named.
+        If a file is damaged or of another kind; the message names it.
     """
     folder = Path(path)
     sizes = _sizes(folder)
@@ -194,7 +194,7 @@ def read_folder(
         columns = _read_cache(Path(cache), fingerprint)
         if columns is not None:
             return columns
-        _log.info("%s was made from other files than those in %s; making it again", cache, folder)
+        _log.info("%s was made from other files than those in %s; it is written again", cache, folder)
     columns = _convert(folder, sizes)
     if cache is not None:
         _write_cache(Path(cache), fingerprint, columns)
@@ -202,7 +202,7 @@ def read_folder(
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """Files of the folder and their sizes: enough to see that a folder has been completed or exchanged."""
+    """Return the sizes of the files in the folder by name, which change if files are added or replaced."""
     with os.scandir(folder) as entries:
         return {entry.name: entry.stat().st_size for entry in entries if entry.name.endswith(_SUFFIX)}
 
@@ -232,24 +232,24 @@ def _shape(column: str) -> tuple[int, ...]:
 
 
 def read_meta(file: IO[bytes], what: str) -> list[str]:
-    """Cell strings of a folder in the order of its files.
+    """Read the cell strings of a folder in the order of its files.
 
     Parameters
     ----------
     file : binary file
         The decompressed meta file.
     what : str
-        Its name for messages.
+        Name of the file, for messages.
 
     Returns
     -------
     list of str
-        Every cell of the space once.
+        Each cell of the space once.
 
     Raises
     ------
     ValueError
-        When it is anything else.
+        If the file is not such a meta file.
     """
     meta = _load(file, what)
     strings = meta.get("meta_archs") if isinstance(meta, dict) else None
@@ -267,26 +267,27 @@ def read_meta(file: IO[bytes], what: str) -> list[str]:
 
 
 def read_result(file: IO[bytes], what: str, string: str) -> dict[str, Floats]:
-    """Accuracies of one cell.
+    """Read the accuracies of one cell.
 
     Parameters
     ----------
     file : binary file
-        The decompressed file of results.
+        The decompressed result file.
     what : str
-        Its name for messages.
+        Name of the file, for messages.
     string : str
-        The cell that it must be about.
+        Cell string that the file must have.
 
     Returns
     -------
-    dict
-        ``"{dataset}/{column}"`` for each of `DATASETS` and `COLUMNS` -> float64 (3,) for ``runs``, else ().
+    dict of str to ndarray of float64
+        Keys are ``"{dataset}/{column}"`` for each of `DATASETS` and `COLUMNS`, shapes are (3,) for ``runs`` and () for
+        the others.
 
     Raises
     ------
     ValueError
-        When it is anything else.
+        If the file is not the result file of that cell.
     """
     results = _load(file, what)
     found: dict[str, Floats] = {}
@@ -313,7 +314,7 @@ def _means(result: Any, epochs: int) -> dict[str, Floats]:
 
 
 def _final_accuracies(result: Any, dataset: str, split: str, epochs: int) -> Floats:
-    """After the last epoch, by seed in ascending order."""
+    """Return the accuracies after the last epoch, in ascending order of seeds."""
     seeds = result["dataset_seed"][dataset]
     if type(seeds) is not list or not 1 <= len(seeds) <= _N_RUNS or any(type(seed) is not int for seed in seeds):
         raise ValueError(f"expected a list of 1 to {_N_RUNS} seeds of {dataset}")
@@ -329,12 +330,15 @@ def _accuracy(value: Any, name: str) -> float:
 
 
 def _shown(value: object) -> str:
-    """A value in a message; others than plain ones by their type, for a small pickle can have an endless repr."""
+    """Return the text of a value for messages: its repr if it is plain, else its type.
+
+    The repr of a container from a small pickle can be extremely long.
+    """
     return f"{value!r:.120}" if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
 
 
 class _DType:
-    """Stands for ``numpy.dtype`` in a pickle: the name of a plain number type and its byte order."""
+    """Replaces ``numpy.dtype`` in a pickle: the name of a plain number type and its byte order."""
 
     _NAMES = frozenset({"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"})
 
@@ -351,7 +355,7 @@ class _DType:
 
 
 def _scalar(dtype: object, data: object) -> Any:
-    """Stands for NumPy's maker of scalars in a pickle, which would make any object."""
+    """Replaces NumPy's constructor of scalars in a pickle, which would make any object."""
     if not isinstance(dtype, _DType) or not isinstance(data, bytes):
         raise TypeError(f"expected a number type and bytes, got {type(dtype).__name__} and {type(data).__name__}")
     (number,) = np.frombuffer(data, dtype=dtype.text)
@@ -385,7 +389,7 @@ def _write_cache(path: Path, fingerprint: str, columns: dict[str, Floats]) -> No
 
 
 def _read_cache(path: Path, fingerprint: str) -> dict[str, Floats] | None:
-    """The columns, or None when they belong to other files."""
+    """Return the columns of a cache, or None if it was made from other files."""
     with _reading(path), np.load(path, allow_pickle=False) as archive:
         if str(archive["format"]) != _CACHE_FORMAT:
             raise ValueError(f"format {archive['format']!s:.100}")
@@ -405,7 +409,7 @@ def _percent(values: npt.NDArray[Any]) -> bool:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turn what a broken or foreign file raises into a ValueError that names the file."""
+    """Turn the errors that a broken or foreign file raises into a ValueError that names the file."""
     try:
         yield
     except (*BROKEN, struct.error) as error:

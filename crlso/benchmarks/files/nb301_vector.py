@@ -1,8 +1,8 @@
-"""Cells of the DARTS space as the vectors that the models of NAS-Bench-301 were fitted to.
+"""Conversion of cells of the DARTS space to the input vectors of the models of NAS-Bench-301.
 
-The benchmark describes a training by 56 hyper-parameters. Its library ConfigSpace puts those without a condition first,
-each group in alphabetical order, and writes a choice as its index, a number by its place in its range. The recipe of
-the training is fixed; the hyper-parameters of edges that are not there are inactive, which the models see as -1.
+The benchmark describes a training by 56 hyper-parameters. Its library ConfigSpace lists those without a condition
+first, and sorts each group by name. It encodes a choice as its index, and a number as its relative position in its
+range. The recipe of the training is fixed. Hyper-parameters of absent edges are inactive, which is encoded as -1.
 
 Sources: github automl/nasbench301 (api.py, representations.py, configspace.json, surrogate_models/utils.py and
 gradient_boosting/xgboost.py); ConfigSpace 0.4.12.
@@ -24,43 +24,44 @@ __all__ = ["NAMES", "nb301_vectors"]
 _DARTS = "NetworkSelectorDatasetInfo:darts:"
 _SCHEDULE = "SimpleLearningrateSchedulerSelector:cosine_annealing:"
 _CELLS = ("normal", "reduce")
-_NODES = (3, 4, 5)  # whose inputs are a choice; those of node 2 are always the nodes 0 and 1
+_NODES = (3, 4, 5)  # nodes with a choice of inputs; the inputs of node 2 are always the nodes 0 and 1
 _INACTIVE = -1.0
 
 
-def _place(value: int, low: int, high: int) -> float:
-    """Where an integer is in its range: ConfigSpace widens ranges of integers by almost a half on either side."""
+def _relative(value: int, low: int, high: int) -> float:
+    """Return the relative position of an integer in its range, which ConfigSpace widens by 0.49999 on each side."""
     return (value - (low - 0.49999)) / ((high + 0.49999) - (low - 0.49999))
 
 
-def _log_place(value: float, low: float, high: float) -> float:
+def _log_relative(value: float, low: float, high: float) -> float:
+    """Return the relative position of a number in its range on a logarithmic scale."""
     return (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
 
 
-# The recipe of the training. Choices without an alternative, or whose first alternative is meant, are 0.
+# The recipe of the training. A choice is 0 if it has no alternative or the recipe uses the first one.
 _RECIPE = {
-    "CreateImageDataLoader:batch_size": _log_place(96, 64 - 0.49999, 128 + 0.49999),
+    "CreateImageDataLoader:batch_size": _log_relative(96, 64 - 0.49999, 128 + 0.49999),
     "ImageAugmentation:augment": 0.0,
     "ImageAugmentation:autoaugment": 0.0,
     "ImageAugmentation:cutout": 0.0,
-    "ImageAugmentation:cutout_holes": _place(1, 1, 3),
-    "ImageAugmentation:cutout_length": _place(16, 1, 50),
+    "ImageAugmentation:cutout_holes": _relative(1, 1, 3),
+    "ImageAugmentation:cutout_length": _relative(16, 1, 50),
     "ImageAugmentation:fastautoaugment": 0.0,
     "LossModuleSelectorIndices:loss_module": 0.0,
     _DARTS + "auxiliary": 0.0,
     _DARTS + "drop_path_prob": 0.0,
-    _DARTS + "init_channels": _place(32, 1, 10000),
-    _DARTS + "layers": _place(8, 1, 10000),
+    _DARTS + "init_channels": _relative(32, 1, 10000),
+    _DARTS + "layers": _relative(8, 1, 10000),
     "NetworkSelectorDatasetInfo:network": 0.0,
     "OptimizerSelector:optimizer": 0.0,
     "OptimizerSelector:sgd:learning_rate": math.log(0.025),
     "OptimizerSelector:sgd:momentum": (0.9 - 0.1) / (0.99 - 0.1),
     "OptimizerSelector:sgd:weight_decay": math.log(0.0003),
-    _SCHEDULE + "T_max": _place(100, 1, 10000),
+    _SCHEDULE + "T_max": _relative(100, 1, 10000),
     _SCHEDULE + "eta_min": 1e-8 / 10000,
     "SimpleLearningrateSchedulerSelector:lr_scheduler": 0.0,
     "SimpleTrainNode:batch_loss_computation_technique": 0.0,
-    "SimpleTrainNode:mixup:alpha": _log_place(0.2, 0.01, 0.7),
+    "SimpleTrainNode:mixup:alpha": _log_relative(0.2, 0.01, 0.7),
 }
 
 
@@ -88,7 +89,7 @@ def _columns() -> dict[str, int]:
 
 
 def nb301_vectors(codes: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """The vectors of cells.
+    """Return the input vectors of the models for cells.
 
     Parameters
     ----------
@@ -98,12 +99,12 @@ def nb301_vectors(codes: npt.ArrayLike) -> npt.NDArray[np.float64]:
     Returns
     -------
     ndarray of float64, shape (n, 56)
-        Columns as in `NAMES`.
+        Hyper-parameters in the order of `NAMES`.
 
     Raises
     ------
     TypeError, ValueError
-        For codes that are not valid.
+        If the codes are not valid.
     """
     rows = check_codes(codes)
     columns = _columns()

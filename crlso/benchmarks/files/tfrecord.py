@@ -1,9 +1,11 @@
 """Reader of the official NAS-Bench-101 files, nasbench_only108.tfrecord and nasbench_full.tfrecord.
 
 A file is a sequence of frames: length (u64, little-endian), masked CRC-32C of those 8 bytes, payload, masked CRC-32C
-of the payload. A payload is JSON, ``[module hash, epochs, adjacency bits row by row, operations joined by commas,
-metrics]``; the metrics are a protobuf message in base64 (``model_metrics.proto`` of google-research/nasbench). Each
-payload is one training of one cell; the cells were trained three times for 108 epochs.
+of the payload. A payload describes one training of one cell; each cell was trained three times for 108 epochs. It is
+the JSON text of ``[module hash, epochs, adjacency bits by row, operations joined by commas, metrics]``. The metrics are
+a protobuf message in base64.
+
+Sources: ``model_metrics.proto`` of google-research/nasbench; ``lib/io/record_writer.h`` of TensorFlow.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.checks import is_int
 from crlso._base.files import BROKEN, write_npz
 from crlso.spaces.nasbench101 import LAYOUT
 
@@ -32,7 +35,7 @@ __all__ = ["Records", "load_tfrecord", "read_tfrecord"]
 _log = logging.getLogger(__name__)
 
 EPOCHS = (4, 12, 36, 108)
-_MAX_PAYLOAD = 1 << 16  # bytes; real payloads are a few hundred
+_MAX_PAYLOAD = 1 << 16  # bytes; official payloads have a few hundred
 _MASK_DELTA = 0xA282EAD8
 
 _VERTICES, _EDGES, _MAX_EDGES = LAYOUT.n_nodes, LAYOUT.edges, LAYOUT.max_edges or 0
@@ -40,7 +43,8 @@ _OPERATIONS = {name: code for code, name in enumerate(LAYOUT.operations, start=1
 _N_CODES = len(LAYOUT.cardinalities)
 _REPEATS = 3
 
-# Fields of ModelMetrics and of its EvaluationData; evaluations are made before, halfway through and after training.
+# Numbers of the fields of ModelMetrics, then of its EvaluationData. Models are evaluated before, halfway through and
+# after the training.
 _EVALUATION, _PARAMETERS = 1, 2
 _SECONDS, _VALIDATION, _TEST = 2, 4, 5
 _FINAL = 2
@@ -49,20 +53,20 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 @dataclass(frozen=True)
 class Records:
-    """What a file says about its n cells; one row per cell, in the order of their first records.
+    """Content of a file: one row for each of its n cells, in the order of their first records.
 
     Parameters
     ----------
     codes : ndarray of uint8, shape (n, 26)
         Pruned cells: operations of vertices 1 to 5 (0: absent), then edges by target and source.
     validation, test : ndarray of float64, shape (n,)
-        Accuracies after training, percent, mean over the repeats.
+        Accuracies after training in percent, means over the trainings.
     parameters : ndarray of int64, shape (n,)
-        Trainable parameters.
+        Numbers of trainable parameters.
     seconds : ndarray of float64, shape (n,)
-        Time of the training, mean over the repeats.
+        Times of training in seconds, means over the trainings.
     repeats : ndarray of int64, shape (n,)
-        How many trainings the means are over.
+        Numbers of trainings.
     """
 
     codes: npt.NDArray[np.uint8]
@@ -83,7 +87,7 @@ def _masked_crc(data: bytes) -> bytes:
 
 
 def _frames(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Offset and payload of each frame; ValueError with the offset for a broken one."""
+    """Yield the offset and the payload of each frame; ValueError gives the offset of a broken one."""
     offset = 0
     while head := file.read(12):
         if len(head) < 12:
@@ -108,49 +112,52 @@ def _frames(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 # ---- payloads ----
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """The number at a position, and the position after it."""
-    if at < len(data) and data[at] < 128:  # as most are
-        return data[at], at + 1
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """Return the number at a position, and the position after it."""
+    if position < len(data) and data[position] < 128:  # the usual case
+        return data[position], position + 1
     value = shift = 0
-    while at < len(data) and shift < 64:
-        byte = data[at]
-        at += 1
+    while position < len(data) and shift < 64:
+        byte = data[position]
+        position += 1
         value |= (byte & 127) << shift
         if byte < 128:
-            return value, at
+            return value, position
         shift += 7
     raise ValueError("metrics: a number that does not end")
 
 
 def _fields(data: bytes) -> list[tuple[int, int, Any]]:
-    """Number, wire type and value (int or bytes) of each field of a protobuf message."""
+    """Return the number, the wire type and the value (int or bytes) of each field of a protobuf message."""
     found: list[tuple[int, int, Any]] = []
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
+    position = 0
+    while position < len(data):
+        tag, position = _varint(data, position)
         kind = tag & 7
         if kind == _FIXED64:
             size = 8
         elif kind == _BYTES:
-            size, at = _varint(data, at)
+            size, position = _varint(data, position)
         elif kind == _FIXED32:
             size = 4
         elif kind == _VARINT:
-            value, at = _varint(data, at)
+            value, position = _varint(data, position)
             found.append((tag >> 3, kind, value))
             continue
         else:
             raise ValueError(f"metrics: expected wire types 0, 1, 2 and 5, got {kind}")
-        if size > len(data) - at:
-            raise ValueError(f"metrics: a field of {size} bytes, of which there are {len(data) - at}")
-        found.append((tag >> 3, kind, data[at : at + size]))
-        at += size
+        if size > len(data) - position:
+            raise ValueError(f"metrics: expected a field of {size} bytes, got {len(data) - position}")
+        found.append((tag >> 3, kind, data[position : position + size]))
+        position += size
     return found
 
 
 def _metrics(message: bytes) -> tuple[int, float, float, float]:
-    """Parameters; validation and test accuracy (fractions) and training time (seconds) at the end of training."""
+    """Return the number of parameters, and at the end of training validation and test accuracy and time.
+
+    Accuracies are fractions, and the time is in seconds.
+    """
     evaluations, parameters = [], 0
     for number, kind, value in _fields(message):
         if number == _EVALUATION and kind == _BYTES:
@@ -175,7 +182,7 @@ def _metrics(message: bytes) -> tuple[int, float, float, float]:
 
 
 def _codes(bits: str, names: str) -> bytes:
-    """The 26 codes of a graph, without the vertices that are on no path from input to output."""
+    """Return the 26 codes of a graph without the vertices that are on no path from input to output."""
     operations = names.split(",")
     n = len(operations)
     if not 2 <= n <= _VERTICES or len(bits) != n * n or bits.strip("01"):
@@ -186,7 +193,7 @@ def _codes(bits: str, names: str) -> bytes:
     if any(source >= target for source, target in edges):
         raise ValueError("cell: expected edges from lower to higher vertices only")
     forward, backward = {0}, {n - 1}
-    for source, target in edges:  # ascending sources
+    for source, target in edges:  # in ascending order of sources
         if source in forward:
             forward.add(target)
     for source, target in reversed(edges):
@@ -195,8 +202,8 @@ def _codes(bits: str, names: str) -> bytes:
     live = sorted(forward & backward)
     if n - 1 not in live:
         raise ValueError("cell: expected a path from input to output")
-    place = {vertex: i for i, vertex in enumerate(live[:-1])} | {n - 1: _VERTICES - 1}
-    kept = {(place[source], place[target]) for source, target in edges if source in place and target in place}
+    index = {vertex: i for i, vertex in enumerate(live[:-1])} | {n - 1: _VERTICES - 1}
+    kept = {(index[source], index[target]) for source, target in edges if source in index and target in index}
     if len(kept) > _MAX_EDGES:
         raise ValueError(f"cell: expected at most {_MAX_EDGES} edges, got {len(kept)}")
     inner = [_OPERATIONS[operations[vertex]] for vertex in live[1:-1]]
@@ -204,7 +211,10 @@ def _codes(bits: str, names: str) -> bytes:
 
 
 class _Cells:
-    """Sums over the records of each cell, by module hash; columns are arrays, as there are 423,624 cells."""
+    """Sums over the records of each cell, by module hash.
+
+    Columns are arrays instead of lists, because a file has 423,624 cells.
+    """
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
@@ -214,7 +224,7 @@ class _Cells:
         self.validation, self.test, self.seconds = array("d"), array("d"), array("d")
 
     def add(self, offset: int, payload: bytes) -> None:
-        """Take one record; those of other epochs are skipped."""
+        """Add one record; records of other epochs are ignored."""
         record = json.loads(payload.decode("utf-8"))
         if not isinstance(record, list) or [type(part) for part in record] != [str, int, str, str, str]:
             raise ValueError("expected a list of module hash, epochs, adjacency, operations and metrics")
@@ -243,7 +253,7 @@ class _Cells:
         return row
 
     def records(self) -> Records:
-        """The means; ValueError with the offset when a cell's hash is not that of its graph."""
+        """Return the means; ValueError gives the offset of a record whose hash is not that of its graph."""
         codes = np.frombuffer(bytes(self.codes), np.uint8).reshape(-1, _N_CODES)
         for offset, claimed, true in zip(self.first_offset, self.rows, _core.nb101_hash(codes)):
             if claimed != true.tobytes():
@@ -261,19 +271,20 @@ def read_tfrecord(path: str | os.PathLike[str], epochs: int = 108) -> Records:
     path : path-like
         ``nasbench_only108.tfrecord`` or ``nasbench_full.tfrecord``.
     epochs : {108, 36, 12, 4}
-        Which trainings to take; ``nasbench_only108.tfrecord`` has those of 108 epochs alone.
+        Length of the trainings to read; ``nasbench_only108.tfrecord`` has only those of 108 epochs.
 
     Returns
     -------
     Records
-        Cells with another number of records than three are counted in a log message; their means are over what there
-        is.
+        A warning is logged if there are not three records of each cell; means are over the existing records.
 
     Raises
     ------
+    OSError
+        If the file cannot be read.
     ValueError
-        For a file that is truncated, damaged or no such file, with the offset of the byte, and for one without
-        records of `epochs`.
+        If the file is truncated, damaged or of another kind (the message gives the byte offset), or has no records of
+        `epochs`.
     """
     check_epochs(epochs)
     cells = _Cells(epochs)
@@ -293,13 +304,13 @@ def read_tfrecord(path: str | os.PathLike[str], epochs: int = 108) -> Records:
             raise ValueError(f"{os.fspath(path)!r}: {error}") from error
     odd = int((records.repeats != _REPEATS).sum())
     if odd:
-        _log.warning("%s: %d of %d cells have not %d records", os.fspath(path), odd, len(records.codes), _REPEATS)
+        _log.warning("%s: %d of %d cells do not have %d records", os.fspath(path), odd, len(records.codes), _REPEATS)
     return records
 
 
 def check_epochs(epochs: object) -> None:
-    """Refuse lengths of training that the benchmark does not have."""
-    if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs not in EPOCHS:
+    """Raise ValueError unless the benchmark has trainings of this length."""
+    if not is_int(epochs) or epochs not in EPOCHS:
         raise ValueError(f"epochs: expected one of {', '.join(map(str, EPOCHS))}, got {epochs!r:.100}")
 
 
@@ -311,15 +322,15 @@ _KIND = "crlso.nasbench101.records"
 def load_tfrecord(
     path: str | os.PathLike[str], epochs: int = 108, cache: str | os.PathLike[str] | None = None
 ) -> Records:
-    """As `read_tfrecord`, but a file is converted only once.
+    """Read an official file like :func:`read_tfrecord`, but only once: its records are stored in a cache.
 
     Parameters
     ----------
     path, epochs
-        As for `read_tfrecord`.
+        As for :func:`read_tfrecord`.
     cache : path-like, optional
-        Where the arrays are kept, an npz file; by default beside `path`, its name with ``.<epochs>.npz`` added.
-        It is made again when `path` has another size or time of change than it had, or `epochs` differs.
+        An npz file that stores the records; by default `path` with ``.<epochs>.npz`` appended. It is written again if
+        the size or the modification time of `path`, or `epochs`, has changed.
 
     Returns
     -------
@@ -327,8 +338,10 @@ def load_tfrecord(
 
     Raises
     ------
+    OSError
+        If the official file cannot be read. If the cache cannot be written, only a warning is logged.
     ValueError
-        As `read_tfrecord`; also when `cache` is a file that is no such cache or is damaged: it is left alone.
+        As in :func:`read_tfrecord`, or if `cache` is damaged or another kind of file, which is not overwritten.
     """
     check_epochs(epochs)
     target = Path(f"{os.fspath(path)}.{epochs}.npz") if cache is None else Path(cache)
@@ -347,7 +360,7 @@ def load_tfrecord(
 
 
 def _read_cache(target: Path, meta: dict[str, Any]) -> Records | None:
-    """The records of a cache, or None when it belongs to another state of the source."""
+    """Return the records of a cache, or None if the official file or `epochs` has changed."""
     try:
         with np.load(target, allow_pickle=False) as archive:
             found = json.loads(str(archive["meta"]))

@@ -1,7 +1,7 @@
-"""Reads Universal Binary JSON (ubjson.org, draft 12), the part of it that xgboost writes.
+"""Reader of Universal Binary JSON (ubjson.org, draft 12), restricted to what xgboost writes.
 
-Every container takes at least the bytes of its items, so memory is bounded by the length of the data: counted arrays of
-types without a payload are refused, and counts are compared with what is left before anything is made.
+Memory is bounded by the length of the data, because each item of a container takes at least one byte. Counted arrays of
+types without a payload are rejected, and sizes are compared with the remaining bytes before memory is allocated.
 """
 
 from __future__ import annotations
@@ -42,13 +42,18 @@ def parse_ubjson(data: bytes) -> Any:
     Returns
     -------
     dict, list, ndarray, str, int, float, bool or None
-        Arrays of one declared type of number become one-dimensional ndarrays.
+        Arrays with one declared type of numbers become one-dimensional ndarrays.
 
     Raises
     ------
     ValueError
-        For data that is truncated, malformed, nested more than 64 deep or longer than the document; the message has
-        the byte offset.
+        If the data is truncated, malformed, nested more than 64 deep or longer than the document. The message gives the
+        byte offset.
+
+    Examples
+    --------
+    >>> parse_ubjson(b"{i\\x01ai\\x05}")
+    {'a': 5}
     """
     reader = _Reader(data)
     value = reader.value(reader.marker(), 0)
@@ -58,22 +63,26 @@ def parse_ubjson(data: bytes) -> Any:
 
 
 class _Reader:
+    """Reader of values from a position in the data."""
+
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.at = 0
 
     def take(self, size: int) -> bytes:
+        """Read the next bytes."""
         left = len(self._data) - self.at
         if not 0 <= size <= left:
-            raise ValueError(f"UBJSON: {size} bytes are wanted at byte {self.at}, {left} are left")
+            raise ValueError(f"UBJSON: expected {size} bytes at byte {self.at}, got {left}")
         self.at += size
         return self._data[self.at - size : self.at]
 
     def marker(self) -> bytes:
+        """Read the marker of a value, one byte."""
         return self.take(1)
 
     def value(self, marker: bytes, depth: int) -> Any:
-        """The value that a marker announces."""
+        """Read a value whose marker was read already."""
         if marker in _NUMBERS:
             form, _ = _NUMBERS[marker]
             return form.unpack(self.take(form.size))[0]
@@ -116,7 +125,7 @@ class _Reader:
         return dict(self._items(b"}", lambda: (self._text(), self.value(self.marker(), depth))))
 
     def _items(self, closing: bytes, item: Callable[[], Any]) -> list[Any]:
-        """A declared number of items, or all up to the closing marker."""
+        """Read a declared number of items, or all items up to the closing marker."""
         items = []
         if self._peek() == b"#":
             self.take(1)

@@ -1,9 +1,11 @@
-"""Reads plain values from pickles of others without running what is in them.
+"""Restricted reader of pickles, which makes plain values and runs no code of the pickle.
 
-The unpickler of the standard library is not built for hostile data: a stream can name any function of any module, take
-a value from the extension registry behind the back of ``find_class``, declare lengths and memo slots that need all
-memory, or nest keys so deeply that hashing them overflows the C stack. So the instructions are carried out here, and
-only those that writers of protocols 2 to 5 emit for plain values and for objects of allowed classes.
+The unpickler of the standard library is unsafe for hostile data. A stream can name any function of any module, or use
+the extension registry, which bypasses ``find_class``. It can declare lengths and memo slots that exhaust the memory,
+or nest keys so deeply that hashing them overflows the C stack.
+
+So this module executes the instructions itself, and only those that writers of protocols 2 to 5 emit for plain values
+and for objects of allowed classes.
 
 Source of the format: the comments of ``pickletools`` in the standard library.
 """
@@ -17,13 +19,13 @@ from typing import IO, Any
 
 __all__ = ["restricted_load"]
 
-# A stream makes at most about 200 bytes of objects per instruction beside its own bytes, so two limits bound the
-# memory. A result file of NAS-Bench-201 takes 50,000 instructions; in a booster nearly all is one byte string.
+# An instruction makes at most about 200 bytes of objects in addition to its own bytes, so two limits bound the memory.
+# A result file of NAS-Bench-201 has 50,000 instructions; a booster is mostly one byte string.
 _MAX_BYTES = 1 << 28
 _MAX_INSTRUCTIONS = 1_000_000
 _MAX_INTEGER_BYTES = 8
 
-# What must not reach the caller as it is: an allowed callable may raise any of these on arguments that it refuses.
+# Errors that become a ValueError: an allowed callable may raise any of these if it rejects its arguments.
 _BROKEN = (
     ArithmeticError,
     AttributeError,
@@ -44,24 +46,26 @@ def restricted_load(
     *,
     max_bytes: int = _MAX_BYTES,
 ) -> object:
-    """Read one pickle that may use nothing but plain values and what is allowed.
+    """Read one pickle that contains only plain values and allowed globals.
 
-    Plain values are None, bool, int (of at most 8 bytes), float, str, bytes, bytearray, tuple, list, dict and set. A
-    key of a dict and a member of a set is a str, an int or a pair (str, int). Global names are looked up in `allowed`
-    as they stand; nothing is imported and no attribute is followed. Only values of `allowed` are called, and state is
-    given to instances of its classes alone: by their ``__setstate__``, or else a dict becomes their attributes.
+    Plain values are None, bool, int (of at most 8 bytes), float, str, bytes, bytearray, tuple, list, dict and set. Keys
+    of a dict and members of a set must be a str, an int or a pair (str, int).
+
+    Global names are looked up in `allowed`; nothing is imported and no attribute is followed. Only values of `allowed`
+    are called, and only instances of its classes get a state. It is passed to their ``__setstate__``; without this
+    method, a dict becomes their attributes.
 
     Parameters
     ----------
     file : binary file
-        Read to its end, at most `max_bytes` bytes; the pickle must fill it.
+        File that contains the pickle and nothing else, of at most `max_bytes` bytes.
     allowed : mapping of (str, str) to object
-        Module and name as in the stream -> what stands for it: a class or a function of one's own. It is called with
-        whatever the stream says and must be safe for that, ``bytearray`` for instance is not (it takes a size).
+        Maps module and name in the stream to their replacement: a class or a function of the caller. It must be safe to
+        call with any arguments. ``bytearray``, for example, is not, because it accepts a size.
     what : str
-        What the file is; messages begin with it.
+        Description of the file, with which messages begin.
     max_bytes : int
-        Longest stream accepted.
+        Maximum length of the stream.
 
     Returns
     -------
@@ -70,8 +74,8 @@ def restricted_load(
     Raises
     ------
     ValueError
-        For a stream that is too long, truncated or malformed, that names a global which is not allowed (the message
-        names it), or that uses other instructions (persistent objects, extension codes, buffers outside the stream).
+        If the stream is too long, truncated or malformed, names a global that is not allowed (the message names it), or
+        uses other instructions: persistent objects, extension codes, or buffers outside the stream.
 
     Examples
     --------
@@ -95,11 +99,11 @@ def restricted_load(
 
 
 class _Refusal(ValueError):
-    """What a stream may not do; the message is for the user."""
+    """Error of a stream that does something forbidden; the message is for the user."""
 
 
 class _Machine:
-    """The pickle machine: a stack, the stacks below its marks, and the memo."""
+    """The pickle machine: the stack, the stacks below its marks, and the memo."""
 
     def __init__(self, data: bytes, allowed: Mapping[tuple[str, str], object]) -> None:
         self._data = data
@@ -133,7 +137,7 @@ class _Machine:
     # Arguments of instructions.
 
     def _bytes(self, size: int) -> bytes:
-        """The next bytes; a slice is never longer than the data, whatever length the stream declares."""
+        """Read the next bytes. The slice allocates no more than the data, whatever length the stream declares."""
         start = self.at
         self.at = start + size
         taken = self._data[start : self.at]
@@ -151,7 +155,7 @@ class _Machine:
         return text
 
     def _items(self) -> list[Any]:
-        """What lies above the last mark, which is removed."""
+        """Remove and return the values above the last mark."""
         items = self._stack
         self._stack = self._below.pop()
         return items
@@ -162,7 +166,7 @@ class _Machine:
         self._bytes(1)
 
     def frame(self) -> None:
-        self._bytes(8)  # the length of a frame only helps readers of slow files
+        self._bytes(8)  # length of the frame, which only helps to read slow files
 
     def mark(self) -> None:
         self._below.append(self._stack)
@@ -188,7 +192,7 @@ class _Machine:
         self._stack.append(int.from_bytes(self._bytes(4), "little", signed=True))
 
     def long1(self) -> None:
-        # Longer ones with equal hashes could make a dict quadratic.
+        # Longer integers could have equal hashes, which would make a dict quadratic.
         size = self._data[self.at]
         if size > _MAX_INTEGER_BYTES:
             raise _Refusal(f"an integer of {size} bytes")
@@ -235,7 +239,7 @@ class _Machine:
 
     def _tuple(self, size: int) -> None:
         if len(self._stack) < size:
-            raise _Refusal("a tuple of values that are not there")
+            raise _Refusal(f"a tuple of {size} values, the stack has {len(self._stack)}")
         self._stack[-size:] = [tuple(self._stack[-size:])]
 
     def tuple_from_mark(self) -> None:
@@ -276,7 +280,7 @@ class _Machine:
     def _target(self, kind: type) -> Any:
         target = self._stack[-1]
         if type(target) is not kind:
-            raise _Refusal(f"items for a {kind.__name__} that are given to a {type(target).__name__}")
+            raise _Refusal(f"items of a {kind.__name__} are added to a {type(target).__name__}")
         return target
 
     def put1(self) -> None:
@@ -306,7 +310,7 @@ class _Machine:
 
     def _global(self, module: object, name: object) -> None:
         if type(module) is not str or type(name) is not str:
-            raise _Refusal("a global whose name is no text")
+            raise _Refusal("the name of a global is not a str")
         if (module, name) not in self._allowed:
             plain = f"{module:.100}.{name:.100}".encode("unicode_escape").decode("ascii")
             raise _Refusal(f"global {plain} is not allowed")
@@ -315,13 +319,13 @@ class _Machine:
     def reduce(self) -> None:
         arguments, function = self._stack.pop(), self._stack.pop()
         if not self._is_allowed(function) or type(arguments) is not tuple:
-            raise _Refusal("a call of what is no allowed global")
+            raise _Refusal("a call of something that is not an allowed global")
         self._stack.append(function(*arguments))
 
     def newobj(self) -> None:
         arguments, cls = self._stack.pop(), self._stack.pop()
         if not self._is_allowed(cls) or not isinstance(cls, type) or type(arguments) is not tuple:
-            raise _Refusal("an instance of what is no allowed class")
+            raise _Refusal("an instance of something that is not an allowed class")
         self._stack.append(cls.__new__(cls, *arguments))
 
     def build(self) -> None:
@@ -329,22 +333,23 @@ class _Machine:
         instance = self._stack[-1]
         cls = type(instance)
         if not self._is_allowed(cls):
-            raise _Refusal(f"state for a {cls.__name__}, which is no allowed class")
+            raise _Refusal(f"state for a {cls.__name__}, which is not an allowed class")
         if hasattr(cls, "__setstate__"):
             instance.__setstate__(state)
         elif type(state) is dict and all(type(name) is str for name in state):
             vars(instance).update(state)
         else:
-            raise _Refusal(f"state of an instance of {cls.__name__} that is no dict of attributes")
+            raise _Refusal(f"state of an instance of {cls.__name__} that is not a dict of attributes")
 
     def _is_allowed(self, value: object) -> bool:
         return any(value is one for one in self._allowed.values())
 
 
 def _key(value: Any) -> Any:
-    """The value, if it may be a key.
+    """Return a value that may be a key, and reject others.
 
-    To hash a deeply nested tuple can take for ever or overflow the C stack; pairs of integers can be made to collide.
+    Hashing a deeply nested tuple can take very long or overflow the C stack, and pairs of integers can be chosen to
+    have equal hashes.
     """
     kind = type(value)
     if kind is str or kind is int or (kind is tuple and tuple(map(type, value)) == (str, int)):

@@ -124,7 +124,7 @@ HOSTILE = {
     "state of another kind": (as_booster(3), "expected the pickle of a fitted xgboost Booster"),
     "state for the class": (b"\x80\x02cxgboost.core\nBooster\n}b.", "state for a type"),
     "empty": (b"", "protocol 2 to 5"),
-    "empty buffer": (as_booster({"handle": bytearray(b"x")}), "136 bytes are wanted at byte 0, 1 are left"),
+    "empty buffer": (as_booster({"handle": bytearray(b"x")}), "expected 136 bytes at byte 0, got 1"),
 }
 
 
@@ -158,18 +158,18 @@ def first_node(buffer: bytes) -> int:
 
 
 BINARY_PATCHES = {
-    "size of the model": (14, "q", 1 << 40, "bytes are wanted at byte 8"),
+    "size of the model": (14, "q", 1 << 40, r"expected \d+ bytes at byte 8"),
     "base score": (HEAD, "f", float("nan"), "a base score between"),
     "features": (HEAD + 4, "I", 0, "at least one of the features"),
     "few features": (HEAD + 4, "I", 1, "a feature outside 0 to 0"),
     "classes": (HEAD + 8, "i", 3, "one output, got 3 classes"),
-    "length of a text": (STRINGS, "Q", (1 << 64) - 1, "bytes are wanted"),
+    "length of a text": (STRINGS, "Q", (1 << 64) - 1, r"expected \d+ bytes at byte"),
     "objective": (STRINGS + 8, "c", b"x", "one of the objectives .* got 'xeg:squarederror'"),
     "booster": (STRINGS + 8 + 16 + 8, "c", b"x", "a booster 'gbtree' or 'dart', got 'xbtree'"),
-    "trees": (-160 - 148, "i", 1 << 30, "bytes are wanted|at least one of the nodes"),
+    "trees": (-160 - 148, "i", 1 << 30, r"expected \d+ bytes at byte|at least one of the nodes"),
     "negative trees": (-160 - 148, "i", -1, "a number of trees, got -1"),
     "size of leaves": (-160 - 148 + 28, "i", 5, "leaves of one number, got 5"),
-    "nodes": (-148 + 4, "i", (1 << 31) - 1, "bytes are wanted"),
+    "nodes": (-148 + 4, "i", (1 << 31) - 1, r"expected \d+ bytes at byte"),
     "no nodes": (-148 + 4, "i", 0, "at least one of the nodes"),
     "left is the root": (4, "i", 0, "a child outside"),
     "left is right": (4, "i", 2, "form no tree"),
@@ -314,11 +314,11 @@ def test_ubjson():
 
 UBJSON_ERRORS = {
     b"[$T#L" + b"\x7f" + b"\xff" * 7: "an array of numbers",
-    b"[$d#L" + b"\x7f" + b"\xff" * 7: "bytes are wanted",
-    b"[$d#i\xff": "-4 bytes are wanted",
-    b"[#L" + b"\x7f" + b"\xff" * 7 + b"T": "1 bytes are wanted at byte 12, 0 are left",
-    b"SL" + b"\x7f" + b"\xff" * 7: "bytes are wanted",
-    b"Si\xff": "-1 bytes are wanted",
+    b"[$d#L" + b"\x7f" + b"\xff" * 7: r"expected \d+ bytes at byte",
+    b"[$d#i\xff": "expected -4 bytes at byte",
+    b"[#L" + b"\x7f" + b"\xff" * 7 + b"T": "expected 1 bytes at byte 12, got 0",
+    b"SL" + b"\x7f" + b"\xff" * 7: r"expected \d+ bytes at byte",
+    b"Si\xff": "expected -1 bytes at byte",
     b"Si\x01\xff": "not UTF-8",
     b"SZ": "an integer at byte 1",
     b"Q": "an unknown marker",

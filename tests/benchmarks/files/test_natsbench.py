@@ -392,7 +392,7 @@ def test_objects_are_asked_once_for_means_and_never_at_random():
     for _ in range(2):
         bench.validation([284, 0]), bench.test([284])
     assert api.calls == [(284, "cifar10-valid", "200"), (0, "cifar10-valid", "200"), (284, "cifar10", "200")]
-    with pytest.raises(ValueError, match=r"seed: expected None, since a .*Api object gives means only; got 1"):
+    with pytest.raises(ValueError, match=r"seed: expected None, because a .*Api object has means only; got 1"):
         bench.validation([0], seed=1)
 
 

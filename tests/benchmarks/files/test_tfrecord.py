@@ -120,7 +120,7 @@ def test_ten_thousand_records_come_back(large, caplog):
     assert (found.repeats == 3).all() and not caplog.records
     found = read_tfrecord(path, epochs=12)
     assert (found.repeats == 5).all()
-    assert [record.message for record in caplog.records] == [f"{path}: 1250 of 1250 cells have not 3 records"]
+    assert [record.message for record in caplog.records] == [f"{path}: 1250 of 1250 cells do not have 3 records"]
 
 
 @pytest.mark.slow
