@@ -44,6 +44,7 @@ def test_validation_of_each_run_is_that_of_the_table(bench, nasbench201_rows):
     np.testing.assert_allclose(bench.validation(ALL), means, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_other_columns_are_those_of_the_table(bench, nasbench201_rows):
     prefix = DATASETS[bench.dataset]
     np.testing.assert_array_equal(bench.test(ALL), column(nasbench201_rows, f"{prefix}_test200_mean"))

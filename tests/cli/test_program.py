@@ -150,6 +150,7 @@ def test_an_interrupt_exits_130_with_one_line(capsys, monkeypatch, tmp_path, wit
         assert (study.state, study.n_queries, len(study.trials)) == ("interrupted", 4, 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_real_signal_ends_and_saves_the_search(tmp_path, name):
     code = (
@@ -165,6 +166,7 @@ def test_a_real_signal_ends_and_saves_the_search(tmp_path, name):
     assert Study.load(tmp_path / "s.json").state == "interrupted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["| true", "> /dev/full", ">&-"])
 def test_the_study_is_saved_whatever_becomes_of_the_output(tmp_path, ending):
     path = tmp_path / "s.json"
@@ -188,6 +190,7 @@ def test_a_method_that_dies_leaves_what_was_found(capsys, monkeypatch, tmp_path)
     assert (study.state, study.n_queries) == ("failed", 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["info"], [*RANDOM, "--json"]])
 def test_a_reader_that_went_away(arguments):
     read, write = os.pipe()

@@ -281,6 +281,7 @@ def test_processes_give_each_seed_its_noise():
         assert (record["state"], record["trajectory"]) == ("complete", here.trajectory)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [0, 2])
 def test_each_seed_has_noise_of_its_own_and_all_methods_the_same(tmp_path, threads):
     path, n = tmp_path / "results.jsonl", len(SPACE)

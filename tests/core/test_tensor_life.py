@@ -29,6 +29,7 @@ def run_python(code: str, **variables: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_deep_chains():
     """200,000 operations: neither backward nor release may recurse."""
     x = Tensor([1.0], requires_grad=True)

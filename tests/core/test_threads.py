@@ -176,6 +176,7 @@ def test_icnn_is_the_same_for_any_number_of_threads():
     assert results[1:] == [results[0]] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_two_python_threads_at_once(n):
     """Both want the pool: one of them gets it, and both get the same results as alone."""

@@ -197,6 +197,7 @@ def test_any_space(method, space):
     assert len(np.unique(space.canonical_key(codes))) == budget
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "bound"), [("evolution", 0.55), ("local", 0.85)])
 def test_share_of_seeds_at_the_optimum(method, bound):
     # 100 other seeds: 72 and 99 % at 150 queries; of 20, fewer than these bounds are 2 to 5 standard errors off.

@@ -53,6 +53,7 @@ def short_training(monkeypatch):
 # ---- the searches ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OPTIONS)
 @pytest.mark.parametrize("space", [SMALL, ON_EDGES])
 def test_every_class_once_and_the_same_again(method, space, short_training):
@@ -77,6 +78,7 @@ def test_any_number_may_be_pending_and_fail(method):
     assert {model["observed"] for model in optimiser.diagnostics["model"]} == {len(trials) - 8}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OPTIONS)
 def test_the_best_cell_of_nasbench201_is_found(method):
     benchmark = crlso.benchmarks.NASBench201("cifar100")

@@ -110,6 +110,7 @@ def test_the_default_number_of_labels():
     assert PaperCRLSO(SPACE, budget=10, labels=np.int64(4)).labels == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("budget", "options"),
     [(1, {}), (2, {}), (3, {}), (10, {}), (5, {"labels": 2}), (3, {"labels": 300}), (12, {"labels": 3})],
@@ -228,6 +229,7 @@ def test_equal_values_are_no_obstacle():
 # -- proposals ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_round_starts_from_the_ten_best_cells(monkeypatch):
     descents = recorded_descents(monkeypatch)
     optimiser = PaperCRLSO(SPACE, rng=0, budget=45, labels=15, noise=1e-7)

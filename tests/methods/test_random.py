@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 
 import crlso
 from crlso.methods import RandomSearch
@@ -29,6 +30,7 @@ def test_a_smaller_budget_is_the_beginning_of_a_larger_one():
     assert ask_all(5, 3) == ask_all(5, 6)[:3]
 
 
+@pytest.mark.slow
 def test_random_search_is_uniform_over_classes():
     # 3,000 draws over 6 classes: 500 each, standard deviation sqrt(3000 / 6 * 5 / 6) = 20.4. Uniform over cells
     # would be 333 for (0, 0) and 667 for (0, 1).

@@ -36,6 +36,7 @@ def test_objectives_are_of_the_cells_that_can_be_asked_for(name):
     assert abs(np.corrcoef(values - mean, other - mean)[0, 1]) < 0.1
 
 
+@pytest.mark.slow
 def test_designs_with_encoders_of_their_own(tmp_path, monkeypatch):
     def train_quickly(kind, space, codes, features, seed):
         if kind == "plain":
@@ -77,6 +78,7 @@ def test_a_search_that_did_not_arrive_counts_as_one_query_more():
         designs.queries_of([{**record, "state": "failed", "error": "because"}], 20)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_json():
     done = run("designs", "--dataset", "cifar10", "--seeds", "2", "--budget", "40", "--only", "default", "gp")
     assert done.returncode == 0, done.stderr

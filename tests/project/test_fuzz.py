@@ -49,6 +49,7 @@ def test_samples(target):
         TARGETS[target](sample)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_mutations(target):
     random = np.random.default_rng(len(target))

@@ -23,6 +23,7 @@ def test_a_space_is_known_by_its_name_in_another_process():
     assert done.stdout.decode().strip() == str(cell)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "n"), [("nasbench201", 6), ("nasbench101", 26), ("darts", 28)])
 def test_cells_of_the_benchmarks_are_known_by_name_in_a_new_process(name, n):
     code = f"from crlso.spaces.cell import Cell; print(Cell({name!r}, (0,) * {n}).space)"

@@ -240,6 +240,7 @@ def test_trained_genotypes(darts):
     assert (len(texts), refused) == (1000, 939)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_mutations(seed):
     """Whatever happens to the text, it is read as a valid genotype or refused with a ValueError."""

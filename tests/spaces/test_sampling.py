@@ -64,6 +64,7 @@ def test_drawn_cells_are_different_canonical_cells(space):
     assert (draw_cells(space, 60, Stream(2)) != rows).any()
 
 
+@pytest.mark.slow
 def test_drawing_ends_when_there_are_no_more():
     assert len(draw_cells(FREE_NODES, 10_000, Stream(0))) == len(FREE_NODES)
 

@@ -14,6 +14,7 @@ def test_progress_to_a_callable():
     assert calls == [("search", 1, 3), ("search", 2, 3), ("search", 3, 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("progress", "shown"), [(True, True), (False, False), (None, False)])
 def test_bars_go_to_stderr(capsys, progress, shown):
     search(PairBenchmark(), method=Timed, budget=2, progress=progress, script=ALL)

@@ -351,6 +351,7 @@ def mutated(random: np.random.Generator, data: bytes) -> bytes:
     return bytes(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("of", ["pickle", "buffer", "head"])
 def test_mutations(version, of):

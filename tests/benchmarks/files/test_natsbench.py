@@ -321,6 +321,7 @@ def test_numpy_numbers_are_read_as_they_are(genuine):
         assert read(results)["cifar100/val200"] == float(kind(61.5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", [3, 5])
 def test_other_protocols_give_the_same(genuine, protocol):
     for name, value in read(genuine, protocol).items():
