@@ -15,10 +15,14 @@ from crlso.methods.bayesian import (
     BayesianSearch,
     BestOfReservoir,
     Candidates,
+    GraphEncoder,
+    ProcessSurrogate,
     Reservoir,
     Round,
+    UpperConfidenceBound,
     encoders,
 )
+from crlso.models import Kernel
 from crlso.models.gaussian_process import Features
 from crlso.random import Stream
 from crlso.spaces import DARTS, CellSpace, NASBench101, NASBench201
@@ -282,3 +286,19 @@ def test_bits_do_not_depend_on_threads():
     finally:
         crlso.set_num_threads(threads)
     assert cells[0] == cells[1]
+
+
+@pytest.mark.parametrize("space", [NASBench201(), NASBench101()], ids=["listed", "large"])
+@pytest.mark.parametrize("fails", [False, True], ids=["pending", "failed"])
+def test_a_reservoir_that_is_used_up_before_the_first_value(space, fails):
+    parts = {"encoder": GraphEncoder(), "surrogate": ProcessSurrogate(Kernel(weights=((0.05, 0.1), (0.05,))))}
+    search = BayesianSearch(
+        space, **parts, acquisition=UpperConfidenceBound(1.5), sources=[], initial=4, reservoir=9, budget=12
+    )
+    keys = set()
+    for _ in range(12):
+        trial = search.ask()
+        keys.update(np.asarray(space.canonical_key(space.codes([trial.cell]))).tolist())
+        if fails:
+            search.tell(trial, state="failed", error="no memory")
+    assert len(keys) == 12

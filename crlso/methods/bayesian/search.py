@@ -159,6 +159,8 @@ class BayesianSearch(Optimiser):
         codes = self.history.rows
         if not len(codes):
             fresh = self.reservoir.codes[~self.seen(self.reservoir.codes)]
+            if not len(fresh):
+                return RandomOrder(self).next()[None]
             return fresh[self.stream.permutation("blind", self._round, len(fresh))[:n]]
         scores = normal_scores(self.history.values)
         posterior = self._fit(codes, scores)
