@@ -20,7 +20,7 @@ from crlso._base.files import BROKEN, write_npz
 from crlso._base.types import EpochProgress
 from crlso.nn import Module
 from crlso.optim import Adam, cosine
-from crlso.random import Stream
+from crlso.random import Stream, seed_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,6 +47,7 @@ class Estimator:
     """
 
     _kind: ClassVar[str]
+    rng: Any
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the arguments of the constructor by name.
@@ -95,8 +96,12 @@ class Estimator:
         if not any(name.endswith("_") and not name.startswith("_") for name in vars(self)):
             raise NotFittedError(f"{type(self).__name__}: expected a fitted model; call fit first")
 
-    def _write_file(self, path: str | os.PathLike[str], params: dict[str, Any]) -> None:
+    def _saved_params(self) -> dict[str, Any]:
+        """Return the arguments of the constructor as a file keeps them, with a seed for `rng`."""
         self._check_fitted()
+        return {**self.get_params(), "rng": seed_of(self.rng)}
+
+    def _write_file(self, path: str | os.PathLike[str], params: dict[str, Any]) -> None:
         arrays: dict[str, Any] = {
             f"{name}/{key}": value for name, module in self._modules().items() for key, value in module.state().items()
         }

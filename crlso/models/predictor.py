@@ -198,8 +198,7 @@ class Predictor(Estimator):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to an npz file without pickle; NotFittedError before :meth:`fit`."""
-        self._check_fitted()
-        params = {**self.get_params(), "rng": seed_of(self.rng), "space": self.space.name}
+        params = {**self._saved_params(), "space": self.space.name}
         self._write_file(path, {**params, "mean_": self.mean_, "scale_": self.scale_})
 
     @classmethod

@@ -339,9 +339,8 @@ class ICNNSurrogate(Estimator):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to an npz file without pickle; NotFittedError before :meth:`fit`."""
-        self._check_fitted()
-        params = {**self.get_params(), "rng": seed_of(self.rng), "inputs": self.network_.input_weight.shape[1]}
-        self._write_file(path, params)
+        params = self._saved_params()
+        self._write_file(path, {**params, "inputs": self.network_.input_weight.shape[1]})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

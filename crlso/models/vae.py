@@ -548,11 +548,9 @@ class GraphVAE(Estimator):
         NotFittedError
             Before :meth:`fit`.
         """
-        self._check_fitted()
-        params = {**self.get_params(), "rng": seed_of(self.rng), "space": self.space.name, "surrogate": None}
-        if self.surrogate_ is not None:
-            params["surrogate"] = {**self.surrogate_.get_params(), "rng": seed_of(self.surrogate_.rng)}
-        self._write_file(path, params)
+        params = self._saved_params()
+        surrogate = None if self.surrogate_ is None else self.surrogate_._saved_params()
+        self._write_file(path, {**params, "space": self.space.name, "surrogate": surrogate})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], space: Space) -> Self:
