@@ -9,12 +9,12 @@ import crlso
 from crlso.benchmarks import Function, NASBench201
 from crlso.methods import METHODS, Evolution, LocalSearch
 from crlso.spaces import DARTS, CellSpace
-from crlso.spaces.keys import Classes
+from tests.twins.toys import ToySpace
 
 METHOD_NAMES = ["evolution", "local"]
 
 
-class Line:
+class Line(ToySpace):
     """Cells are the numbers 0 to 29 in a row, each a class of two members; neighbours are one apart."""
 
     name = "line"
@@ -29,15 +29,6 @@ class Line:
 
     def canonical_key(self, codes):
         return np.asarray(codes)[:, 0].astype(np.int64)
-
-    def representative(self, codes):
-        return self.canonicalise(codes)
-
-    def classes(self):
-        return Classes.among(self.all_codes(), self.canonicalise, self.canonical_key)
-
-    def cells(self, codes):
-        return [tuple(row) for row in np.asarray(codes).tolist()]
 
     def neighbours(self, cell):
         x = int(cell[0])

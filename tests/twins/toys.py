@@ -14,7 +14,20 @@ from crlso.spaces import CellSpace
 from crlso.spaces.keys import Classes
 
 
-class PairSpace:
+class ToySpace:
+    """What follows from `all_codes`, `canonicalise` and `canonical_key` of a space."""
+
+    def representative(self, codes):
+        return self.canonicalise(codes)
+
+    def classes(self):
+        return Classes.among(self.all_codes(), self.canonicalise, self.canonical_key)
+
+    def cells(self, codes):
+        return [tuple(row) for row in np.asarray(codes).tolist()]
+
+
+class PairSpace(ToySpace):
     """Cells are pairs of three operations, where (a, b) and (b, a) are one class: 9 cells, 6 classes."""
 
     name = "pairs"
@@ -29,15 +42,6 @@ class PairSpace:
     def canonical_key(self, codes, level="function"):
         low, high = self.canonicalise(codes).astype(np.int64).T
         return 10 * high + low
-
-    def representative(self, codes):
-        return self.canonicalise(codes)
-
-    def classes(self):
-        return Classes.among(self.all_codes(), self.canonicalise, self.canonical_key)
-
-    def cells(self, codes):
-        return [tuple(row) for row in np.asarray(codes).tolist()]
 
     def index(self, cells):
         return np.array([3 * a + b for a, b in cells])
