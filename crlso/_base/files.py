@@ -1,18 +1,19 @@
-"""Atomic writing of files, and the errors raised by broken archives."""
+"""Bounded reading and atomic writing of files, and the errors raised by broken archives."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
-__all__ = ["BROKEN", "replacing", "write_npz", "write_text"]
+__all__ = ["BROKEN", "open_regular", "read_bytes", "read_text", "replacing", "write_npz", "write_text"]
 
 BROKEN = (
     ValueError,
@@ -25,6 +26,92 @@ BROKEN = (
     zlib.error,
 )
 """Exceptions, besides OSError, that reading a broken or foreign archive can raise."""
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def open_regular(path: str | os.PathLike[str], limit: int) -> BinaryIO:
+    """Open a regular file of at most `limit` bytes for reading.
+
+    Pipes and devices, of which some never answer and others never end, are refused without reading from them.
+
+    Parameters
+    ----------
+    path : path-like
+        The file. Symbolic links are followed.
+    limit : int
+        Largest size in bytes.
+
+    Returns
+    -------
+    binary file
+        Close it, or use it in a ``with`` statement.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened. For a folder it is an IsADirectoryError.
+    ValueError
+        If it is a pipe, a device or a socket, or has more than `limit` bytes.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
+    flags |= getattr(os, "O_NONBLOCK", 0)  # without it, opening a pipe waits for a writer
+    stream = open(path, "rb", opener=lambda name, _: os.open(name, flags))  # noqa: SIM115
+    try:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+            raise ValueError(f"{os.fspath(path)}: expected a regular file, got {kind}")
+        if status.st_size > limit:
+            raise ValueError(_too_large(path, limit, str(status.st_size)))
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes, see :func:`open_regular`."""
+    with open_regular(path, limit) as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:  # it grew, or is one of the files of the system that have no size
+        raise ValueError(_too_large(path, limit, "more"))
+    return content
+
+
+def read_text(path: str | os.PathLike[str], limit: int, errors: str = "strict") -> str:
+    """Return the text of a regular UTF-8 file of at most `limit` bytes, without a byte order mark.
+
+    Parameters
+    ----------
+    path, limit
+        As for :func:`open_regular`.
+    errors : str
+        What becomes of bytes that are not UTF-8, as in ``bytes.decode``.
+
+    Raises
+    ------
+    OSError
+        As in :func:`open_regular`.
+    ValueError
+        As in :func:`open_regular`, or if the file is not UTF-8.
+    """
+    content = read_bytes(path, limit)
+    try:
+        return content.decode("utf-8-sig", errors)
+    except UnicodeDecodeError as error:
+        where = f"byte {error.start}: {error.reason}"
+        raise ValueError(f"{os.fspath(path)}: expected text in UTF-8, got other bytes ({where})") from None
+
+
+def _too_large(path: str | os.PathLike[str], limit: int, size: str) -> str:
+    return f"{os.fspath(path)}: expected a file of at most {limit} bytes, got {size}"
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 from abc import ABC, abstractmethod
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso._base.checks import check_number, check_numbers
+from crlso._base.files import read_text
 from crlso._base.types import Floats, Keys, Positions
 from crlso.spaces import Cell, CellSpace
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Benchmark", "Function", "Tabular"]
+
+LARGEST_FILE = 1 << 28  # bytes
 
 
 class Benchmark(ABC):
@@ -301,13 +305,13 @@ class Tabular(Benchmark):
         if not isinstance(space, CellSpace):
             raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
         # Bytes that are not UTF-8 become characters that are in no cell or number, so the error names their line.
-        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            reader = csv.reader(file, strict=True)
-            try:
-                rows = list(_rows_of_table(reader, space))
-            except (ValueError, csv.Error) as error:
-                line = max(reader.line_num, 1)
-                raise ValueError(f"table {os.fspath(path)!r}, line {line}: {error}") from None
+        text = read_text(path, LARGEST_FILE, errors="surrogateescape")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        try:
+            rows = list(_rows_of_table(reader, space))
+        except (ValueError, csv.Error) as error:
+            line = max(reader.line_num, 1)
+            raise ValueError(f"table {os.fspath(path)!r}, line {line}: {error}") from None
         if not rows:
             raise ValueError(f"table {os.fspath(path)!r}: expected at least one row, got none")
         cells, values, tests = zip(*rows)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from crlso._base.files import open_regular, read_bytes
 from crlso._base.types import Codes, Floats
 from crlso.benchmarks.base import Benchmark
 from crlso.benchmarks.files.booster import Booster, load_booster
@@ -31,7 +32,7 @@ Member = Callable[[Codes], Floats]
 
 _MODEL_FILE = "*surrogate_model.model"
 _IDENTITY_OBJECTIVES = ("reg:squarederror", "reg:linear")
-_MAX_CONFIG = 1 << 20  # bytes
+_MAX_MODEL, _MAX_CONFIG = 1 << 28, 1 << 20  # bytes
 
 
 class NASBench301(Benchmark):
@@ -274,7 +275,7 @@ def _official_member(file: Path) -> Member:
         raise ValueError(f"{file}: expected a model 'xgb', which predicts accuracies, got {kind!r:.60}")
     if config.get("param:bananas_enc"):
         raise ValueError(f"{file}: expected a model of ConfigSpace vectors, got one of BANANAS path encodings")
-    with file.open("rb") as opened:
+    with open_regular(file, _MAX_MODEL) as opened:
         booster = load_booster(opened, str(file))
     if booster.n_features != len(NAMES):
         raise ValueError(f"{file}: expected a model of {len(NAMES)} features, got {booster.n_features}")
@@ -299,12 +300,11 @@ def _boosted_member(booster: Booster, codes: Codes) -> Floats:
 def _read_config(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"{file}: expected a configuration of NAS-Bench-301, found no file")
-    with file.open("rb") as opened:
-        data = opened.read(_MAX_CONFIG + 1)
+    data = read_bytes(file, _MAX_CONFIG)
     try:
-        config = json.loads(data) if len(data) <= _MAX_CONFIG else None
+        config = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: expected JSON: {error!s:.200}") from None
     if not isinstance(config, dict):
-        raise ValueError(f"{file}: expected a JSON object of at most {_MAX_CONFIG} bytes")
+        raise ValueError(f"{file}: expected a JSON object, got {type(config).__name__}")
     return config

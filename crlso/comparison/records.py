@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crlso._base.files import read_bytes
 from crlso._base.plain import plain
 from crlso._core import set_num_threads
 from crlso.methods.base import Optimiser
@@ -22,6 +23,7 @@ __all__ = ["KEYS", "Record", "Results", "Task", "key_of", "run_searches"]
 
 _log = logging.getLogger("crlso.compare")
 
+LARGEST_FILE = 1 << 30  # bytes
 Record = dict[str, Any]
 KEYS = ("benchmark", "dataset", "objective", "method", "options", "seed", "budget", "version")
 """Keys of a record that identify its search."""
@@ -74,7 +76,7 @@ class Results:
             self._read(self._path)
 
     def _read(self, path: Path) -> None:
-        content = path.read_bytes()
+        content = read_bytes(path, LARGEST_FILE)
         end = content.rfind(b"\n") + 1
         if end < len(content):
             _log.warning("%s: dropped an incomplete last line of %d bytes", path, len(content) - end)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 import crlso._core as _core
 from crlso._base.checks import check_int
-from crlso._base.files import BROKEN, write_npz
+from crlso._base.files import BROKEN, open_regular, write_npz
 from crlso._base.types import EpochProgress
 from crlso.nn import Module
 from crlso.optim import Adam, cosine
@@ -33,6 +33,8 @@ __all__ = [
     "kendall_tau",
     "train",
 ]
+
+LARGEST_FILE = 1 << 30  # bytes
 
 
 class NotFittedError(RuntimeError):
@@ -127,7 +129,7 @@ class Estimator:
 
         The parameters are the arguments of the constructor and those named in `learned`.
         """
-        with open(path, "rb") as file, cls._reading(path):
+        with open_regular(path, LARGEST_FILE) as file, cls._reading(path):
             if not zipfile.is_zipfile(file):
                 raise ValueError("no npz archive")
             file.seek(0)

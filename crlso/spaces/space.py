@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 import crlso._core as _core
 from crlso._base.checks import check_int
+from crlso._base.files import read_text
 from crlso._base.types import Codes, Floats, Keys
 from crlso.random import Stream, seed_of
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
@@ -29,6 +30,7 @@ from crlso.spaces.text import cell_text, parse_cell
 
 __all__ = ["CellSpace"]
 
+LARGEST_FILE = 1 << 20  # bytes
 LARGEST_LISTED = 1_000_000  # rows of codes up to which a space can be listed
 _SYMMETRIC_NODES = 7  # intermediate nodes up to which the symmetries of fixed edges are looked for
 
@@ -126,17 +128,17 @@ class CellSpace:
         else:
             import tomli as tomllib
         known = [name for name in inspect.signature(CellSpace.__init__).parameters if name != "self"]
-        with open(path, "rb") as file:
-            try:
-                given = tomllib.load(file)
-                unknown = sorted(set(given) - set(known))
-                if unknown:
-                    raise ValueError(f"expected the keys {', '.join(known)}, got {', '.join(unknown):.200}")
-                return CellSpace(**given)
-            except (ValueError, TypeError) as error:
-                raise ValueError(f"space {os.fspath(path)!r}: {error}") from None
-            except RecursionError:
-                raise ValueError(f"space {os.fspath(path)!r}: expected TOML that is not nested as deep") from None
+        text = read_text(path, LARGEST_FILE)
+        try:
+            given = tomllib.loads(text)
+            unknown = sorted(set(given) - set(known))
+            if unknown:
+                raise ValueError(f"expected the keys {', '.join(known)}, got {', '.join(unknown):.200}")
+            return CellSpace(**given)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"space {os.fspath(path)!r}: {error}") from None
+        except RecursionError:
+            raise ValueError(f"space {os.fspath(path)!r}: expected TOML that is not nested as deep") from None
 
     # -- what the space is ----------------------------------------------------------------------------------------
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from crlso._base.files import write_text
+from crlso._base.files import read_text, write_text
 from crlso._base.plain import plain, typed
 from crlso._base.tables import drawing, html_table, number, text_table
 from crlso._version import __version__
@@ -17,6 +16,7 @@ from crlso.history import History, Trial
 __all__ = ["Study"]
 
 _HEAD = ("benchmark", "dataset", "objective", "method", "options", "seed", "budget")
+LARGEST_FILE = 1 << 28  # bytes
 STUDY_STATES = ("running", "complete", "interrupted", "failed")
 
 
@@ -206,10 +206,11 @@ class Study:
         OSError
             If the file cannot be read.
         ValueError
-            If the file is not a saved study. The message names the file and the problem.
+            If the file is not a saved study, or has more than 256 MiB. The message names the file and the problem.
         """
+        text = read_text(path, LARGEST_FILE)
         try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
+            document = json.loads(text, parse_constant=_refuse)
             return cls._from_document(document, space)
         except KeyError as error:
             raise ValueError(f"{path}: expected a file of Study.save, got one without {error.args[0]!r}") from None

@@ -174,7 +174,7 @@ def change(document, *keys, value):
         (lambda d: "{", "Expecting property name"),
         (lambda d: "[" * 100_000, "expected a file of Study.save"),
         (lambda d: "[1]", "expected a JSON object, got list"),
-        (lambda d: "\udcff", "utf-8"),
+        (lambda d: "\udcff", "text in UTF-8"),
         (lambda d: json.dumps({k: v for k, v in d.items() if k != "trials"}), "got one without 'trials'"),
         (lambda d: json.dumps({k: v for k, v in d.items() if k != "seed"}), "got one without 'seed'"),
         (lambda d: change(d, "seed", value="0"), "seed: expected int, got '0'"),
@@ -205,7 +205,7 @@ def test_a_broken_file_is_refused_with_its_name(tmp_path, break_it, message):
     make_study([90.0]).save(path)
     text = break_it(json.loads(path.read_text()))
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(ValueError, match=r"study\.json: expected a file of Study\.save") as caught:
+    with pytest.raises(ValueError, match=r"study\.json: expected (a file of Study\.save|text in UTF-8)") as caught:
         Study.load(path)
     assert message in str(caught.value)
 

@@ -25,7 +25,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso._base.files import BROKEN, write_npz
+from crlso._base.files import BROKEN, open_regular, write_npz
 from crlso._base.types import Floats
 from crlso.benchmarks.files.unpickle import restricted_load
 from crlso.spaces.nasbench201 import NASBench201 as Space
@@ -208,7 +208,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def _convert(folder: Path, present: Collection[str]) -> dict[str, Floats]:
-    with bz2.open(folder / _META) as file:
+    with open_regular(folder / _META, _MAX_FILE_BYTES) as packed, bz2.open(packed) as file:
         strings = read_meta(file, str(folder / _META))
     index = Space().index(strings)
     columns = {f"{d}/{c}": np.full(_shape(c), np.nan) for d in DATASETS for c in COLUMNS}
@@ -217,7 +217,7 @@ def _convert(folder: Path, present: Collection[str]) -> dict[str, Floats]:
         if n % _LOG_EVERY == 0:
             _log.info("reading %s: %d of %d files", folder, n, len(positions))
         path = folder / _file_name(i)
-        with bz2.open(path) as file:
+        with open_regular(path, _MAX_FILE_BYTES) as packed, bz2.open(packed) as file:
             for name, value in read_result(file, str(path), strings[i]).items():
                 columns[name][index[i]] = value
     return columns
@@ -390,7 +390,7 @@ def _write_cache(path: Path, fingerprint: str, columns: dict[str, Floats]) -> No
 
 def _read_cache(path: Path, fingerprint: str) -> dict[str, Floats] | None:
     """Return the columns of a cache, or None if it was made from other files."""
-    with _reading(path), np.load(path, allow_pickle=False) as archive:
+    with _reading(path), open_regular(path, _MAX_FILE_BYTES) as file, np.load(file, allow_pickle=False) as archive:
         if str(archive["format"]) != _CACHE_FORMAT:
             raise ValueError(f"format {archive['format']!s:.100}")
         if str(archive["fingerprint"]) != fingerprint:

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 import crlso._core as _core
 from crlso._base.checks import is_int
-from crlso._base.files import BROKEN, write_npz
+from crlso._base.files import BROKEN, open_regular, write_npz
 from crlso.spaces.nasbench101 import LAYOUT
 
 __all__ = ["Records", "load_tfrecord", "read_tfrecord"]
@@ -35,6 +35,7 @@ __all__ = ["Records", "load_tfrecord", "read_tfrecord"]
 _log = logging.getLogger(__name__)
 
 EPOCHS = (4, 12, 36, 108)
+_MAX_FILE, _MAX_CACHE = 8 << 30, 1 << 28  # bytes; nasbench_full.tfrecord has 2.0e9, its cache 3e7
 _MAX_PAYLOAD = 1 << 16  # bytes; official payloads have a few hundred
 _MASK_DELTA = 0xA282EAD8
 
@@ -289,7 +290,7 @@ def read_tfrecord(path: str | os.PathLike[str], epochs: int = 108) -> Records:
     check_epochs(epochs)
     cells = _Cells(epochs)
     n_records = 0
-    with open(path, "rb", buffering=1 << 18) as file:
+    with open_regular(path, _MAX_FILE) as file:
         try:
             for offset, payload in _frames(file):
                 try:
@@ -362,7 +363,7 @@ def load_tfrecord(
 def _read_cache(target: Path, meta: dict[str, Any]) -> Records | None:
     """Return the records of a cache, or None if the official file or `epochs` has changed."""
     try:
-        with np.load(target, allow_pickle=False) as archive:
+        with open_regular(target, _MAX_CACHE) as file, np.load(file, allow_pickle=False) as archive:
             found = json.loads(str(archive["meta"]))
             if not isinstance(found, dict) or found.get("kind") != _KIND:
                 raise ValueError("another kind of file")
