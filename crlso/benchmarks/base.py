@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from crlso._base.checks import check_number, check_numbers
 from crlso._base.files import read_text
+from crlso._base.fingerprint import Named
 from crlso._base.types import Floats, Keys, Positions
 from crlso.spaces import Cell, CellSpace
 
@@ -131,7 +132,8 @@ class Function(Benchmark):
     f : callable
         ``f(cell) -> float`` returns the value to maximise, for example a validation accuracy in percent.
     name : str, optional
-        Name of the benchmark; by default that of the function.
+        Name of the benchmark; by default that of the function. :func:`crlso.compare` with a file of results asks for
+        one if the function has no identity of its own, as a lambda has none.
     test : callable, optional
         ``test(cell) -> float`` returns the test value. It is called for the best cells when the search is over.
     objective : str
@@ -167,6 +169,7 @@ class Function(Benchmark):
         self.space, self.objective = space, objective
         self.name = getattr(f, "__name__", type(f).__name__) if name is None else name
         self._f, self._test = f, test
+        self._is_named = name is not None
 
     def evaluate(self, cell: Any) -> float:
         """Return what the function returns for a cell; its exceptions are passed on."""
@@ -178,6 +181,14 @@ class Function(Benchmark):
         if self._test is None:
             return np.full(len(chosen), np.nan)
         return np.array([float(self._test(cell)) for cell in chosen])
+
+    def fingerprint(self) -> Any:
+        """Return what identifies the benchmark, for :func:`crlso.compare`: its space, its names and its functions.
+
+        A name that was given stands for what has no identity in the functions, such as a lambda.
+        """
+        state = dict(vars(self))
+        return {**state, "_f": Named(self._f), "_test": Named(self._test)} if self._is_named else state
 
 
 class Tabular(Benchmark):

@@ -70,10 +70,13 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--methods: expected of {', '.join(KNOWN)}, got {unknown[0]!r:.100}")
     try:
         benchmarks = [_benchmark(arguments, name) for name in _datasets(arguments)]
+    except (ValueError, TypeError, OSError) as error:
+        raise UsageError(one_line(error)) from error
+    try:
         result = compare(
             benchmarks, methods, arguments.seeds, arguments.budget, jobs=arguments.jobs, path=arguments.out
         )
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError) as error:  # an OSError is no wrong usage: the disk may be full
         raise UsageError(one_line(error)) from error
     except KeyboardInterrupt:
         # Finished searches are in the file already. Drop the study, which the program would save over it.

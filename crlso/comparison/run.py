@@ -8,10 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from crlso._base.checks import check_int, is_int
+from crlso._base.fingerprint import UnidentifiedError, fingerprint
 from crlso._base.plain import plain
 from crlso._version import __version__
-from crlso.comparison.records import KEYS, Record, Task, run_searches
+from crlso.comparison.processes import refuse_unguarded
+from crlso.comparison.records import KEYS, Record
 from crlso.comparison.result import Comparison
+from crlso.comparison.running import run_searches
+from crlso.comparison.tasks import Task
+from crlso.methods import METHODS
 from crlso.studies.progress import listener
 from crlso.studies.run import check_benchmark, make_optimiser
 
@@ -87,11 +92,12 @@ def compare(
     >>> [(row["method"], row["checkpoint"], row["n"]) for row in result.to_dict()["results"]]
     [('local', 20, 4), ('random', 20, 4)]
     """
+    refuse_unguarded()
     given = list(benchmarks) if isinstance(benchmarks, (list, tuple)) else [benchmarks]
     chosen = _checked_methods(methods)
     numbers = _checked_seeds(seeds)
     jobs = check_int("jobs", jobs, 1)
-    heads = _checked_heads(given, chosen, budget)
+    heads = _checked_heads(given, chosen, budget, identify=path is not None)
     marks = checked_checkpoints(checkpoints, budget)
     tasks = [
         Task(label, position, method, options, {**heads[position, label], "seed": seed})
@@ -188,10 +194,12 @@ def _checked_seeds(seeds: Any) -> list[int]:
 
 
 def _checked_heads(
-    benchmarks: list[Any], chosen: dict[str, tuple[Any, dict[str, Any]]], budget: Any
+    benchmarks: list[Any], chosen: dict[str, tuple[Any, dict[str, Any]]], budget: Any, identify: bool
 ) -> dict[Any, Record]:
     """Values of KEYS, except the seed, by position of the benchmark and label."""
     heads: dict[Any, Record] = {}
+    # Before an optimiser is made, which may change its options.
+    methods = {label: _method_fingerprint(*chosen[label]) if identify else {} for label in chosen}
     names = set()
     for position, benchmark in enumerate(benchmarks):
         check_benchmark(benchmark)
@@ -199,14 +207,38 @@ def _checked_heads(
         if name in names:
             raise ValueError(f"benchmarks: expected different names and datasets, got {name} twice")
         names.add(name)
+        prints = _benchmark_fingerprint(benchmark) if identify else {}
         for label, (method, options) in chosen.items():
             make_optimiser(method, benchmark.space, 0, budget, options)  # raises if no such search is possible
             called = method if isinstance(method, str) else method.name
-            given = (*name, called, plain(options), None, int(budget), __version__)
+            identity = {**prints, **methods[label]} if identify else None
+            given = (*name, called, plain(options), None, int(budget), __version__, identity)
             heads[position, label] = dict(zip(KEYS, given))
     if not names:
         raise ValueError("benchmarks: expected at least one, got none")
     return heads
+
+
+def _benchmark_fingerprint(benchmark: Any) -> dict[str, str]:
+    try:
+        return {"space": fingerprint(benchmark.space), "benchmark": fingerprint(benchmark)}
+    except UnidentifiedError as error:
+        raise ValueError(
+            f"path: expected a benchmark that a later run can identify, got {error} in "
+            f"{getattr(benchmark, 'name', type(benchmark).__name__)!r:.100}. Give it a name, as in Function(space, f, "
+            'name="..."), or a method `fingerprint` that returns what identifies it, for example a text'
+        ) from None
+
+
+def _method_fingerprint(method: Any, options: dict[str, Any]) -> dict[str, str]:
+    kind = METHODS[method] if isinstance(method, str) and method in METHODS else method
+    try:
+        return {"method": fingerprint((kind, options))}
+    except UnidentifiedError as error:
+        raise ValueError(
+            f"path: expected methods and options that a later run can identify, got {error}. Use a function that is "
+            "made by `def`, or an object with a method `fingerprint` that returns what identifies it"
+        ) from None
 
 
 def _text(value: Any) -> str | None:

@@ -87,6 +87,13 @@ class Estimator:
             setattr(self, name, value)
         return self
 
+    def fingerprint(self) -> Any:
+        """Return what identifies the model, for :func:`crlso.compare`: its parameters and what it has learned."""
+        learned = {name: value for name, value in vars(self).items() if name.endswith("_") and name[0] != "_"}
+        learned.pop("history_", None)  # losses of the training, which are not saved
+        left_out = {"rng"} if learned else set()  # a saved model keeps its seed in another form
+        return {name: value for name, value in self.get_params().items() if name not in left_out}, learned
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
 

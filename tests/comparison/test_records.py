@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 import crlso
-from crlso.benchmarks import Function, NASBench201
+from crlso.benchmarks import Function, NASBench201, Tabular
 from crlso.comparison import compare
-from crlso.comparison.records import _interrupts_wait
+from crlso.comparison.records import Results, _line
 from crlso.methods import RandomSearch
+from crlso.models import GraphVAE
+from crlso.spaces import CellSpace
 from tests.processes import environment
 from tests.twins.toys import SPACE, table
 
@@ -89,10 +91,218 @@ def test_other_options_budgets_versions_and_benchmarks_are_other_searches(tmp_pa
     assert len(calls) == 5
     compare(table(), {"another label": method}, 1, 10, path=path)
     assert len(calls) == 5
-    text = path.read_text()
-    path.write_text(text.replace(f'"version": "{crlso.__version__}"', '"version": "0.0.0"'))
+    rewrite(path, lambda record: record.update(version="0.0.0"))
     compare(table(), {"x": method}, 1, 10, path=path)
     assert len(calls) == 6
+
+
+def rewrite(path, change):
+    """Change every record of a file."""
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    for record in records:
+        record.pop("crc32")
+        change(record)
+    path.write_bytes(b"".join(_line(record) for record in records))
+
+
+SCORES = [
+    "def score(c): return 1.0",
+    "def score(c): return 2.0",
+    "def score(c): return offset() + 1.0\ndef offset(): return 2.0",
+    "def score(c): return offset() + 1.0\ndef offset(): return 3.0",
+    "LIMITS = {'low': 5.0}\ndef score(c): return LIMITS['low']",
+    "LIMITS = {'low': 6.0}\ndef score(c): return LIMITS['low']",
+]
+OTHER = CellSpace(nodes=4, operations=["left", "right"], edges="free")
+
+
+def defined(source):
+    scope = {"__name__": "__main__"}
+    exec(source, scope)
+    return scope["score"]
+
+
+def test_each_function_of_one_name_has_its_own_results(tmp_path, caplog):
+    path = tmp_path / "results.jsonl"
+    for number, source in enumerate(SCORES):
+        for space in (SPACE, OTHER):
+            bench = Function(space, defined(source))
+            assert bench.name == "score"
+            before = path.read_bytes() if path.exists() else b""
+            n_lines = before.count(b"\n") + 2
+            for _ in range(2):  # the second time nothing is run
+                for record in compare(bench, ["random"], seeds=2, budget=3, path=path).records:
+                    assert record["value"] == number + 1.0
+                    assert str(space.cell(record["cell"])) == record["cell"]
+                assert path.read_bytes().startswith(before) and path.read_bytes().count(b"\n") == n_lines
+    assert "has 2 results of the same names with another space: they are kept, and not used" in caplog.text
+    assert "has 2 results of the same names with another benchmark: they are kept, and not used" in caplog.text
+
+
+def test_an_edited_table_has_its_own_results(tmp_path):
+    path, file = tmp_path / "results.jsonl", tmp_path / "mine.csv"
+    cells = [str(cell) for cell in SPACE.cells(SPACE.all_codes())]
+    for value in (1.0, 2.0, 1.0):
+        file.write_text("cell,value\n" + "".join(f'"{cell}",{value}\n' for cell in cells))
+        result = compare(Tabular.from_csv(file, SPACE), "random", 2, 3, path=path)
+        assert {record["value"] for record in result.records} == {value}
+    assert path.read_bytes().count(b"\n") == 4
+
+
+def test_other_noise_of_the_same_benchmark_has_its_own_results(tmp_path):
+    path, table_ = tmp_path / "results.jsonl", crlso.benchmarks.NASBench101()
+    first, second = (
+        compare(table_.simulated_validation(0, sd=sd), "random", 1, 5, path=path).records[0] for sd in (0.0, 5.0)
+    )
+    assert first["value"] == first["test"] and second["value"] != second["test"]
+
+
+@pytest.mark.slow
+def test_another_encoder_of_equal_text_has_its_own_results(tmp_path):
+    path, codes = tmp_path / "results.jsonl", SPACE.all_codes()
+    models = [GraphVAE(SPACE, width=8, latent=4, epochs=epochs, rng=0).fit(codes) for epochs in (1, 3)]
+    models[1].epochs = 1
+    assert repr(models[0]) == repr(models[1])
+    for number, model in enumerate(models, start=1):
+        for _ in range(2):
+            compare(table(), {"mine": ("cr-lso", {"encoder": model})}, 1, 12, path=path)
+            assert path.read_bytes().count(b"\n") == number
+
+
+def test_what_cannot_be_identified_is_refused_with_a_file(tmp_path):
+    path = tmp_path / "results.jsonl"
+    unnamed = Function(SPACE, lambda cell: 1.0)
+    assert not compare(unnamed, "random", 1, 3).failures
+    with pytest.raises(ValueError, match=r"path: expected a benchmark that a later run can identify, got a lambda"):
+        compare(unnamed, "random", 1, 3, path=path)
+    assert not path.exists()
+    for value in (1.0, 2.0, 1.0):
+        named = Function(SPACE, lambda cell, value=value: value, name="mine")
+        assert compare(named, "random", 1, 3, path=path).records[0]["value"] == value
+    assert path.read_bytes().count(b"\n") == 2
+    options = {"mine": (Optioned, {"extra": lambda: 1})}
+    with pytest.raises(ValueError, match="path: expected methods and options that a later run can identify"):
+        compare(table(), options, 1, 3, path=path)
+
+
+class Optioned(RandomSearch):
+    name = "optioned"
+
+    def __init__(self, space, *, rng=0, budget=None, extra=None):
+        super().__init__(space, rng=rng, budget=budget)
+
+
+def test_results_of_versions_without_fingerprints_are_kept_and_not_used(tmp_path, caplog):
+    path = tmp_path / "results.jsonl"
+    compare(table(), "random", 2, 3, path=path)
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    for record in records:
+        del record["crc32"], record["fingerprint"]
+        record["value"] = -1.0
+    old = "".join(json.dumps(record) + "\n" for record in records)
+    path.write_text(old)
+    assert all(record["value"] > 0 for record in compare(table(), "random", 2, 3, path=path).records)
+    assert path.read_text().startswith(old)
+    assert "has 2 results of the same names that do not say what exactly was searched" in caplog.text
+
+
+# -- the file ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_damage_of_one_byte_is_seen(tmp_path, caplog):
+    path = tmp_path / "results.jsonl"
+    whole = compare(table(), "random", 3, 3, path=path)
+    content = path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    start = len(lines[0])
+    random = np.random.default_rng(0)
+    end = start + len(lines[1]) - 1
+    for position in (*range(start, end, 9), *range(end - 22, end)):  # every ninth byte, and all of the checksum
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << int(random.integers(8))
+        path.write_bytes(damaged)
+        caplog.clear()
+        with Results.opened(path) as results:
+            assert len(results.records) == 2
+        assert "results.jsonl, line 2: damaged, its search runs again" in caplog.text
+        assert path.read_bytes() == damaged
+    # Its search, alone, is run again.
+    again = compare(table(), "random", 3, 3, path=path)
+    assert path.read_bytes().startswith(damaged) and path.read_bytes().count(b"\n") == content.count(b"\n") + 1
+    assert plain(again) == plain(whole)
+
+
+@pytest.mark.parametrize("cut", [1, 12, 40, -5])
+def test_a_torn_middle_line_is_named_and_run_again(tmp_path, caplog, cut):
+    path = tmp_path / "results.jsonl"
+    compare(table(), "random", 4, 3, path=path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    # A version without checks wrote behind a torn line.
+    torn = b"".join([lines[0], lines[1][:cut], lines[2], lines[3]])
+    path.write_bytes(torn)
+    assert not compare(table(), "random", 4, 3, path=path).failures
+    assert "line 2: damaged, its search runs again" in caplog.text
+    assert path.read_bytes().startswith(torn)
+    assert path.read_bytes().count(b"\n") == 3 + 2
+
+
+def test_a_last_line_without_its_newline_is_kept(tmp_path):
+    path = tmp_path / "results.jsonl"
+    compare(table(), "random", 1, 3, path=path)
+    content = path.read_bytes()
+    path.write_bytes(content.rstrip(b"\n"))
+    compare(table(), "random", 2, 3, path=path)
+    assert path.read_bytes().startswith(content)
+    assert [json.loads(line)["seed"] for line in path.read_bytes().splitlines()] == [0, 1]
+
+
+def test_blank_lines_and_a_byte_order_mark_do_not_matter(tmp_path):
+    path = tmp_path / "results.jsonl"
+    compare(table(), "random", 2, 3, path=path)
+    content = b"\xef\xbb\xbf\n" + path.read_bytes().replace(b"\n", b"\r\n\r\n") + b"  \n"
+    path.write_bytes(content)
+    compare(table(), "random", 2, 3, path=path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", ["hello", "hello\n", "cell,value\n", '{"space": 1}', "\0" * 9])
+def test_a_file_of_something_else_is_not_changed(tmp_path, content):
+    path = tmp_path / "notes.txt"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"notes\.txt, line 1: expected a result of crlso\.compare"):
+        compare(table(), "random", 1, 5, path=path)
+    assert path.read_text() == content
+
+
+def test_a_second_run_on_one_file_is_told_who_writes_to_it(tmp_path):
+    path, told = tmp_path / "results.jsonl", []
+
+    def score(cell):
+        with pytest.raises(BlockingIOError) as caught:
+            compare(table(), "random", 1, 3, path=path)
+        told.append(str(caught.value))
+        return 1.0
+
+    assert not compare(Function(SPACE, score), "random", 1, 3, path=path).failures
+    assert len(told) == 3 and f"process {os.getpid()} on " in told[0] and str(path) in told[0]
+    assert path.read_bytes().count(b"\n") == 1
+
+
+@pytest.mark.slow
+def test_three_programs_on_one_file_run_everything_once(tmp_path):
+    path = tmp_path / "results.jsonl"
+    command = [sys.executable, "-m", "crlso", "compare", "--methods", "local,random", "--seeds", "20"]
+    command += ["--budget", "100", "--out", str(path)]
+    running = [
+        subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    ends = [(*process.communicate(timeout=300), process.returncode) for process in running]
+    keys = [json.loads(line)["seed"] for line in path.read_text().splitlines()]
+    assert sorted(keys) == sorted([*range(20)] * 2)
+    assert any(code == 0 for _, _, code in ends)
+    for _, err, code in ends:
+        assert code == 0 or (code == 1 and "expected a file that no other run writes to, but process" in err)
 
 
 @pytest.mark.parametrize("line", ["{}", "[1]", "no json", '{"state": "complete"}'])
@@ -237,22 +447,6 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, jobs):
     assert (process.returncode, out) == (130, "")
     assert err == "crlso: interrupted\n"
     assert all(json.loads(line)["state"] == "complete" for line in path.read_text().splitlines())
-
-
-def test_processes_take_ctrl_c_when_they_are_ready_for_it():
-    blocked = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
-    before, told = signal.getsignal(signal.SIGINT), []
-
-    def interrupted_while_starting():
-        with _interrupts_wait():
-            signal.raise_signal(signal.SIGINT)
-            told.append(subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True).stdout)
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted_while_starting()
-    assert told == ["True\n"]
-    assert signal.getsignal(signal.SIGINT) is before
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 class Noisy(Function):

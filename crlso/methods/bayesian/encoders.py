@@ -29,6 +29,10 @@ _CELLS = 20_000  # number of random cells to train them on, in a space too large
 class GraphEncoder:
     """Encoder by graph features: operations, sequences of operations on paths, and standardised log size."""
 
+    def fingerprint(self) -> Any:
+        """Return what identifies the encoder: nothing, since it is made anew for every search."""
+        return ()
+
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
         """Choose the sequences to count, and standardise the size over the reference cells."""
         self._features = CellFeatures(reservoir.space, reservoir.reference)
@@ -57,6 +61,10 @@ class LatentEncoder:
     def __init__(self, given: GraphVAE | Sequence[GraphVAE] | npt.ArrayLike | None = None) -> None:
         self._given = given
         self._models: list[GraphVAE] = []
+
+    def fingerprint(self) -> Any:
+        """Return what identifies the encoder: the models or latents it was given."""
+        return self._given
 
     @property
     def vae(self) -> GraphVAE:

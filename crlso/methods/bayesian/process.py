@@ -37,6 +37,10 @@ class ProcessSurrogate:
             raise TypeError(f"kernel: expected a Kernel, got {type(kernel).__name__}")
         self.process = GaussianProcess(kernel)
 
+    def fingerprint(self) -> Any:
+        """Return what identifies the surrogate: its kernel, whatever it was fitted to."""
+        return self.process.kernel
+
     def watch(self, x: Features) -> None:
         """Store the features of the cells whose posterior every round needs."""
         self._watched, self._known = x, KnownRows(x)

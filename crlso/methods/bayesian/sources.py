@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -225,6 +225,10 @@ class AcquisitionClimb:
         self.generations = generations
         self._promising: Codes | None = None
         self._known: dict[bytes, Codes] = {}
+
+    def fingerprint(self) -> Any:
+        """Return what identifies the source: its number of generations, whatever it has found."""
+        return self.generations
 
     def propose(self, context: Round) -> dict[str, Codes]:
         """Return the 40 cells with the largest acquisition values."""
