@@ -6,12 +6,11 @@ import contextlib
 import json
 import logging
 import os
-import re
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from crlso._base.checksums import check_checksum, has_checksum, with_checksum
 from crlso._base.files import open_regular, read_bytes
 from crlso._base.locks import locked
 
@@ -24,7 +23,6 @@ Record = dict[str, Any]
 KEYS = ("benchmark", "dataset", "objective", "method", "options", "seed", "budget", "version", "fingerprint")
 """Keys of a record that identify its search."""
 
-_CHECKSUM = re.compile(rb', "crc32": "([0-9a-f]{8})"}\Z')
 _START = b'{"benchmark": '  # of every line
 _BOM = b"\xef\xbb\xbf"
 
@@ -103,7 +101,7 @@ class Results:
         self.records[key_of(record)] = record
         if self._path is not None:
             with self._path.open("ab") as file:
-                file.write((b"" if self._ends else b"\n") + _line(record))
+                file.write((b"" if self._ends else b"\n") + with_checksum(record))
                 file.flush()
                 os.fsync(file.fileno())
             self._ends = True
@@ -132,32 +130,23 @@ def _differences(before: Any, now: dict[str, str]) -> list[str]:
     """Return how two fingerprints differ, as texts."""
     if not isinstance(before, dict):
         return ["that do not say what exactly was searched"] * len(now)
-    return [f"with another {part}" for part in now if before.get(part) != now[part]]
-
-
-def _line(record: Record) -> bytes:
-    """Return the line of a record, with its checksum."""
-    text = json.dumps(record, allow_nan=False, ensure_ascii=False).encode("utf-8")
-    return text[:-1] + b', "crc32": "%08x"}\n' % zlib.crc32(text)
+    return [f"with another {part}" for part in now if before.get(part) != now[part]] or ["with other parts"]
 
 
 def _parsed(line: bytes) -> Any:
-    """Return the JSON of a line, checked against its checksum if it has one; ValueError if it is damaged."""
-    line = line.rstrip(b"\r")
-    checksum = _CHECKSUM.search(line)
-    if checksum is not None:
-        line = line[: checksum.start()] + b"}"
-        if zlib.crc32(line) != int(checksum[1], 16):
-            raise ValueError("the checksum is wrong")
+    """Return the JSON of a line without its checksum; ValueError if it is damaged."""
+    check_checksum(line)
     record = json.loads(line)
-    if checksum is None and isinstance(record, dict) and "fingerprint" in record:
+    if isinstance(record, dict) and "fingerprint" in record and not has_checksum(line):
         raise ValueError("there is no checksum")
+    if isinstance(record, dict):
+        record.pop("crc32", None)
     return record
 
 
 def _was_record(line: bytes) -> bool:
     """Return whether a line that cannot be read begins or ends as one of ours."""
-    return line.startswith(_START[: len(line)]) or _CHECKSUM.search(line.rstrip(b"\r")) is not None
+    return line.startswith(_START[: len(line)]) or has_checksum(line)
 
 
 def _is_record(record: Any) -> bool:

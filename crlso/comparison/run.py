@@ -62,12 +62,15 @@ def compare(
         processes, benchmarks and methods must be picklable.
     jobs : int
         Number of processes to start if there is no executor, with one thread each; 1 runs all searches in this
-        process. Processes are spawned, so a script needs ``if __name__ == "__main__":``. Classes defined in a notebook
-        cannot be sent to them; an executor of loky can do that.
+        process. Processes are spawned, so a script needs ``if __name__ == "__main__":``. Functions and classes defined
+        in a notebook cannot be sent to them; an executor of loky can do that. Processes end when this one ends,
+        however it ends.
     path : path-like, optional
-        File of JSON lines, one per search, to which records are appended. Searches that are complete in the file are
-        not run again; an incomplete last line is dropped. A search is identified by the names of benchmark, dataset
-        and objective, by its method, options, seed and budget, and by the version of crlso.
+        File of JSON lines, one per search, to which records are appended; one run at a time writes to it. Searches
+        that are complete in the file are not run again. Damaged lines are logged with their numbers, and their
+        searches run again. A search is identified by the names of benchmark, dataset and objective, by its method,
+        options, seed and budget, by the version of crlso, and by fingerprints of the space, of the benchmark and of
+        the method with its options. See the notes.
     checkpoints : sequence of int, optional
         Numbers of queries after which to compare; by default :data:`CHECKPOINTS`.
     progress : bool or callable, optional
@@ -80,9 +83,26 @@ def compare(
     Raises
     ------
     TypeError, ValueError
-        If an argument is invalid, before any search is run, or if a line of the file is not a record.
+        If an argument is invalid, before any search is run; if a line of the file is not a record; or if a benchmark
+        or a method cannot be identified, which `path` needs, or not be sent to processes, which `jobs` needs.
+    RuntimeError
+        If processes run the script when they import it, because it has no ``if __name__ == "__main__":``.
+    BlockingIOError
+        If another run writes to the file. The message names its process and host.
     OSError
         If the file cannot be read or written.
+
+    Notes
+    -----
+    A fingerprint covers the values of a table, the code of a function with the functions and values that it uses from
+    its module, the weights of a model, the attributes of any other object. So results are not taken for those of
+    another table, an edited function or another encoder; the old ones stay in the file. What a function imports from
+    other modules counts by name alone, and what an evaluation writes to, such as a list of calls, does not count.
+
+    A benchmark of a lambda, or one that uses an object without identity (a lock, an open file), is refused with
+    `path` unless it has a name: ``Function(space, f, name="mine")``. Objects that a named function takes from outside,
+    such as a generator of random numbers, count by their class; without the name, their state counts too. An object
+    with a method ``fingerprint()`` says itself what identifies it, for example a text or a number.
 
     Examples
     --------

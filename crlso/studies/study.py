@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from crlso._base.files import read_text, write_text
+from crlso._base.checksums import check_checksum, with_checksum
+from crlso._base.files import read_text, replacing
 from crlso._base.plain import plain, typed
 from crlso._base.tables import drawing, html_table, number, text_table
 from crlso._version import __version__
@@ -170,7 +171,8 @@ class Study:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the study to a JSON file atomically.
 
-        The file is the document of :meth:`to_dict` with ``space``, ``state``, ``trials`` and ``events`` added.
+        The file is the document of :meth:`to_dict` with ``space``, ``state``, ``trials`` and ``events`` added, and with
+        a checksum at its end, ``crc32``, by which :meth:`load` sees damage.
 
         Parameters
         ----------
@@ -184,7 +186,8 @@ class Study:
         """
         space = next((s for s in (getattr(t.cell, "space", None) for t in self.trials) if isinstance(s, str)), None)
         document = {**self.to_dict(), "space": space, "state": self.state, **self.history.to_dict()}
-        write_text(path, json.dumps(document, allow_nan=False, ensure_ascii=False) + "\n")
+        with replacing(path) as stream:
+            stream.write(with_checksum(document))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], space: Any = None) -> Study:
@@ -206,12 +209,15 @@ class Study:
         OSError
             If the file cannot be read.
         ValueError
-            If the file is not a saved study, or has more than 256 MiB. The message names the file and the problem.
+            If the file is not a saved study, is damaged, or has more than 256 MiB. The message names the file and the
+            problem.
         """
         text = read_text(path, LARGEST_FILE)
         try:
             document = json.loads(text, parse_constant=_refuse)
-            return cls._from_document(document, space)
+            study = cls._from_document(document, space)
+            check_checksum(text.encode("utf-8"))
+            return study
         except KeyError as error:
             raise ValueError(f"{path}: expected a file of Study.save, got one without {error.args[0]!r}") from None
         except (ValueError, TypeError, AttributeError, IndexError, RecursionError) as error:

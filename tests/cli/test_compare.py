@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
+import resource
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from crlso import cli
 from crlso.cli import compare as cli_compare
 from crlso.comparison import compare
 from crlso.methods import METHODS
+from tests.cli.shell import run
 from tests.comparison.test_result import ROW
 
 KEYS = {"benchmark", "dataset", "objective", "seeds", "budget", "results", "queries_to_optimum", "seconds_per_query"}
@@ -76,3 +79,42 @@ def test_wrong_usage(capsys, arguments, message):
     out, err = capsys.readouterr()
     assert out == ""
     assert message in err
+
+
+COMPARE = ["compare", "--methods", "random", "--seeds", "30", "--budget", "50", "--out"]
+
+
+def test_the_file_of_results_must_be_a_regular_one(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/full", "/dev/zero", str(tmp_path / "pipe")):
+        assert cli.main([*COMPARE, path]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and err.startswith(f"crlso: error: {path}: expected a regular file, got a")
+    assert [file.name for file in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_a_failure_and_no_wrong_usage(tmp_path):
+    def limited():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+    path = tmp_path / "runs.jsonl"
+    done = run(*COMPARE, str(path), preexec_fn=limited)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "File too large" in done.stderr and "--help" not in done.stderr
+    # What was written before stays, and a run with more room goes on from it.
+    complete = path.read_bytes()[: path.read_bytes().rfind(b"\n") + 1]
+    assert 0 < complete.count(b"\n") < 30
+    done = run(*COMPARE, str(path))
+    assert done.returncode == 0 and path.read_bytes().startswith(complete)
+    assert [json.loads(line)["seed"] for line in path.read_bytes().splitlines()] == [*range(30)]
+
+
+def test_an_edited_table_is_run_again(tmp_path, capsys):
+    table, space, out = (str(tmp_path / name) for name in ("mine.csv", "mine.toml", "out.jsonl"))
+    (tmp_path / "mine.toml").write_text('nodes = 3\noperations = ["conv", "pool"]\n')
+    arguments = ["compare", "--table", table, "--space", space, "--methods", "random", "--seeds", "1", "--budget", "1"]
+    for value in ("1.5", "2.5"):
+        (tmp_path / "mine.csv").write_text(f"cell,value\n|conv~0|+|pool~0|conv~1|,{value}\n")
+        assert cli.main([*arguments, "--json", "--out", out]) == 0
+        assert json.loads(capsys.readouterr().out)["results"][0]["value_mean"] == float(value)

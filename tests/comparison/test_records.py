@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 import crlso
+from crlso._base.checksums import with_checksum
 from crlso.benchmarks import Function, NASBench201, Tabular
 from crlso.comparison import compare
-from crlso.comparison.records import Results, _line
+from crlso.comparison.records import Results
 from crlso.methods import RandomSearch
 from crlso.models import GraphVAE
 from crlso.spaces import CellSpace
@@ -102,7 +103,7 @@ def rewrite(path, change):
     for record in records:
         record.pop("crc32")
         change(record)
-    path.write_bytes(b"".join(_line(record) for record in records))
+    path.write_bytes(b"".join(with_checksum(record) for record in records))
 
 
 SCORES = [

@@ -210,6 +210,33 @@ def test_a_broken_file_is_refused_with_its_name(tmp_path, break_it, message):
     assert message in str(caught.value)
 
 
+def test_damage_of_one_byte_never_loads_as_another_study(tmp_path):
+    path, random_ = tmp_path / "study.json", random.Random(0)
+    make_study([90.0, 91.25, None, 89.5], tests=[88.0, 87.0, None, 86.0]).save(path)
+    whole, content = Study.load(path).to_dict(), path.read_bytes()
+    errors = []
+    for position in (*range(0, len(content), 5), *range(len(content) - 25, len(content))):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << random_.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            assert Study.load(path).to_dict() == whole  # the checksum itself is damaged, or a space at the end
+        except ValueError as error:
+            errors.append(str(error))
+    assert len(errors) > len(content) / 5 - 10
+    assert all("study.json: expected" in error for error in errors)
+
+
+def test_a_study_of_a_version_without_checksums_loads(tmp_path):
+    path = tmp_path / "study.json"
+    study = make_study([90.0, 91.25])
+    study.save(path)
+    document = json.loads(path.read_text())
+    del document["crc32"]
+    path.write_text(json.dumps(document, indent=2))
+    assert Study.load(path).to_dict() == study.to_dict()
+
+
 def test_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         Study.load(tmp_path / "none")
