@@ -9,6 +9,7 @@ import dis
 import functools
 import hashlib
 import inspect
+import os
 import sys
 import textwrap
 import types
@@ -27,6 +28,7 @@ _LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 _CHANGING = frozenset(
     "add append appendleft clear discard extend insert pop popitem popleft put remove setdefault update write".split()
 )
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
 _LAMBDA = "<lambda>"
 
 
@@ -143,6 +145,8 @@ class _Digest:
         elif isinstance(value, Tensor):
             self._token("tensor")
             self._add_array(value.numpy())
+        elif callable(getattr(value, "detach", None)) and hasattr(value, "__array__") and not isinstance(value, type):
+            self._add_torch(value)
         elif type(value) in (list, dict, types.MappingProxyType):
             self._add_container(value)
         elif isinstance(value, Named):
@@ -166,6 +170,15 @@ class _Digest:
     def _add_array(self, array: Any) -> None:
         self._token("array", str(array.dtype), str(array.shape))
         self.hash.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+    def _add_torch(self, tensor: Any) -> None:
+        """Add a tensor of PyTorch, whose pickle has addresses in it."""
+        values = tensor.detach().cpu()
+        self._token("tensor", str(tensor.dtype))
+        try:
+            self._add_array(values.numpy())
+        except TypeError:  # NumPy lacks its type
+            self.add(values.tolist())
 
     def _add_container(self, value: Any) -> None:
         self._token(type(value).__name__, str(len(value)))
@@ -209,6 +222,7 @@ class _Digest:
                 variables[name] = cell.cell_contents
         for name in sorted(_global_names(function.__code__) & set(function.__globals__)):
             variables[name] = function.__globals__[name]
+        variables |= {f"{function.__name__}.{name}": value for name, value in vars(function).items()}
         changed = _changed(function) if variables else set()
         for name, value in variables.items():
             self._part(name, type(value) if name in changed else value)
@@ -237,7 +251,7 @@ class _Digest:
                 self.add(kind)
             self.add(own())
             return
-        if self._named and self._in_code:
+        if self._named and self._in_code and not callable(value):
             self.add(type(value))
             return
         try:
@@ -314,7 +328,7 @@ def _is_installed(module: str | None) -> bool:
     top = (module or "").partition(".")[0]
     if top in ("__main__", "__mp_main__"):  # whatever started it: a script, a notebook, a runner of tests
         return False
-    if top == "crlso" or top in sys.stdlib_module_names:
-        return True
-    file = getattr(sys.modules.get(module or ""), "__file__", None) or ""
-    return "site-packages" in file or "dist-packages" in file
+    file = getattr(sys.modules.get(module or ""), "__file__", None)
+    if top == "crlso" or file is None:
+        return top == "crlso" or top in sys.stdlib_module_names
+    return file.startswith(_LIBRARY) or "site-packages" in file or "dist-packages" in file

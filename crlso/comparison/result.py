@@ -28,11 +28,10 @@ class Comparison:
     records : list of dict
         One record of plain data per search. A search is identified by ``label``, ``method``, ``options``,
         ``benchmark``, ``dataset``, ``objective``, ``seed``, ``budget``, ``version`` and ``fingerprint`` (None without
-        a file). Its results are ``state``
-        ("complete" or "failed") and ``error``; ``cell``, ``index``, ``value`` and ``test`` of the best cell;
-        ``trajectory``, a list of ``query``, best ``value`` and ``test`` of that cell; ``optimum``, the highest value
-        of the benchmark, or None; ``n_queries``; ``seconds`` by phase; and ``sources``, the number of cells that each
-        source proposed, or None.
+        a file). Its results are ``state`` ("complete" or "failed") and ``error``; ``cell``, ``index``, ``value`` and
+        ``test`` of the best cell; ``trajectory``, a list of ``query``, best ``value`` and ``test`` of that cell;
+        ``optimum``, the highest value of the benchmark, or None; ``n_queries``; ``seconds`` by phase; and ``sources``,
+        the number of cells that each source proposed, or None.
     checkpoints : tuple of int
         Numbers of queries after which methods are compared.
 

@@ -96,8 +96,9 @@ def compare(
     -----
     A fingerprint covers the values of a table, the code of a function with the functions and values that it uses from
     its module, the weights of a model, the attributes of any other object. So results are not taken for those of
-    another table, an edited function or another encoder; the old ones stay in the file. What a function imports from
-    other modules counts by name alone, and what an evaluation writes to, such as a list of calls, does not count.
+    another table, an edited function or another encoder; the old ones stay in the file. What an
+    evaluation writes to, such as a list of calls, does not count, and neither do files that it reads. A module counts
+    by its name: functions of your own are followed when they are imported by name (``from mine import train``).
 
     A benchmark of a lambda, or one that uses an object without identity (a lock, an open file), is refused with
     `path` unless it has a name: ``Function(space, f, name="mine")``. Objects that a named function takes from outside,

@@ -45,6 +45,32 @@ class Point:
     x: float
 
 
+class Torch:
+    """Behaves as a tensor of PyTorch: its pickle differs between processes, and NumPy lacks one of its types."""
+
+    def __init__(self, value, dtype="float32"):
+        self.value, self.dtype = value, dtype
+
+    def __reduce_ex__(self, protocol):
+        return Torch, (id(self),)
+
+    def __array__(self):
+        raise AssertionError
+
+    def detach(self):
+        return self
+
+    cpu = detach
+
+    def numpy(self):
+        if self.dtype == "bfloat16":
+            raise TypeError("unsupported ScalarType BFloat16")
+        return np.float32(self.value)
+
+    def tolist(self):
+        return self.value
+
+
 class Base:
     offset = 1.0
 
@@ -96,6 +122,15 @@ OTHERS = {
     "closures": (closure(1), closure(2), closure({"a": 1}), closure(closure(1)), closure(closure(2))),
     "methods": (Base(1.0).evaluate, Base(2.0).evaluate, Child(1.0).evaluate),
     "objects": (Base(1.0), Base(2.0), Child(1.0), Point(1.0), Point(2.0), Path("a"), Path("b"), re.compile("a")),
+    "cached functions": tuple(
+        defined(f"from functools import cache\n@cache\ndef score(c): return {n}") for n in (1, 2)
+    ),
+    "named functions with cached helpers": tuple(
+        Named(defined(f"from functools import cache\n@cache\ndef helper(): return {n}\ndef score(c): return helper()"))
+        for n in (1, 2)
+    ),
+    "attributes of functions": tuple(defined(f"def score(c): return score.table\nscore.table = [{n}]") for n in (1, 2)),
+    "tensors of PyTorch": (Torch(1.0), Torch(2.0), Torch(1.0, "bfloat16"), Torch(2.0, "bfloat16")),
     "partial functions": (functools.partial(closure, 1), functools.partial(closure, 2)),
     "classes": (
         defined("class K:\n    def f(self): return 1", "K"),
@@ -165,6 +200,7 @@ def equal() -> dict:
         "benchmark": table(),
         "function of a cell": Function(SMALL, closure(np.arange(5))),
         "noise": NASBench101().simulated_validation(3),
+        "tensor": [Torch(1.0), Torch(1.0, "bfloat16")],
         "search": crlso.methods.METHODS["cr-lso"],
     }
 

@@ -172,8 +172,8 @@ def read_folder(
     path : path
         The folder.
     cache : path, optional
-        An npz file. It is read instead of the folder if it was made from files with the same names and sizes; otherwise
-        it is written. A file of another kind is not overwritten.
+        An npz file. It is read instead of the folder if it was made from files with the same names, sizes and times;
+        otherwise it is written. A file of another kind is not overwritten.
     allow_missing : bool
         Whether files of cells may be missing.
 
@@ -191,29 +191,30 @@ def read_folder(
         If a file is damaged or of another kind; the message names it.
     """
     folder = Path(path)
-    sizes = _sizes(folder)
-    missing = [name for name in map(_file_name, range(len(Space()))) if name not in sizes]
+    states = _states(folder)
+    missing = [name for name in map(_file_name, range(len(Space()))) if name not in states]
     if missing and not allow_missing:
         raise FileNotFoundError(
             f"path: expected {len(Space())} result files in {folder}, {len(missing)} are missing, first {missing[0]}; "
             "allow_missing=True reads the others"
         )
-    fingerprint = hashlib.sha256(repr(sorted(sizes.items())).encode()).hexdigest()
+    fingerprint = hashlib.sha256(repr(sorted(states.items())).encode()).hexdigest()
     if cache is not None and Path(cache).exists():
         columns = _read_cache(Path(cache), fingerprint)
         if columns is not None:
             return columns
         _log.info("%s was made from other files than those in %s; it is written again", cache, folder)
-    columns = _convert(folder, sizes)
+    columns = _convert(folder, states)
     if cache is not None:
         _write_cache(Path(cache), fingerprint, columns)
     return columns
 
 
-def _sizes(folder: Path) -> dict[str, int]:
-    """Return the sizes of the files in the folder by name, which change if files are added or replaced."""
+def _states(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return size and time of change of each file in the folder by name."""
     with os.scandir(folder) as entries:
-        return {entry.name: entry.stat().st_size for entry in entries if entry.name.endswith(_SUFFIX)}
+        found = {entry.name: entry.stat() for entry in entries if entry.name.endswith(_SUFFIX)}
+    return {name: (status.st_size, status.st_mtime_ns) for name, status in found.items()}
 
 
 def _convert(folder: Path, present: Collection[str]) -> dict[str, Floats]:

@@ -17,6 +17,7 @@ import sys
 import numpy as np
 import pytest
 
+from crlso._base.fingerprint import fingerprint
 from crlso.benchmarks import NASBench201
 from crlso.benchmarks.files import natsbench
 from tests.fuzz.natsbench import CELL, check
@@ -190,6 +191,18 @@ def test_the_cache_is_read_instead_of_the_files(own, tmp_path, monkeypatch, capl
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_a_file_that_was_edited_in_place_is_read_again(own, tmp_path):
+    cache = tmp_path / "cache.npz"
+    NASBench201.from_natsbench_dir(own, cache=cache, allow_missing=True)
+    before = cache.read_bytes()
+    file = next(file for file in sorted(own.iterdir()) if not file.name.startswith("meta"))
+    status = file.stat()
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))  # other content of the same size
+    NASBench201.from_natsbench_dir(own, cache=cache, allow_missing=True)
+    assert cache.read_bytes() != before
+
+
 def test_a_file_that_is_no_cache_is_not_overwritten(folder, tmp_path):
     good = tmp_path / "good.npz"
     NASBench201.from_natsbench_dir(folder, cache=good, allow_missing=True)
@@ -447,3 +460,15 @@ def test_reading_needs_no_other_package(folder):
         "assert not {'torch', 'nats_bench', 'tensorflow'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_objects_are_identified_by_their_folder_and_some_accuracies(monkeypatch):
+    def identity(folder):
+        api = Api()
+        api.archive_dir = folder
+        return fingerprint(NASBench201.from_nats_bench(api))
+
+    first = identity("a")
+    assert first == identity("a") != identity("b")
+    monkeypatch.setitem(OFFICIAL, (0, "cifar10"), (1.0, 2.0, 3.0, 4.0))
+    assert identity("a") != first
