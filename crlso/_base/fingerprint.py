@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import copyreg
 import dis
 import functools
 import hashlib
-import inspect
 import os
 import sys
-import textwrap
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +21,13 @@ from crlso._core import Tensor
 __all__ = ["Named", "UnidentifiedError", "fingerprint"]
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
-_LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+_GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+_LOADS = (*_GLOBALS, "LOAD_DEREF", "LOAD_FROM_DICT_OR_DEREF")
 _CHANGING = frozenset(
     "add append appendleft clear discard extend insert pop popitem popleft put remove setdefault update write".split()
 )
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
+_WRAPPERS = (functools.partial, type(functools.lru_cache(len)))  # of other code
 _LAMBDA = "<lambda>"
 
 
@@ -87,6 +86,7 @@ def fingerprint(value: Any) -> str:
     digest = _Digest()
     try:
         digest.add(value)
+        digest.finish()
     except RecursionError:
         raise UnidentifiedError(f"a {type(value).__name__} that is nested too deeply") from None
     return digest.hash.hexdigest()[:32]
@@ -105,6 +105,7 @@ class _Digest:
         self._where: list[str] = []  # the way from the first value to the one that is being added
         self._named = False  # in a Named value
         self._in_code = False  # in a function or a class
+        self._code: list[tuple[Any, bool, list[str]]] = []  # functions and classes whose content is still to be added
 
     def add(self, value: Any) -> None:
         """Add a value."""
@@ -120,18 +121,19 @@ class _Digest:
             self._seen[id(value)] = len(self._seen), value
             self._add_new(value)
 
+    def finish(self) -> None:
+        """Add the content of functions and classes. It is put off, as they can refer to each other in long chains."""
+        while self._code:
+            value, self._named, self._where = self._code.pop()
+            self._in_code = True
+            self._token("content", str(self._seen[id(value)][0]))
+            (self._add_class if isinstance(value, type) else self._add_function)(value)
+
     def _token(self, *texts: str) -> None:
         for text in texts:
             data = text.encode("utf-8", "surrogatepass")
             self.hash.update(b"%d:" % len(data))
             self.hash.update(data)
-
-    @contextlib.contextmanager
-    def _marked(self, name: str) -> Iterator[None]:
-        before = getattr(self, name)
-        setattr(self, name, True)
-        yield
-        setattr(self, name, before)
 
     def _part(self, name: str, value: Any) -> None:
         self._token(name)
@@ -150,18 +152,17 @@ class _Digest:
         elif type(value) in (list, dict, types.MappingProxyType):
             self._add_container(value)
         elif isinstance(value, Named):
-            with self._marked("_named"):
-                self.add(value.value)
+            before, self._named = self._named, True
+            self.add(value.value)
+            self._named = before
         elif isinstance(value, types.ModuleType):
             self._token("module", value.__name__)
         elif isinstance(value, types.CodeType):
             self._add_code(value)
         elif isinstance(value, (type, types.FunctionType)):
             self._add_importable(value)
-        elif isinstance(value, types.MethodType):
-            self._token("method")
-            self._part("__func__", value.__func__)
-            self._part("__self__", value.__self__)
+        elif isinstance(value, (types.MethodType, types.BuiltinMethodType)):
+            self._add_method(value)
         elif isinstance(value, (staticmethod, classmethod, property, functools.cached_property)):
             self._add_descriptor(value)
         else:
@@ -209,8 +210,7 @@ class _Digest:
             return
         if is_lambda and not self._named and not self._in_code:
             raise UnidentifiedError(self._found("a lambda"))
-        with self._marked("_in_code"):
-            (self._add_class if isinstance(value, type) else self._add_function)(value)
+        self._code.append((value, self._named, [*self._where]))
 
     def _add_function(self, function: types.FunctionType) -> None:
         self._add_code(function.__code__)
@@ -222,10 +222,12 @@ class _Digest:
                 variables[name] = cell.cell_contents
         for name in sorted(_global_names(function.__code__) & set(function.__globals__)):
             variables[name] = function.__globals__[name]
-        variables |= {f"{function.__name__}.{name}": value for name, value in vars(function).items()}
-        changed = _changed(function) if variables else set()
+        changed = _changed(function.__code__) if variables or vars(function) else set()
         for name, value in variables.items():
             self._part(name, type(value) if name in changed else value)
+        for name, value in vars(function).items():
+            if f"{function.__name__}.{name}" not in changed:
+                self._part(name, value)
 
     def _add_class(self, kind: type) -> None:
         self._part("__bases__", kind.__bases__)
@@ -233,6 +235,17 @@ class _Digest:
             is_code = isinstance(value, (types.FunctionType, staticmethod, classmethod, property))
             if is_code or not (name.startswith("__") or name == "_abc_impl"):
                 self._part(name, value)
+
+    def _add_method(self, method: Any) -> None:
+        home = type(method.__self__).__module__
+        if _is_installed(home) and getattr(sys.modules.get(home), method.__name__, None) == method:
+            self._token("function", home, method.__name__)  # such as random.choice, a method of a hidden object
+        elif isinstance(method, types.MethodType):
+            self._token("method")
+            self._part("__func__", method.__func__)
+            self._part("__self__", method.__self__)
+        else:
+            self._add_object(method)
 
     def _add_descriptor(self, value: Any) -> None:
         self._token(type(value).__name__)
@@ -251,7 +264,7 @@ class _Digest:
                 self.add(kind)
             self.add(own())
             return
-        if self._named and self._in_code and not callable(value):
+        if self._named and self._in_code and not isinstance(value, _WRAPPERS):
             self.add(type(value))
             return
         try:
@@ -290,28 +303,40 @@ class _Digest:
 
 def _global_names(code: types.CodeType) -> set[str]:
     """Names of the global variables that a function uses, those of its inner functions included."""
-    names = {step.argval for step in dis.get_instructions(code) if step.opname in _LOADS}
+    names = {step.argval for step in dis.get_instructions(code) if step.opname in _GLOBALS}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             names |= _global_names(constant)
     return names
 
 
-def _changed(function: Any) -> set[str]:
-    """Names of variables, and of attributes as in ``self.calls``, that the source of a function writes to."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError, ValueError):  # no source: all variables count in full
-        return set()
+def _changed(code: types.CodeType) -> set[str]:
+    """Names of variables, and of attributes as in ``self.calls``, that code writes to.
+
+    A subscript begins at the line and column where its container does. Python 3.10 does not keep columns: there, only
+    calls as in ``calls.append(cell)`` are seen.
+    """
     found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Global, ast.Nonlocal)):
-            found.update(node.names)
-        elif isinstance(node, (ast.Subscript, ast.Attribute)) and not isinstance(node.ctx, ast.Load):
-            found |= {ast.unparse(node), ast.unparse(node.value)}
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _CHANGING:
-            found.add(ast.unparse(node.func.value))
-    return found
+    texts: dict[Any, str] = {}  # what was loaded, by line and column
+    loaded: str | None = None  # by the instruction before
+    for step in dis.get_instructions(code):
+        positions = getattr(step, "positions", None)
+        start = None if positions is None else (positions.lineno, positions.col_offset)
+        holder, loaded = loaded or (texts.get(start) if start else None), None
+        if step.opname in _LOADS or "LOAD_FAST" in step.opname:
+            loaded = texts[start] = step.argval if isinstance(step.argval, str) else step.argval[-1]
+        elif step.opname in ("STORE_GLOBAL", "STORE_DEREF"):
+            found.add(step.argval)
+        elif step.opname.startswith("CALL"):
+            texts.pop(start, None)  # what follows is of the result
+        elif holder is not None and step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            loaded = texts[start] = f"{holder}.{step.argval}"
+            found |= {holder} if step.argval in _CHANGING else set()
+        elif holder is not None and step.opname in ("STORE_ATTR", "DELETE_ATTR"):
+            found |= {holder, f"{holder}.{step.argval}"}
+        elif start in texts and step.opname in ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE"):
+            found.add(texts[start])
+    return found.union(*(_changed(constant) for constant in code.co_consts if isinstance(constant, types.CodeType)))
 
 
 def _changed_attributes(kind: type) -> set[str]:
@@ -319,7 +344,7 @@ def _changed_attributes(kind: type) -> set[str]:
     if _is_installed(kind.__module__):
         return set()
     methods = (getattr(kind, name, None) for name in ("evaluate", "test", "__call__"))
-    found = set().union(*(_changed(method) for method in methods if isinstance(method, types.FunctionType)))
+    found = set().union(*(_changed(method.__code__) for method in methods if isinstance(method, types.FunctionType)))
     return {name.removeprefix("self.") for name in found if name.startswith("self.")}
 
 

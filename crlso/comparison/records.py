@@ -123,14 +123,16 @@ class Results:
                 part = min((_differences(before, now) for before in found), key=len)[0]
                 counts[part] = counts.get(part, 0) + 1
         for part, count in counts.items():
-            _log.warning("%s has %d results of the same names %s: they are kept, and not used", self._path, count, part)
+            text = "%s: %d of the searches are in the file %s; those results are kept, and not used"
+            _log.warning(text, self._path, count, part)
 
 
 def _differences(before: Any, now: dict[str, str]) -> list[str]:
     """Return how two fingerprints differ, as texts."""
     if not isinstance(before, dict):
-        return ["that do not say what exactly was searched"] * len(now)
-    return [f"with another {part}" for part in now if before.get(part) != now[part]] or ["with other parts"]
+        return ["from an older version, without fingerprints, of the same name"] * len(now)
+    parts = [part for part in now if before.get(part) != now[part]] or ["kind of fingerprint"]
+    return [f"with another {part} of the same name" for part in parts]
 
 
 def _parsed(line: bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import random
 import re
 import subprocess
 import sys
@@ -232,6 +233,10 @@ def test_what_a_function_imports_from_installed_packages_counts_by_name():
     source = "import numpy as np\nfrom functools import reduce\ndef score(c): return np.mean(c), reduce"
     assert fingerprint(defined(source)) == fingerprint(defined(source))
     assert fingerprint(np.mean) != fingerprint(np.median)
+    before = fingerprint(random.choice), fingerprint(random.random), fingerprint(np.random.rand)
+    random.random(), np.random.rand()  # noqa: NPY002
+    assert (fingerprint(random.choice), fingerprint(random.random), fingerprint(np.random.rand)) == before
+    assert len(set(before)) == 3
 
 
 @pytest.mark.parametrize(
@@ -262,39 +267,59 @@ def test_a_name_stands_for_what_has_no_identity():
     assert fingerprint(Named(closure(generator))) == before
 
 
-CALLS, COUNTS, CACHE, TOTAL, SETTINGS = [], {"n": 0}, {}, 0, {"k": 1}
+LOGGED = """
+CALLS, COUNTS, CACHE, DEEP, TOTAL, SETTINGS, LIMITS = [], {"n": 0}, {}, [[]], 0, {"k": 1}, [1]
 
+def choose(values):
+    return values
 
-def logged(cell):
+def score(cell):
     global TOTAL
-    CALLS.append(cell)
-    COUNTS["n"] += 1
     TOTAL += 1
-    if cell not in CACHE:
-        CACHE[str(cell)] = SETTINGS["k"]
-    return CACHE[str(cell)]
-
+    CALLS.append(cell)
+    %s
+    choose(LIMITS).append
+    return SETTINGS["k"], SETTINGS.get(cell), LIMITS[0]
 
 class Logged:
     def __init__(self, values):
-        self.values, self.calls, self.cache = values, 0, {}
+        self.values, self.calls, self.cache, self.log = values, 0, {}, []
 
     def evaluate(self, cell):
-        self.calls += 1
-        self.cache[cell] = self.values[cell]
+        self.log.append(cell)
+        %s
         return self.values[cell]
+"""
+COUNTING = 'COUNTS["n"] += 1; CACHE[str(cell)] = SETTINGS["k"]; DEEP[0].append(cell); score.calls = cell'
+COUNTING_SELF = "self.calls += 1; self.cache[cell] = self.values[cell]"
+WITH_COLUMNS = pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 does not keep the columns of code")
 
 
-def test_logs_counters_and_caches_of_an_evaluation_do_not_count():
-    before = fingerprint(logged)
-    logged("a")
-    assert fingerprint(logged) == before
-    SETTINGS["k"] = 2
-    assert fingerprint(logged) != before
-    benchmark = Logged({"a": 1.0})
+@pytest.mark.parametrize("counting", [False, pytest.param(True, marks=WITH_COLUMNS)])
+def test_logs_counters_and_caches_of_an_evaluation_do_not_count(counting):
+    source = LOGGED % ((COUNTING, COUNTING_SELF) if counting else ("pass", "pass"))
+    score = defined(source)
+    before = fingerprint(score)
+    score("a")
+    score("b")
+    assert fingerprint(score) == before
+    for change in ('SETTINGS["k"] = 2', "LIMITS.append(2)", "choose = len"):
+        other = defined(source)
+        exec(change, other.__globals__)
+        assert fingerprint(other) != before
+    kind = defined(source, "Logged")
+    benchmark = kind({"a": 1.0})
     before = fingerprint(benchmark)
     benchmark.evaluate("a")
-    assert fingerprint(benchmark) == before != fingerprint(Logged({"a": 2.0}))
+    assert fingerprint(benchmark) == before != fingerprint(kind({"a": 2.0}))
+
+
+def test_functions_may_call_each_other_in_long_chains():
+    chain = "\n".join(f"def f{i}(): return f{i + 1}()" for i in range(500))
+    first, second = (
+        fingerprint(defined(f"{chain}\ndef f500(): return {n}\ndef score(c): return f0()")) for n in (1, 2)
+    )
+    assert first != second
 
 
 def test_cached_properties_do_not_count():
