@@ -147,8 +147,6 @@ class _Digest:
         elif isinstance(value, Tensor):
             self._token("tensor")
             self._add_array(value.numpy())
-        elif callable(getattr(value, "detach", None)) and hasattr(value, "__array__") and not isinstance(value, type):
-            self._add_torch(value)
         elif type(value) in (list, dict, types.MappingProxyType):
             self._add_container(value)
         elif isinstance(value, Named):
@@ -237,9 +235,9 @@ class _Digest:
                 self._part(name, value)
 
     def _add_method(self, method: Any) -> None:
-        home = type(method.__self__).__module__
-        if _is_installed(home) and getattr(sys.modules.get(home), method.__name__, None) == method:
-            self._token("function", home, method.__name__)  # such as random.choice, a method of a hidden object
+        home, name = type(method.__self__).__module__, method.__name__
+        if _is_installed(home) and getattr(sys.modules.get(home), "__dict__", {}).get(name) is method:
+            self._token("function", home, name)  # such as random.choice, a method of a hidden object
         elif isinstance(method, types.MethodType):
             self._token("method")
             self._part("__func__", method.__func__)
@@ -255,8 +253,11 @@ class _Digest:
     # -- other objects ------------------------------------------------------------------------------------------------
 
     def _add_object(self, value: Any) -> None:
-        own = getattr(value, "fingerprint", None)
-        if callable(own):
+        if _method(value, "detach") and _method(value, "__array__"):
+            self._add_torch(value)
+            return
+        own = _method(value, "fingerprint")
+        if own is not None:
             self._token("object", type(value).__qualname__)
             for kind in type(value).__mro__:
                 if "fingerprint" in vars(kind):  # this class answers for itself and for its bases
@@ -299,6 +300,14 @@ class _Digest:
 
     def _found(self, what: str) -> str:
         return what + (f" ({'.'.join(self._where).replace('.[', '[')})" if self._where else "")
+
+
+def _method(value: Any, name: str) -> Any:
+    try:
+        found = getattr(value, name, None)
+    except Exception:  # of a __getattr__ or a property
+        return None
+    return found if callable(found) else None
 
 
 def _global_names(code: types.CodeType) -> set[str]:

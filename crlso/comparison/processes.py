@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
@@ -121,12 +122,24 @@ def through_processes(tasks: Sequence[Task], benchmarks: Sequence[Any], jobs: in
     RuntimeError
         If a process ends while it starts: with a script that runs searches when it is imported, for example.
     """
+    _check_main()
     payload = _pickled((list(benchmarks), list(tasks)))
     suspects: list[Task] = []
     yield from _rounds(tasks, payload, jobs, lambda task, _: suspects.append(task))
     casualties: list[Record] = []
     yield from _rounds(suspects, payload, 1, lambda task, error: casualties.append(failed(task, error)))
     yield from casualties
+
+
+def _check_main() -> None:
+    """Check that processes can import the main module again, which they do first."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)  # a notebook has none, and then nothing is imported
+    if file is not None and getattr(main, "__spec__", None) is None and not os.path.isfile(file):
+        raise ValueError(
+            f"jobs: expected a program in a file, which other processes can import, got one from {file!r:.200}. "
+            "Write it into a file, or use jobs=1"
+        )
 
 
 def _pickled(value: Any) -> bytes:

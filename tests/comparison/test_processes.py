@@ -85,6 +85,15 @@ def test_what_a_notebook_defines_gives_one_error(kind):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
+def test_a_program_from_standard_input_gets_one_error():
+    source = "import crlso\ncrlso.compare(crlso.benchmarks.NASBench201(), ['random', 'local'], 2, 5, jobs=2)\n"
+    command = [sys.executable, "-"]
+    done = subprocess.run(command, env=environment(), input=source, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1 and done.stderr.count("Traceback") == 1
+    assert "ValueError: jobs: expected a program in a file" in done.stderr.splitlines()[-1]
+
+
 def test_what_cannot_be_pickled_gives_one_error(caplog):
     bench = Function(SPACE, lambda cell: 1.0, name="one")
     with pytest.raises(ValueError, match="jobs: expected benchmarks and methods that can be sent to other processes"):
