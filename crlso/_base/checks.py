@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import numbers
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from crlso._base.types import Floats
 
-__all__ = ["check_choice", "check_int", "check_number", "check_numbers", "is_int"]
+__all__ = ["check_choice", "check_int", "check_number", "check_numbers", "is_int", "real"]
 
 
 def is_int(value: object) -> bool:
@@ -69,6 +68,62 @@ def check_int(name: str, value: Any, least: int | None = None, most: int | None 
     return number
 
 
+def real(name: str, value: Any) -> float:
+    """Return a value as float; it may be NaN or infinite.
+
+    This is the one reader of values: results of evaluations, cells of tables, and options that are numbers.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for messages.
+    value : object
+        Anything with ``__float__`` or ``__index__``: Python and NumPy numbers, ``Decimal``, ``Fraction``, and arrays or
+        tensors of one element. Text and bools are not accepted.
+
+    Raises
+    ------
+    TypeError
+        If the value is not a real number.
+
+    Examples
+    --------
+    >>> from decimal import Decimal
+    >>> real("value", Decimal("90.5")), real("value", np.array([90.5])), real("value", 10**400)
+    (90.5, 90.5, inf)
+    >>> real("value", "90.5")
+    Traceback (most recent call last):
+    ...
+    TypeError: value: expected a number, got str
+    """
+    if type(value) is float:
+        return value
+    number = _element(name, value)
+    refused = isinstance(number, (bool, np.bool_, str, bytes, bytearray, complex, np.complexfloating, np.ndarray))
+    if refused or not (hasattr(type(number), "__float__") or hasattr(type(number), "__index__")):
+        of = "" if number is value or isinstance(value, np.generic) else f" in {type(value).__name__}"
+        raise TypeError(f"{name}: expected a number, got {type(number).__name__}{of}")
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+    except Exception as error:  # whatever the object raises
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}: {error!s:.100}") from error
+
+
+def _element(name: str, value: Any) -> Any:
+    """Return the element of an array or a tensor with one element; anything else as it is."""
+    item = getattr(value, "item", None)
+    if not callable(item) or isinstance(value, type):
+        return value
+    try:
+        return item()
+    except Exception as error:
+        shape = getattr(value, "shape", None)
+        what = type(value).__name__ + (f" of shape {tuple(shape)}" if isinstance(shape, (tuple, list)) else "")
+        raise TypeError(f"{name}: expected a number, got {what}: {error!s:.100}") from error
+
+
 def check_number(name: str, value: Any, least: float | None = None, above: float | None = None) -> float:
     """Return a value as float, checked to be a finite real number.
 
@@ -77,7 +132,7 @@ def check_number(name: str, value: Any, least: float | None = None, above: float
     name : str
         Of the argument, for messages.
     value : object
-        Any real number except a bool.
+        Anything that :func:`real` reads.
     least : float, optional
         Inclusive lower bound.
     above : float, optional
@@ -95,12 +150,7 @@ def check_number(name: str, value: Any, least: float | None = None, above: float
     >>> check_number("step", 1, above=0)
     1.0
     """
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
+    number = real(name, value)
     if not math.isfinite(number):
         raise ValueError(f"{name}: expected a finite number, got {number}")
     if least is not None and number < least:
@@ -111,7 +161,7 @@ def check_number(name: str, value: Any, least: float | None = None, above: float
     return number
 
 
-def check_numbers(name: str, values: npt.ArrayLike, n: int, each: str = "cell") -> Floats:
+def check_numbers(name: str, values: npt.ArrayLike, n: int, each: str = "cell", *, unknown: bool = False) -> Floats:
     """Return values as a float64 array of shape (n,), checked to be finite real numbers.
 
     Parameters
@@ -119,35 +169,49 @@ def check_numbers(name: str, values: npt.ArrayLike, n: int, each: str = "cell") 
     name : str
         Of the argument, for messages.
     values : array_like, shape (n,)
+        An array of numbers, or a sequence of anything that :func:`real` reads.
     n : int
         Expected number of values.
     each : str
         What each value belongs to, for messages.
+    unknown : bool
+        Whether NaN is accepted, for a value that is not known.
 
     Raises
     ------
     TypeError
         If the values are not real numbers.
     ValueError
-        If the shape differs, or a value is NaN or infinite.
+        If the shape differs, or a value is infinite, or NaN where that is not accepted.
 
     Examples
     --------
     >>> check_numbers("values", [1, 2], 2)
     array([1., 2.])
     """
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise ValueError(f"{name}: expected {n} numbers, got sequences of different lengths") from None
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
+    array = _array_of_numbers(name, values, n)
     if array.shape != (n,):
         raise ValueError(f"{name}: expected shape ({n},), one for each {each}, got {array.shape}")
-    numbers_ = array.astype(np.float64)
-    if not np.isfinite(numbers_).all():
-        raise ValueError(f"{name}: expected finite numbers, got {array[~np.isfinite(numbers_)][0]}")
-    return numbers_
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
+    numbers = array.astype(np.float64)
+    wrong = np.isinf(numbers) if unknown else ~np.isfinite(numbers)
+    if wrong.any():
+        raise ValueError(f"{name}: expected finite numbers, got {array[wrong][0]}")
+    return numbers
+
+
+def _array_of_numbers(name: str, values: Any, n: int) -> npt.NDArray[Any]:
+    """Return values as an array; n objects of which NumPy makes no numbers, such as Decimals, are read one by one."""
+    try:
+        array = items = np.asarray(values)
+    except Exception:  # sequences of different lengths, or whatever an element raises
+        if not isinstance(values, Sequence) or any(isinstance(value, Sequence) for value in values):
+            raise ValueError(f"{name}: expected {n} numbers, got sequences of different lengths") from None
+        array, items = np.empty(len(values), dtype=object), values
+    if array.shape != (n, 1) and (array.dtype.kind != "O" or array.shape != (n,)):
+        return array
+    return np.array([real(f"{name}[{i}]", value) for i, value in enumerate(items)], dtype=np.float64)
 
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:

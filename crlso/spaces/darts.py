@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
 from crlso.spaces.cell import Cell
 from crlso.spaces.genotype import EDGES, OPERATIONS, format_genotype, parse_genotype
 from crlso.spaces.layout import CellLayout, register_layout
 from crlso.spaces.space import CellSpace
-from crlso.spaces.text import general_text
+from crlso.spaces.text import bare_text, general_text
 
 __all__ = ["DARTS"]
 
@@ -57,7 +59,8 @@ class DARTS(CellSpace):
     index of the operation in `operations`. Pairs are equal when they differ only in the order of intermediate nodes.
 
     Text is the usual ``Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=...)``;
-    :meth:`cell` also takes an object or a mapping with these four fields.
+    :meth:`cell` also takes an object or a mapping with these four fields, two cells of pairs, and the configurations of
+    NAS-Bench-301.
 
     Examples
     --------
@@ -89,17 +92,24 @@ class DARTS(CellSpace):
 
         Parameters
         ----------
-        x : str, Genotype, mapping, sequence of int or Cell
-            A genotype as text or with the fields ``normal``, ``normal_concat``, ``reduce`` and ``reduce_concat``,
-            28 codes, or a Cell.
+        x : str, Genotype, mapping, sequence or Cell
+            A genotype as text or with the fields ``normal``, ``normal_concat``, ``reduce`` and ``reduce_concat``; two
+            cells of pairs, (operation, source) or (source, index of the operation); a configuration or a result of
+            NAS-Bench-301; 28 codes, or a Cell. Text may be that of any of these, and have more around it: see
+            docs/spaces.md. It is parsed, never evaluated.
 
         Raises
         ------
         TypeError, ValueError
             For anything that is no cell; the message names what was expected.
         """
-        if isinstance(x, str) and x.startswith("normal:"):  # a row that is no cell, see str(cell)
-            return super().cell(x)
-        if isinstance(x, (str, Mapping)) or hasattr(x, "normal_concat"):
+        if isinstance(x, np.ndarray) and x.ndim == 0:
+            x = x.item()
+        if isinstance(x, str):
+            x = bare_text(x)
+            general = x.startswith("normal:")  # a row that is no cell, see str(cell)
+            return super().cell(x) if general else Cell(self.name, tuple(parse_genotype(x).tolist()))
+        two_cells = isinstance(x, (Sequence, np.ndarray)) and len(x) == len(self._layout.graphs)
+        if two_cells or isinstance(x, Mapping) or hasattr(x, "normal_concat") or hasattr(x, "get_dictionary"):
             return Cell(self.name, tuple(parse_genotype(x).tolist()))
         return super().cell(x)

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import operator
 import re
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from crlso._base.checks import is_int
 from crlso._base.types import Codes
+from crlso.spaces.genotype_text import FIELDS, read_genotype
 
 __all__ = ["EDGES", "N_CODES", "OPERATIONS", "check_codes", "format_genotype", "parse_genotype"]
 
@@ -40,13 +42,8 @@ _FIRST_SLOT = {target: EDGES.index((0, target)) for target in _NODES}
 N_CODES = 2 * len(EDGES)
 
 _CELLS = ("normal", "reduce")
-_FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
-_MAX_TEXT = 4096  # characters; the usual text has about 600
-_TOKEN = re.compile(
-    r"""\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]{0,39}) | (?P<number>[0-9]{1,9})(?![0-9A-Za-z_])
-            | (?P<quoted>'[A-Za-z0-9_]{0,40}'|"[A-Za-z0-9_]{0,40}") | (?P<sign>[][(),=]) | (?P<end>\Z))""",
-    re.ASCII | re.VERBOSE,
-)
+_CONFIGURATION = "optimized_hyperparamater_config"  # so spelt in the result files of NAS-Bench-301
+_PREFIX = "NetworkSelectorDatasetInfo:darts:"
 
 
 def parse_genotype(source: Any) -> Codes:
@@ -55,10 +52,16 @@ def parse_genotype(source: Any) -> Codes:
     Parameters
     ----------
     source : str, mapping, object or sequence
-        The usual text ``Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=[...],
-        reduce_concat=[2, 3, 4, 5])``; a mapping or an object (a namedtuple for instance) with these four fields; or the
-        compact form, two cells of eight pairs (source, index of the operation), as text or as sequences. The two edges
-        of a node may stand in either order. Text is parsed, never evaluated.
+        One of these forms, or its text, which is parsed and never evaluated:
+
+        - ``Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=..., reduce_concat=...)``, or
+          a mapping or an object (a namedtuple for instance) with these four fields. In text, ``BEST =`` or the
+          beginning of a line of a log may come before it.
+        - Two cells, normal and reduction, of eight pairs: (operation, source), or (source, index of the operation).
+        - A configuration of NAS-Bench-301, whose keys are those of its result files (``inputs_node_normal_3``, with or
+          without ``NetworkSelectorDatasetInfo:darts:`` before it), or the content of such a file.
+
+        A cell is a list of eight edges, or of two for each node. The two edges of a node may stand in either order.
 
     Returns
     -------
@@ -70,37 +73,48 @@ def parse_genotype(source: Any) -> Codes:
     TypeError
         For another kind of object.
     ValueError
-        For text that is no genotype (the message has the position and what was expected there), an operation that is
-        not one of the seven (``none`` is not), a source that is no earlier node, two edges from one source into one
-        node, another number of edges than two into a node, or other outputs than the nodes 2 to 5.
+        For text that is no genotype (the message has the position and what was expected there), an edge that is no
+        pair, an operation that is not one of the seven (``none`` is not), a source that is no earlier node, two edges
+        from one source into one node, another number of edges than two into a node, or other outputs than the nodes 2
+        to 5.
 
     Examples
     --------
     >>> cell = "[(0, 3), (1, 3), (0, 3), (1, 3), (0, 3), (1, 2), (0, 2), (2, 5)]"
     >>> parse_genotype(f"[{cell}, {cell}]")[:14].tolist()
     [4, 4, 4, 4, 0, 4, 3, 0, 0, 3, 0, 6, 0, 0]
-    >>> parse_genotype("Genotype(normal=None)")
+    >>> parse_genotype("Genotype(normal=[('sep_conv_3x3' 0)])")
     Traceback (most recent call last):
     ...
-    ValueError: genotype: expected a list of edges at character 16, got 'None)'
+    ValueError: genotype: expected ',' at character 33, got '0)])'
     """
-    if isinstance(source, str):
-        cells = _Reader(source).genotype()
-    elif isinstance(source, Mapping):
-        cells = _from_fields({name: source[name] for name in _FIELDS if name in source})
-    elif hasattr(source, "normal") and hasattr(source, "reduce"):
-        cells = _from_fields({name: getattr(source, name) for name in _FIELDS if hasattr(source, name)})
-    elif isinstance(source, Sequence) and not isinstance(source, (bytes, bytearray)):
-        cells = _from_compact(source)
-    else:
-        raise TypeError(
-            "genotype: expected text, a mapping or an object with the fields "
-            f"{', '.join(_FIELDS)}, or two cells of pairs, got {type(source).__name__}"
-        )
+    cells = _cells_of_text(source) if isinstance(source, str) else _cells_of(source)
     codes = np.zeros(N_CODES, dtype=np.uint8)
     for first, name in zip((0, len(EDGES)), _CELLS, strict=True):
         _fill(codes[first : first + len(EDGES)], name, cells[name])
     return codes
+
+
+def _cells_of_text(text: str) -> dict[str, Pairs]:
+    try:
+        return _cells_of(read_genotype(text))
+    except TypeError as error:  # the value of a text is wrong, not its type
+        raise ValueError(str(error)) from None
+
+
+def _cells_of(source: Any) -> dict[str, Pairs]:
+    if hasattr(source, "get_dictionary"):  # a Configuration of an old ConfigSpace
+        source = source.get_dictionary()
+    if isinstance(source, Mapping):
+        return _from_mapping(source)
+    if hasattr(source, "normal") and hasattr(source, "reduce"):
+        return _from_fields({name: getattr(source, name) for name in FIELDS if hasattr(source, name)})
+    if _is_list(source):
+        return _from_cells(source)
+    raise TypeError(
+        "genotype: expected text, a mapping or an object with the fields "
+        f"{', '.join(FIELDS)}, or two cells of pairs, got {type(source).__name__}"
+    )
 
 
 def format_genotype(codes: npt.ArrayLike) -> str:
@@ -193,13 +207,21 @@ def _check_outputs(cell: str, nodes: Sequence[int]) -> None:
 
 def _integer(value: Any, what: str) -> int:
     if not is_int(value):
-        raise TypeError(f"genotype: expected an integer as {what}, got {value!r:.60}")
+        raise TypeError(f"genotype: expected an integer as {what}, got {_shown(value)}")
     return operator.index(value)
 
 
-def _items(value: object, what: str, longest: int) -> list[Any]:
+def _shown(value: object) -> str:
+    return reprlib.repr(value)[:60]  # repr would fail for a list that is nested too deep
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes, bytearray))
+
+
+def _items(value: Any, what: str, longest: int) -> list[Any]:
     """The items of a short sequence; text, generators and long sequences are refused."""
-    if not isinstance(value, (Sequence, np.ndarray)) or isinstance(value, (str, bytes, bytearray)):
+    if not _is_list(value):
         raise TypeError(f"genotype: expected a sequence as {what}, got {type(value).__name__}")
     if len(value) > longest:
         raise ValueError(f"genotype: expected at most {longest} items in {what}, got {len(value)}")
@@ -207,161 +229,92 @@ def _items(value: object, what: str, longest: int) -> list[Any]:
 
 
 def _pairs_of(value: object, cell: str) -> Iterator[list[Any]]:
-    for i, pair in enumerate(_items(value, f"cell {cell!r}", 2 * len(_NODES))):
-        both = _items(pair, f"edge {i} of cell {cell!r}", 2)
-        if len(both) != 2:
-            raise ValueError(f"genotype: expected a pair as edge {i} of cell {cell!r}, got {len(both)} items")
-        yield both
+    """The two items of each edge of a cell: of a list of edges, or of a list of two edges for each node."""
+    items = _items(value, f"cell {cell!r}", 2 * len(_NODES))
+    if items and all(_is_list(item) and 0 < len(item) <= len(items) and all(map(_is_list, item)) for item in items):
+        if len(items) != len(_NODES) or any(len(item) != 2 for item in items):
+            raise ValueError(f"genotype: expected two edges for each of {len(_NODES)} nodes in cell {cell!r}")
+        items = [edge for item in items for edge in item]
+    for i, item in enumerate(items):
+        pair = _items(item, f"edge {i} of cell {cell!r}", 3)
+        if len(pair) == 3:
+            raise ValueError(
+                f"genotype: expected pairs (operation, source) in cell {cell!r}, got {_shown(item)}: leave out the "
+                "weight of (operation, source, weight), or the node of (operation, node, source), with two edges for "
+                "each node in order"
+            )
+        if len(pair) != 2:
+            raise ValueError(f"genotype: expected a pair as edge {i} of cell {cell!r}, got {len(pair)} items")
+        yield pair
+
+
+def _from_mapping(source: Mapping[str, Any]) -> dict[str, Pairs]:
+    """The cells of a mapping: the fields of a genotype, or a configuration or a result of NAS-Bench-301."""
+    source = source.get(_CONFIGURATION, source)
+    if not isinstance(source, Mapping):
+        raise TypeError(f"genotype: expected a mapping as {_CONFIGURATION}, got {type(source).__name__}")
+    values = {str(key).removeprefix(_PREFIX): value for key, value in source.items()}
+    return _from_configuration(values) if any(key.startswith("edge_") for key in values) else _from_fields(values)
 
 
 def _from_fields(fields: Mapping[str, Any]) -> dict[str, Pairs]:
     """The cells of an object that has the fields of a genotype."""
-    if missing := [name for name in _FIELDS if name not in fields]:
-        raise ValueError(f"genotype: expected the fields {', '.join(_FIELDS)}, got none called {missing[0]!r}")
+    if missing := [name for name in FIELDS if name not in fields]:
+        raise ValueError(f"genotype: expected the fields {', '.join(FIELDS)}, got none called {missing[0]!r}")
     cells: dict[str, Pairs] = {}
     for cell in _CELLS:
-        pairs: Pairs = []
-        for operation, source in _pairs_of(fields[cell], cell):
-            if not isinstance(operation, str):
-                raise TypeError(f"genotype: expected the name of an operation in cell {cell!r}, got {operation!r:.60}")
-            pairs.append((operation, _integer(source, f"a source in cell {cell!r}")))
-        cells[cell] = pairs
+        cells[cell] = [_named(pair, cell) for pair in _pairs_of(fields[cell], cell)]
         outputs = _items(fields[f"{cell}_concat"], f"{cell}_concat", len(_NODES))
         _check_outputs(cell, [_integer(node, f"a node of {cell}_concat") for node in outputs])
     return cells
 
 
-def _from_compact(source: Sequence[Any]) -> dict[str, Pairs]:
-    """The cells of a sequence of two cells of pairs (source, index of the operation)."""
+def _from_cells(source: Sequence[Any]) -> dict[str, Pairs]:
+    """The cells of a sequence of two, of pairs (operation, source) or (source, index of the operation)."""
     if len(source) != len(_CELLS):
         raise ValueError(f"genotype: expected two cells, got {len(source)}")
     cells: dict[str, Pairs] = {}
     for name, value in zip(_CELLS, source, strict=True):
-        numbers = [(_integer(a, "a source"), _integer(b, "an operation")) for a, b in _pairs_of(value, name)]
-        cells[name] = [(_operation(index), node) for node, index in numbers]
+        pairs = list(_pairs_of(value, name))
+        by_name = any(isinstance(item, str) for pair in pairs for item in pair)
+        cells[name] = [_named(pair, name) if by_name else _numbered(pair) for pair in pairs]
     return cells
 
 
-def _operation(index: int) -> str:
+def _named(pair: Sequence[Any], cell: str) -> tuple[str, int]:
+    """An edge written as (operation, source)."""
+    operation, source = pair
+    if not isinstance(operation, str):
+        raise TypeError(f"genotype: expected the name of an operation in cell {cell!r}, got {_shown(operation)}")
+    return operation, _integer(source, f"a source in cell {cell!r}")
+
+
+def _numbered(pair: Sequence[Any]) -> tuple[str, int]:
+    """An edge written as (source, index of the operation)."""
+    source, index = _integer(pair[0], "a source"), _integer(pair[1], "an operation")
     if not 0 <= index < len(OPERATIONS):
         raise ValueError(f"genotype: expected the index of an operation, 0 to {len(OPERATIONS) - 1}, got {index}")
-    return OPERATIONS[index]
+    return OPERATIONS[index], source
 
 
-class _Reader:
-    """A parser of the text forms. Their grammar has a fixed depth, so that no text makes the calls nest deeper."""
-
-    def __init__(self, text: str) -> None:
-        if len(text) > _MAX_TEXT:
-            raise ValueError(f"genotype: expected a text of at most {_MAX_TEXT} characters, got {len(text)}")
-        self._text = text
-        self._after = 0
-        self._advance()
-
-    def genotype(self) -> dict[str, Pairs]:
-        cells = self._named() if self._kind == "name" else self._compact()
-        if self._kind != "end":
-            self._fail("the end of the text")
-        return cells
-
-    def _advance(self) -> None:
-        """Go to the next token; a character that begins no token becomes one of the kind "other"."""
-        match = _TOKEN.match(self._text, self._after)
-        if match is None:
-            self._at = len(self._text) - len(self._text[self._after :].lstrip())
-            self._kind, self._token = "other", self._text[self._at : self._at + 1]
-            return
-        self._kind = match.lastgroup or "end"
-        self._at, self._after = match.span(self._kind)
-        self._token = match.group(self._kind)
-
-    def _fail(self, expected: str) -> NoReturn:
-        found = "the end of the text" if self._kind == "end" else repr(self._text[self._at : self._at + 30])
-        raise ValueError(f"genotype: expected {expected} at character {self._at}, got {found}")
-
-    def _take(self, kind: str, expected: str) -> str:
-        if self._kind != kind:
-            self._fail(expected)
-        token = self._token
-        self._advance()
-        return token
-
-    def _sign(self, sign: str) -> None:
-        if self._kind != "sign" or self._token != sign:
-            self._fail(repr(sign))
-        self._advance()
-
-    def _next_is(self, sign: str) -> bool:
-        return self._kind == "sign" and self._token == sign
-
-    def _open(self, expected: str) -> str:
-        """Take an opening bracket and return the one that closes it."""
-        if not (self._next_is("(") or self._next_is("[")):
-            self._fail(expected)
-        closing = ")" if self._token == "(" else "]"
-        self._advance()
-        return closing
-
-    def _listed(self, closing: str) -> Iterator[None]:
-        """Yield once for each item up to the closing bracket; a comma may follow the last."""
-        while not self._next_is(closing):
-            yield
-            if not self._next_is(closing):
-                self._sign(",")
-        self._advance()
-
-    def _number(self, expected: str) -> int:
-        return int(self._take("number", expected))
-
-    def _named(self) -> dict[str, Pairs]:
-        if self._token != "Genotype":
-            self._fail("'Genotype('")
-        self._advance()
-        self._sign("(")
-        cells: dict[str, Pairs] = {}
-        outputs: dict[str, list[int]] = {}
-        for _ in self._listed(")"):
-            if self._token not in _FIELDS or self._token in cells or self._token in outputs:
-                self._fail(f"one of the fields {', '.join(_FIELDS)}, each once,")
-            field = self._take("name", "a field")
-            self._sign("=")
-            if field in _CELLS:
-                cells[field] = self._edges(named=True)
-            else:
-                outputs[field] = self._outputs()
-        if missing := [name for name in _FIELDS if name not in cells and name not in outputs]:
-            raise ValueError(f"genotype: expected the fields {', '.join(_FIELDS)}, got none called {missing[0]!r}")
-        for cell in _CELLS:
-            _check_outputs(cell, outputs[f"{cell}_concat"])
-        return cells
-
-    def _compact(self) -> dict[str, Pairs]:
-        closing = self._open("'Genotype(' or a bracket")
-        cells = [self._edges(named=False) for _ in self._listed(closing)]
-        if len(cells) != len(_CELLS):
-            raise ValueError(f"genotype: expected two cells, got {len(cells)}")
-        return dict(zip(_CELLS, cells, strict=True))
-
-    def _edges(self, named: bool) -> Pairs:
-        example = "('sep_conv_3x3', 0)" if named else "(0, 3)"
-        pairs: Pairs = []
-        for _ in self._listed(self._open("a list of edges")):
-            closing = self._open(f"an edge such as {example}")
-            first = self._take("quoted" if named else "number", f"an edge such as {example}")
-            self._sign(",")
-            second = self._number(f"an edge such as {example}")
-            self._sign(closing)
-            pairs.append((first[1:-1], second) if named else (_operation(second), int(first)))
-        return pairs
-
-    def _outputs(self) -> list[int]:
-        if self._kind == "name" and self._token == "range":
-            self._advance()
-            self._sign("(")
-            first = self._number("a node")
-            self._sign(",")
-            last = self._number("a node")
-            self._sign(")")
-            return list(range(first, min(last, first + len(_NODES) + 1)))
-        expected = "range(2, 6) or [2, 3, 4, 5]"
-        return [self._number(expected) for _ in self._listed(self._open(expected))]
+def _from_configuration(values: Mapping[str, Any]) -> dict[str, Pairs]:
+    """The cells of a configuration of NAS-Bench-301: operations by edge, and the sources of the nodes 3 to 5."""
+    edges = {key: value for key, value in values.items() if key.startswith("edge_") and value is not None}
+    cells: dict[str, Pairs] = {}
+    for cell in _CELLS:
+        cells[cell] = []
+        for node in _NODES:
+            key = f"inputs_node_{cell}_{node}"
+            sources = "0_1" if node == _NODES[0] else values.get(key)
+            if not isinstance(sources, str) or not re.fullmatch("[0-4]_[0-4]", sources):
+                raise ValueError(f"genotype: expected two sources such as '0_1' as {key}, got {_shown(sources)}")
+            for source in map(int, sources.split("_")):
+                edge = f"edge_{cell}_{EDGES.index((source, node)) if source < node else ''}"
+                if edge not in edges:
+                    raise ValueError(f"genotype: expected {edge!r} for the source {source} of node {node}, got none")
+                cells[cell].append(_named((edges.pop(edge), source), cell))
+    if edges:
+        raise ValueError(
+            f"genotype: expected edges from the sources of each node, got another: {next(iter(edges)):.60}"
+        )
+    return cells

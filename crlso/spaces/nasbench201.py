@@ -20,6 +20,7 @@ from crlso.spaces.cell import Cell
 from crlso.spaces.features import live_operations
 from crlso.spaces.layout import CellLayout, register_layout
 from crlso.spaces.space import CellSpace
+from crlso.spaces.text import bare_text
 
 __all__ = ["NASBench201"]
 
@@ -163,19 +164,21 @@ class NASBench201(CellSpace):
         TypeError
             For anything else.
         """
+        if isinstance(x, np.ndarray) and x.ndim == 0:
+            x = x.item()
         if isinstance(x, Cell):
             if x.space != _NAME:
                 raise ValueError(f"cell: expected a Cell of {_NAME}, got one of {x.space}")
             return x
         if isinstance(x, str):
-            return Cell(_NAME, tuple(_core.nb201_parse(x).tolist()))
+            return Cell(_NAME, tuple(_core.nb201_parse(bare_text(x)).tolist()))
         if is_int(x):
             index = operator.index(x)
             if not 0 <= index < _N_CELLS:
                 raise IndexError(f"cell: expected an official index from 0 to {_N_CELLS - 1}, got {index!s:.40}")
             return Cell(_NAME, tuple(_official_order()[0][index].tolist()))
         if isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (bytes, bytearray, memoryview)):
-            items = x.tolist() if isinstance(x, np.ndarray) and x.ndim == 1 else x
+            items = x.tolist() if isinstance(x, np.ndarray) else x
             return Cell(_NAME, tuple(item if type(item) is int else self._code(item, x) for item in items))
         raise TypeError(f"cell: expected {_CELL_KINDS}, got {type(x).__name__}")
 

@@ -26,7 +26,7 @@ from crlso.spaces.keys import Classes, first_of_each, row_keys
 from crlso.spaces.layout import CellLayout, make_layout, register_layout
 from crlso.spaces.neighbours import moves
 from crlso.spaces.sampling import draw_cells
-from crlso.spaces.text import cell_text, parse_cell
+from crlso.spaces.text import bare_text, cell_text, parse_cell
 
 __all__ = ["CellSpace"]
 
@@ -243,7 +243,8 @@ class CellSpace:
         Parameters
         ----------
         x : str, sequence of int or Cell
-            The cell as text (as ``str(cell)`` gives it), its codes, or a Cell.
+            The cell as text (as ``str(cell)`` or ``repr(cell)`` gives it, with or without white space at its ends), its
+            codes, or a Cell.
 
         Returns
         -------
@@ -256,12 +257,14 @@ class CellSpace:
         TypeError
             For anything else.
         """
+        if isinstance(x, np.ndarray) and x.ndim == 0:
+            x = x.item()
         if isinstance(x, Cell):
             if x.space != self.name:
                 raise ValueError(f"cell: expected a Cell of {self.name}, got one of {x.space}")
             return x
         if isinstance(x, str):
-            return Cell(self.name, parse_cell(self._layout, x))
+            return Cell(self.name, parse_cell(self._layout, bare_text(x)))
         if isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (bytes, bytearray, memoryview)):
             return Cell(self.name, tuple(x.tolist() if isinstance(x, np.ndarray) else x))
         raise TypeError(f"cell: expected text, {len(self.cardinalities)} codes or a Cell, got {type(x).__name__}")
@@ -272,8 +275,8 @@ class CellSpace:
         Parameters
         ----------
         cells : array_like or iterable
-            Integers of shape (n, codes per cell), an iterable of anything that :meth:`cell` accepts, or one Cell or
-            its text.
+            Integers of shape (n, codes per cell), an array or another iterable of anything that :meth:`cell` accepts,
+            or one Cell or its text.
 
         Returns
         -------
@@ -286,7 +289,10 @@ class CellSpace:
             For arrays of another kind or shape, codes outside their ranges, and things that are no cells.
         """
         if isinstance(cells, (np.ndarray, np.generic)) and not isinstance(cells, str):
-            return self._codes_from_array(np.asarray(cells))
+            array = np.asarray(cells)
+            if array.dtype.kind not in "OUT":  # T: the texts of variable length of NumPy 2
+                return self._codes_from_array(array)
+            cells = array if array.ndim else array.item()
         if isinstance(cells, (Cell, str)):
             cells = [cells]
         if not isinstance(cells, Iterable) or isinstance(cells, (bytes, bytearray, memoryview)):

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 from crlso.spaces.layout import CellLayout
 
-__all__ = ["cell_text", "general_text", "node_name", "parse_cell"]
+__all__ = ["bare_text", "cell_text", "general_text", "node_name", "parse_cell"]
+
+_REPR = re.compile(r"""Cell\((['"]).*\1\)""", re.DOTALL)
+
+
+def bare_text(text: str) -> str:
+    """Return the text of a cell without what files and printing put around it.
+
+    That is a byte order mark, white space at the ends, and the ``Cell('...')`` of a cell's repr.
+
+    Examples
+    --------
+    >>> bare_text("Cell('conv(0)+output(1)')\\n")
+    'conv(0)+output(1)'
+    """
+    bare = text.lstrip("\ufeff").strip()
+    if _REPR.fullmatch(bare):
+        try:
+            return str(ast.literal_eval(bare[len("Cell(") : -1])).strip()
+        except (ValueError, SyntaxError, MemoryError, RecursionError):  # the quotes enclose more than one text
+            return bare
+    return bare
 
 
 def cell_text(layout: CellLayout, codes: tuple[int, ...]) -> str:
