@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import crlso._core as _core
 from crlso._base.checks import check_number
 from crlso._base.types import Floats
 from crlso.assets import open_npz
@@ -82,7 +81,8 @@ class NASBench101(Benchmark):
     - :meth:`from_tfrecord` reads an official file. The value is the mean validation accuracy.
     - :meth:`simulated_validation` adds noise to test accuracies. The value is this sum.
 
-    :meth:`test` always returns the test accuracies, for reports.
+    :meth:`test` always returns the test accuracies, for reports. Every method takes a cell by its module hash too, see
+    :meth:`crlso.spaces.NASBench101.cell`.
 
     Attributes
     ----------
@@ -360,7 +360,7 @@ class NASBench101(Benchmark):
             "cell": str(chosen),
             "codes": list(chosen.codes),
             "canonical_codes": canonical[0].tolist(),
-            "module_hash": _core.nb101_hash(canonical).tobytes().hex(),
+            "module_hash": self.space.module_hash(canonical[0]),
             "dataset": self.dataset,
             "objective": self.objective,
             "value": float(self._values[row[0]]),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+import re
+import reprlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+import crlso._core as _core
 from crlso._base.types import Codes, Floats
 from crlso.assets import open_npz
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
@@ -17,6 +20,7 @@ from crlso.spaces.cell import Cell
 from crlso.spaces.keys import rows_of_keys
 from crlso.spaces.layout import CellLayout, register_layout
 from crlso.spaces.space import CellSpace
+from crlso.spaces.text import bare_text
 
 __all__ = ["LAYOUT", "NASBench101"]
 
@@ -36,6 +40,7 @@ LAYOUT = register_layout(
 _N_INNER = len(LAYOUT.intermediate)
 _ENDS = ("input", "output")
 _KERNEL = {"conv3x3-bn-relu": 9.0, "conv1x1-bn-relu": 1.0, "maxpool3x3": 0.0}  # weights per pair of channels
+_HASH = re.compile("[0-9a-fA-F]{32}")
 _PRESETS = {
     "paper": dataclasses.replace(
         PAPER_PRESETS["paper"],
@@ -61,6 +66,28 @@ def _every_cell() -> Codes:
     return codes
 
 
+@functools.cache
+def _beginnings() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    """The first three bytes of every cell's hash as a number, in ascending order, and the rows of these cells."""
+    with open_npz("nasbench101_hashes.npz") as asset:
+        parts = asset["beginnings"].astype(np.uint32)
+    numbers = parts[:, 0] << 16 | parts[:, 1] << 8 | parts[:, 2]
+    order = np.argsort(numbers, kind="stable")
+    return numbers[order], order
+
+
+def _row_of_hash(digest: bytes) -> Codes:
+    """The codes of the cell with this module hash."""
+    numbers, rows = _beginnings()
+    wanted = int.from_bytes(digest[:3], "big")
+    first, last = np.searchsorted(numbers, [wanted, wanted + 1])
+    codes = _every_cell()[rows[first:last]]  # a few cells whose hashes begin so
+    for row, found in zip(codes, _core.nb101_hash(codes)):
+        if found.tobytes() == digest:
+            return row
+    raise ValueError(f"cell: expected the module hash of a cell of the benchmark, got {digest.hex()!r}")
+
+
 class NASBench101(CellSpace):
     """All cells of NAS-Bench-101.
 
@@ -69,8 +96,9 @@ class NASBench101(CellSpace):
     2 ``conv1x1-bn-relu``, 3 ``maxpool3x3``), then the 21 possible edges by target and source. Cells are equal when they
     are the same graph after pruning: 423,624 cells, one for each module hash of the benchmark.
 
-    :meth:`cell` also takes the form of the benchmark's own API: a pair (matrix, operations) with ``"input"`` first and
-    ``"output"`` last, of 2 to 7 vertices.
+    :meth:`cell` also takes the forms of the benchmark's own API: a pair (matrix, operations) with ``"input"`` first and
+    ``"output"`` last, of 2 to 7 vertices; a mapping with ``module_adjacency`` and ``module_operations``; an object with
+    ``matrix`` and ``ops``; and a module hash.
 
     References
     ----------
@@ -137,9 +165,10 @@ class NASBench101(CellSpace):
 
         Parameters
         ----------
-        x : str, sequence of int, (matrix, operations) or Cell
-            Text as ``str(cell)`` writes it, 26 codes, the benchmark's own form, or a Cell. None of them is pruned; see
-            :meth:`CellSpace.prune`.
+        x : str, sequence of int, (matrix, operations), mapping, object or Cell
+            Text as ``str(cell)`` writes it, a module hash (32 hexadecimal digits, by which the benchmark names its
+            cells), 26 codes, one of the benchmark's own forms, or a Cell. Vertices of another operation than the three
+            are left out if they are on no path; nothing else is pruned, see :meth:`CellSpace.prune`.
 
         Returns
         -------
@@ -148,11 +177,42 @@ class NASBench101(CellSpace):
         Raises
         ------
         TypeError, ValueError
-            For anything that is no cell; what was expected is named.
+            For anything that is no cell, and for a hash that is no cell's; what was expected is named.
+
+        Examples
+        --------
+        >>> print(NASBench101().cell("b49ac8c578b4561d79ac7087988f1c61"))
+        conv3x3-bn-relu(0)+output(1)
         """
-        if isinstance(x, (tuple, list)) and len(x) == 2:
-            return Cell(self.name, _codes_of_matrix(*x))
-        return super().cell(x)
+        if isinstance(x, np.ndarray) and x.ndim == 0:
+            x = x.item()
+        if isinstance(x, str) and _HASH.fullmatch(bare_text(x)):
+            return Cell(self.name, tuple(_row_of_hash(bytes.fromhex(bare_text(x))).tolist()))
+        form = _benchmark_form(x)
+        return super().cell(x) if form is None else Cell(self.name, _codes_of_matrix(*form))
+
+    def module_hash(self, cell: Any) -> str:
+        """Return the module hash of a cell: 32 hexadecimal digits, by which the benchmark's files name it.
+
+        Parameters
+        ----------
+        cell : object
+            Anything that :meth:`cell` accepts. Equal cells have one hash.
+
+        Raises
+        ------
+        ValueError
+            For a cell without a path from the input to the output.
+
+        Examples
+        --------
+        >>> NASBench101().module_hash("conv3x3-bn-relu(0)+output(1)")
+        'b49ac8c578b4561d79ac7087988f1c61'
+        """
+        row = self.prune([self.cell(cell)])
+        if not row.any():
+            raise ValueError(f"cell: expected an output that is reached from the input, got {cell!s:.200}")
+        return _core.nb101_hash(row).tobytes().hex()
 
     def matrix(self, cell: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
         """Write a cell, pruned, in the benchmark's own form.
@@ -180,26 +240,60 @@ class NASBench101(CellSpace):
         return full[np.ix_(kept, kept)], [_ENDS[0], *inner, _ENDS[1]]
 
 
+def _benchmark_form(x: Any) -> tuple[Any, Any] | None:
+    """The matrix and the operations of a cell in one of the benchmark's own forms; None for anything else."""
+    if isinstance(x, (tuple, list)) and len(x) == 2:
+        return x[0], x[1]
+    if isinstance(x, Mapping):
+        for form in (("module_adjacency", "module_operations"), ("matrix", "ops")):
+            if all(key in x for key in form):
+                return x[form[0]], x[form[1]]
+        raise ValueError(f"cell: expected the keys module_adjacency and module_operations, got {list(x)!r:.100}")
+    if hasattr(x, "matrix") and hasattr(x, "ops"):
+        return x.matrix, x.ops
+    return None
+
+
 def _codes_of_matrix(matrix: Any, operations: Any) -> tuple[int, ...]:
     """Codes of a cell in the benchmark's own form, checked."""
+    edges = _checked_matrix(matrix)
+    n = len(edges)
+    names = operations.tolist() if isinstance(operations, np.ndarray) else operations
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"cell: expected a sequence of names as operations, got {reprlib.repr(operations)}")
+    if len(names) != n:
+        raise ValueError(f"cell: expected {n} operations for {n} vertices, got {len(names)}: {list(names)!r:.200}")
+    if (names[0], names[-1]) != _ENDS:
+        raise ValueError(f"cell: expected 'input' as the first operation and 'output' as the last, got {names!r:.200}")
+    # The benchmark prunes a cell before it looks at its operations: those on no path may have any name.
+    known = [v for v in range(1, n - 1) if names[v] in LAYOUT.operations]
+    unknown = [v for v in range(1, n - 1) if v not in known and _on_a_path(edges, v)]
+    if unknown:
+        raise ValueError(
+            f"cell: expected operations out of {', '.join(LAYOUT.operations)} between 'input' and 'output', "
+            f"got {names[unknown[0]]!r:.60}"
+        )
+    full = np.zeros((_VERTICES, _VERTICES), dtype=np.int64)
+    position = [0, *range(1, 1 + len(known)), _VERTICES - 1]
+    full[np.ix_(position, position)] = edges[np.ix_([0, *known, n - 1], [0, *known, n - 1])]
+    inner = [1 + LAYOUT.operations.index(names[v]) for v in known]
+    return (*inner, *[0] * (_N_INNER - len(inner)), *(int(full[edge]) for edge in LAYOUT.edges))
+
+
+def _checked_matrix(matrix: Any) -> npt.NDArray[Any]:
     try:
         edges = np.asarray(matrix)
     except ValueError:
         raise ValueError("cell: expected a square matrix, got rows of different lengths") from None
     n = len(edges) if edges.ndim == 2 else 0
-    if edges.dtype.kind not in "iub" or edges.ndim != 2 or edges.shape != (n, n) or not 2 <= n <= _VERTICES:
-        raise ValueError(f"cell: expected a matrix of integers, 2 x 2 to 7 x 7, got {edges.dtype} {edges.shape}")
+    if edges.dtype.kind not in "iubf" or edges.shape != (n, n) or not 2 <= n <= _VERTICES:
+        raise ValueError(f"cell: expected a matrix of numbers, 2 x 2 to 7 x 7, got {edges.dtype} {edges.shape}")
     if not np.isin(edges, (0, 1)).all() or np.tril(edges).any():
         raise ValueError("cell: expected a strictly upper triangular matrix of 0 and 1")
-    if isinstance(operations, str) or not isinstance(operations, Sequence) or len(operations) != n:
-        raise ValueError(f"cell: expected {n} operations for {n} vertices, got {operations!r:.200}")
-    if (operations[0], operations[-1]) != _ENDS or not all(name in LAYOUT.operations for name in operations[1:-1]):
-        raise ValueError(
-            f"cell: expected 'input', operations out of {', '.join(LAYOUT.operations)}, and 'output', "
-            f"got {operations!r:.200}"
-        )
-    inner = [1 + LAYOUT.operations.index(name) for name in operations[1:-1]]
-    position = [*range(n - 1), _VERTICES - 1]
-    full = np.zeros((_VERTICES, _VERTICES), dtype=np.int64)
-    full[np.ix_(position, position)] = edges
-    return (*inner, *[0] * (_N_INNER - len(inner)), *(int(full[edge]) for edge in LAYOUT.edges))
+    return edges
+
+
+def _on_a_path(edges: npt.NDArray[Any], vertex: int) -> bool:
+    """Whether a vertex is on a path from the first to the last one."""
+    linked = np.linalg.matrix_power(np.eye(len(edges), dtype=np.int64) + edges.astype(np.int64), len(edges)) > 0
+    return bool(linked[0, vertex] and linked[vertex, -1])

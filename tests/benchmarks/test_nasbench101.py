@@ -238,6 +238,22 @@ def test_the_asset_is_made_by_its_script(shared, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_asset_of_hashes_has_the_published_ones(official, shared):
+    hashes = np.load(shared / "data/nasbench101/nb101_hash_md5.npy")
+    with open_npz("nasbench101_hashes.npz") as asset:
+        np.testing.assert_array_equal(asset["beginnings"], hashes[official, :3])
+    found = hashlib.sha256(asset_path("nasbench101_hashes.npz").read_bytes()).hexdigest()
+    assert found in asset_path("NASBENCH101.md").read_text(encoding="utf-8")
+
+
+def test_values_are_looked_up_by_hash(bench):
+    best = bench.optimum()
+    name = bench.info(best)["module_hash"]
+    assert bench.evaluate(name) == bench.evaluate(best) and bench.info(name)["canonical_codes"] == list(best.codes)
+    np.testing.assert_array_equal(bench.test([name, name]), bench.test([best, best]))
+
+
+@pytest.mark.slow
 def test_the_asset_is_small_documented_and_loads_fast():
     path = asset_path("nasbench101.npz")
     assert path.stat().st_size < 1_000_000

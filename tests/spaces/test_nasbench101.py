@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from crlso import _core
 from crlso.spaces import NASBench101
 
 
@@ -20,13 +23,81 @@ def test_nasbench101_takes_the_forms_of_the_benchmark():
         ([[0, 2], [0, 0]], ["input", "output"]),
         ([[0, 1, 0]], ["input", "output"]),
         ([[0, 1], [0]], ["input", "output"]),
-        ([[0.0, 1.0], [0.0, 0.0]], ["input", "output"]),
+        ([[0.0, 0.5], [0.0, 0.0]], ["input", "output"]),
+        ([[0.0, np.nan], [0.0, 0.0]], ["input", "output"]),
+        ([["0", "1"], ["0", "0"]], ["input", "output"]),
+        (None, ["input", "output"]),
+        ([[0, 1], [0, 0]], ["input", "maxpool3x3", "output"]),
+        ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["input", "none", "output"]),
+        {"module_adjacency": [[0, 1], [0, 0]]},
         ([[0, 1], [0, 0]], ["output", "input"]),
         ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["input", "relu", "output"]),
-        ([[0, 1], [0, 0]], "io"),
         (np.zeros((8, 8), int), ["input", *["maxpool3x3"] * 6, "output"]),
     ):
         with pytest.raises(ValueError, match="cell: expected"):
             space.cell(bad)
-    with pytest.raises(ValueError, match="reached from the input"):
-        space.matrix(np.zeros(26, int))
+    for operations in ("io", np.array([1, 2]), [b"input", b"output"], None):
+        with pytest.raises(TypeError, match="cell: expected a sequence of names as operations, got"):
+            space.cell(([[0, 1], [0, 0]], operations))
+    for ask in (space.matrix, space.module_hash):
+        with pytest.raises(ValueError, match="reached from the input"):
+            ask(np.zeros(26, int))
+
+
+# With an isolated vertex, as NASLib pads cells; the hash is that of the benchmark's own class.
+PADDED = ([[0, 1, 0, 0], [0, 0, 0, 1], [0] * 4, [0] * 4], ["input", "conv3x3-bn-relu", "none", "output"])
+HASH = "b49ac8c578b4561d79ac7087988f1c61"
+
+
+def test_every_form_of_a_cell_is_the_same_cell():
+    space = NASBench101()
+    matrix, operations = PADDED
+    cell = space.cell("conv3x3-bn-relu(0)+output(1)")
+    adjacency = {"module_adjacency": np.array(matrix), "module_operations": operations, "trainable_parameters": 8}
+    forms = [
+        PADDED,
+        [matrix, operations],
+        (matrix, np.array(operations)),
+        (matrix, np.array(operations, dtype=object)),
+        (np.array(matrix, float), tuple(operations)),
+        (np.array(matrix, np.float32), operations),
+        (np.array(matrix, bool), operations),
+        adjacency,
+        {"matrix": matrix, "ops": operations},
+        SimpleNamespace(matrix=np.array(matrix), ops=operations),
+        HASH,
+        HASH.upper() + "\n",
+        np.str_(HASH),
+        np.array(HASH),
+        repr(cell),
+    ]
+    for form in forms:
+        assert space.cell(form) == cell, form
+        assert space.module_hash(form) == HASH
+    assert (space.codes(forms) == space.codes([cell])).all()
+    assert (space.codes(np.array([HASH, str(cell)])) == space.codes([cell])).all()
+
+
+def test_vertices_on_no_path_may_have_any_operation():
+    space = NASBench101()
+    matrix = np.zeros((7, 7), int)
+    matrix[0, [1, 2, 4]] = matrix[1, 6] = matrix[3, 6] = matrix[2, 5] = matrix[4, 6] = 1
+    operations = ["input", "maxpool3x3", "none", "?", "conv1x1-bn-relu", "none", "output"]
+    cell = space.cell((matrix, operations))
+    assert str(cell) == "maxpool3x3(0)+conv1x1-bn-relu(0)+output(1,2)"
+    matrix[5, 6] = 1  # now the second and the fifth vertex are on a path
+    with pytest.raises(ValueError, match="between 'input' and 'output', got 'none'"):
+        space.cell((matrix, operations))
+
+
+def test_cells_are_found_by_their_hash():
+    space = NASBench101()
+    codes = space.all_codes()[np.random.default_rng(0).integers(len(space), size=300)]
+    hashes = [row.tobytes().hex() for row in _core.nb101_hash(codes)]
+    np.testing.assert_array_equal(space.codes(hashes), codes)
+    assert [space.module_hash(row) for row in codes[:20]] == hashes[:20]
+    for wrong in (HASH[:-1] + "2", "0" * 32, "f" * 32):
+        with pytest.raises(ValueError, match=f"the module hash of a cell of the benchmark, got '{wrong}'"):
+            space.cell(wrong)
+    with pytest.raises(ValueError, match="cell string"):
+        space.cell(HASH[:-1])
