@@ -159,7 +159,7 @@ class Trial:
         notes = {"index": self.index, "test": self.test, "error": self.error}
         known = {key: value for key, value in notes.items() if value is not None}
         rows = [("trial", str(self.number)), ("state", self.state), ("value", number(self.value))]
-        rows += [(str(key), number(value)) for key, value in {**known, **self.user_attrs}.items()]
+        rows += [(str(key), number(value)) for key, value in [*known.items(), *self.user_attrs.items()]]
         return html_table([*rows, ("cell", str(self.cell))]) + drawing(self.cell)
 
 

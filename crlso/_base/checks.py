@@ -209,9 +209,16 @@ def _array_of_numbers(name: str, values: Any, n: int) -> npt.NDArray[Any]:
         if not isinstance(values, Sequence) or any(isinstance(value, Sequence) for value in values):
             raise ValueError(f"{name}: expected {n} numbers, got sequences of different lengths") from None
         array, items = np.empty(len(values), dtype=object), values
-    if array.shape != (n, 1) and (array.dtype.kind != "O" or array.shape != (n,)):
+    elements = array.shape == (n, 1) and not isinstance(values, np.ndarray)  # a sequence of arrays of one element
+    if not elements and (array.dtype.kind != "O" or array.shape != (n,)):
         return array
-    return np.array([real(f"{name}[{i}]", value) for i, value in enumerate(items)], dtype=np.float64)
+    numbers = np.empty(n)
+    for i, value in enumerate(items):
+        try:
+            numbers[i] = real(name, value)
+        except TypeError as error:
+            raise TypeError(f"{error} at position {i}") from None
+    return numbers
 
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from typing import Any
+
+from crlso._base.plain import json_text
 
 __all__ = ["check_checksum", "has_checksum", "with_checksum"]
 
@@ -20,7 +21,7 @@ def with_checksum(document: dict[str, Any]) -> bytes:
     >>> with_checksum({"value": 1})
     b'{"value": 1, "crc32": "d5ac4958"}\\n'
     """
-    text = json.dumps(document, allow_nan=False, ensure_ascii=False).encode("utf-8")
+    text = json_text(document).encode("utf-8")
     return text[:-1] + b', "crc32": "%08x"}\n' % zlib.crc32(text)
 
 

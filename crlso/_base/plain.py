@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
 import numpy as np
 
-__all__ = ["plain", "typed"]
+__all__ = ["json_text", "plain", "typed"]
 
 
 def plain(value: Any) -> Any:
@@ -36,6 +37,25 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
     return str(value)
+
+
+def json_text(document: Any, indent: int | None = None) -> str:
+    """Return plain data as strict JSON that can be written in UTF-8.
+
+    Characters are written as they are, unless some cannot be encoded, as bytes of a file name in the text of an error.
+    Then all but ASCII is escaped. Either way the same text is read again.
+
+    Examples
+    --------
+    >>> json_text(["é"]), json_text(["é\\udcff"])
+    ('["é"]', '["\\\\u00e9\\\\udcff"]')
+    """
+    text = json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(document, indent=indent, allow_nan=False)
+    return text
 
 
 def typed(entry: Any, key: str, kind: type, *, optional: bool = False) -> Any:

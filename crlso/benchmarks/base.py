@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso._base.checks import check_number, check_numbers
+from crlso._base.checks import check_number, check_numbers, real
 from crlso._base.files import read_text
 from crlso._base.fingerprint import Named
 from crlso._base.types import Floats, Keys, Positions
+from crlso.history import Measurement
 from crlso.spaces import Cell, CellSpace
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Benchmark(ABC):
         Studies and comparisons subtract values from it to get the regret.
         """
         best = getattr(self, "optimum", None)
-        return None if best is None else float(self.evaluate(best()))
+        return None if best is None else Measurement.of(self.evaluate(best())).value
 
     def regret(self, value: float) -> float:
         """Return how far a value is below the optimal value.
@@ -180,7 +181,7 @@ class Function(Benchmark):
         chosen = self.space.cells(cells)
         if self._test is None:
             return np.full(len(chosen), np.nan)
-        return np.array([float(self._test(cell)) for cell in chosen])
+        return np.array([real("test", self._test(cell)) for cell in chosen])
 
     def fingerprint(self) -> Any:
         """Return what identifies the benchmark, for :func:`crlso.compare`: its space, its names and its functions.
@@ -207,7 +208,8 @@ class Tabular(Benchmark):
     values : array_like, shape (n,)
         Finite value of each cell, which a search maximises.
     test_values : array_like, shape (n,), optional
-        Finite test value of each cell; it is reported for the best cells and never used to choose them.
+        Test value of each cell, NaN where it is not known; it is reported for the best cells and never used to choose
+        them.
     name : str
         Name of the benchmark.
     objective : str
@@ -221,7 +223,8 @@ class Tabular(Benchmark):
     Raises
     ------
     TypeError, ValueError
-        If `space` is not a CellSpace, a cell is not in it, or the values are not one finite number per cell.
+        If `space` is not a CellSpace, a cell is not in it, the values are not one finite number per cell, or the test
+        values are not one number per cell, at least one of them known.
 
     Examples
     --------
@@ -246,9 +249,12 @@ class Tabular(Benchmark):
         codes = space.codes(cells)
         keys = space.canonical_key(codes)
         self._values = _means(keys, check_numbers("values", values, len(codes)))
-        self._test = (
-            None if test_values is None else _means(keys, check_numbers("test_values", test_values, len(codes)))
-        )
+        self._test: Floats | None = None
+        if test_values is not None:
+            tests = check_numbers("test_values", test_values, len(codes), unknown=True)
+            if np.isnan(tests).all():
+                raise ValueError("test_values: expected None or at least one number, got NaN alone")
+            self._test = _means(keys, tests)
         self.space, self.name, self.objective = space.subset(codes), name, objective
 
     def __len__(self) -> int:
@@ -269,7 +275,7 @@ class Tabular(Benchmark):
         return self._values[self._rows(cells)]
 
     def test(self, cells: Any) -> Floats:
-        """Return the test values of cells, shape (n,); NaN if the table has none."""
+        """Return the test values of cells, shape (n,); NaN where the table has none."""
         rows = self._rows(cells)
         return np.full(len(rows), np.nan) if self._test is None else self._test[rows]
 
@@ -293,18 +299,22 @@ class Tabular(Benchmark):
     def from_csv(cls, path: str | os.PathLike[str], space: CellSpace) -> Tabular:
         """Read a benchmark from a CSV file with the columns ``cell`` and ``value``, and optionally ``test``.
 
+        The table of a study is such a file: ``study.trials_dataframe().to_csv(path)``.
+
         Parameters
         ----------
         path : str or path
-            A CSV file in UTF-8 with a header. Cells are written as ``str(cell)`` writes them, in quotes if they contain
-            commas. Other columns and blank lines are ignored.
+            A CSV file in UTF-8 with a header, or its text, which has more than one line. Cells are written as text that
+            ``space.cell`` reads, in quotes if they contain commas. A field of ``test`` that is empty is not known. Rows
+            whose field in a column ``state`` is ``failed`` or ``pending`` are left out, as trials without a value.
+            Other columns and blank lines are ignored.
         space : CellSpace
             Space of the cells.
 
         Returns
         -------
         Tabular
-            Named after the file.
+            Named after the file; ``"table"`` if the text itself was given.
 
         Raises
         ------
@@ -312,39 +322,54 @@ class Tabular(Benchmark):
             If the file cannot be read.
         ValueError
             If the header is wrong, or a row is not a cell of the space with finite values. The message names the line.
+
+        Examples
+        --------
+        >>> from crlso.spaces import CellSpace
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"], edges="free")
+        >>> bench = Tabular.from_csv("cell,value,test\\n|conv~0|+|pool~1|,91.0,\\n|pool~0|+|conv~1|,92.5,92.1\\n", space)
+        >>> bench.test(["|conv~0|+|pool~1|", "|pool~0|+|conv~1|"])
+        array([ nan, 92.1])
         """
         if not isinstance(space, CellSpace):
             raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
-        # Bytes that are not UTF-8 become characters that are in no cell or number, so the error names their line.
-        text = read_text(path, LARGEST_FILE, errors="surrogateescape")
+        if isinstance(path, str) and "\n" in path:
+            text, where, name = path.removeprefix("\ufeff"), "table", "table"
+        else:
+            # Bytes that are not UTF-8 become characters that are in no cell or number, so the error names their line.
+            text = read_text(path, LARGEST_FILE, errors="surrogateescape")
+            where, name = f"table {os.fspath(path)!r}", Path(path).stem
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         try:
             rows = list(_rows_of_table(reader, space))
         except (ValueError, csv.Error) as error:
-            line = max(reader.line_num, 1)
-            raise ValueError(f"table {os.fspath(path)!r}, line {line}: {error}") from None
+            raise ValueError(f"{where}, line {max(reader.line_num, 1)}: {error}") from None
         if not rows:
-            raise ValueError(f"table {os.fspath(path)!r}: expected at least one row, got none")
+            raise ValueError(f"{where}: expected at least one row with a value, got none")
         cells, values, tests = zip(*rows)
-        return cls(space, cells, values, None if tests[0] is None else tests, name=Path(path).stem)
+        return cls(space, cells, values, None if all(map(math.isnan, tests)) else tests, name=name)
 
 
-def _rows_of_table(reader: Any, space: CellSpace) -> Iterator[tuple[Cell, float, float | None]]:
-    """Yield cell, value and test value of each row of a CSV file, checked."""
-    header = [name.strip() for name in next(reader, [])]
-    columns = {name: header.index(name) for name in ("cell", "value", "test") if header.count(name) == 1}
+def _rows_of_table(reader: Any, space: CellSpace) -> Iterator[tuple[Cell, float, float]]:
+    """Yield cell, value and test value (NaN where not known) of each row of a CSV file that has a value, checked."""
+    lines = ([field.strip() for field in row] for row in reader)
+    filled = (row for row in lines if any(row))
+    header = next(filled, [])
+    columns = {name: header.index(name) for name in ("cell", "value", "test", "state") if header.count(name) == 1}
     if not {"cell", "value"} <= set(columns) or header.count("test") > 1:
         raise ValueError(f"expected a header with one column cell, one value and at most one test, got {header!r:.200}")
-    for row in filter(None, reader):
+    for row in filled:
         if len(row) != len(header):
             raise ValueError(
                 f"expected {len(header)} fields (put cells with commas in quotes), got {len(row)}: {row!r:.200}"
             )
-        cell = space.cell(row[columns["cell"]].strip())
+        if "state" in columns and row[columns["state"]] in ("failed", "pending"):
+            continue
+        cell = space.cell(row[columns["cell"]])
         if not space.valid([cell])[0]:
             raise ValueError(f"expected a cell of the space, got {cell!s:.200}")
-        test = _number(row[columns["test"]], "test") if "test" in columns else None
-        yield cell, _number(row[columns["value"]], "value"), test
+        test = row[columns["test"]] if "test" in columns else ""
+        yield cell, _number(row[columns["value"]], "value"), _number(test, "test") if test else math.nan
 
 
 def _number(text: str, column: str) -> float:
@@ -358,8 +383,11 @@ def _number(text: str, column: str) -> float:
 
 
 def _means(keys: Keys, values: Floats) -> Floats:
-    """Return the mean value of each key, in ascending order of keys."""
-    inverse = np.unique(keys, return_inverse=True)[1].reshape(-1)
-    shares = values / np.bincount(inverse)[inverse]  # divided before the sum, which might overflow
-    means: Floats = np.bincount(inverse, weights=shares).astype(np.float64)
+    """Return the mean value of each key, in ascending order of keys; NaN values are left out."""
+    different, inverse = np.unique(keys, return_inverse=True)
+    known = ~np.isnan(values)
+    inverse, n = inverse.reshape(-1)[known], len(different)
+    counts = np.bincount(inverse, minlength=n)
+    shares = values[known] / counts[inverse]  # divided before the sum, which might overflow
+    means: Floats = np.where(counts > 0, np.bincount(inverse, weights=shares, minlength=n), np.nan)
     return means

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
 
+from crlso._base.plain import json_text
 from crlso._version import __version__
 from crlso.comparison.records import KEYS, Record
 from crlso.comparison.statistics import bootstrap_interval, queries_for_share, signed_rank_test
@@ -85,7 +85,7 @@ class Comparison:
 
     def to_json(self, indent: int | None = None) -> str:
         """:meth:`to_dict` as strict JSON."""
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False, ensure_ascii=False)
+        return json_text(self.to_dict(), indent)
 
     def table(self) -> list[dict[str, Any]]:
         """Rows of ``results`` of all benchmarks, with ``benchmark`` and ``dataset``; input for ``pandas.DataFrame``."""

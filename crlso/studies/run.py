@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import inspect
 import logging
+import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
-from crlso._base.checks import is_int
+from crlso._base.checks import is_int, real
 from crlso._base.types import Progress
 from crlso.history import Measurement, Trial
 from crlso.methods import METHODS
@@ -202,11 +201,14 @@ def _looked_up(what: str, owner: Any, trials: list[Trial]) -> list[float | None]
     if not callable(look_up) or not trials:
         return []
     try:
-        found = np.asarray(look_up([trial.cell for trial in trials]), dtype=np.float64).reshape(len(trials))
+        values = look_up([trial.cell for trial in trials])
+        found = [None if value is None else real(what, value) for value in values]
+        if len(found) != len(trials):
+            raise ValueError(f"expected {len(trials)} numbers, got {len(found)}")
     except Exception as error:
         _log.warning("%s of the best cells is not known: %s: %s", what, type(error).__name__, error)
         return []
-    return [value if np.isfinite(value) else None for value in found.tolist()]
+    return [value if value is not None and math.isfinite(value) else None for value in found]
 
 
 def optimum_of(benchmark: Any) -> float | None:
@@ -228,10 +230,11 @@ def optimum_of(benchmark: Any) -> float | None:
             value = known()
         else:  # any object with space and evaluate is a benchmark
             value = benchmark.evaluate(best()) if callable(best) else None
+        number = None if value is None else real("optimum", getattr(value, "value", value))
     except Exception as error:  # for example, an incomplete table
         _log.warning("the optimum is not known: %s: %s", type(error).__name__, error)
         return None
-    return None if value is None or not np.isfinite(value) else float(value)
+    return number if number is not None and math.isfinite(number) else None
 
 
 def check_benchmark(benchmark: Any) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from crlso._base.checks import is_int
 from crlso._base.checksums import check_checksum, with_checksum
 from crlso._base.files import read_text, replacing
-from crlso._base.plain import plain, typed
+from crlso._base.plain import json_text, plain, typed
 from crlso._base.tables import drawing, html_table, number, text_table
 from crlso._version import __version__
 from crlso.history import History, Trial
@@ -18,6 +20,8 @@ __all__ = ["Study"]
 
 _HEAD = ("benchmark", "dataset", "objective", "method", "options", "seed", "budget")
 LARGEST_FILE = 1 << 28  # bytes
+_COLUMNS = ("number", "cell", "value", "test", "state", "asked", "error")  # of the table of trials
+_OWN = "user_attrs_"
 STUDY_STATES = ("running", "complete", "interrupted", "failed")
 
 
@@ -119,7 +123,9 @@ class Study:
         -------
         pandas.DataFrame
             One row per trial, with columns ``number``, ``cell`` (text), ``value``, ``test``, ``state``, ``asked`` and
-            ``error``, and a column for each further key of ``user_attrs``.
+            ``error``, and a column for each key of ``user_attrs``. A key that is the name of one of these columns, or
+            begins with ``user_attrs_``, has ``user_attrs_`` before it. Integers stay integers where some trials have
+            none. :meth:`crlso.benchmarks.Tabular.from_csv` reads ``trials_dataframe().to_csv(path)``.
 
         Raises
         ------
@@ -130,12 +136,15 @@ class Study:
             import pandas
         except ImportError as error:
             raise ImportError("trials_dataframe needs pandas: pip install 'crlso[notebook]'") from error
-        columns = ["number", "cell", "value", "test", "state", "asked", "error"]
-        own = dict.fromkeys(key for trial in self.trials for key in trial.user_attrs)
-        columns += [key for key in own if key not in columns]
-        rows = [{**trial.user_attrs, **{name: trial.to_dict()[name] for name in columns[:7]}} for trial in self.trials]
-        frame = pandas.DataFrame(rows, columns=columns)
+        rows = [_row(trial) for trial in self.trials]
+        names = dict.fromkeys((*_COLUMNS, *(name for row in rows for name in row)))
+        frame = pandas.DataFrame(rows, columns=list(names))
         frame["value"] = frame["value"].astype("float64")
+        for name in names:
+            known = [row[name] for row in rows if row.get(name) is not None]
+            if len(known) < len(rows) and known and all(map(is_int, known)):  # pandas would make floats of them
+                with contextlib.suppress(OverflowError):
+                    frame[name] = pandas.array([row.get(name) for row in rows], dtype="Int64")
         return frame
 
     def plot_trajectory(self, ax: Any = None, regret: bool | float = False) -> Any:
@@ -166,7 +175,7 @@ class Study:
 
     def to_json(self, indent: int | None = None) -> str:
         """:meth:`to_dict` as strict JSON."""
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False, ensure_ascii=False)
+        return json_text(self.to_dict(), indent)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the study to a JSON file atomically.
@@ -280,6 +289,18 @@ class Study:
 
     def _repr_html_(self) -> str:
         return html_table(self._summary()) + (drawing(self.best.cell) if self.trajectory else "")
+
+
+def _row(trial: Trial) -> dict[str, Any]:
+    """The row of a trial in a table, with its user attributes under names that no column has."""
+    document = trial.to_dict()
+    row = {name: document[name] for name in _COLUMNS}
+    if row["error"] is not None:
+        row["error"] = row["error"].replace("\r", "\n")  # which writers of CSV files do not quote
+    for key, value in trial.user_attrs.items():
+        taken = key in _COLUMNS or str(key).startswith(_OWN)
+        row[f"{_OWN}{key}" if taken else key] = value
+    return row
 
 
 def _refuse(constant: str) -> None:
