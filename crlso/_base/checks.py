@@ -209,7 +209,8 @@ def _array_of_numbers(name: str, values: Any, n: int) -> npt.NDArray[Any]:
         if not isinstance(values, Sequence) or any(isinstance(value, Sequence) for value in values):
             raise ValueError(f"{name}: expected {n} numbers, got sequences of different lengths") from None
         array, items = np.empty(len(values), dtype=object), values
-    elements = array.shape == (n, 1) and not isinstance(values, np.ndarray)  # a sequence of arrays of one element
+    # A sequence of arrays or tensors of one element is no column, but so many numbers.
+    elements = array.ndim > 1 and array.shape[0] == array.size == n and not isinstance(values, np.ndarray)
     if not elements and (array.dtype.kind != "O" or array.shape != (n,)):
         return array
     numbers = np.empty(n)

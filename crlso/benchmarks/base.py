@@ -327,8 +327,8 @@ class Tabular(Benchmark):
         --------
         >>> from crlso.spaces import CellSpace
         >>> space = CellSpace(nodes=3, operations=["conv", "pool"], edges="free")
-        >>> bench = Tabular.from_csv("cell,value,test\\n|conv~0|+|pool~1|,91.0,\\n|pool~0|+|conv~1|,92.5,92.1\\n", space)
-        >>> bench.test(["|conv~0|+|pool~1|", "|pool~0|+|conv~1|"])
+        >>> text = "cell,value,test\\n|conv~0|+|pool~1|,91.0,\\n|pool~0|+|conv~1|,92.5,92.1\\n"
+        >>> Tabular.from_csv(text, space).test(["|conv~0|+|pool~1|", "|pool~0|+|conv~1|"])
         array([ nan, 92.1])
         """
         if not isinstance(space, CellSpace):

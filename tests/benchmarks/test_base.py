@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 import crlso
 from crlso.benchmarks import Benchmark, Function, NASBench201, Tabular
+from crlso.history import Measurement
 from crlso.methods import PaperCRLSO, RandomSearch
 from crlso.methods.bayesian.gp import GPSearch
 from crlso.spaces import DARTS, CellSpace, NASBench101
@@ -126,6 +129,69 @@ def test_files_of_many_kinds(tmp_path):
         assert bench.name == "t" and len(bench) == 2
     other = write(tmp_path / "u.csv", "note,value,cell\nx,5,output(0)\n\n")
     assert Tabular.from_csv(other, SPACE).evaluate("output(0)") == 5.0
+    blank = write(tmp_path / "b.csv", "\n ,\ncell,value\n\n  \nconv(0)+output(1),5 \n,\n   ,  \noutput(0),4\n\n")
+    assert Tabular.from_csv(blank, SPACE).values(["conv(0)+output(1)", "output(0)"]).tolist() == [5.0, 4.0]
+
+
+def test_a_test_value_may_be_unknown(tmp_path):
+    cells = ["conv(0)+output(1)", "pool(0)+output(1)", "conv(0)+conv(1)+output(1)", "output(0)"]
+    bench = Tabular(SPACE, cells, [1, 2, 3, 4], [50.0, np.nan, np.nan, 70])  # the third is equal to the first
+    np.testing.assert_array_equal(bench.test(cells), [50.0, np.nan, 50.0, 70.0])
+    text = "cell,value,test\n" + "".join(f'"{cell}",{i},{60 + i if i else ""}\n' for i, cell in enumerate(cells[:2]))
+    bench = Tabular.from_csv(write(tmp_path / "t.csv", text), SPACE)
+    np.testing.assert_array_equal(bench.test(cells[:2]), [np.nan, 61.0])
+    assert Tabular.from_csv(text, SPACE).name == "table"
+    with pytest.raises(ValueError, match=r"^table, line 3: expected a finite number in column value, got 'x'"):
+        Tabular.from_csv("\ufeffcell,value\noutput(0),1\noutput(0),x", SPACE)
+    study = crlso.search(bench, method="random", budget=2, rng=0, progress=False)
+    assert (study.best.value, study.best.test) == (1.0, 61.0)
+
+
+def test_rows_without_a_value_are_left_out_where_their_state_says_why():
+    rows = "output(0),91,complete\nconv(0)+output(1),,failed\npool(0)+output(1),,pending\n"
+    assert len(Tabular.from_csv(f"cell,value,state\n{rows}", SPACE)) == 1
+    with pytest.raises(ValueError, match="line 2: expected a finite number in column value, got ''"):
+        Tabular.from_csv("cell,value,state\noutput(0),,complete\n", SPACE)
+    with pytest.raises(ValueError, match="table: expected at least one row with a value, got none"):
+        Tabular.from_csv("cell,value,state\noutput(0),,failed\n", SPACE)
+
+
+class Tensor:
+    """A number of a library for tensors."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def item(self):
+        return self.value
+
+
+AS = [float, np.float32, np.array, lambda value: np.array([value]), Decimal, Fraction, Tensor, Measurement]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("make", AS)
+def test_values_of_every_kind(make):
+    """Whatever number a function returns, or a table holds, is the value of the cell."""
+    if make is not Measurement:
+        values = [make(float(value)) for value in range(len(CELLS))]
+        np.testing.assert_array_equal(Tabular(SPACE, CELLS, values, values).test(CELLS), np.arange(float(len(CELLS))))
+
+    class Best(Function):
+        def optimum(self):
+            return CELLS[-1]
+
+    where = {cell: float(i) for i, cell in enumerate(CELLS)}
+    test = None if make is Measurement else lambda cell: make(where[cell] - 1)
+    bench = Best(SPACE, lambda cell: make(where[cell]), test=test)
+    study = crlso.search(bench, method="random", budget=len(CELLS), rng=0, progress=False)
+    assert [type(trial.value) for trial in study.trials] == [float] * len(CELLS)
+    assert (study.best.value, study.optimum, bench.optimal_value()) == (len(CELLS) - 1.0,) * 3
+    assert study.best.test == (None if test is None else len(CELLS) - 2.0)
+    optimiser = RandomSearch(SPACE, rng=0)
+    optimiser.tell(optimiser.ask(), make(90.5))
+    free = next(cell for cell in CELLS if cell != optimiser.trials[0].cell)
+    assert optimiser.observe(free, make(91.5)).value == 91.5 and optimiser.trials[0].value == 90.5
 
 
 @pytest.mark.parametrize(

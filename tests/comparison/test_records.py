@@ -60,6 +60,19 @@ def counted(calls):
     return Counted
 
 
+def test_what_is_written_is_found_again(tmp_path):
+    """With names of any kind, after an editor left blank lines and a byte order mark."""
+    path, calls = tmp_path / "results.jsonl", []
+    named = table()
+    named.name, named.dataset = "a,'b'\"\u6570\u2028", "\r\n/data/\udcff"
+    first = compare(named, {"label \udcfe": counted(calls)}, 2, 5, path=path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert len(lines) == len(calls) == 2
+    path.write_bytes(b"\xef\xbb\xbf\n" + lines[0] + b"\r\n  \n\n" + lines[1] + b"\n\t\n")
+    again = compare(named, {"label \udcfe": counted(calls)}, 2, 5, path=path)
+    assert len(calls) == 2 and plain(again) == plain(first)
+
+
 def test_a_run_goes_on_where_a_file_ends(tmp_path):
     path, calls = tmp_path / "results.jsonl", []
     method = counted(calls)

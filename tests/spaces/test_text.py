@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from .examples import COMPLETE, FIXED_NODES, FREE_EDGES, FREE_NODES, by_name, random_rows
+from crlso.spaces import DARTS, CellSpace, NASBench201
+
+from .examples import COMPLETE, FIXED_NODES, FREE_EDGES, FREE_NODES, SPACES, by_name, random_rows
 
 
 @by_name
@@ -14,6 +16,49 @@ def test_text_and_codes_go_both_ways(space):
     cells = space.cells(rows)
     np.testing.assert_array_equal(space.codes([str(cell) for cell in cells]), rows)
     np.testing.assert_array_equal(space.codes(cells), rows)
+
+
+@pytest.mark.parametrize("space", [*SPACES, DARTS()], ids=lambda space: space.name[:40])
+def test_what_is_written_is_read_again(space):
+    """The text of cells and their repr, as files and tables hold them."""
+    cells = space.cells(space.sample_up_to(20, rng=0))
+    for cell in cells:
+        text = str(cell)
+        for written in (text, f"{text}\n", f" {text}\r\n", f"\ufeff{text}", np.str_(text), np.array(text), repr(cell)):
+            assert space.cell(written) == cell, written
+        assert space.cell(f"{cell!r}\n") == space.cell(np.array(cell, dtype=object)) == cell
+    rows = space.codes(cells)
+    texts = [str(cell) for cell in cells]
+    variable = [np.array(texts, dtype=np.dtypes.StringDType())] if hasattr(np.dtypes, "StringDType") else []
+    for many in (
+        np.array(texts),
+        np.array(texts, dtype=object),
+        np.array([f"{text}\n" for text in texts]),
+        np.array(cells, dtype=object),
+        np.array([str(cell) if i % 2 else cell for i, cell in enumerate(cells)], dtype=object),
+        *variable,
+    ):
+        np.testing.assert_array_equal(space.codes(many), rows)
+        assert space.cells(many) == cells
+    np.testing.assert_array_equal(space.codes(np.array(texts[0])), rows[:1])
+    np.testing.assert_array_equal(space.codes(rows.astype(object)), rows)
+
+
+@pytest.mark.parametrize("space", [*SPACES, DARTS()], ids=lambda space: space.name[:40])
+@pytest.mark.parametrize("wrong", ["", "\n", "Cell('", "Cell('a' 'b')", "Cell('a'.b, '')", "Cell('Cell(1)')"])
+def test_text_that_is_no_cell_of_any_space(space, wrong):
+    for call in (space.cell, space.codes, lambda text: space.codes(np.array([text]))):
+        with pytest.raises(ValueError, match="expected"):
+            call(wrong)
+
+
+def test_arrays_of_names():
+    made = CellSpace(4, np.array(["conv", "skip"]), "edges", "free", identity=np.array(["skip"]))
+    assert made == CellSpace(4, ["conv", "skip"], "edges", "free", identity=["skip"])
+    names = ["none", "skip_connect", "none", "nor_conv_1x1", "none", "avg_pool_3x3"]
+    space = NASBench201()
+    assert space.cell(np.array(names)) == space.cell(names)
+    np.testing.assert_array_equal(space.codes(np.array([names, names])), space.codes([names, names]))
 
 
 @pytest.mark.parametrize(

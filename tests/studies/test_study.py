@@ -13,9 +13,10 @@ import pytest
 import crlso
 from crlso._base import files
 from crlso.benchmarks import NASBench201 as NASBench201Benchmark
+from crlso.benchmarks import Tabular
 from crlso.history import History, Measurement
 from crlso.methods import METHODS
-from crlso.spaces import NASBench201
+from crlso.spaces import DARTS, NASBench101, NASBench201
 from crlso.studies.study import Study
 
 KEYS = """benchmark dataset objective method options seed budget n_queries best optimum trajectory seconds diagnostics
@@ -285,6 +286,75 @@ def test_dataframe():
     assert frame["state"].tolist() == ["complete", "failed", "pending"]
     assert pandas.isna(frame["test"][1])
     assert make_study([]).trials_dataframe().shape == (0, 7)
+
+
+NAMES = ("value", "number", "state", "cell", "test", "asked", "error", "user_attrs_x", "user_attrs_value", "index", "x")
+
+
+def test_user_attributes_have_columns_of_their_own():
+    """Whatever their names: none hides a column of the table, nor another attribute."""
+    study = make_study([90.0, None, 91.0])
+    for i, trial in enumerate(study.trials):
+        trial.user_attrs = {name: f"{name} {i}" for name in NAMES}
+    frame = study.trials_dataframe()
+    assert frame["value"].tolist()[::2] == [90.0, 91.0] and frame["state"].tolist() == [
+        "complete",
+        "failed",
+        "complete",
+    ]
+    columns = [*[f"user_attrs_{name}" for name in NAMES[:-2]], "index", "x"]
+    assert list(frame.columns) == ["number", "cell", "value", "test", "state", "asked", "error", *columns]
+    for name, column in zip(NAMES, columns):
+        assert frame[column].tolist() == [f"{name} {i}" for i in range(3)]
+    assert "index 0" in study.trials[0]._repr_html_() and "value 0" in study.trials[0]._repr_html_()
+
+
+def test_integers_stay_integers_in_the_table():
+    study = make_study([90.0, None, 91.0, 92.0])
+    for trial, note in zip(study.trials, (431, None, np.int64(7), 2**62)):
+        trial.user_attrs = {} if note is None else {"index": note, "huge": 2**70, "share": 0.5, "flag": True}
+    frame = study.trials_dataframe()
+    assert frame["index"].dropna().tolist() == [431, 7, 2**62] and frame["index"].isna().tolist() == [0, 1, 0, 0]
+    assert frame["huge"].dropna().tolist() == [2**70] * 3 and frame["share"].dtype == np.float64
+    lines = frame[["index", "flag"]].to_csv(index=False).splitlines()
+    assert lines == ["index,flag", "431,True", ",", "7,True", f"{2**62},True"]
+
+
+@pytest.mark.parametrize("space", [NASBench201(), NASBench101(), DARTS()], ids=lambda space: space.name)
+def test_the_table_of_a_study_is_a_benchmark(space, tmp_path):
+    pytest.importorskip("pandas")
+    history = History()
+    cells = space.cells(space.canonicalise(space.sample(8, rng=0)))
+    for i, cell in enumerate(cells):
+        trial = history.ask(cell, cell.codes, key=i)
+        if i in (2, 5):
+            history.fail(trial, 'a "quoted" text,\nof\r two lines\r\n')
+        elif i != 7:
+            notes = {"value": -1, "state": "failed", "cell": "no cell", "test": 0, "note": 'x,"y"\n'}
+            history.tell(trial, Measurement(90 + i / 7, user_attrs=notes if i % 2 else {}))
+            trial.test = 80 + i / 3 if i < 2 else None
+    study = Study("b", None, "random", 0, 8, history=history)
+    study.trials_dataframe().to_csv(tmp_path / "t.csv")
+    study.trials_dataframe().to_csv(tmp_path / "excel.csv", index=False, encoding="utf-8-sig", lineterminator="\r\n")
+    complete = history.complete
+    for table in (tmp_path / "t.csv", tmp_path / "excel.csv", study.trials_dataframe().to_csv()):
+        bench = Tabular.from_csv(table, space)
+        assert len(bench) == len(complete) == 5
+        assert [bench.evaluate(trial.cell) for trial in complete] == [trial.value for trial in complete]
+        tests = [np.nan if trial.test is None else trial.test for trial in complete]
+        np.testing.assert_array_equal(bench.test([trial.cell for trial in complete]), tests)
+
+
+def test_whatever_a_user_notes_is_saved_and_loaded(tmp_path):
+    """Names of our own, text of any kind, and bytes that are no text, as in the names of files."""
+    study = make_study([90.0, None, 91.0], dataset="\u6570\u636e\u2028 set", diagnostics={"value": "\r\n\0"})
+    study.trials[1].error = "FileNotFoundError: '/data/\udcff.npz'"
+    study.trials[2].user_attrs = {name: [name, 1.5, None, {"\ud800": True}] for name in (*NAMES, "", "\n")}
+    study.save(tmp_path / "s.json")
+    assert Study.load(tmp_path / "s.json") == study
+    json.loads(study.to_json().encode())
+    plain = make_study([90.0], dataset="\u6570\u636e")
+    assert "\u6570\u636e" in plain.to_json()
 
 
 class Balanced(HTMLParser):
