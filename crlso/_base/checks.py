@@ -203,6 +203,7 @@ def check_numbers(name: str, values: npt.ArrayLike, n: int, each: str = "cell", 
 
 def _array_of_numbers(name: str, values: Any, n: int) -> npt.NDArray[Any]:
     """Return values as an array; n objects of which NumPy makes no numbers, such as Decimals, are read one by one."""
+    items: Any
     try:
         array = items = np.asarray(values)
     except Exception:  # sequences of different lengths, or whatever an element raises

@@ -107,6 +107,7 @@ class NASBench101(Benchmark):
     94.318
     """
 
+    space: Space
     name: str = "nasbench101"
     dataset: str = "cifar10"
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
-from crlso._base.types import Codes, Floats
+from crlso._base.types import Codes, Floats, Positions
 from crlso.assets import open_npz
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
 from crlso.spaces.cell import Cell
@@ -67,10 +67,10 @@ def _every_cell() -> Codes:
 
 
 @functools.cache
-def _beginnings() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+def _beginnings() -> tuple[npt.NDArray[np.int64], Positions]:
     """The first three bytes of every cell's hash as a number, in ascending order, and the rows of these cells."""
     with open_npz("nasbench101_hashes.npz") as asset:
-        parts = asset["beginnings"].astype(np.uint32)
+        parts = asset["beginnings"].astype(np.int64)
     numbers = parts[:, 0] << 16 | parts[:, 1] << 8 | parts[:, 2]
     order = np.argsort(numbers, kind="stable")
     return numbers[order], order

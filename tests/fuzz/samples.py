@@ -12,6 +12,10 @@ import numpy as np
 _BOOSTERS = Path(__file__).resolve().parents[1] / "data" / "boosters"
 _CELL = "[('sep_conv_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 0), ('dil_conv_5x5', 2), ('sep_conv_5x5', 1), "
 _CELL += "('avg_pool_3x3', 3), ('dil_conv_3x3', 4), ('sep_conv_3x3', 0)]"
+_EDGES = "edge_{0}_0 edge_{0}_1 edge_{0}_2 edge_{0}_4 edge_{0}_5 edge_{0}_8 edge_{0}_9 edge_{0}_13"
+_KEYS = [key for cell in ("normal", "reduce") for key in _EDGES.format(cell).split()]
+_INPUTS = {f"inputs_node_{cell}_{node}": f"0_{node - 1}" for cell in ("normal", "reduce") for node in (3, 4, 5)}
+_CONFIGURATION = str({**dict.fromkeys(_KEYS, "skip_connect"), **_INPUTS, "layers": 20, "rate": 4.6e-06, "on": True})
 _COMPACT = "((0, 6), (1, 4), (0, 0), (1, 5), (1, 4), (3, 2), (0, 6), (3, 2))"
 
 
@@ -33,7 +37,11 @@ def samples(target: str) -> list[bytes]:
     """Genuine inputs of the target of that name, each less than 20 kB."""
     if target == "genotype":
         named = f"Genotype(normal={_CELL}, normal_concat=range(2, 6), reduce={_CELL}, reduce_concat=[2, 3, 4, 5])"
-        return [named.encode(), f"({_COMPACT}, {_COMPACT})".encode(), f"[{_COMPACT}, {_COMPACT}]".encode()]
+        logged = f"07/09 12:00 genotype = genotypes.{named}  # the best".replace(
+            "'skip_connect', 0", "'skip_connect', np.int64(0)"
+        )
+        compact = [f"({_COMPACT}, {_COMPACT})".encode(), f"[{_COMPACT}, {_COMPACT}]".encode()]
+        return [named.encode(), logged.encode(), f"({_CELL}, {_CELL})".encode(), _CONFIGURATION.encode(), *compact]
     if target == "cell_text":
         return [
             b"|nor_conv_3x3~0|+|none~0|skip_connect~1|+|nor_conv_1x1~0|avg_pool_3x3~1|none~2|",
