@@ -26,7 +26,8 @@ class Measurement:
     Parameters
     ----------
     value : float
-        The value to maximise, for example validation accuracy in percent; finite.
+        The value to maximise, for example validation accuracy in percent; finite. Any number will do, also a
+        ``Decimal``, or an array or a tensor of one element.
     objectives, constraints : mapping of str to float
         Further objectives, and values of constraints, by name.
     cost : float, optional

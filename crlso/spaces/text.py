@@ -9,7 +9,7 @@ from crlso.spaces.layout import CellLayout
 
 __all__ = ["bare_text", "cell_text", "general_text", "node_name", "parse_cell"]
 
-_REPR = re.compile(r"""Cell\((['"]).*\1\)""", re.DOTALL)
+_REPR = re.compile(r"""Cell\(('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")\)""")  # one literal: nothing else is read
 
 
 def bare_text(text: str) -> str:
@@ -23,12 +23,13 @@ def bare_text(text: str) -> str:
     'conv(0)+output(1)'
     """
     bare = text.lstrip("\ufeff").strip()
-    if _REPR.fullmatch(bare):
-        try:
-            return str(ast.literal_eval(bare[len("Cell(") : -1])).strip()
-        except (ValueError, SyntaxError, MemoryError, RecursionError):  # the quotes enclose more than one text
-            return bare
-    return bare
+    match = _REPR.fullmatch(bare)
+    if match is None:
+        return bare
+    try:
+        return str(ast.literal_eval(match[1])).strip()
+    except (ValueError, SyntaxError):  # an escape that is none
+        return bare
 
 
 def cell_text(layout: CellLayout, codes: tuple[int, ...]) -> str:

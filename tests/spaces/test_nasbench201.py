@@ -194,7 +194,7 @@ def test_sample():
         ("none", "position 0: expected '|', got 'none'"),
         ("|nor_conv_5x5~0|", "position 1: expected none, skip_connect, nor_conv_1x1, nor_conv_3x3 or avg_pool_3x3"),
         ("|none~1|", "position 6: expected '0', got '1|'"),
-        (EXAMPLE + " x", f"position {len(EXAMPLE)}: expected the end of the string, got ' '"),
+        (EXAMPLE + " x", f"position {len(EXAMPLE)}: expected the end of the string, got ' x'"),
         (EXAMPLE + "\0", f"position {len(EXAMPLE)}: expected the end of the string, got '?'"),
         (EXAMPLE.replace("|+", "\0+", 1), "position 15: expected '|', got '?+|nor_conv_3x3~'"),
         (EXAMPLE[:-1], f"position {len(EXAMPLE) - 1}: expected '|', got the end"),
