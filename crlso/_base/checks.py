@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import operator
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -106,9 +107,9 @@ def real(name: str, value: Any) -> float:
     try:
         return float(number)
     except OverflowError:
-        return math.inf if number > 0 else -math.inf
-    except Exception as error:  # whatever the object raises
-        raise TypeError(f"{name}: expected a number, got {type(value).__name__}: {error!s:.100}") from error
+        return -math.inf if isinstance(number, numbers.Real) and number < 0 else math.inf
+    except Exception as error:
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}") from error
 
 
 def _element(name: str, value: Any) -> Any:
@@ -118,10 +119,8 @@ def _element(name: str, value: Any) -> Any:
         return value
     try:
         return item()
-    except Exception as error:
-        shape = getattr(value, "shape", None)
-        what = type(value).__name__ + (f" of shape {tuple(shape)}" if isinstance(shape, (tuple, list)) else "")
-        raise TypeError(f"{name}: expected a number, got {what}: {error!s:.100}") from error
+    except Exception as error:  # it has several elements, or whatever the object raises
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}") from error
 
 
 def check_number(name: str, value: Any, least: float | None = None, above: float | None = None) -> float:
@@ -194,11 +193,11 @@ def check_numbers(name: str, values: npt.ArrayLike, n: int, each: str = "cell", 
         raise ValueError(f"{name}: expected shape ({n},), one for each {each}, got {array.shape}")
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
-    numbers = array.astype(np.float64)
-    wrong = np.isinf(numbers) if unknown else ~np.isfinite(numbers)
+    checked = array.astype(np.float64)
+    wrong = np.isinf(checked) if unknown else ~np.isfinite(checked)
     if wrong.any():
         raise ValueError(f"{name}: expected finite numbers, got {array[wrong][0]}")
-    return numbers
+    return checked
 
 
 def _array_of_numbers(name: str, values: Any, n: int) -> npt.NDArray[Any]:
@@ -214,13 +213,13 @@ def _array_of_numbers(name: str, values: Any, n: int) -> npt.NDArray[Any]:
     elements = array.ndim > 1 and array.shape[0] == array.size == n and not isinstance(values, np.ndarray)
     if not elements and (array.dtype.kind != "O" or array.shape != (n,)):
         return array
-    numbers = np.empty(n)
+    read = np.empty(n)
     for i, value in enumerate(items):
         try:
-            numbers[i] = real(name, value)
+            read[i] = real(name, value)
         except TypeError as error:
             raise TypeError(f"{error} at position {i}") from None
-    return numbers
+    return read
 
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:

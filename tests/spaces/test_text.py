@@ -45,7 +45,9 @@ def test_what_is_written_is_read_again(space):
 
 
 @pytest.mark.parametrize("space", [*SPACES, DARTS()], ids=lambda space: space.name[:40])
-@pytest.mark.parametrize("wrong", ["", "\n", "Cell('", "Cell('a' 'b')", "Cell('a'.b, '')", "Cell('Cell(1)')", "Cell('\\x')"])
+@pytest.mark.parametrize(
+    "wrong", ["", "\n", "Cell('", "Cell('a' 'b')", "Cell('a'.b, '')", "Cell('Cell(1)')", "Cell('\\x')"]
+)
 def test_text_that_is_no_cell_of_any_space(space, wrong):
     for call in (space.cell, space.codes, lambda text: space.codes(np.array([text]))):
         with pytest.raises(ValueError, match="expected"):
