@@ -85,7 +85,7 @@ def _row_of_hash(digest: bytes) -> Codes:
     for row, found in zip(codes, _core.nb101_hash(codes)):
         if found.tobytes() == digest:
             return row
-    raise ValueError(f"cell: expected the module hash of a cell of the benchmark, got {digest.hex()!r}")
+    raise ValueError(f"cell string: expected the module hash of a cell of the benchmark, got {digest.hex()!r}")
 
 
 class NASBench101(CellSpace):

@@ -48,6 +48,8 @@ def samples(target: str) -> list[bytes]:
             b"conv3x3-bn-relu(0)+maxpool3x3(0,1)+output(1,2)",
             b"|conv~0|pool~1|+|pool~2|+|conv~0|conv~3|",
             b"a(0)+b(1)+output(0,2)",
+            b"b49ac8c578b4561d79ac7087988f1c61",
+            b"Cell('conv3x3-bn-relu(0)+output(1)')\n",
         ]
     if target == "space_name":
         return [
