@@ -44,7 +44,10 @@ def version() -> str:
 def flags() -> tuple[list[str], list[str]]:
     """The compiler's and the linker's flags."""
     compile_flags, link_flags = list(FLAGS), ["-pthread", "-lm"]
-    if os.environ.get("CRLSO_WERROR") == "1":
+    strict = os.environ.get("CRLSO_WERROR", "")
+    if strict not in ("", "0", "1"):
+        raise SystemExit(f"CRLSO_WERROR: expected 1, 0 or unset, got {strict!r}")
+    if strict == "1":
         compile_flags.append("-Werror")
     if sanitizers := os.environ.get("CRLSO_SANITIZE"):
         compile_flags += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]

@@ -1,8 +1,10 @@
-"""The environment of child processes that tests start."""
+"""The environment of child processes that tests start, and the instruction sets they may ask for."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import crlso
@@ -11,3 +13,12 @@ import crlso
 def environment() -> dict[str, str]:
     """Environment in which a child process imports the package under test, wherever it lies."""
     return {**os.environ, "PYTHONPATH": str(Path(crlso.__file__).parents[1])}
+
+
+def instruction_sets() -> list[str]:
+    """Names for ``CRLSO_ISA`` that this machine accepts, lowest first."""
+    env = {name: value for name, value in environment().items() if name != "CRLSO_ISA"}
+    code = "from crlso import _core; print(_core.runtime_info()['isa'])"
+    best = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    known = ["baseline", "avx2", "avx512"]
+    return known[: known.index(best.strip()) + 1]

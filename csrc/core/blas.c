@@ -1,5 +1,6 @@
 #include "blas.h"
 
+#include <float.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -254,16 +255,35 @@ typedef struct {
     double *b;
 } system_t;
 
+#define NOT_FINITE (-1) /* as system_t.info */
+
+/* Whether the lower half of a matrix has finite elements alone. */
+static bool is_lower_finite(const double *a, size_t n)
+{
+    for (size_t row = 0; row < n; row++) {
+        double nothing = 0; /* NaN as soon as an element is infinite or NaN */
+        for (size_t column = 0; column <= row; column++)
+            nothing += 0 * a[row * n + column];
+        if (nothing != 0)
+            return false;
+    }
+    return true;
+}
+
 static void factorise_matrix(void *context, size_t i)
 {
     const system_t *s = context;
     const size_t n = s->n;
     const int in = (int)n;
     double *a = s->a + i * n * n;
+    if (!is_lower_finite(a, n)) {
+        s->info[i] = NOT_FINITE;
+        return;
+    }
     BLAS(dpotrf_)("U", &in, a, &in, &s->info[i], 1); /* by columns, our lower half is the upper one */
     for (size_t row = 0; row < n; row++) {
         memset(a + row * n + row + 1, 0, (n - row - 1) * sizeof *a);
-        if (s->info[i] == 0 && !(a[row * n + row] > 0)) /* NaN, which some builds of LAPACK do not report */
+        if (s->info[i] == 0 && !(a[row * n + row] > 0 && a[row * n + row] <= DBL_MAX)) /* sums that overflowed */
             s->info[i] = (int)row + 1;
     }
 }
@@ -286,8 +306,11 @@ cr_status cr_cholesky(size_t batch, size_t n, double *a, size_t *failed, cr_erro
     for (size_t i = 0; i < batch && status == CR_OK; i++)
         if (s.info[i] != 0) {
             *failed = i;
-            status = cr_fail(err, CR_ERR_VALUE, "a: expected positive definite matrices, got one of which the leading "
-                             "%d rows are not, at position %zu", s.info[i], i);
+            status = s.info[i] == NOT_FINITE
+                         ? cr_fail(err, CR_ERR_VALUE, "a: expected finite numbers, got infinity or NaN in the matrix at "
+                                   "position %zu", i)
+                         : cr_fail(err, CR_ERR_VALUE, "a: expected positive definite matrices, got one of which the "
+                                   "leading %d rows are not, at position %zu", s.info[i], i);
         }
     cr_buffer_release(buffer);
     return status;

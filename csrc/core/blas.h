@@ -57,8 +57,8 @@ CR_MUST_USE cr_status cr_gemm_packed(size_t m, cr_matrix a, const cr_packed *b, 
 /* ---- linear systems, float64, row-major; `batch` matrices one after the other ---- */
 
 /* a[i] (n x n each) = its lower Cholesky factor, zeros above; only the lower half of a is read. *failed: the first
- * matrix that is not positive definite (CR_ERR_VALUE, its content then has no meaning), `batch` when all are. The
- * threads share the matrices. CR_ERR_OVERFLOW when n exceeds BLAS's integers. Complexity batch n^3 / 3 (LAPACK's
+ * matrix that is not positive definite or not finite (CR_ERR_VALUE, its content then has no meaning), `batch` when all
+ * are. The threads share the matrices. CR_ERR_OVERFLOW when n exceeds BLAS's integers. Complexity batch n^3 / 3 (LAPACK's
  * potrf). */
 CR_MUST_USE cr_status cr_cholesky(size_t batch, size_t n, double *a, size_t *failed, cr_error *err);
 

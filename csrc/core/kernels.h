@@ -13,6 +13,9 @@
 #include <stdint.h>
 
 #include "dtype.h"
+#include "status.h"
+
+typedef enum { CR_ISA_BASELINE = 0, CR_ISA_AVX2, CR_ISA_AVX512, CR_N_ISAS } cr_isa; /* each has what those before have */
 
 typedef enum {
     CR_IDENTITY = 0,
@@ -110,7 +113,7 @@ typedef struct {
                                 void *db);
     /* 1 when an element is negative or NaN */
     int (*any_negative)(size_t n, const void *x);
-    /* out[r] = index of the first largest element of a row */
+    /* out[r] = index of the first largest element of a row, where NaN is larger than every number */
     void (*argmax)(size_t rows, size_t classes, const void *x, int64_t *out);
     /* one Adam step; m may be NULL when beta1 = 0 */
     void (*adam)(size_t n, const cr_adam_parameters *p, void *w, const void *g, void *m, void *v);
@@ -118,6 +121,14 @@ typedef struct {
 
 const cr_kernel_table *cr_kernels(cr_dtype dtype);
 const char *cr_kernels_isa(void); /* "baseline", "avx2" or "avx512", static */
+
+/* Checks that CRLSO_ISA, if it is set, names an instruction set that the machine has. Call it before all others, which
+ * use the best one when it does not. */
+CR_MUST_USE cr_status cr_kernels_check(cr_error *err);
+
+/* Reads the name of an instruction set, in upper or lower case, on a machine whose best one is `best`: that is also the
+ * result for no text. CR_ERR_VALUE for an unknown name, and for more than the machine has. */
+CR_MUST_USE cr_status cr_isa_read(const char *text, cr_isa best, cr_isa *isa, cr_error *err);
 
 /* The exports of the translation units, one per instruction set. */
 extern const cr_kernel_table cr_kernels_baseline[CR_N_DTYPES];

@@ -36,7 +36,6 @@ static struct {
     pthread_t workers[CR_MAX_THREADS];
     int n_workers;         /* running now */
     atomic_int n_threads;  /* as set by the user, the caller's included */
-    bool fork_handler;
     job_t job;
     atomic_uint_fast64_t generation;  /* a new number for each job */
     atomic_size_t next_chunk;
@@ -130,13 +129,22 @@ static void after_fork_in_child(void)
     atomic_store(&pool.inside, 0);
 }
 
+static void prepare_for_forks(void)
+{
+    pthread_atfork(NULL, NULL, after_fork_in_child);
+}
+
+/* Registers the fork handler, once. Everybody who locks `user` calls this before: also with one thread, a fork may come
+ * while another thread holds the lock. */
+static void expect_forks(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, prepare_for_forks);
+}
+
 /* Starts the missing workers. When the system refuses a thread, fewer workers do the work. */
 static void start_workers(void)
 {
-    if (!pool.fork_handler) {
-        pthread_atfork(NULL, NULL, after_fork_in_child);
-        pool.fork_handler = true;
-    }
     uint_fast64_t generation = atomic_load(&pool.generation);
     while (pool.n_workers < pool.n_threads - 1) {
         if (pthread_create(&pool.workers[pool.n_workers], NULL, run_worker, (void *)(uintptr_t)generation) != 0)
@@ -161,7 +169,12 @@ static void run_inline(size_t n_chunks, cr_chunk_function run, void *context)
 
 void cr_parallel(size_t n_chunks, cr_chunk_function run, void *context)
 {
-    if (n_chunks <= 1 || pthread_mutex_trylock(&pool.user) != 0) {
+    if (n_chunks <= 1) {
+        run_inline(n_chunks, run, context);
+        return;
+    }
+    expect_forks();
+    if (pthread_mutex_trylock(&pool.user) != 0) {
         run_inline(n_chunks, run, context);
         return;
     }
@@ -185,6 +198,7 @@ cr_status cr_threads_set(int n, cr_error *err)
 {
     if (n < 1 || n > CR_MAX_THREADS)
         return cr_fail(err, CR_ERR_VALUE, "number of threads: expected 1 to %d, got %d", CR_MAX_THREADS, n);
+    expect_forks();
     pthread_mutex_lock(&pool.user);
     if (n != pool.n_threads)
         stop_workers();

@@ -123,13 +123,26 @@ static int import_numpy(void)
     return 0;
 }
 
+/* One thread pool and one buffer pool serve the whole process, NumPy works in the main interpreter only, and a thread
+ * that releases an array finds no way back into another interpreter. From 3.12 on, Python can be told to refuse; but not
+ * every sub-interpreter asks. */
+static int expect_main_interpreter(void)
+{
+    if (PyInterpreterState_Get() == PyInterpreterState_Main())
+        return 0;
+    PyErr_SetString(PyExc_ImportError, "module crlso._core does not support loading in subinterpreters");
+    return -1;
+}
+
 static int initialise_module(PyObject *module)
 {
-    if (import_numpy() < 0)
+    if (expect_main_interpreter() < 0 || import_numpy() < 0)
         return -1;
     cr_blas_init();
     cr_error err;
-    cr_status status = cr_threads_init(&err);
+    cr_status status = cr_kernels_check(&err);
+    if (status == CR_OK)
+        status = cr_threads_init(&err);
     if (status != CR_OK) {
         cr_py_raise(status, &err);
         return -1;
@@ -175,7 +188,6 @@ static void free_state(void *module)
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, initialise_module},
 #ifdef Py_mod_multiple_interpreters /* from 3.12 on */
-    /* NumPy works in the main interpreter only, and one thread pool and one buffer pool serve the whole process. */
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
 #endif
 #ifdef Py_mod_gil /* from 3.13 on */

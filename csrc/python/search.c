@@ -93,7 +93,8 @@ static PyMethodDef functions[] = {
     {"smallest", smallest, METH_VARARGS,
      PyDoc_STR("smallest(values, k, /)\n--\n\nPositions of the k smallest values, smallest first; NaN comes last.")},
     {"argmax_last", argmax_last, METH_O,
-     PyDoc_STR("argmax_last(logits, /)\n--\n\nIndex of the first largest element along the last axis, int64.")},
+     PyDoc_STR("argmax_last(logits, /)\n--\n\nIndex of the first largest element along the last axis, int64. NaN is larger than "
+               "every number, as in NumPy.")},
     {NULL, NULL, 0, NULL}};
 
 /* ---- CellSet ---- */

@@ -388,6 +388,16 @@ static void cross_entropy(size_t classes)
     expect("softmax_cross_entropy_gradient", n, dx, grad, LOOSE);
     int64_t largest[ROWS];
     kernels->argmax(ROWS, classes, x, largest);
+    int64_t with_nan[ROWS];
+    for (size_t r = 0; r < ROWS; r++) { /* NaN at one place, or from there on */
+        size_t at = sample_below(classes);
+        real *row = p + r * classes;
+        memcpy(row, x + r * classes, classes * sizeof *row);
+        for (size_t c = at; c < (r % 2 == 0 ? at + 1 : classes); c++)
+            row[c] = (real)NAN;
+        kernels->argmax(1, classes, row, &with_nan[r]);
+        CHECK(with_nan[r] == (int64_t)at, "%s, argmax of %zu with NaN at %zu", isa, classes, at);
+    }
     for (size_t r = 0; r < ROWS; r++)
         for (size_t c = 0; c < classes; c++) {
             real best = x[r * classes + (size_t)largest[r]], other = x[r * classes + c];
@@ -536,6 +546,34 @@ static void avx512(void)
 }
 #endif
 
+static void names_of_instruction_sets(void)
+{
+    static const struct {
+        const char *text;
+        cr_isa best, isa;
+        cr_status status;
+    } cases[] = {
+        {NULL, CR_ISA_AVX2, CR_ISA_AVX2, CR_OK},
+        {"", CR_ISA_AVX512, CR_ISA_AVX512, CR_OK},
+        {"baseline", CR_ISA_BASELINE, CR_ISA_BASELINE, CR_OK},
+        {"Baseline", CR_ISA_AVX512, CR_ISA_BASELINE, CR_OK},
+        {"AVX2", CR_ISA_AVX512, CR_ISA_AVX2, CR_OK},
+        {"avx512", CR_ISA_AVX512, CR_ISA_AVX512, CR_OK},
+        {"avx512", CR_ISA_AVX2, 0, CR_ERR_VALUE},
+        {"avx2", CR_ISA_BASELINE, 0, CR_ERR_VALUE},
+        {"xyz", CR_ISA_AVX512, 0, CR_ERR_VALUE},
+        {"avx", CR_ISA_AVX512, 0, CR_ERR_VALUE},
+        {"avx2 ", CR_ISA_AVX512, 0, CR_ERR_VALUE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cr_isa isa;
+        cr_error err;
+        cr_status status = cr_isa_read(cases[i].text, cases[i].best, &isa, &err);
+        CHECK(status == cases[i].status, "case %zu: status %d", i, (int)status);
+        CHECK(status == CR_OK ? isa == cases[i].isa : strstr(err.text, "CRLSO_ISA: expected") == err.text, "case %zu", i);
+    }
+}
+
 static void the_choice_is_one_of_them(void)
 {
     CHECK(setenv("CRLSO_ISA", "baseline", 1) == 0, "no environment");
@@ -552,6 +590,7 @@ int main(void)
     RUN(avx2);
     RUN(avx512);
 #endif
+    RUN(names_of_instruction_sets);
     RUN(the_choice_is_one_of_them);
     return check_finish("test_kernels");
 }

@@ -235,8 +235,33 @@ static void forked_children_of_a_busy_pool_have_one_too(void)
     forks(true);
 }
 
+/* Forks inside a job, that is, while this thread holds the pool; the child changes the number of threads. */
+static void fork_inside(void *context, size_t chunk)
+{
+    int *status = context;
+    if (chunk > 0)
+        return;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        set(2);
+        _exit(run_once(17) ? 0 : 1);
+    }
+    CHECK(waitpid(child, status, 0) == child, "no child");
+}
+
+/* Comes first, as long as no worker has started. */
+static void forked_children_of_one_thread_have_a_pool(void)
+{
+    int status = -1;
+    set(1);
+    cr_parallel(2, fork_inside, &status);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child ended with %d", status);
+}
+
 int main(void)
 {
+    RUN(forked_children_of_one_thread_have_a_pool);
     RUN(every_chunk_runs_once);
     RUN(work_is_shared);
     RUN(jobs_inside_jobs);

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import crlso
 from crlso import _core
+
+from ..processes import environment, instruction_sets
 
 SCRIPT = """
 import sys, numpy as np
@@ -70,12 +70,12 @@ def test_threads_and_other_rows_do_not_change_a_bit(shape, ta):
 @pytest.mark.slow
 def test_instruction_sets_agree():
     def run(isa: str) -> np.ndarray:
-        env = {**os.environ, "CRLSO_ISA": isa, "PYTHONPATH": str(Path(crlso.__file__).parents[1])}
+        env = {**environment(), "CRLSO_ISA": isa}
         done = subprocess.run([sys.executable, "-c", SCRIPT], env=env, stdout=subprocess.PIPE, check=True, timeout=300)
         return np.frombuffer(done.stdout, np.float32)
 
     baseline = run("baseline")  # OpenBLAS
-    for isa in ("avx2", "avx512"):
+    for isa in instruction_sets()[1:]:
         np.testing.assert_allclose(run(isa), baseline, rtol=2e-5, atol=2e-4)
 
 

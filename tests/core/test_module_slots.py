@@ -23,10 +23,20 @@ except ImportError as error:
 else:
     print("loaded", flush=True)
 """
-# Programs that run IMPORT in a sub-interpreter that checks extensions. An extension that declares nothing is refused in
-# one with a GIL of its own, and accepted in one with the GIL of the main interpreter.
+# Programs that run IMPORT in a sub-interpreter. An extension that declares nothing is refused in one with a GIL of its
+# own, and accepted in one with the GIL of the main interpreter. A legacy one does not ask what an extension declares.
 RUNNERS = {
+    (3, 10): {
+        "legacy": """
+            import _xxsubinterpreters as interpreters
+            interpreters.run_string(interpreters.create(isolated=False), IMPORT)
+            """,
+    },
     (3, 12): {
+        "legacy": """
+            import _xxsubinterpreters as interpreters
+            interpreters.run_string(interpreters.create(isolated=False), IMPORT)
+            """,
         "own": """
             import _xxsubinterpreters as interpreters
             interpreters.run_string(interpreters.create(isolated=True), IMPORT)
@@ -42,6 +52,10 @@ RUNNERS = {
             """,
     },
     (3, 13): {
+        "legacy": """
+            import _interpreters as interpreters
+            assert interpreters.run_string(interpreters.create("legacy"), IMPORT) is None
+            """,
         "own": """
             import _interpreters as interpreters
             assert interpreters.run_string(interpreters.create(), IMPORT) is None
@@ -60,11 +74,12 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("gil", ["own", "shared"])
-def test_sub_interpreters_are_refused(gil):
-    if sys.version_info < (3, 12):
-        pytest.skip("before 3.12 an extension has no way to refuse sub-interpreters")
-    program = textwrap.dedent(RUNNERS[min(sys.version_info[:2], max(RUNNERS))][gil])
+@pytest.mark.parametrize("kind", ["legacy", "own", "shared"])
+def test_sub_interpreters_are_refused(kind):
+    runners = RUNNERS[max(version for version in RUNNERS if version <= sys.version_info[:2])]
+    if kind not in runners:
+        pytest.skip("before 3.12 all sub-interpreters are of the legacy kind")
+    program = textwrap.dedent(runners[kind])
     if "_testcapi" in program and importlib.util.find_spec("_testcapi") is None:
         pytest.skip("this Python 3.12 comes without _testcapi, its only way to share the GIL")
     done = run(f"IMPORT = {IMPORT!r}\n{program}")

@@ -143,6 +143,15 @@ def test_argmax_against_numpy(dtype, shape):
     np.testing.assert_array_equal(_core.argmax_last(x[..., ::-1]), np.argmax(x[..., ::-1], -1))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_argmax_takes_the_first_nan_like_numpy(dtype):
+    x = np.random.default_rng(0).normal(size=(400, 9)).astype(dtype)
+    x[np.random.default_rng(1).random(x.shape) < 0.2] = np.nan
+    x[np.random.default_rng(2).random(x.shape) < 0.2] = np.inf
+    x[np.random.default_rng(3).random(x.shape) < 0.2] = -np.inf
+    np.testing.assert_array_equal(_core.argmax_last(x), np.argmax(x, -1))
+
+
 @pytest.mark.parametrize(
     ("x", "error"),
     [

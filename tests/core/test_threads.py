@@ -252,7 +252,7 @@ FORKING = """
             adam.step(0.1)
         return w.numpy().copy()
 
-    _core.set_num_threads(3)
+    _core.set_num_threads(THREADS)
     expected = work()
     busy, stop = threading.Event(), threading.Event()
 
@@ -295,10 +295,10 @@ FORKING = """
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("workers", [0, 2])
-def test_forked_children_work(workers):
+@pytest.mark.parametrize(("threads", "workers"), [(3, 0), (3, 2), (1, 2)])
+def test_forked_children_work(threads, workers):
     """Children of a process whose pool runs, also while other threads hold the core's locks; the parent goes on."""
     env = {**os.environ, "PYTHONPATH": str(Path(crlso.__file__).parents[1]), "PYTHONWARNINGS": "ignore"}
-    code = textwrap.dedent(FORKING).replace("WORKERS", str(workers))
+    code = textwrap.dedent(FORKING).replace("WORKERS", str(workers)).replace("THREADS", str(threads))
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "forked\n"), done.stderr
