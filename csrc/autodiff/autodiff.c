@@ -32,6 +32,47 @@ bool cr_set_grad_enabled(bool enabled)
     return old;
 }
 
+/* ---- writes between forward and backward ---- */
+
+enum { READS_NOTHING = 0, READS_INPUTS = 1, READS_OUTPUT = 2 };
+
+/* The values that backward of an operation reads. An operation that is not listed reads all. */
+static int values_read_by(int op)
+{
+    switch (op) {
+    case CR_OP_add:
+    case CR_OP_sub:
+    case CR_OP_affine:
+    case CR_OP_sum:
+    case CR_OP_mean:
+    case CR_OP_concat:
+    case CR_OP_slice:
+    case CR_OP_reshape:
+    case CR_OP_gather_rows:
+    case CR_OP_sum_pool:
+    case CR_OP_softmax_cross_entropy: return READS_NOTHING;
+    case CR_OP_leaky_relu:
+    case CR_OP_relu:
+    case CR_OP_tanh:
+    case CR_OP_sigmoid:
+    case CR_OP_softplus:
+    case CR_OP_exp: return READS_OUTPUT;
+    default: return READS_INPUTS | READS_OUTPUT;
+    }
+}
+
+/* The versions of the buffers that backward reads, added up: since versions only grow, a sum that is the same says that
+ * all are. */
+static uint64_t sum_versions(const cr_node *node, const cr_tensor *out, uint64_t (*version)(cr_buffer *buffer))
+{
+    int reads = values_read_by(node->op);
+    uint64_t sum = reads & READS_OUTPUT ? version(out->buffer) : 0;
+    for (size_t i = 0; reads & READS_INPUTS && i < node->n_inputs; i++)
+        if (node->inputs[i] != NULL)
+            sum += version(node->inputs[i]->buffer);
+    return sum;
+}
+
 cr_status cr_apply(cr_node *node, cr_tensor **out, cr_error *err)
 {
     *out = NULL;
@@ -48,6 +89,7 @@ cr_status cr_apply(cr_node *node, cr_tensor **out, cr_error *err)
     }
     (*out)->requires_grad = true;
     (*out)->node = node;
+    node->versions = sum_versions(node, *out, cr_buffer_remember);
     return CR_OK;
 }
 
@@ -182,6 +224,22 @@ static cr_status seed_root(cr_tensor *root, const cr_tensor *seed, cr_error *err
     return CR_OK;
 }
 
+/* Fails, before any gradient changes, when values that the pass needs were overwritten. */
+static cr_status expect_unchanged(const list_t *found, cr_error *err)
+{
+    for (size_t i = 0; i < found->count; i++) {
+        const cr_tensor *tensor = found->items[i];
+        const cr_node *node = tensor->node;
+        if (node == NULL || tensor->pass != current_pass || sum_versions(node, tensor, cr_buffer_version) == node->versions)
+            continue;
+        char text[96];
+        return cr_fail(err, CR_ERR_STATE, "backward: %s, whose result has shape %s, needs values that were overwritten "
+                       "after it was computed; compute it again, or write to a copy", cr_operations[node->op].name,
+                       cr_shape_text(tensor->ndim, tensor->shape, text, sizeof text));
+    }
+    return CR_OK;
+}
+
 static bool is_target(const cr_tensor *tensor, cr_tensor **targets, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -232,6 +290,7 @@ cr_status cr_backward(cr_tensor *root, const cr_tensor *seed, cr_error *err)
         return status;
     cr_grad_lock();
     CR_TRY(collect_ancestors(root, &found, err));
+    CR_TRY(expect_unchanged(&found, err));
     CR_TRY(seed_root(root, seed, err));
     CR_TRY(run_backward_functions(&found, NULL, 0, err));
 fail:
@@ -268,6 +327,7 @@ cr_status cr_gradients(cr_tensor *root, const cr_tensor *seed, cr_tensor **targe
     }
     CR_TRY(collect_ancestors(root, &found, err));
     keep_only_paths_to(targets, n, &found);
+    CR_TRY(expect_unchanged(&found, err));
     CR_TRY(seed_root(root, seed, err));
     CR_TRY(run_backward_functions(&found, targets, n, err));
     for (size_t i = 0; i < n; i++) {
@@ -305,7 +365,9 @@ cr_status cr_grad_begin(cr_tensor *input, void **data, int *accumulate, cr_error
     if (input == NULL || !input->requires_grad || input->pass != current_pass)
         return CR_OK;
     *accumulate = input->grad != NULL;
-    if (input->grad == NULL) {
+    if (input->grad != NULL) {
+        cr_buffer_wrote(input->grad->buffer);
+    } else {
         cr_status status = cr_tensor_new(input->dtype, input->ndim, input->shape, &input->grad, err);
         if (status != CR_OK)
             return status;

@@ -50,6 +50,7 @@ struct cr_node {
     int64_t integers[CR_MAX_ATTRIBUTES];
     size_t n_integers;
     cr_buffer *saved[2];    /* owned; data that forward keeps for backward */
+    uint64_t versions;      /* of the buffers that backward reads, added up when the node was recorded */
     cr_tensor *inline_inputs[4];
 };
 

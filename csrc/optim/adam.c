@@ -196,6 +196,9 @@ cr_status cr_adam_step(cr_adam *adam, double learning_rate, double *norm, cr_err
     if (isfinite(*norm)) {
         prepare_step(adam, learning_rate, *norm);
         cr_parallel(adam->n_spans, step_chunk, adam);
+        for (size_t i = 0; i < adam->n; i++)
+            if (adam->parameters[i]->grad != NULL)
+                cr_buffer_wrote(adam->parameters[i]->buffer);
     } else {
         status = cr_fail(err, CR_ERR_STATE, "step: the gradients' norm is %g; the parameters were left unchanged", *norm);
     }

@@ -11,7 +11,15 @@ static void release_array(void *array)
 
 static void release_capsule(PyObject *capsule)
 {
-    cr_buffer_release(PyCapsule_GetPointer(capsule, NULL));
+    cr_buffer *buffer = PyCapsule_GetPointer(capsule, NULL);
+    cr_buffer_remove_writer(buffer);
+    cr_buffer_release(buffer);
+}
+
+/* Whether an array to which we have one reference can be reached by nobody else. */
+static bool is_private(PyArrayObject *array)
+{
+    return Py_REFCNT(array) == 1 && PyArray_BASE(array) == NULL;
 }
 
 PyObject *cr_py_array_of(cr_tensor *tensor)
@@ -24,6 +32,7 @@ PyObject *cr_py_array_of(cr_tensor *tensor)
     if (capsule == NULL)
         return NULL;
     cr_buffer_retain(tensor->buffer);
+    cr_buffer_add_writer(tensor->buffer);
     PyObject *array = PyArray_SimpleNewFromData(tensor->ndim, shape, type, tensor->data);
     if (array == NULL) {
         Py_DECREF(capsule);
@@ -45,7 +54,8 @@ static cr_tensor *tensor_over_array(PyArrayObject *array)
     cr_tensor *tensor = NULL;
     for (int d = 0; d < PyArray_NDIM(array); d++)
         shape[d] = (size_t)PyArray_DIM(array, d);
-    cr_status status = cr_buffer_wrap(PyArray_DATA(array), release_array, array, &buffer, &err);
+    cr_status status = cr_buffer_wrap(PyArray_DATA(array), (size_t)PyArray_NBYTES(array), !is_private(array),
+                                      release_array, array, &buffer, &err);
     if (status == CR_OK) {
         Py_INCREF(array);
         cr_dtype dtype = PyArray_TYPE(array) == NPY_FLOAT32 ? CR_F32 : CR_F64;
@@ -61,6 +71,9 @@ cr_tensor *cr_py_tensor_of(cr_py_state *state, PyObject *object, const char *nam
 {
     if (PyObject_TypeCheck(object, state->tensor)) {
         cr_tensor *tensor = ((TensorObject *)object)->tensor;
+        PyArrayObject *owner = cr_buffer_sharing_owner(tensor->buffer);
+        if (owner != NULL && is_private(owner)) /* the array was a temporary one */
+            cr_buffer_stop_sharing(tensor->buffer);
         cr_tensor_retain(tensor);
         return tensor;
     }

@@ -321,7 +321,8 @@ static Py_ssize_t tensor_length(PyObject *self)
 
 static PyMethodDef tensor_methods[] = {
     {"numpy", tensor_numpy, METH_NOARGS,
-     PyDoc_STR("numpy($self)\n--\n\nThe tensor's memory as a NumPy array, without copying.")},
+     PyDoc_STR("numpy($self)\n--\n\nThe tensor's memory as a NumPy array, without copying. Writing to it "
+               "between an operation that needs the old values and its backward makes backward raise RuntimeError.")},
     {"__array__", (PyCFunction)(void (*)(void))tensor_array, METH_VARARGS | METH_KEYWORDS, NULL},
     {"detach", tensor_detach, METH_NOARGS,
      PyDoc_STR("detach($self)\n--\n\nThe same memory as a constant: no gradient flows through it.")},
@@ -391,6 +392,41 @@ static PyObject *tensor_negative(PyObject *x)
     return result;
 }
 
+/* ---- truth, comparison, identity ---- */
+
+static int tensor_truth(PyObject *self)
+{
+    if (get_tensor(self)->size == 1)
+        return cr_load(get_tensor(self), 0) != 0;
+    PyErr_Format(PyExc_ValueError, "bool: expected a tensor of one element, got %zu; use x.numpy().any() or .all()",
+                 get_tensor(self)->size);
+    return -1;
+}
+
+/* A comparison by value is an error that says what to use. Other objects, such as None and texts, are never equal to a
+ * tensor. */
+static PyObject *tensor_compare(PyObject *self, PyObject *other, int operation)
+{
+    cr_py_state *state = cr_py_state_of_type(Py_TYPE(self));
+    if (state == NULL)
+        return NULL;
+    bool sequence = PySequence_Check(other) && !PyUnicode_Check(other) && !PyBytes_Check(other);
+    if (!PyObject_TypeCheck(other, state->tensor) && !PyNumber_Check(other) && !sequence && !PyArray_Check(other))
+        Py_RETURN_NOTIMPLEMENTED;
+    if (operation == Py_EQ || operation == Py_NE)
+        PyErr_SetString(PyExc_TypeError, "Tensor: == and != do not compare tensors; use x.numpy() == y for their elements, "
+                                         "x is y for identity");
+    else
+        PyErr_SetString(PyExc_TypeError, "Tensor: <, <=, > and >= do not compare tensors; use x.numpy() < y for their "
+                                         "elements, x.item() < y for a tensor of one");
+    return NULL;
+}
+
+static Py_hash_t tensor_hash(PyObject *self)
+{
+    return PyBaseObject_Type.tp_hash(self); /* by identity */
+}
+
 static const char tensor_doc[] =
     "Tensor(data, requires_grad=False, dtype=None)\n--\n\n"
     "An array of float32 or float64, at most four dimensions, that records the operations applied to it.\n\n"
@@ -418,6 +454,9 @@ static PyType_Slot tensor_slots[] = {{Py_tp_doc, (void *)tensor_doc},
                                      {Py_nb_matrix_multiply, tensor_matmul},
                                      {Py_nb_negative, tensor_negative},
                                      {Py_nb_float, tensor_float},
+                                     {Py_nb_bool, tensor_truth},
+                                     {Py_tp_richcompare, tensor_compare},
+                                     {Py_tp_hash, tensor_hash},
                                      {0, NULL}};
 
 static PyType_Spec tensor_spec = {.name = "crlso._core.Tensor",

@@ -94,7 +94,7 @@ static void memory_of_somebody_else(void)
     cr_error err;
     cr_buffer *buffer = NULL;
     size_t live = cr_pool_stats().live_bytes;
-    CHECK(cr_buffer_wrap(data, count_release, &owner, &buffer, &err) == CR_OK, "%s", err.text);
+    CHECK(cr_buffer_wrap(data, sizeof data, true, count_release, &owner, &buffer, &err) == CR_OK, "%s", err.text);
     CHECK(cr_buffer_data(buffer) == data, "other memory");
     CHECK(cr_pool_stats().live_bytes == live, "it is not ours to count");
     cr_buffer_retain(buffer);
@@ -102,6 +102,41 @@ static void memory_of_somebody_else(void)
     CHECK(released == 0, "released too early");
     cr_buffer_release(buffer);
     CHECK(released == 5, "released %d times five", released);
+}
+
+/* A remembered buffer is watched as long as somebody else may write to it. */
+static void versions(void)
+{
+    char data[101] = {0};
+    int owner = 0;
+    cr_error err;
+    cr_buffer *ours = make(64), *theirs = NULL;
+    CHECK(cr_buffer_wrap(data, sizeof data, true, count_release, &owner, &theirs, &err) == CR_OK, "%s", err.text);
+    memset(cr_buffer_data(ours), 0, 64);
+    uint64_t version = cr_buffer_remember(ours);
+    CHECK(cr_buffer_version(ours) == version, "nobody wrote");
+    cr_buffer_wrote(ours);
+    CHECK(cr_buffer_version(ours) != version, "a write that was told");
+    version = cr_buffer_remember(ours);
+    cr_buffer_add_writer(ours);
+    ((char *)cr_buffer_data(ours))[5] = 1;
+    cr_buffer_remove_writer(ours);
+    CHECK(cr_buffer_version(ours) != version, "a write through an array that is gone");
+    version = cr_buffer_remember(ours);
+    CHECK(cr_buffer_version(ours) == version, "nobody wrote");
+    version = cr_buffer_remember(theirs);
+    for (size_t i = 0; i < sizeof data; i++)
+        for (int bit = 0; bit < 8; bit++) {
+            data[i] ^= (char)(1 << bit);
+            uint64_t now = cr_buffer_version(theirs);
+            CHECK(now > version, "byte %zu, bit %d", i, bit);
+            version = now;
+        }
+    CHECK(cr_buffer_sharing_owner(theirs) == &owner, "another owner");
+    cr_buffer_stop_sharing(theirs);
+    CHECK(cr_buffer_sharing_owner(theirs) == NULL && cr_buffer_version(theirs) == version, "nobody wrote");
+    cr_buffer_release(ours);
+    cr_buffer_release(theirs);
 }
 
 static void impossible_sizes(void)
@@ -221,6 +256,7 @@ int main(void)
     RUN(released_memory_is_used_again);
     RUN(references_are_counted);
     RUN(memory_of_somebody_else);
+    RUN(versions);
     RUN(impossible_sizes);
     RUN(large_buffers_are_not_kept);
     RUN(many_threads);

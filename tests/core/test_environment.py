@@ -14,7 +14,9 @@ INFO = "from crlso import _core; info = _core.runtime_info(); print(info['isa'],
 
 def load(**variables: str) -> subprocess.CompletedProcess[str]:
     env = {name: value for name, value in environment().items() if not name.startswith("CRLSO_")}
-    return subprocess.run([sys.executable, "-c", INFO], env=env | variables, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", INFO], env=env | variables, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.slow

@@ -642,3 +642,34 @@ def test_grad_mode_belongs_to_a_thread():
         assert not _core.is_grad_enabled()
     finally:
         assert _core.set_grad_enabled(True) is False
+
+
+# ---- truth, comparison, identity ----
+
+
+def test_truth_is_that_of_the_one_element():
+    assert not Tensor([0.0]) and not Tensor([[0.0]], dtype="float64") and not Tensor(-0.0)
+    assert Tensor([2.0]) and Tensor([-1e-30]) and Tensor([np.nan])
+    for several in (Tensor([1.0, 2.0]), Tensor([0.0, 0.0]), Tensor(np.zeros((0, 3)))):
+        with pytest.raises(
+            ValueError, match=rf"bool: expected a tensor of one element, got {several.size}; use x.numpy"
+        ):
+            bool(several)
+
+
+@pytest.mark.parametrize("other", [1.0, 1, True, np.float32(1), np.ones(1), [1.0], (1.0,), Tensor([1.0])])
+def test_comparisons_say_what_to_use(other):
+    x = Tensor([1.0])
+    for compare in (lambda: x == other, lambda: other == x, lambda: x != other, lambda: x == x):
+        with pytest.raises(TypeError, match=r"Tensor: == and != do not compare tensors; use x.numpy\(\) == y"):
+            compare()
+    for compare in (lambda: x < other, lambda: other < x, lambda: x >= other):
+        with pytest.raises(TypeError, match=r"Tensor: <, <=, > and >= do not compare tensors; use x.numpy\(\) < y"):
+            compare()
+
+
+def test_tensors_are_kept_by_identity():
+    x, y = Tensor([1.0]), Tensor([1.0])
+    assert {x: "x", y: "y"}[x] == "x" and len({x, y}) == 2 and hash(x) == hash(x)
+    assert [x, y].index(x) == 0 and x in [x, y]
+    assert (x == None) is False and x != "x" and x != object()  # noqa: E711
