@@ -12,17 +12,30 @@ typedef struct {
     uint8_t edge[MAX_NODES][MAX_NODES];
 } cell_t;
 
-/* The search for the smallest sequence over all orders of the present intermediate nodes. A node's part of the sequence
- * is one byte for its operation and one for each node before it. */
+/* The nodes that have a position. Blocks are runs of positions whose nodes could exchange their places without a change
+ * of the sequence up to here, so that their order is open. Sets of nodes, or of positions, have a bit for each. */
+typedef struct {
+    size_t n_placed;
+    uint32_t placed;         /* nodes */
+    uint32_t starts;         /* positions where a block begins */
+    size_t order[MAX_NODES]; /* nodes by position; the first are the inputs */
+} placing_t;
+
+/* A node's part of the sequence: one byte for its operation and one for the edge from each node before it. */
+typedef uint8_t part_t[MAX_NODES + 1];
+
+/* The search for the smallest sequence over all orders of the present intermediate nodes. */
 typedef struct {
     const cr_cell_layout *layout;
     const cell_t *cell;
-    const size_t *present; /* the intermediate nodes to be ordered */
-    size_t n_present;
-    size_t order[MAX_NODES], best_order[MAX_NODES]; /* nodes by position; the first are the inputs */
-    bool placed[MAX_NODES];
-    uint8_t part[MAX_NODES][MAX_NODES + 1], best[MAX_NODES][MAX_NODES + 1]; /* by position */
+    uint32_t present;                   /* the intermediate nodes to be ordered */
+    uint32_t needed[MAX_NODES];         /* the nodes of these that come before a node */
+    size_t end;                         /* the number of positions, without the output's */
+    part_t part[MAX_NODES], best[MAX_NODES]; /* by position */
+    uint32_t path[MAX_NODES], best_path[MAX_NODES]; /* the sets of nodes that were placed together, one after the other */
+    size_t best_order[MAX_NODES];
     bool found;
+    size_t return_to;                   /* the depth to go on at: what is below, has been tried in another place */
 } ordering_t;
 
 cr_status cr_cell_layout_check(const cr_cell_layout *layout, cr_error *err)
@@ -101,84 +114,211 @@ static size_t find_present(const cr_cell_layout *layout, const cell_t *cell, siz
     return n;
 }
 
-/* Writes node v's part of the sequence when n_before nodes of `order` come before it. */
-static void write_part(const ordering_t *o, size_t v, size_t n_before, uint8_t *part)
+static int count_bits(uint32_t set)
 {
-    part[0] = o->cell->operation[v];
-    for (size_t q = 0; q < n_before; q++)
-        part[1 + q] = o->cell->edge[o->order[q]][v];
+    int n = 0;
+    for (; set != 0; set &= set - 1)
+        n++;
+    return n;
 }
 
-static bool is_ready(const ordering_t *o, size_t v)
+static bool has(uint32_t set, size_t element)
 {
-    for (size_t i = 0; i < o->n_present; i++) {
-        size_t u = o->present[i];
-        if (!o->placed[u] && o->cell->edge[u][v] != 0)
+    return set >> element & 1;
+}
+
+/* Moves the nodes of each block with the smaller codes of edges to v to the front, and cuts the block where codes
+ * change. */
+static void split_blocks(const cell_t *cell, placing_t *p, size_t v)
+{
+    for (size_t i = 1; i < p->n_placed; i++) { /* insertion sort within blocks; `starts` is still the old one */
+        size_t node = p->order[i], j = i;
+        for (; !has(p->starts, j) && cell->edge[p->order[j - 1]][v] > cell->edge[node][v]; j--)
+            p->order[j] = p->order[j - 1];
+        p->order[j] = node;
+    }
+    for (size_t i = 1; i < p->n_placed; i++)
+        if (cell->edge[p->order[i]][v] != cell->edge[p->order[i - 1]][v])
+            p->starts |= (uint32_t)1 << i;
+}
+
+/* Writes the smallest part that v can have after the placed nodes. */
+static void write_part(const cell_t *cell, const placing_t *p, size_t v, uint8_t *part)
+{
+    part[0] = cell->operation[v];
+    for (size_t i = 0; i < p->n_placed; i++) {
+        uint8_t code = cell->edge[p->order[i]][v];
+        size_t j = i;
+        for (; !has(p->starts, j) && part[j] > code; j--) /* part[j] belongs to position j - 1 */
+            part[j + 1] = part[j];
+        part[j + 1] = code;
+    }
+}
+
+/* Whether two nodes with the same operation have the same edges from all placed nodes. */
+static bool have_same_sources(const cell_t *cell, const placing_t *p, size_t u, size_t v)
+{
+    for (size_t i = 0; i < p->n_placed; i++)
+        if (cell->edge[p->order[i]][u] != cell->edge[p->order[i]][v])
             return false;
-    }
-    return !o->placed[v];
+    return cell->operation[u] == cell->operation[v];
 }
 
-/* Whether two nodes with the same part also send the same edges: then exchanging them changes nothing. */
-static bool are_twins(const ordering_t *o, size_t u, size_t v)
+/* Writes to groups the sets of nodes that may come next: those with the smallest part, in one set when they have the
+ * same sources. *part = that part. */
+static size_t find_next_groups(const ordering_t *o, const placing_t *p, uint32_t *groups, uint8_t *part)
 {
-    for (size_t t = 0; t < o->layout->n_nodes; t++)
-        if (o->cell->edge[u][t] != o->cell->edge[v][t])
-            return false;
-    return true;
-}
-
-static void finish_order(ordering_t *o, size_t position)
-{
-    if (o->layout->has_output) {
-        write_part(o, o->layout->n_nodes - 1, position, o->part[position]);
-        if (o->found && memcmp(o->part[position], o->best[position], 1 + position) >= 0)
-            return;
-    } else if (o->found) {
-        return;
-    }
-    memcpy(o->best, o->part, sizeof o->best);
-    memcpy(o->best_order, o->order, sizeof o->best_order);
-    o->found = true;
-}
-
-/* Tries every node that may give the smallest sequence at `position`, and all nodes after it. The parts before
- * `position` are equal to those of the best sequence found, if there is one. */
-static void place_nodes(ordering_t *o, size_t position)
-{
-    size_t end = o->layout->n_inputs + o->n_present, tied[MAX_NODES], n_tied = 0, length = 1 + position;
-    uint8_t part[MAX_NODES + 1], *least = o->part[position];
-    if (position == end) {
-        finish_order(o, position);
-        return;
-    }
-    for (size_t i = 0; i < o->n_present; i++) {
-        size_t v = o->present[i];
-        if (!is_ready(o, v))
+    size_t n = 0, length = 1 + p->n_placed, first[MAX_NODES];
+    part_t other;
+    for (size_t v = 0; v < MAX_NODES; v++) {
+        if (!has(o->present & ~p->placed, v) || (o->needed[v] & ~p->placed) != 0)
             continue;
-        write_part(o, v, position, part);
-        int order = n_tied == 0 ? -1 : memcmp(part, least, length);
-        if (order < 0) {
-            memcpy(least, part, length);
-            n_tied = 0;
-        }
-        bool twin = false;
-        for (size_t j = 0; order == 0 && j < n_tied && !twin; j++)
-            twin = are_twins(o, tied[j], v);
-        if (order <= 0 && !twin)
-            tied[n_tied++] = v;
-    }
-    for (size_t j = 0; j < n_tied; j++) {
-        int order = o->found ? memcmp(least, o->best[position], length) : 0;
+        write_part(o->cell, p, v, other);
+        int order = n == 0 ? -1 : memcmp(other, part, length);
         if (order > 0)
-            return;
-        if (order < 0)
-            o->found = false; /* smaller than all before: the next sequence is the best so far */
-        o->order[position] = tied[j];
-        o->placed[tied[j]] = true;
-        place_nodes(o, position + 1);
-        o->placed[tied[j]] = false;
+            continue;
+        if (order < 0) {
+            memcpy(part, other, length);
+            n = 0;
+        }
+        size_t g = 0;
+        while (g < n && !have_same_sources(o->cell, p, first[g], v))
+            g++;
+        if (g == n) {
+            first[n] = v;
+            groups[n++] = 0;
+        }
+        groups[g] |= (uint32_t)1 << v;
     }
+    return n;
+}
+
+/* Writes to sets the subsets of a group that may come next. It is the whole group, unless a node whose part is smaller
+ * can come as soon as some of the group are placed: then it is the fewest after which one can. */
+static size_t find_next_sets(const ordering_t *o, const placing_t *p, uint32_t group, const uint8_t *part, uint32_t *sets)
+{
+    size_t n = 1;
+    part_t other;
+    sets[0] = group;
+    for (size_t w = 0; w < MAX_NODES; w++) {
+        uint32_t set = o->needed[w] & group;
+        if (!has(o->present & ~p->placed & ~group, w) || set == 0 || (o->needed[w] & ~p->placed & ~group) != 0 ||
+            count_bits(set) > count_bits(sets[0]))
+            continue;
+        write_part(o->cell, p, w, other);
+        if (memcmp(other, part, 1 + p->n_placed) >= 0)
+            continue;
+        if (count_bits(set) < count_bits(sets[0]))
+            n = 0;
+        bool known = false;
+        for (size_t i = 0; i < n; i++)
+            known |= sets[i] == set;
+        if (!known)
+            sets[n++] = set;
+    }
+    return n;
+}
+
+/* Places a set of nodes as a new block. Returns how their parts compare with those of the best sequence: below 0 when
+ * they are smaller, or when there is none. */
+static int place_set(ordering_t *o, placing_t *p, uint32_t set, const uint8_t *part)
+{
+    size_t n_before = p->n_placed;
+    int order = o->found ? 0 : -1;
+    p->starts |= (uint32_t)1 << n_before;
+    p->placed |= set;
+    for (size_t v = 0; v < MAX_NODES; v++) {
+        if (!has(set, v))
+            continue;
+        uint8_t *own = o->part[p->n_placed];
+        memset(own, 0, sizeof *o->part); /* no edges within the set */
+        memcpy(own, part, 1 + n_before);
+        if (order == 0)
+            order = memcmp(own, o->best[p->n_placed], sizeof *o->part);
+        p->order[p->n_placed++] = v;
+    }
+    return order;
+}
+
+/* Keeps a complete sequence that is smaller than the best. When it is equal, exchanging the nodes of the two orders
+ * changes nothing in the cell: then what follows the choice by which they differ needs no second try. */
+static void finish_order(ordering_t *o, placing_t *p)
+{
+    int order = o->found ? 0 : -1;
+    if (o->layout->has_output) {
+        uint8_t *part = o->part[p->n_placed];
+        write_part(o->cell, p, o->layout->n_nodes - 1, part);
+        if (order == 0)
+            order = memcmp(part, o->best[p->n_placed], 1 + p->n_placed);
+        split_blocks(o->cell, p, o->layout->n_nodes - 1);
+    }
+    if (order < 0) {
+        memcpy(o->best, o->part, sizeof o->best);
+        memcpy(o->best_path, o->path, sizeof o->best_path);
+        memcpy(o->best_order, p->order, sizeof o->best_order);
+        o->found = true;
+    } else if (order == 0) {
+        size_t depth = 0;
+        while (o->path[depth] == o->best_path[depth])
+            depth++;
+        o->return_to = depth;
+    }
+}
+
+/* Tries all sets of nodes that may give the smallest sequence after the placed ones. The parts of these are equal to
+ * those of the best sequence found, if there is one. */
+static void place_nodes(ordering_t *o, placing_t *p, size_t depth)
+{
+    uint32_t groups[MAX_NODES], sets[MAX_NODES];
+    part_t part;
+    if (p->n_placed == o->end) {
+        o->path[depth] = 0;
+        finish_order(o, p);
+        return;
+    }
+    size_t n_groups = find_next_groups(o, p, groups, part);
+    for (size_t g = 0; g < n_groups; g++) {
+        placing_t split = *p;
+        size_t member = 0;
+        while (!has(groups[g], member))
+            member++;
+        split_blocks(o->cell, &split, member);
+        size_t n_sets = find_next_sets(o, &split, groups[g], part, sets);
+        for (size_t i = 0; i < n_sets; i++) {
+            placing_t next = split;
+            int order = place_set(o, &next, sets[i], part);
+            if (order > 0)
+                continue;
+            if (order < 0)
+                o->found = false; /* smaller than all before: the next complete sequence is the best so far */
+            o->path[depth] = sets[i];
+            place_nodes(o, &next, depth + 1);
+            if (o->return_to < depth)
+                return;
+            o->return_to = MAX_NODES;
+        }
+    }
+}
+
+/* Finds the order of the smallest sequence. */
+static void find_canonical_order(const cr_cell_layout *layout, const cell_t *cell, const size_t *present, size_t n,
+                                 size_t *order)
+{
+    ordering_t o = {.layout = layout, .cell = cell, .end = layout->n_inputs + n, .return_to = MAX_NODES};
+    placing_t p = {.n_placed = layout->n_inputs};
+    for (size_t i = 0; i < n; i++)
+        o.present |= (uint32_t)1 << present[i];
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < i; j++)
+            if (cell->edge[present[j]][present[i]] != 0)
+                o.needed[present[i]] |= (uint32_t)1 << present[j];
+    for (size_t i = 0; i < layout->n_inputs; i++) { /* each in its own place */
+        p.order[i] = i;
+        p.starts |= (uint32_t)1 << i;
+        p.placed |= (uint32_t)1 << i;
+    }
+    place_nodes(&o, &p, 0);
+    memcpy(order, o.best_order, sizeof o.best_order);
 }
 
 static void prune_cell(const cr_cell_layout *layout, const uint8_t *row, bool canonical, uint8_t *out)
@@ -194,12 +334,8 @@ static void prune_cell(const cr_cell_layout *layout, const uint8_t *row, bool ca
     }
     for (size_t p = 0; p < n_placed; p++)
         order[p] = p < layout->n_inputs ? p : present[p - layout->n_inputs];
-    if (canonical) {
-        ordering_t o = {.layout = layout, .cell = &cell, .present = present, .n_present = n};
-        memcpy(o.order, order, sizeof order);
-        place_nodes(&o, layout->n_inputs);
-        memcpy(order, o.best_order, sizeof order);
-    }
+    if (canonical)
+        find_canonical_order(layout, &cell, present, n, order);
     write_cell(layout, &cell, order, n_placed, out);
 }
 

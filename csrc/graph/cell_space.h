@@ -36,8 +36,8 @@ size_t cr_cell_row_length(const cr_cell_layout *layout);
  * over the nodes, the output's incoming edges last.
  *
  * codes, out: (n, row length), may be the same array. Rows are cut into chunks for all threads. Complexity per row:
- * nodes^3, times the number of orders that differ in their last nodes only, which is 1 except for very symmetric
- * cells. */
+ * about nodes^3. Alike nodes are ordered only when later ones tell them apart, and what a symmetry maps to a part that has
+ * been tried is left out; cells that seem symmetric until their last edges take up to some milliseconds. */
 void cr_cell_prune(const cr_cell_layout *layout, const uint8_t *codes, size_t n, bool canonical, uint8_t *out);
 
 #endif

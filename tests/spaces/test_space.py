@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +18,11 @@ from crlso.benchmarks import Function, Tabular
 from crlso.benchmarks import NASBench201 as NASBench201Benchmark
 from crlso.spaces import CellSpace
 
+from ..processes import environment
 from ..twins.cells import pruned, smallest_row
 from .examples import COMPLETE, FIXED_EDGES, FIXED_NODES, FREE_EDGES, FREE_NODES, by_name, free_ones, random_rows
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @free_ones
@@ -24,6 +32,93 @@ def test_canonical_form_is_that_of_brute_force(space):
     assert [tuple(row) for row in canonical.tolist()] == [smallest_row(space, row) for row in rows]
     np.testing.assert_array_equal(space.canonicalise(canonical), canonical)
     np.testing.assert_array_equal(space.canonicalise(space.prune(rows)), canonical)
+
+
+def layered_rows(space: CellSpace, n: int) -> np.ndarray:
+    """Cells of two layers with regular edges between them, and one edge and one operation at random: nearly symmetric."""
+    rng = np.random.default_rng(0)
+    layout = space.layout
+    inner = list(layout.intermediate)
+    last = layout.n_nodes - 1
+    rows = np.zeros((n, len(space.cardinalities)), np.uint8)
+    for row in rows:
+        first = inner[: rng.integers(1, len(inner))]
+        second = inner[len(first) :]
+        step, width, codes = rng.integers(1, 4), rng.integers(1, 3), rng.integers(1, 3, 3)
+        edges = dict.fromkeys([(0, node) for node in first] + [(node, last) for node in second], 1)
+        for j, node in enumerate(second):
+            for d in range(width):
+                edges[first[(step * j + d) % len(first)], node] = codes[d]
+        edges[inner[rng.integers(len(inner))], last] = codes[2]
+        for column, edge in zip(layout.edge_columns, layout.edges):
+            row[column] = min(edges.get(edge, 0), space.cardinalities[column] - 1)
+        if layout.operations_on_nodes:
+            row[: len(inner)] = [codes[0] if node in first else codes[1] for node in inner]
+            row[rng.integers(len(inner))] = codes[2]
+    return rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{"operations_on": "nodes"}, {"input_nodes": 2}], ids=str)
+def test_canonical_form_of_nearly_symmetric_cells_is_that_of_brute_force(options):
+    space = CellSpace(nodes=8, operations=["a", "b"], edges="free", **options)
+    rows = layered_rows(space, 150)
+    assert [tuple(row) for row in space.canonicalise(rows).tolist()] == [smallest_row(space, row) for row in rows]
+
+
+ORDERS = """
+    import numpy as np
+    from crlso.spaces import CellSpace
+    from tests.spaces.test_space import layered_rows
+
+    def relabelled(space, row, order):
+        place = {node: 1 + position for position, node in enumerate(order)} | {0: 0, 15: 15}
+        codes = {edge: row[column] for column, edge in zip(space.layout.edge_columns, space.layout.edges)}
+        moved = {(place[s], place[t]): code for (s, t), code in codes.items()}
+        assert all(s < t for (s, t), code in moved.items() if code)
+        other = row.copy()
+        for column, edge in zip(space.layout.edge_columns, space.layout.edges):
+            other[column] = moved.get(edge, 0)
+        if space.layout.operations_on_nodes:
+            other[:14] = [row[node - 1] for node in order]
+        return other
+
+    def random_order(space, row, rng):  # each node after those it needs
+        needs = {node: set() for node in range(1, 15)}
+        for column, (s, t) in zip(space.layout.edge_columns, space.layout.edges):
+            if row[column] and s > 0 and t < 15:
+                needs[t].add(s)
+        order = []
+        while len(order) < 14:
+            ready = [node for node in needs if node not in order and needs[node] <= set(order)]
+            order.append(int(rng.choice(ready)))
+        return order
+
+    rng = np.random.default_rng(1)
+    branches = CellSpace(nodes=16, operations=[f"op{i}" for i in range(14)], edges="free")
+    rows = np.zeros((5, len(branches.cardinalities)), np.uint8)
+    for row in rows:  # 14 branches that differ in their last edges alone: 14! orders
+        codes = 1 + rng.permutation(14)
+        for column, (s, t) in zip(branches.layout.edge_columns, branches.layout.edges):
+            row[column] = 1 if s == 0 and t < 15 else codes[s - 1] if t == 15 and s > 0 else 0
+    nodes = CellSpace(nodes=16, operations=["a", "b"], operations_on="nodes", edges="free")
+    edges = CellSpace(nodes=16, operations=["a", "b"], edges="free")
+    for space, cells in ((branches, rows), (nodes, layered_rows(nodes, 100)), (edges, layered_rows(edges, 100))):
+        pruned = space.prune(cells)
+        for row, canonical in zip(pruned, space.canonicalise(cells)):
+            other = relabelled(space, row, random_order(space, row, rng))
+            assert (space.canonicalise(other[None])[0] == canonical).all()
+    print("done")
+"""
+
+
+@pytest.mark.slow
+def test_large_symmetric_cells_have_one_canonical_form_each():
+    """16 nodes; in a process of its own, because trying all orders would take years."""
+    env = environment() | {"PYTHONPATH": os.pathsep.join([str(ROOT), environment()["PYTHONPATH"]])}
+    command = [sys.executable, "-c", textwrap.dedent(ORDERS)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=300)
+    assert done.stdout == "done\n", done.stderr
 
 
 @free_ones
