@@ -178,13 +178,19 @@ static cr_status check_codes(const uint8_t codes[CR_NB101_CODES], size_t i, cr_e
     return CR_OK;
 }
 
+cr_status cr_nb101_check(const uint8_t *codes, size_t begin, size_t end, cr_error *err)
+{
+    cr_status status = CR_OK;
+    for (size_t i = begin; i < end && status == CR_OK; i++)
+        status = check_codes(codes + CR_NB101_CODES * i, i, err);
+    return status;
+}
+
 cr_status cr_nb101_hash(const uint8_t *codes, size_t n, uint8_t (*hashes)[CR_MD5_SIZE], cr_error *err)
 {
-    for (size_t i = 0; i < n; i++) {
-        const cr_status status = check_codes(codes + CR_NB101_CODES * i, i, err);
-        if (status != CR_OK)
-            return status;
-    }
+    const cr_status status = cr_nb101_check(codes, 0, n, err);
+    if (status != CR_OK)
+        return status;
     hashing_t hashing = {codes, n, cr_chunk_count(n, 30000), hashes};
     cr_parallel(hashing.n_chunks, hash_chunk, &hashing);
     return CR_OK;

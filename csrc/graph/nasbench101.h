@@ -28,9 +28,12 @@
 #define CR_NB101_EDGES (CR_NB101_VERTICES * (CR_NB101_VERTICES - 1) / 2) /* 21 */
 #define CR_NB101_CODES (CR_NB101_INNER + CR_NB101_EDGES)                 /* 26 */
 
+/* Checks the cells from begin to end (not included). CR_ERR_VALUE names the first that is not pruned or has a code outside
+ * its range. */
+CR_MUST_USE cr_status cr_nb101_check(const uint8_t *codes, size_t begin, size_t end, cr_error *err);
+
 /* hashes[i] = the hash of cell i, for n cells one after the other. A cell takes about 30 microseconds, and the threads
- * share the cells. CR_ERR_VALUE names the first cell that is not pruned or has a code outside its range; hashes is then
- * undefined. */
+ * share the cells. CR_ERR_VALUE as in cr_nb101_check; hashes is then undefined. */
 CR_MUST_USE cr_status cr_nb101_hash(const uint8_t *codes, size_t n, uint8_t (*hashes)[CR_MD5_SIZE], cr_error *err);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "../nn/decoder.h"
 #include "../search/descent.h"
+#include "rows.h"
 
 static PyArrayObject *new_array_like(PyArrayObject *z, int ndim, npy_intp rows, npy_intp columns)
 {
@@ -109,6 +110,28 @@ static void icnn_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
+/* Points that a network takes between two looks at signals, always the same number: OpenBLAS may give a row other last
+ * bits among another number of rows. */
+#define NETWORK_ROWS 8192
+
+/* Work on points: a network, the points, and what is made of them. */
+typedef struct {
+    const void *net;
+    PyArrayObject *z, *step, *value, *out;
+} points_t;
+
+/* The address of a row; NULL for no array. */
+static void *row_of(PyArrayObject *array, size_t row)
+{
+    return array == NULL ? NULL : PyArray_BYTES(array) + (npy_intp)row * PyArray_STRIDE(array, 0);
+}
+
+static cr_status evaluate_rows(void *context, size_t begin, size_t end, cr_error *err)
+{
+    const points_t *p = context;
+    return cr_icnn_evaluate(p->net, row_of(p->z, begin), end - begin, row_of(p->value, begin), row_of(p->out, begin), err);
+}
+
 static PyObject *icnn_evaluate(PyObject *object, PyObject *argument)
 {
     const cr_icnn_frozen *net = ((ICNNObject *)object)->net;
@@ -117,13 +140,9 @@ static PyObject *icnn_evaluate(PyObject *object, PyObject *argument)
     PyObject *result = NULL;
     if (z != NULL && (value = new_array_like(z, 1, PyArray_DIM(z, 0), 0)) != NULL &&
         (gradient = new_array_like(z, 2, PyArray_DIM(z, 0), PyArray_DIM(z, 1))) != NULL) {
-        cr_error err;
-        cr_status status;
-        Py_BEGIN_ALLOW_THREADS
-        status = cr_icnn_evaluate(net, PyArray_DATA(z), (size_t)PyArray_DIM(z, 0), PyArray_DATA(value),
-                                  PyArray_DATA(gradient), &err);
-        Py_END_ALLOW_THREADS
-        result = status == CR_OK ? PyTuple_Pack(2, value, gradient) : cr_py_raise(status, &err);
+        points_t points = {.net = net, .z = z, .value = value, .out = gradient};
+        if (cr_py_run_rows((size_t)PyArray_DIM(z, 0), NETWORK_ROWS, evaluate_rows, &points) == 0)
+            result = PyTuple_Pack(2, value, gradient);
     }
     Py_XDECREF(z);
     Py_XDECREF(value);
@@ -151,6 +170,14 @@ static PyArrayObject *read_steps(PyObject *object, npy_intp n)
     return steps;
 }
 
+static cr_status descend_rows(void *context, size_t begin, size_t end, cr_error *err)
+{
+    const points_t *p = context;
+    bool one_start = PyArray_DIM(p->z, 0) == 1;
+    return cr_descend(p->net, row_of(p->z, one_start ? 0 : begin), one_start, row_of(p->step, begin), end - begin,
+                      row_of(p->out, begin), err);
+}
+
 static PyObject *icnn_descend(PyObject *object, PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"z", "step", NULL};
@@ -162,16 +189,13 @@ static PyObject *icnn_descend(PyObject *object, PyObject *args, PyObject *keywor
     PyArrayObject *z = cr_py_read_rows(z_object, "z", cr_icnn_dtype(net), cr_icnn_inputs(net));
     if (z != NULL && (step = read_steps(step_object, PyArray_DIM(z, 0))) != NULL &&
         (moved = new_array_like(z, 2, PyArray_DIM(step, 0), PyArray_DIM(z, 1))) != NULL) {
+        points_t points = {.net = net, .z = z, .step = step, .out = moved};
         cr_error err;
-        cr_status status;
-        Py_BEGIN_ALLOW_THREADS
-        status = cr_descend(net, PyArray_DATA(z), PyArray_DIM(z, 0) == 1, PyArray_DATA(step),
-                            (size_t)PyArray_DIM(step, 0), PyArray_DATA(moved), &err);
-        Py_END_ALLOW_THREADS
-        if (status != CR_OK) {
-            Py_CLEAR(moved);
+        cr_status status = cr_descent_check(PyArray_DATA(step), (size_t)PyArray_DIM(step, 0), &err);
+        if (status != CR_OK)
             cr_py_raise(status, &err);
-        }
+        if (status != CR_OK || cr_py_run_rows((size_t)PyArray_DIM(step, 0), NETWORK_ROWS, descend_rows, &points) < 0)
+            Py_CLEAR(moved);
     }
     Py_XDECREF(z);
     Py_XDECREF(step);
@@ -261,21 +285,21 @@ static void decoder_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
+static cr_status decode_rows(void *context, size_t begin, size_t end, cr_error *err)
+{
+    const points_t *p = context;
+    return cr_decoder_logits(p->net, row_of(p->z, begin), end - begin, row_of(p->out, begin), err);
+}
+
 static PyObject *decoder_logits(PyObject *object, PyObject *argument)
 {
     const cr_decoder_frozen *net = ((DecoderObject *)object)->net;
     PyArrayObject *z = cr_py_read_rows(argument, "z", cr_decoder_dtype(net), cr_decoder_inputs(net)), *logits = NULL;
     if (z != NULL &&
         (logits = new_array_like(z, 2, PyArray_DIM(z, 0), (npy_intp)cr_decoder_outputs(net))) != NULL) {
-        cr_error err;
-        cr_status status;
-        Py_BEGIN_ALLOW_THREADS
-        status = cr_decoder_logits(net, PyArray_DATA(z), (size_t)PyArray_DIM(z, 0), PyArray_DATA(logits), &err);
-        Py_END_ALLOW_THREADS
-        if (status != CR_OK) {
+        points_t points = {.net = net, .z = z, .out = logits};
+        if (cr_py_run_rows((size_t)PyArray_DIM(z, 0), NETWORK_ROWS, decode_rows, &points) < 0)
             Py_CLEAR(logits);
-            cr_py_raise(status, &err);
-        }
     }
     Py_XDECREF(z);
     return (PyObject *)logits;

@@ -5,6 +5,7 @@
 
 #include "../graph/cell_batch.h"
 #include "../graph/cell_space.h"
+#include "rows.h"
 
 static void graph_dealloc(PyObject *object)
 {
@@ -252,6 +253,21 @@ static const char cell_graph_doc[] =
 
 /* ---- pruning and canonical form ---- */
 
+typedef struct {
+    cr_cell_layout layout;
+    uint8_t *codes;
+    bool canonical;
+} pruning_t;
+
+static cr_status prune_rows(void *context, size_t begin, size_t end, cr_error *err)
+{
+    const pruning_t *p = context;
+    uint8_t *first = p->codes + begin * cr_cell_row_length(&p->layout);
+    (void)err;
+    cr_cell_prune(&p->layout, first, end - begin, p->canonical, first);
+    return CR_OK;
+}
+
 static PyObject *cell_prune(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
 {
     static char *names[] = {"codes", "n_nodes", "n_inputs", "has_output", "operations_on_nodes", "canonical", NULL};
@@ -272,9 +288,9 @@ static PyObject *cell_prune(PyObject *Py_UNUSED(module), PyObject *args, PyObjec
     PyArrayObject *codes = cr_py_copy_array(object, "codes", NPY_UINT8, 2, length);
     if (codes == NULL)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    cr_cell_prune(&layout, PyArray_DATA(codes), (size_t)PyArray_DIM(codes, 0), canonical != 0, PyArray_DATA(codes));
-    Py_END_ALLOW_THREADS
+    pruning_t pruning = {layout, PyArray_DATA(codes), canonical != 0};
+    if (cr_py_run_rows((size_t)PyArray_DIM(codes, 0), 0, prune_rows, &pruning) < 0)
+        Py_CLEAR(codes);
     return (PyObject *)codes;
 }
 

@@ -68,14 +68,21 @@ static PyObject *pool_trim(PyObject *module, PyObject *ignored)
 static PyObject *fma_peak(PyObject *module, PyObject *argument)
 {
     (void)module;
-    double seconds, peak;
+    double seconds, peak = 0;
     if (cr_py_read_double(argument, "seconds", &seconds) < 0)
         return NULL;
     if (!(seconds >= 0 && seconds <= 60))
         return PyErr_Format(PyExc_ValueError, "seconds: expected a number from 0 to 60, got %R", argument);
-    Py_BEGIN_ALLOW_THREADS
-    peak = cr_fma_peak(seconds);
-    Py_END_ALLOW_THREADS
+    do { /* signals are handled every 100 ms */
+        double part = seconds < 0.1 ? seconds : 0.1, found;
+        Py_BEGIN_ALLOW_THREADS
+        found = cr_fma_peak(part);
+        Py_END_ALLOW_THREADS
+        peak = found > peak ? found : peak;
+        seconds -= part;
+        if (PyErr_CheckSignals() < 0)
+            return NULL;
+    } while (seconds > 0);
     return PyFloat_FromDouble(peak);
 }
 

@@ -3,9 +3,27 @@
 
 #include "../core/crc32c.h"
 #include "../graph/nasbench101.h"
+#include "rows.h"
 
 PyDoc_STRVAR(hash_doc, "nb101_hash(codes, /)\n--\n\nuint8 (n, 16): the MD5 hashes by which NAS-Bench-101 names the "
                        "pruned cells of codes, uint8 (n, 26).");
+
+typedef struct {
+    const uint8_t *codes;
+    uint8_t (*hashes)[CR_MD5_SIZE];
+} hashing_t;
+
+static cr_status hash_rows(void *context, size_t begin, size_t end, cr_error *err)
+{
+    const hashing_t *h = context;
+    return cr_nb101_hash(h->codes + begin * CR_NB101_CODES, end - begin, h->hashes + begin, err);
+}
+
+static cr_status check_rows(void *context, size_t begin, size_t end, cr_error *err)
+{
+    const hashing_t *h = context;
+    return cr_nb101_check(h->codes, begin, end, err);
+}
 
 static PyObject *nb101_hash(PyObject *Py_UNUSED(module), PyObject *object)
 {
@@ -15,15 +33,10 @@ static PyObject *nb101_hash(PyObject *Py_UNUSED(module), PyObject *object)
     npy_intp shape[2] = {PyArray_DIM(codes, 0), CR_MD5_SIZE};
     PyObject *out = PyArray_SimpleNew(2, shape, NPY_UINT8);
     if (out != NULL) {
-        cr_error err;
-        cr_status status;
-        Py_BEGIN_ALLOW_THREADS
-        status = cr_nb101_hash(PyArray_DATA(codes), (size_t)shape[0], PyArray_DATA((PyArrayObject *)out), &err);
-        Py_END_ALLOW_THREADS
-        if (status != CR_OK) {
+        hashing_t hashing = {PyArray_DATA(codes), PyArray_DATA((PyArrayObject *)out)};
+        if (cr_py_run_rows((size_t)shape[0], 0, check_rows, &hashing) < 0 ||
+            cr_py_run_rows((size_t)shape[0], 0, hash_rows, &hashing) < 0)
             Py_CLEAR(out);
-            cr_py_raise(status, &err);
-        }
     }
     Py_DECREF(codes);
     return out;

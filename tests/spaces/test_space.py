@@ -35,7 +35,7 @@ def test_canonical_form_is_that_of_brute_force(space):
 
 
 def layered_rows(space: CellSpace, n: int) -> np.ndarray:
-    """Cells of two layers with regular edges between them, and one edge and one operation at random: nearly symmetric."""
+    """Cells of two layers with regular edges, and one edge and one operation at random: nearly symmetric."""
     rng = np.random.default_rng(0)
     layout = space.layout
     inner = list(layout.intermediate)
