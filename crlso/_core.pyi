@@ -405,10 +405,13 @@ def gradients(output: Tensor, inputs: Iterable[Tensor], gradient: _Operand | Non
 # ---- search kernels ----
 
 def cholesky(a: npt.ArrayLike, /) -> npt.NDArray[np.float64]:
-    """Return lower Cholesky factors of positive definite matrices (n, n) or (k, n, n)."""
+    """Return lower Cholesky factors of positive definite matrices (n, n) or (k, n, n); ValueError where one is not."""
 
 def solve_lower(lower: npt.ArrayLike, b: npt.ArrayLike, transposed: bool = False) -> npt.NDArray[np.float64]:
-    """Return lower^-1 b, or lower^-T b: lower (n, n) and b (n, m), or (k, n, n) and (k, n, m)."""
+    """Return lower^-1 b, or lower^-T b: lower (n, n) and b (n, m), or (k, n, n) and (k, n, m).
+
+    ValueError where lower is singular or not finite.
+    """
 
 def smallest(values: npt.ArrayLike, k: SupportsIndex, /) -> npt.NDArray[np.int64]:
     """Return the positions of the k smallest values, smallest first."""

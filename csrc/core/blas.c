@@ -327,11 +327,29 @@ static void solve_chunk(void *context, size_t chunk)
                       s->b + i * s->n * s->m + begin, (int)s->m);
 }
 
+static cr_status expect_solvable(size_t batch, size_t n, const double *lower, cr_error *err)
+{
+    for (size_t i = 0; i < batch; i++) {
+        const double *matrix = lower + i * n * n;
+        if (!is_lower_finite(matrix, n))
+            return cr_fail(err, CR_ERR_VALUE, "lower: expected finite numbers, got infinity or NaN in the matrix at "
+                           "position %zu", i);
+        for (size_t row = 0; row < n; row++)
+            if (matrix[row * n + row] == 0)
+                return cr_fail(err, CR_ERR_VALUE, "lower: expected no zero on the diagonal, got one in row %zu of the "
+                               "matrix at position %zu", row, i);
+    }
+    return CR_OK;
+}
+
 cr_status cr_solve_lower(size_t batch, size_t n, size_t m, const double *lower, bool transposed, double *b,
                          cr_error *err)
 {
     cr_status status = expect_sizes(n, m, 0, 0, 0, 0, err);
     if (status != CR_OK || batch == 0 || n == 0 || m == 0)
+        return status;
+    status = expect_solvable(batch, n, lower, err);
+    if (status != CR_OK)
         return status;
     const size_t n_chunks = (m + SOLVE_COLUMNS - 1) / SOLVE_COLUMNS;
     system_t s = {.n = n, .m = m, .n_chunks = n_chunks, .lower = lower, .transposed = transposed, .b = b};

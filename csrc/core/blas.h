@@ -62,8 +62,9 @@ CR_MUST_USE cr_status cr_gemm_packed(size_t m, cr_matrix a, const cr_packed *b, 
  * potrf). */
 CR_MUST_USE cr_status cr_cholesky(size_t batch, size_t n, double *a, size_t *failed, cr_error *err);
 
-/* b[i] (n x m each) = lower[i]^-1 b[i], or lower[i]^-T b[i] when transposed; the upper half of lower is not read. A
- * zero on the diagonal gives infinities. Cut into chunks of columns by shape. Complexity batch n^2 m. */
+/* b[i] (n x m each) = lower[i]^-1 b[i], or lower[i]^-T b[i] when transposed; the upper half of lower is not read.
+ * CR_ERR_VALUE for a zero on the diagonal, and for what is not finite in lower; b is then as before. Cut into chunks of
+ * columns by shape. Complexity batch n^2 m. */
 CR_MUST_USE cr_status cr_solve_lower(size_t batch, size_t n, size_t m, const double *lower, bool transposed, double *b,
                                      cr_error *err);
 

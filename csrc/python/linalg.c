@@ -88,10 +88,10 @@ static PyObject *solve_lower(PyObject *module, PyObject *args, PyObject *keyword
 static PyMethodDef functions[] = {
     {"cholesky", cholesky, METH_O,
      PyDoc_STR("cholesky(a, /)\n--\n\nLower Cholesky factors, float64, of positive definite matrices (n, n) or (k, n, n); "
-               "ValueError where one is not. Only the lower half is read.")},
+               "ValueError where one is not, or not finite. Only the lower half is read.")},
     {"solve_lower", (PyCFunction)(void (*)(void))solve_lower, METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("solve_lower(lower, b, transposed=False)\n--\n\nlower^-1 b, or lower^-T b, float64: lower (n, n) and b "
-               "(n, m), or (k, n, n) and (k, n, m).")},
+               "(n, m), or (k, n, n) and (k, n, m). ValueError where lower is singular or not finite.")},
     {NULL, NULL, 0, NULL}};
 
 int cr_py_add_linalg(PyObject *module)

@@ -18,6 +18,13 @@ SETUP = """
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the shell ignores it
     _core.set_num_threads(1)
 
+    def ones(*shape):
+        return _core.Tensor(np.full(shape, 0.01, np.float32))
+
+    def make_icnn(width=256):
+        return _core.FrozenICNN((ones(width, 2), ones(width), (ones(width, width),) * 4, (ones(width, 2),) * 4,
+                                 ones(1, width), ones(1, 2), ones(1)))
+
     def start():
         print("started", flush=True)
 """
@@ -37,13 +44,22 @@ CALLS = {
         _core.cell_prune(cells, 16, 1, True, True, True)
         """,
     "FrozenICNN.evaluate": """
-        Tensor, width = _core.Tensor, 256
-        ones = lambda *shape: Tensor(np.full(shape, 0.01, np.float32))
-        net = _core.FrozenICNN((ones(width, 2), ones(width), (ones(width, width),) * 4, (ones(width, 2),) * 4,
-                                ones(1, width), ones(1, 2), ones(1)))
+        net = make_icnn()
         z = np.zeros((10_000_000, 2), np.float32)
         start()
         net.evaluate(z)
+        """,
+    "FrozenICNN.descend": """
+        net = make_icnn()
+        z = np.zeros((10_000_000, 2), np.float32)
+        start()
+        net.descend(z, np.ones(len(z)))
+        """,
+    "FrozenDecoder.logits": """
+        net = _core.FrozenDecoder([(ones(256, 2), None), *[(ones(256, 256), None)] * 6, (ones(4, 256), None)])
+        z = np.zeros((10_000_000, 2), np.float32)
+        start()
+        net.logits(z)
         """,
     "fma_peak": """
         start()

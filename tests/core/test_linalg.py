@@ -53,6 +53,20 @@ def test_solve_lower_solves(n, m, transposed):
         np.testing.assert_array_equal(b, before)
 
 
+@pytest.mark.parametrize("wrong", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_solve_lower_refuses_what_has_no_solution(wrong, transposed):
+    lower = np.tile(np.eye(3), (2, 1, 1))
+    for row, column in ((0, 0), (2, 1), (2, 2)):
+        bad = lower.copy()
+        bad[1, row, column] = wrong
+        with pytest.raises(ValueError, match="lower: expected finite numbers, got infinity or NaN in the matrix"):
+            _core.solve_lower(bad, np.ones((2, 3, 1)), transposed)
+    lower[1, 2, 2] = 0
+    with pytest.raises(ValueError, match=r"lower: expected no zero on the diagonal, got one in row 2 .* at position 1"):
+        _core.solve_lower(lower, np.ones((2, 3, 1)), transposed)
+
+
 def test_bits_do_not_depend_on_threads():
     rng = np.random.default_rng(3)
     a, b, threads = positive(rng, 12, 90), rng.normal(size=(12, 90, 900)), crlso.get_num_threads()
