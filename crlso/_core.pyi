@@ -85,6 +85,9 @@ class Tensor:
     def backward(self, gradient: _Operand | None = None) -> None:
         """Add the gradient of this tensor to grad of every leaf that requires one."""
 
+    def __setstate__(self, state: tuple[bool, bool, npt.NDArray[Any] | None, dict[str, Any] | None], /) -> None:
+        """Take what __reduce__ gave to a pickle or a copy."""
+
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]: ...
     def __len__(self) -> int: ...
     def __float__(self) -> float: ...
@@ -256,6 +259,9 @@ class Adam:
     def zero_grad(self) -> None:
         """Clear the gradients of all parameters."""
 
+    def __setstate__(self, state: tuple[list[Any], ...], /) -> None:
+        """Take what __reduce__ gave to a pickle or a copy."""
+
 @final
 class FrozenICNN:
     """A snapshot of an input-convex network, its weights packed once for many evaluations."""
@@ -269,6 +275,12 @@ class FrozenICNN:
     def descend(self, z: npt.ArrayLike, step: npt.ArrayLike) -> npt.NDArray[Any]:
         """Return z - step * gradient, one step size or one per point; from one point many steps (k,): (k, d)."""
 
+    def __copy__(self) -> Self:
+        """Return the snapshot itself, which never changes."""
+
+    def __deepcopy__(self, memo: Any, /) -> Self:
+        """Return the snapshot itself, which never changes."""
+
 @final
 class FrozenDecoder:
     """A snapshot of a decoder, its weights packed once for many evaluations."""
@@ -279,12 +291,18 @@ class FrozenDecoder:
     def logits(self, z: npt.ArrayLike, /) -> npt.NDArray[Any]:
         """Return logits (n, outputs) at latents z (n, inputs)."""
 
+    def __copy__(self) -> Self:
+        """Return the snapshot itself, which never changes."""
+
+    def __deepcopy__(self, memo: Any, /) -> Self:
+        """Return the snapshot itself, which never changes."""
+
 @final
 class CellSet:
     """A set of cells by their canonical keys, integers in [0, 2**64)."""
 
-    def __new__(cls) -> Self:
-        """Make an empty set."""
+    def __new__(cls, keys: npt.ArrayLike | None = None) -> Self:
+        """Make a set of some keys (n,), or an empty one."""
 
     def add(self, key: SupportsIndex, /) -> bool:
         """Add a key; return whether it was new."""

@@ -40,6 +40,9 @@ class Optimiser(ABC):
     draws random numbers from :attr:`stream`, times its work with :meth:`phase` and reports progress with
     :meth:`report`.
 
+    An optimiser can be pickled and copied with ``copy.deepcopy`` at any time, also while trials are pending. The copy
+    asks for the same cells as the original and shares nothing with it. It has no :attr:`on_progress`.
+
     Parameters
     ----------
     space : Space
@@ -242,6 +245,10 @@ class Optimiser(ABC):
     def best(self) -> Trial:
         """The complete trial with the highest value, the first in case of ties; ValueError if there is none."""
         return self.history.best
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle holds: all but :attr:`on_progress` and the phase that is being timed."""
+        return {**self.__dict__, "on_progress": None, "_phases": []}
 
     def __repr__(self) -> str:
         told, pending = self.n_told, len(self.pending)

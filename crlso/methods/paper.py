@@ -129,6 +129,10 @@ class PaperCRLSO(Optimiser):
         self._parent_codes: list[npt.NDArray[np.uint8]] = []
         self.diagnostics.update(labels=self.labels, latent_moves=0, retries=0, neighbours=0)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle holds; the models are frozen again by the next :meth:`ask`."""
+        return {**super().__getstate__(), "_descent": None, "_decoder": None}
+
     # -- rounds ---------------------------------------------------------------------------------------------------
 
     def _next(self) -> npt.ArrayLike:
@@ -141,6 +145,7 @@ class PaperCRLSO(Optimiser):
             self._train()
         if not self._parents:
             self._begin_round()
+        self._freeze()
         return self._propose(self._parents.pop(0), self._parent_codes.pop(0))
 
     def _next_of_sample(self) -> npt.NDArray[np.uint8]:
@@ -219,6 +224,14 @@ class PaperCRLSO(Optimiser):
             self.noise = self._calibrated_noise()
         self.diagnostics["noise"] = self.noise
 
+    def _freeze(self) -> None:
+        """Take the snapshots that proposals use, where they are missing."""
+        assert self.vae is not None and self.surrogate is not None
+        if self._decoder is None:
+            self._decoder = self.vae.freeze_decoder()
+        if self._descent is None:
+            self._descent = self.surrogate.freeze()
+
     def _calibrated_noise(self) -> float:
         """Find the noise at which half of the moves decode to another cell, by bisection."""
         assert self.vae is not None and self._decoder is not None
@@ -238,7 +251,7 @@ class PaperCRLSO(Optimiser):
         codes, errors = self.history.rows, self._errors
         latents = self.vae.encode(codes)
         self.surrogate.fit(latents, errors, warm_start=True)
-        self._descent = self.surrogate.freeze()
+        self._descent = None  # frozen before the next proposal
         best = _core.smallest(errors, min(PARENTS, len(errors)))
         self._parents = [latents[i] for i in best]
         self._parent_codes = [codes[i] for i in best]

@@ -48,6 +48,9 @@ class Classes:
         for array in (codes, keys):
             array.flags.writeable = False
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["codes"], state["keys"], state["_key_of"])  # type: ignore[misc]  # read-only again
+
     @classmethod
     def among(cls, codes: Codes, canonicalise: Callable[[Any], Codes], key_of: Callable[[Any], Keys]) -> Classes:
         """Make the classes that some cells belong to, each represented by its canonical cell."""

@@ -203,10 +203,17 @@ class CellSpace:
         # Lists of cells are cached by space, and which cells are equal is up to the class.
         if not isinstance(other, CellSpace) or type(self) is not type(other):
             return False
-        return self.name == other.name and self._members is other._members
+        if self.name != other.name or (self._members is None) != (other._members is None):
+            return False
+        return self._members is None or self._listed is other._listed or np.array_equal(self._listed, other._listed)
 
     def __hash__(self) -> int:
         return hash((type(self), self.name))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._members is not None:
+            self._listed.flags.writeable = False  # copies of arrays are writeable
 
     @property
     def presets(self) -> Mapping[str, Preset]:

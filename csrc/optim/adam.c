@@ -206,6 +206,18 @@ cr_status cr_adam_step(cr_adam *adam, double learning_rate, double *norm, cr_err
     return status;
 }
 
+cr_adam_moments cr_adam_moments_of(const cr_adam *adam, size_t i)
+{
+    cr_buffer *first = adam->first[i];
+    return (cr_adam_moments){first == NULL ? NULL : cr_buffer_data(first), cr_buffer_data(adam->second[i]),
+                             &adam->steps[i]};
+}
+
+const cr_adam_options *cr_adam_options_of(const cr_adam *adam)
+{
+    return &adam->options;
+}
+
 void cr_adam_zero_grad(cr_adam *adam)
 {
     cr_grad_lock();

@@ -27,6 +27,16 @@ void cr_adam_free(cr_adam *adam); /* NULL is allowed */
  * threads run one after the other. */
 CR_MUST_USE cr_status cr_adam_step(cr_adam *adam, double learning_rate, double *norm, cr_error *err);
 
+/* What the steps so far left for parameter i: moments in its dtype, and the number of steps that it took part in. */
+typedef struct {
+    void *first, *second; /* as many elements as the parameter has; first is NULL when beta1 = 0 */
+    uint64_t *steps;
+} cr_adam_moments;
+
+/* Borrowed, to read or write under the gradient lock: see cr_grad_lock. */
+cr_adam_moments cr_adam_moments_of(const cr_adam *adam, size_t i);
+const cr_adam_options *cr_adam_options_of(const cr_adam *adam);
+
 /* Clears the gradients of all parameters. */
 void cr_adam_zero_grad(cr_adam *adam);
 

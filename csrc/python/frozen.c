@@ -1,5 +1,6 @@
 /* Networks with fixed weights for Python: the types FrozenICNN and FrozenDecoder. */
 #include "arguments.h"
+#include "pickling.h"
 
 #include <string.h>
 
@@ -11,6 +12,12 @@ static PyArrayObject *new_array_like(PyArrayObject *z, int ndim, npy_intp rows, 
 {
     npy_intp shape[2] = {rows, columns};
     return (PyArrayObject *)PyArray_SimpleNew(ndim, shape, PyArray_TYPE(z));
+}
+
+/* A snapshot never changes, so it is its own copy. */
+static PyObject *share_snapshot(PyObject *object, PyObject *Py_UNUSED(memo))
+{
+    return Py_NewRef(object);
 }
 
 /* ---- FrozenICNN ---- */
@@ -202,7 +209,16 @@ static PyObject *icnn_descend(PyObject *object, PyObject *args, PyObject *keywor
     return (PyObject *)moved;
 }
 
+static PyObject *icnn_reduce(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    return cr_py_refuse_pickle(object, "pickle its parameters, and freeze them again");
+}
+
 static PyMethodDef icnn_methods[] = {
+    {"__reduce__", icnn_reduce, METH_NOARGS, NULL},
+    {"__copy__", share_snapshot, METH_NOARGS, PyDoc_STR("__copy__($self)\n--\n\nThe snapshot itself, which never changes.")},
+    {"__deepcopy__", share_snapshot, METH_O,
+     PyDoc_STR("__deepcopy__($self, memo, /)\n--\n\nThe snapshot itself, which never changes.")},
     {"evaluate", icnn_evaluate, METH_O,
      PyDoc_STR("evaluate($self, z, /)\n--\n\nValues (n,) and input gradients (n, d) at points z (n, d).")},
     {"descend", (PyCFunction)(void (*)(void))icnn_descend, METH_VARARGS | METH_KEYWORDS,
@@ -305,7 +321,16 @@ static PyObject *decoder_logits(PyObject *object, PyObject *argument)
     return (PyObject *)logits;
 }
 
+static PyObject *decoder_reduce(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    return cr_py_refuse_pickle(object, "pickle its layers, and freeze them again");
+}
+
 static PyMethodDef decoder_methods[] = {
+    {"__reduce__", decoder_reduce, METH_NOARGS, NULL},
+    {"__copy__", share_snapshot, METH_NOARGS, PyDoc_STR("__copy__($self)\n--\n\nThe snapshot itself, which never changes.")},
+    {"__deepcopy__", share_snapshot, METH_O,
+     PyDoc_STR("__deepcopy__($self, memo, /)\n--\n\nThe snapshot itself, which never changes.")},
     {"logits", decoder_logits, METH_O,
      PyDoc_STR("logits($self, z, /)\n--\n\nLogits (n, outputs) at latents z (n, inputs).")},
     {NULL, NULL, 0, NULL}};

@@ -1,5 +1,6 @@
 /* The Python type GraphBatch: graphs for message passing, checked once. */
 #include "arguments.h"
+#include "pickling.h"
 
 #include <string.h>
 
@@ -143,6 +144,19 @@ static PyGetSetDef graph_attributes[] = {
     {"arrays", get_arrays, NULL, "Copies of node_offsets, edge_offsets, sources and types, int32.", NULL},
     {NULL, NULL, NULL, NULL, NULL}};
 
+static PyObject *graph_reduce(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    const cr_graph *g = ((GraphObject *)object)->graph;
+    PyObject *arrays = get_arrays(object, NULL), *number = Py_BuildValue("(n)", (Py_ssize_t)g->n_types), *all = NULL;
+    if (arrays != NULL && number != NULL)
+        all = PySequence_Concat(arrays, number);
+    Py_XDECREF(arrays);
+    Py_XDECREF(number);
+    return cr_py_reduced(object, all, NULL);
+}
+
+static PyMethodDef graph_methods[] = {{"__reduce__", graph_reduce, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL}};
+
 static const char graph_doc[] =
     "GraphBatch(node_offsets, edge_offsets, sources, types, n_types)\n--\n\n"
     "Several graphs side by side, for message_pass and sum_pool.\n\n"
@@ -158,7 +172,8 @@ static const char graph_doc[] =
 
 static PyType_Slot graph_slots[] = {{Py_tp_doc, (void *)graph_doc}, {Py_tp_new, graph_new},
                                     {Py_tp_dealloc, graph_dealloc}, {Py_tp_repr, graph_repr},
-                                    {Py_tp_getset, graph_attributes},     {Py_mp_length, graph_length},
+                                    {Py_tp_getset, graph_attributes}, {Py_tp_methods, graph_methods},
+                                    {Py_mp_length, graph_length},
                                     {0, NULL}};
 
 static PyType_Spec graph_spec = {.name = "crlso._core.GraphBatch",

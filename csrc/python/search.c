@@ -1,5 +1,6 @@
 /* Search kernels for Python: smallest values, largest logits, rank correlation, sets of cells. */
 #include "arguments.h"
+#include "pickling.h"
 
 #include <limits.h>
 
@@ -104,12 +105,33 @@ typedef struct {
     cr_cell_set set;
 } CellSetObject;
 
+/* Adds an array of keys. */
+static int add_keys(cr_cell_set *set, PyObject *object)
+{
+    PyArrayObject *keys = cr_py_read_integers(object, "keys", NPY_UINT64, 1, 1);
+    cr_status status = CR_OK;
+    cr_error err;
+    bool added;
+    if (keys == NULL)
+        return -1;
+    for (npy_intp i = 0; status == CR_OK && i < PyArray_SIZE(keys); i++)
+        status = cr_cell_set_add(set, ((const uint64_t *)PyArray_DATA(keys))[i], &added, &err);
+    Py_DECREF(keys);
+    if (status != CR_OK)
+        cr_py_raise(status, &err);
+    return status == CR_OK ? 0 : -1;
+}
+
 static PyObject *cell_set_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, ":CellSet", names))
+    static char *names[] = {"keys", NULL};
+    PyObject *keys = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|O:CellSet", names, &keys))
         return NULL;
-    return type->tp_alloc(type, 0); /* zero-filled: an empty set */
+    PyObject *self = type->tp_alloc(type, 0); /* zero-filled: an empty set */
+    if (self != NULL && keys != Py_None && add_keys(&((CellSetObject *)self)->set, keys) < 0)
+        Py_CLEAR(self);
+    return self;
 }
 
 static void cell_set_dealloc(PyObject *object)
@@ -169,14 +191,28 @@ static PyObject *cell_set_has(PyObject *object, PyObject *argument)
     return result;
 }
 
+static PyObject *cell_set_reduce(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    const cr_cell_set *set = &((CellSetObject *)object)->set;
+    npy_intp length = (npy_intp)set->count, next = 0;
+    PyObject *keys = PyArray_SimpleNew(1, &length, NPY_UINT64);
+    if (keys == NULL)
+        return NULL;
+    for (size_t slot = 0; slot < set->capacity; slot++)
+        if (set->used[slot])
+            ((uint64_t *)PyArray_DATA((PyArrayObject *)keys))[next++] = set->keys[slot];
+    return cr_py_reduced(object, Py_BuildValue("(N)", keys), NULL);
+}
+
 static PyMethodDef cell_set_methods[] = {
+    {"__reduce__", cell_set_reduce, METH_NOARGS, NULL},
     {"add", cell_set_add, METH_O, PyDoc_STR("add($self, key, /)\n--\n\nAdd a key; whether it was new.")},
     {"has", cell_set_has, METH_O,
      PyDoc_STR("has($self, keys, /)\n--\n\nFor an array of integers: whether each is in the set, bool of the same shape.")},
     {NULL, NULL, 0, NULL}};
 
 static PyType_Slot cell_set_slots[] = {
-    {Py_tp_doc, "CellSet()\n--\n\nA set of cells by their canonical keys, integers in [0, 2**64)."},
+    {Py_tp_doc, "CellSet(keys=None)\n--\n\nA set of cells by their canonical keys, integers in [0, 2**64)."},
     {Py_tp_new, cell_set_new},
     {Py_tp_dealloc, cell_set_dealloc},
     {Py_tp_methods, cell_set_methods},

@@ -2,6 +2,7 @@
 #include "arguments.h"
 #include "array.h"
 #include "ops.h"
+#include "pickling.h"
 
 /* ---- construction ---- */
 
@@ -164,23 +165,13 @@ static int set_nonnegative(PyObject *self, PyObject *value, void *closure)
     return 0;
 }
 
-/* Takes the gradient lock, and waits for it without the GIL. */
-static void lock_gradients(void)
-{
-    if (cr_grad_trylock())
-        return;
-    Py_BEGIN_ALLOW_THREADS
-    cr_grad_lock();
-    Py_END_ALLOW_THREADS
-}
-
 static PyObject *get_grad(PyObject *self, void *closure)
 {
     (void)closure;
     cr_py_state *state = cr_py_state_of_type(Py_TYPE(self));
     if (state == NULL)
         return NULL;
-    lock_gradients();
+    cr_py_lock_gradients();
     cr_tensor *grad = get_tensor(self)->grad;
     if (grad != NULL)
         cr_tensor_retain(grad);
@@ -197,7 +188,7 @@ static int set_grad(PyObject *self, PyObject *value, void *closure)
         PyErr_SetString(PyExc_TypeError, "grad: expected None (gradients are made by backward)");
         return -1;
     }
-    lock_gradients();
+    cr_py_lock_gradients();
     cr_tensor *grad = get_tensor(self)->grad;
     get_tensor(self)->grad = NULL;
     cr_grad_unlock();
@@ -330,6 +321,9 @@ static PyMethodDef tensor_methods[] = {
     {"backward", (PyCFunction)(void (*)(void))tensor_backward, METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("backward($self, gradient=None)\n--\n\nAdd the gradient of this tensor (of one element, or weighted by "
                "`gradient` of its shape) to `grad` of every leaf that requires one.")},
+    {"__reduce__", cr_py_reduce_tensor, METH_NOARGS, NULL},
+    {"__setstate__", cr_py_restore_tensor, METH_O,
+     PyDoc_STR("__setstate__($self, state, /)\n--\n\nTake what __reduce__ gave to a pickle or a copy.")},
     {NULL, NULL, 0, NULL}};
 
 /* ---- operators ---- */

@@ -25,7 +25,7 @@ KINDS = {
     "S": "_Shape",
     "A": "str",
 }
-FROM_OBJECT = {"__doc__", "__module__", "__repr__"}  # every class has them, and stubs leave them out
+FROM_OBJECT = {"__doc__", "__module__", "__reduce__", "__repr__"}  # every class has them, and stubs leave them out
 Function = ast.FunctionDef
 Parameter = tuple[str, str, str]  # name, "/" for positional only, default as source or ""
 INSTANCES: dict[str, Any] = {
