@@ -78,8 +78,14 @@ def open_regular(path: str | os.PathLike[str], limit: int) -> BinaryIO:
 
 def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
     """Return the content of a regular file of at most `limit` bytes, see :func:`open_regular`."""
+    content = b""
     with open_regular(path, limit) as stream:
-        content = stream.read(limit + 1)
+        size = os.fstat(stream.fileno()).st_size
+        while len(content) <= limit:  # read(n) takes n bytes of memory at once, so n is not the limit
+            part = stream.read(max(size + 1 - len(content), 1 << 16))
+            if not part:
+                break
+            content = content + part if content else part
     if len(content) > limit:  # it grew, or is one of the files of the system that have no size
         raise ValueError(_too_large(path, limit, "more"))
     return content

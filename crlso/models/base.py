@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import json
 import math
 import os
-import zipfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
-from crlso._base.checks import check_int
-from crlso._base.files import BROKEN, open_regular, write_npz
+from crlso._base.checks import check_int, check_number
+from crlso._base.files import BROKEN
 from crlso._base.types import EpochProgress
+from crlso.models.files import ModelFile, States, write_model
 from crlso.nn import Module
 from crlso.optim import Adam, cosine
 from crlso.random import Stream, seed_of
@@ -34,8 +33,6 @@ __all__ = [
     "train",
 ]
 
-LARGEST_FILE = 1 << 30  # bytes
-
 
 class NotFittedError(RuntimeError):
     """The estimator was used before :meth:`fit`."""
@@ -49,6 +46,7 @@ class Estimator:
     """
 
     _kind: ClassVar[str]
+    _least: ClassVar[dict[str, int]]  # smallest sizes of the network
     rng: Any
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -101,6 +99,10 @@ class Estimator:
         """Return the trained modules by name."""
         raise NotImplementedError
 
+    def _check_sizes(self) -> None:
+        for name, least in self._least.items():
+            check_int(name, getattr(self, name), least)
+
     def _check_fitted(self) -> None:
         if not any(name.endswith("_") and not name.startswith("_") for name in vars(self)):
             raise NotFittedError(f"{type(self).__name__}: expected a fitted model; call fit first")
@@ -111,11 +113,7 @@ class Estimator:
         return {**self.get_params(), "rng": seed_of(self.rng)}
 
     def _write_file(self, path: str | os.PathLike[str], params: dict[str, Any]) -> None:
-        arrays: dict[str, Any] = {
-            f"{name}/{key}": value for name, module in self._modules().items() for key, value in module.state().items()
-        }
-        meta = json.dumps({"kind": self._kind, "format": 1, "params": params}, allow_nan=False, default=_plain_number)
-        write_npz(path, {"meta": np.array(meta), **arrays})
+        write_model(path, self._kind, params, {name: module.state() for name, module in self._modules().items()})
 
     @classmethod
     @contextlib.contextmanager
@@ -129,48 +127,52 @@ class Estimator:
             ) from error
 
     @classmethod
-    def _read_file(
-        cls, path: str | os.PathLike[str], *learned: str
-    ) -> tuple[dict[str, Any], dict[str, dict[str, npt.NDArray[Any]]]]:
-        """Read the parameters and the states of the modules from a file, both by name.
+    def _read_file(cls, path: str | os.PathLike[str], *learned: str) -> ModelFile:
+        """Open a file whose parameters are the arguments of the constructor and those named in `learned`."""
+        with cls._reading(path):
+            file = ModelFile(path, cls._kind, {*_arguments(cls), *learned})
+            file.params.update(cls._checked_params(file.params))
+        return file
 
-        The parameters are the arguments of the constructor and those named in `learned`.
-        """
-        with open_regular(path, LARGEST_FILE) as file, cls._reading(path):
-            if not zipfile.is_zipfile(file):
-                raise ValueError("no npz archive")
-            file.seek(0)
-            states: dict[str, dict[str, npt.NDArray[Any]]] = {}
-            try:
-                with np.load(file, allow_pickle=False) as archive:
-                    meta = json.loads(str(archive["meta"]))
-                    for name in archive.files:
-                        if name != "meta":
-                            module, _, key = name.partition("/")
-                            states.setdefault(module, {})[key] = archive[name]
-            except OSError as error:  # the archive points outside the file
-                raise ValueError(str(error)) from error
-            if not isinstance(meta, dict) or meta.get("kind") != cls._kind or meta.get("format") != 1:
-                raise ValueError("another kind or format")
-            params = meta["params"]
-            expected = {name for name in inspect.signature(cls.__init__).parameters if name != "self"} | {*learned}
-            if not isinstance(params, dict) or set(params) != expected:
-                raise ValueError(f"expected the parameters {sorted(expected)}")
-        return params, states
+    @classmethod
+    def _checked_params(cls, params: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of the constructor among `params`, of the types that their defaults have."""
+        return {
+            name: _checked_param(name, params[name], argument)
+            for name, argument in _arguments(cls).items()
+            if argument.default not in (None, argument.empty)
+        }
 
-    def _load_states(self, states: dict[str, dict[str, npt.NDArray[Any]]]) -> None:
-        modules = self._modules()
-        if set(modules) != set(states):
-            raise ValueError(f"expected the modules {sorted(modules)}, got {sorted(states)}")
-        for name, module in modules.items():
+    def _load_states(self, states: States) -> None:
+        for name, module in self._modules().items():
             module.load_state(states[name])
 
 
-def _plain_number(value: Any) -> Any:
-    """Convert a NumPy number to a Python number, for JSON."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"expected parameters that JSON can hold, got {type(value).__name__}")
+def _arguments(kind: type) -> dict[str, inspect.Parameter]:
+    """The arguments of a constructor by name."""
+    return {name: argument for name, argument in inspect.signature(kind).parameters.items() if name != "self"}
+
+
+def _checked_param(name: str, value: Any, argument: inspect.Parameter) -> Any:
+    """An argument from a file, of the type of its default."""
+    default = argument.default
+    if name == "rng":
+        return check_int(name, value, 0)
+    if value is None and "None" in str(argument.annotation):
+        return None
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise TypeError(f"{name}: expected True or False, got {type(value).__name__}")
+        return value
+    if isinstance(default, int):
+        return check_int(name, value)
+    if isinstance(default, float):
+        return check_number(name, value)
+    if isinstance(default, tuple):
+        if not isinstance(value, list) or len(value) != len(default):
+            raise TypeError(f"{name}: expected {len(default)} numbers, got {value!r:.100}")
+        return tuple(check_number(name, item) for item in value)
+    return value
 
 
 def check_points(z: npt.ArrayLike, width: int | None = None, dtype: npt.DTypeLike = "float32") -> npt.NDArray[Any]:

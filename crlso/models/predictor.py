@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
-from crlso._base.checks import check_int, check_number
+from crlso._base.checks import check_number
 from crlso._base.types import EpochProgress
+from crlso.models import shapes
 from crlso.models.base import (
     Estimator,
     check_targets,
@@ -77,6 +78,7 @@ class Predictor(Estimator):
     """
 
     _kind = "predictor"
+    _least: ClassVar = {"width": 1, "layers": 2}
 
     def __init__(
         self,
@@ -100,8 +102,7 @@ class Predictor(Estimator):
         self.rng = rng
 
     def _initialise(self) -> Stream:
-        check_int("width", self.width, 1)
-        check_int("layers", self.layers, 2)
+        self._check_sizes()
         stream = Stream(seed_of(self.rng)).child("predictor")
         self.network_ = _Network(self.space, self.width, self.layers, stream)
         return stream
@@ -222,12 +223,24 @@ class Predictor(Estimator):
         ValueError
             If it is not such a file, or was written for another space.
         """
-        params, states = cls._read_file(path, "mean_", "scale_")
+        file = cls._read_file(path, "mean_", "scale_")
+        params = file.params
         check_space(params.pop("space"), space)
         with cls._reading(path):
-            mean, scale = (check_number(name, params.pop(name)) for name in ("mean_", "scale_"))
+            mean, scale = (
+                check_number("mean_", params.pop("mean_")),
+                check_number("scale_", params.pop("scale_"), above=0),
+            )
             model = cls(space, **params)
+            states = file.states(model._shapes())
             model._initialise()
             model._load_states(states)
         model.mean_, model.scale_ = mean, scale
         return model
+
+    def _shapes(self) -> shapes.Shapes:
+        """Names and shapes of the arrays in a file."""
+        self._check_sizes()
+        yield from shapes.inside("network/trunk", shapes.trunk(self.space, self.width, self.layers))
+        sizes = [self.space.n_nodes * self.width, self.width, 1]
+        yield from shapes.inside("network/head", shapes.mlp(sizes))

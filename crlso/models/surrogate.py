@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import crlso._core as _core
 from crlso._base.checks import check_int
 from crlso._base.types import EpochProgress
+from crlso.models import shapes
 from crlso.models.base import Estimator, check_points, check_targets, kendall_tau, train
 from crlso.nn import ICNN, Module
 from crlso.random import Stream, seed_of
@@ -91,6 +92,7 @@ class ICNNSurrogate(Estimator):
     """
 
     _kind = "icnn-surrogate"
+    _least: ClassVar = {"width": 1, "layers": 0}
 
     def __init__(
         self,
@@ -134,8 +136,7 @@ class ICNNSurrogate(Estimator):
         ICNNSurrogate
             Itself.
         """
-        check_int("width", self.width, 1)
-        check_int("layers", self.layers, 0)
+        self._check_sizes()
         self._stream = Stream(seed_of(self.rng)).child("icnn")
         self._fits = 0
         self.network_ = ICNN(inputs, self.width, self.layers, self._stream, convex=self.convex)
@@ -353,12 +354,18 @@ class ICNNSurrogate(Estimator):
         ValueError
             If it is not such a file, or a weight would break convexity.
         """
-        params, states = cls._read_file(path, "inputs")
+        file = cls._read_file(path, "inputs")
         with cls._reading(path):
-            inputs = params.pop("inputs")
-            model = cls(**{**params, "betas": tuple(params["betas"])}).initialise(inputs)
-            model._load_states(states)
+            inputs = check_int("inputs", file.params.pop("inputs"), 0)
+            model = cls(**file.params)
+            states = file.states(shapes.inside("network", model._shapes(inputs), "/"))
+            model.initialise(inputs)._load_states(states)
         return model
+
+    def _shapes(self, inputs: int) -> shapes.Shapes:
+        """Names and shapes of the parameters of a network."""
+        self._check_sizes()
+        return shapes.icnn(inputs, self.width, self.layers)
 
     def _network(self) -> ICNN:
         self._check_fitted()

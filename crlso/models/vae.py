@@ -5,18 +5,19 @@ Source: X. Rao et al., arXiv 2211.05950.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
-from crlso._base.checks import check_int
 from crlso._base.types import EpochProgress
 from crlso._core import Tensor
 from crlso.assets import asset_path
+from crlso.models import shapes
 from crlso.models.base import Estimator, check_points, check_targets, train
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.models.surrogate import ICNNSurrogate
@@ -228,6 +229,7 @@ class GraphVAE(Estimator):
     """
 
     _kind = "graph-vae"
+    _least: ClassVar = {"width": 1, "latent": 1, "layers": 2}
 
     def __init__(
         self,
@@ -277,8 +279,7 @@ class GraphVAE(Estimator):
         GraphVAE
             Itself.
         """
-        for name, value, least in (("width", self.width, 1), ("latent", self.latent, 1), ("layers", self.layers, 2)):
-            check_int(name, value, least)
+        self._check_sizes()
         self._stream = self._new_stream()
         self._dtype = dtype
         sizes = (self.space, self.width, self.latent)
@@ -573,14 +574,31 @@ class GraphVAE(Estimator):
         ValueError
             If it is not such a file, or was written for another space.
         """
-        params, states = cls._read_file(path)
+        file = cls._read_file(path)
+        params = file.params
         check_space(params.pop("space"), space)
         with cls._reading(path):
             surrogate = params.pop("surrogate")
             if surrogate is not None:
-                surrogate = ICNNSurrogate(**{**surrogate, "betas": tuple(surrogate["betas"])})
-            model = cls(space, **{**params, "betas": tuple(params["betas"])}, surrogate=surrogate).initialise()
+                surrogate = ICNNSurrogate(**surrogate).set_params(**ICNNSurrogate._checked_params(surrogate))
+            model = cls(space, **params, surrogate=surrogate)
+            states = file.states(model._shapes())
+            model.initialise()
             if surrogate is not None:
                 model.surrogate_ = surrogate.initialise(model.latent)
             model._load_states(states)
         return model
+
+    def _shapes(self) -> shapes.Shapes:
+        """Names and shapes of the arrays in a file."""
+        self._check_sizes()
+        width, latent = self.width, self.latent
+        yield from shapes.inside("encoder/trunk", shapes.trunk(self.space, width, self.layers))
+        for head in ("mu", "log_variance"):
+            yield from shapes.inside(f"encoder/{head}", shapes.linear(width, latent))
+        yield from shapes.inside("decoder/first", shapes.linear(latent, width))
+        for i, layer in itertools.product(range(2), ("inner", "outer")):
+            yield from shapes.inside(f"decoder/blocks.{i}.{layer}", shapes.linear(width, width))
+        yield from shapes.inside("decoder/logits", shapes.linear(width, sum(self.space.cardinalities)))
+        if self.surrogate is not None:
+            yield from shapes.inside("surrogate", self.surrogate._shapes(latent), "/")

@@ -340,8 +340,8 @@ def without_surrogate(arrays):
     [
         (lambda a: a["surrogate/weights.0"].__setitem__((0, 0), -1.0), r"no negative entry in weights\.0, got -1"),
         (lambda a: a["decoder/first.bias"].__setitem__(0, np.nan), r"expected finite values for first\.bias"),
-        (lambda a: a.pop("encoder/mu.bias"), "expected the parameters"),
-        (without_surrogate, "expected the modules"),
+        (lambda a: a.pop("encoder/mu.bias"), r"expected the parameter encoder/mu\.bias"),
+        (without_surrogate, "expected the parameter surrogate/input_weight"),
     ],
 )
 def test_changed_arrays_are_refused(tmp_path, change, words):
@@ -353,7 +353,7 @@ def test_changed_arrays_are_refused(tmp_path, change, words):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda m: m["params"].update(surrogate=None), "expected the modules"),
+        (lambda m: m["params"].update(surrogate=None), "got surrogate/input_bias among them"),
         (lambda m: m["params"].update(surrogate=3), "file saved by GraphVAE"),
         (lambda m: m["params"]["surrogate"].update(more=1), "more"),
         (lambda m: m["params"].update(latent=6), "expected shape"),
