@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -34,19 +36,43 @@ __all__ = [
 ]
 
 
-class NotFittedError(RuntimeError):
-    """The estimator was used before :meth:`fit`."""
+class NotFittedError(ValueError, AttributeError):
+    """The estimator was used before :meth:`fit`.
+
+    It has the bases of the error of that name in scikit-learn. Once scikit-learn is loaded,
+    ``except sklearn.exceptions.NotFittedError`` catches it too.
+    """
+
+    def __new__(cls, *args: Any) -> Self:
+        """Make an error that is also scikit-learn's, if that is loaded."""
+        theirs = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", None)
+        kind: Any = cls
+        return super().__new__(kind if theirs is None or issubclass(kind, theirs) else _joined(kind, theirs), *args)
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        """Return what pickle calls: another process may have loaded scikit-learn, or not."""
+        return NotFittedError, self.args
+
+
+@functools.cache
+def _joined(ours: Any, theirs: Any) -> Any:
+    """A class of errors that is both."""
+    return type(ours.__name__, (ours, theirs), {"__module__": ours.__module__, "__doc__": ours.__doc__})
 
 
 class Estimator:
     """Base class of the models, which follow the conventions of scikit-learn.
 
     ``__init__`` of a subclass stores each argument under its name. Names of learned attributes end in an underscore.
-    Models are saved as npz archives without pickle.
+    Models are saved as npz archives without pickle; they can also be pickled and copied.
+
+    With scikit-learn 1.6 or newer, models work in its pipelines, searches over parameters and cross-validation:
+    ``cross_val_score(Predictor(space), cells, errors)``. It is not needed otherwise.
     """
 
     _kind: ClassVar[str]
     _least: ClassVar[dict[str, int]]  # smallest sizes of the network
+    _estimator_type: ClassVar[str | None] = None  # what scikit-learn calls it
     rng: Any
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -55,18 +81,27 @@ class Estimator:
         Parameters
         ----------
         deep : bool
-            Ignored; scikit-learn passes it.
+            Whether to add those of arguments that are estimators, named ``argument__name``.
 
         Returns
         -------
         dict of str to object
         """
-        return {
-            name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"
-        }
+        params = {name: getattr(self, name) for name in _arguments(type(self))}
+        if deep:
+            for name, value in list(params.items()):
+                if isinstance(value, Estimator):
+                    params.update({f"{name}__{inner}": item for inner, item in value.get_params().items()})
+        return params
 
     def set_params(self, **params: Any) -> Self:
         """Change arguments of the constructor; the next :meth:`fit` uses them.
+
+        Parameters
+        ----------
+        **params : object
+            Arguments by name. ``argument__name`` changes an argument of an argument that is an estimator, for example
+            ``surrogate__width`` of a :class:`GraphVAE`.
 
         Returns
         -------
@@ -76,13 +111,24 @@ class Estimator:
         Raises
         ------
         ValueError
-            If a name is not an argument of the constructor.
+            If a name is not an argument of the constructor. Nothing has changed then.
         """
-        known = self.get_params()
-        for name, value in params.items():
-            if name not in known:
-                raise ValueError(f"{name}: expected a parameter out of {sorted(known)}")
+        own = {name: value for name, value in params.items() if "__" not in name}
+        nested: dict[str, dict[str, Any]] = {}
+        for full in params.keys() - own.keys():
+            name, _, inner = full.partition("__")
+            nested.setdefault(name, {})[inner] = params[full]
+        unknown = sorted(own.keys() - self.get_params(deep=False).keys())
+        for name, inside in nested.items():
+            value = own.get(name, getattr(self, name, None))
+            known = value.get_params() if isinstance(value, Estimator) else {}
+            unknown += sorted(f"{name}__{inner}" for inner in inside.keys() - known.keys())
+        if unknown:
+            raise ValueError(f"{unknown[0]}: expected a parameter out of {sorted(self.get_params())}")
+        for name, value in own.items():
             setattr(self, name, value)
+        for name, inside in nested.items():
+            getattr(self, name).set_params(**inside)
         return self
 
     def fingerprint(self) -> Any:
@@ -93,7 +139,29 @@ class Estimator:
         return {name: value for name, value in self.get_params().items() if name not in left_out}, learned
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
+        params = self.get_params(deep=False)
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in params.items())})"
+
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn 1.6 or newer asks an estimator for; it is imported already when it asks."""
+        from sklearn.utils import RegressorTags, Tags, TargetTags, TransformerTags
+
+        is_regressor = self._estimator_type == "regressor"
+        return Tags(
+            estimator_type=self._estimator_type,
+            target_tags=TargetTags(required=is_regressor),
+            regressor_tags=RegressorTags() if is_regressor else None,
+            transformer_tags=TransformerTags() if hasattr(self, "transform") else None,
+        )
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of codes per cell, or of inputs per point; NotFittedError before :meth:`fit`."""
+        self._check_fitted()
+        return self._n_features()
+
+    def _n_features(self) -> int:
+        raise NotImplementedError
 
     def _modules(self) -> dict[str, Module]:
         """Return the trained modules by name."""
@@ -110,7 +178,7 @@ class Estimator:
     def _saved_params(self) -> dict[str, Any]:
         """Return the arguments of the constructor as a file keeps them, with a seed for `rng`."""
         self._check_fitted()
-        return {**self.get_params(), "rng": seed_of(self.rng)}
+        return {**self.get_params(deep=False), "rng": seed_of(self.rng)}
 
     def _write_file(self, path: str | os.PathLike[str], params: dict[str, Any]) -> None:
         write_model(path, self._kind, params, {name: module.state() for name, module in self._modules().items()})

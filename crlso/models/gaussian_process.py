@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 import crlso._core as _core
 from crlso._base.types import Floats
+from crlso.models.base import NotFittedError
 from crlso.spaces.features import standardised
 
 if TYPE_CHECKING:
@@ -263,7 +264,14 @@ class GaussianProcess:
         Returns
         -------
         Posterior
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
         """
+        if not hasattr(self, "lower_"):
+            raise NotFittedError("GaussianProcess: expected a fitted model; call fit first")
         if rows is None:
             rows = _core.solve_lower(self.lower_, self.kernel.between(self._x, x, self.weights_))
         mean = _core.matmul(rows, self.white_, transpose_a=True).numpy()[:, 0]

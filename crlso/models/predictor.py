@@ -78,6 +78,7 @@ class Predictor(Estimator):
     """
 
     _kind = "predictor"
+    _estimator_type = "regressor"
     _least: ClassVar = {"width": 1, "layers": 2}
 
     def __init__(
@@ -193,6 +194,9 @@ class Predictor(Estimator):
             Between -1 and 1; NaN if one side is constant.
         """
         return kendall_tau(self.predict(cells), y)
+
+    def _n_features(self) -> int:
+        return len(self.space.cardinalities)
 
     def _modules(self) -> dict[str, Module]:
         return {"network": self.network_}

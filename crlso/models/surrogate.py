@@ -92,6 +92,7 @@ class ICNNSurrogate(Estimator):
     """
 
     _kind = "icnn-surrogate"
+    _estimator_type = "regressor"
     _least: ClassVar = {"width": 1, "layers": 0}
 
     def __init__(
@@ -335,6 +336,9 @@ class ICNNSurrogate(Estimator):
         differences: npt.NDArray[np.float64] = (left - 2 * middle + right) / h**2
         return differences
 
+    def _n_features(self) -> int:
+        return int(self._network().input_weight.shape[1])
+
     def _modules(self) -> dict[str, Module]:
         return {"network": self.network_}
 
@@ -372,4 +376,4 @@ class ICNNSurrogate(Estimator):
         return self.network_
 
     def _points(self, z: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        return check_points(z, self._network().input_weight.shape[1])
+        return check_points(z, self.n_features_in_)

@@ -408,7 +408,7 @@ class GraphVAE(Estimator):
         """Make a surrogate with the parameters of the given one, which does not change."""
         if self.surrogate is not None and not isinstance(self.surrogate, ICNNSurrogate):
             raise TypeError(f"surrogate: expected an ICNNSurrogate or None, got {type(self.surrogate).__name__}")
-        params = {"rng": self.rng} if self.surrogate is None else self.surrogate.get_params()
+        params = {"rng": self.rng} if self.surrogate is None else self.surrogate.get_params(deep=False)
         return ICNNSurrogate(**params).initialise(self.latent, mean)
 
     @classmethod
@@ -460,6 +460,22 @@ class GraphVAE(Estimator):
         with no_grad():
             parts = [self.encoder_(batch)[0].numpy() for batch in encoding.chunks()]
         return np.concatenate(parts) if parts else np.zeros((0, self.latent), np.float32)
+
+    def transform(self, cells: Any) -> npt.NDArray[np.float32]:
+        """Return the latents of cells, as :meth:`encode` does: the step of a pipeline before a regression.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> cells = NASBench201().sample(8, rng=0)
+        >>> GraphVAE(NASBench201(), width=8, epochs=1, rng=0).fit_transform(cells).shape
+        (8, 16)
+        """
+        return self.encode(cells)
+
+    def fit_transform(self, cells: Any, targets: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
+        """Train on cells, see :meth:`fit`, and return their latents, shape (n, latent)."""
+        return self.fit(cells, targets).encode(cells)
 
     def decode(self, z: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """Return the codes of the most likely cells at latents.
@@ -534,6 +550,9 @@ class GraphVAE(Estimator):
         if len(codes) == 0:
             raise ValueError("cells: expected at least one, got none")
         return float((self.decode(self.encode(codes)) == codes).all(axis=1).mean())
+
+    def _n_features(self) -> int:
+        return len(self.space.cardinalities)
 
     def _modules(self) -> dict[str, Module]:
         modules: dict[str, Module] = {"encoder": self.encoder_, "decoder": self.decoder_}
