@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 import crlso._core as _core
 from crlso._base.checks import check_choice, check_int, check_number
+from crlso._base.types import Floats
 from crlso.methods.base import Optimiser
 from crlso.models import FrozenDecoder, GraphVAE, ICNNSurrogate, Predictor
+from crlso.models.targets import mean_and_deviation, standardise
 from crlso.spaces.base import Preset, Space
 from crlso.spaces.keys import Classes
 
@@ -24,13 +26,20 @@ TRIES_PER_NOISE = 50  # number of step sizes tried from one noisy latent
 STEPS = 62  # optimisation steps per epoch on NAS-Bench-201, to which presets refer; smaller spaces get more epochs
 CALIBRATION = 500  # number of cells used to choose the noise
 BISECTIONS = 12
+SPREAD = (
+    0.13  # standard deviation of the errors that the models see; that of 1 - accuracy on NAS-Bench-201 is 0.10 to 0.15
+)
+GRID = 2.0**16  # steps per standard deviation to which errors are rounded
+FARTHEST = 32.0  # standard deviations to which errors are clipped, and interquartile ranges for those of the sample
 NOISES = 10  # noisy latents tried before a neighbour is taken: 500 tries in total
 
 
 class PaperCRLSO(Optimiser):
     """CR-LSO as published: gradient descent on a convex surrogate in the latent space of a graph VAE.
 
-    1. Random cells are evaluated; they count as queries.
+    1. Random cells are evaluated; they count as queries. The negated values, shifted and scaled to a standard
+       deviation of 0.13, are the errors: that is what ``1 - accuracy`` has on NAS-Bench-201, and so neither the unit of
+       the values nor an offset matters.
     2. A predictor trained on them gives pseudo-labels for all cells. With these, a graph VAE and an input-convex
        network f, the surrogate of the error in the latent space, are trained together.
     3. In each round, f is fine-tuned on the latents of all evaluated cells. Then the latents of the 10 best cells
@@ -121,6 +130,7 @@ class PaperCRLSO(Optimiser):
         self.surrogate: ICNNSurrogate | None = None
         self._descent: _core.FrozenICNN | None = None  # the surrogate of the current round
         self._decoder: FrozenDecoder | None = None
+        self._scale = (0.0, 1.0)  # centre and scale of the values
         self._all = self._training_cells()
         self._sample = self._draw_sample()
         self._drawn = 0  # number of cells taken from the sample
@@ -173,11 +183,17 @@ class PaperCRLSO(Optimiser):
         return classes.codes[self.stream.permutation("sample", 0, len(classes))]
 
     @property
-    def _errors(self) -> npt.NDArray[np.float64]:
-        """Errors of the evaluated cells, shape (n,): one minus the accuracy as a fraction."""
-        return 1.0 - self.history.values / 100.0
+    def _errors(self) -> Floats:
+        """Errors of the evaluated cells, shape (n,): their negated values on the scale of the published errors.
+
+        The scale is set once, when the models are trained. Errors are rounded to a grid, so that the last digits of
+        values, which a change of unit moves, do not decide what is asked for.
+        """
+        scores = np.clip(standardise(self.history.values, *self._scale), -FARTHEST, FARTHEST)
+        return -SPREAD * np.rint(scores * GRID) / GRID
 
     def _train(self) -> None:
+        self._scale = _centre_and_scale(self.history.values)
         with self.phase("predictor"):
             self.predictor = Predictor(
                 self.space, learning_rate=self.preset.predictor_rate, rng=self.stream.child("predictor").seed
@@ -248,17 +264,17 @@ class PaperCRLSO(Optimiser):
     def _begin_round(self) -> None:
         """Fine-tune the surrogate, and choose the cells from which the next proposals start."""
         assert self.vae is not None and self.surrogate is not None
-        codes, errors = self.history.rows, self._errors
+        codes, errors, values = self.history.rows, self._errors, self.history.values
         latents = self.vae.encode(codes)
         self.surrogate.fit(latents, errors, warm_start=True)
         self._descent = None  # frozen before the next proposal
-        best = _core.smallest(errors, min(PARENTS, len(errors)))
+        best = _core.smallest(-values, min(PARENTS, len(values)))
         self._parents = [latents[i] for i in best]
         self._parent_codes = [codes[i] for i in best]
         self._round += 1
         self.diagnostics["rounds"] = self._round
         tau = self.diagnostics["surrogate_tau"] = self.surrogate.score(latents, errors)
-        _log.info("round %d: best of %d errors %.4f, surrogate's tau %.3f", self._round, len(errors), errors.min(), tau)
+        _log.info("round %d: best of %d values %.6g, surrogate's tau %.3f", self._round, len(values), values.max(), tau)
 
     # -- proposals ------------------------------------------------------------------------------------------------
 
@@ -294,3 +310,14 @@ class PaperCRLSO(Optimiser):
                 chosen: npt.NDArray[np.uint8] = unseen[int(self.surrogate.predict(self.vae.encode(unseen)).argmin())]
                 return chosen
         raise RuntimeError("search: expected an unseen class in the space, got none")
+
+
+def _centre_and_scale(values: Floats) -> tuple[float, float]:
+    """Mean and standard deviation of values, after far outliers (a mark for failures, say) were moved nearer."""
+    exponent = int(np.frexp(np.abs(values).max())[1]) + 2  # differences of extreme values must not overflow
+    small = np.ldexp(values, -exponent)
+    low, middle, high = np.quantile(small, (0.25, 0.5, 0.75))
+    reach = FARTHEST * (high - low)
+    if reach > 0:
+        small = np.clip(small, middle - reach, middle + reach)
+    return mean_and_deviation(np.ldexp(small, exponent))

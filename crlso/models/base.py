@@ -276,8 +276,8 @@ def check_points(z: npt.ArrayLike, width: int | None = None, dtype: npt.DTypeLik
     return points
 
 
-def check_targets(y: npt.ArrayLike, n: int, name: str = "y") -> npt.NDArray[np.float32]:
-    """Return targets as a float32 array, checked.
+def check_targets(y: npt.ArrayLike, n: int, name: str = "y", dtype: npt.DTypeLike = "float32") -> npt.NDArray[Any]:
+    """Return targets as an array of type `dtype`, checked.
 
     Parameters
     ----------
@@ -286,17 +286,18 @@ def check_targets(y: npt.ArrayLike, n: int, name: str = "y") -> npt.NDArray[np.f
         Number of cells.
     name : str
         Name of the argument, for messages.
+    dtype : {'float32', 'float64'}
 
     Returns
     -------
-    ndarray of float32, shape (n,)
+    ndarray, shape (n,)
 
     Raises
     ------
     TypeError
         If the targets are not real numbers.
     ValueError
-        If the shape is wrong, `n` is 0, or a number is not finite in float32.
+        If the shape is wrong, `n` is 0, or a number is not finite in `dtype`.
     """
     array = np.asarray(y)
     if array.dtype.kind not in "fiu":
@@ -306,7 +307,7 @@ def check_targets(y: npt.ArrayLike, n: int, name: str = "y") -> npt.NDArray[np.f
     if n == 0:
         raise ValueError(f"{name}: expected at least one label, got none")
     with np.errstate(over="ignore"):
-        targets: npt.NDArray[np.float32] = array.astype(np.float32)
+        targets: npt.NDArray[Any] = array.astype(dtype)
     if not np.isfinite(targets).all():
         raise ValueError(f"{name}: expected finite numbers, got {array[~np.isfinite(targets)][0]}")
     return targets

@@ -19,6 +19,7 @@ from crlso.models.base import (
     train,
 )
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
+from crlso.models.targets import mean_and_deviation, standardise
 from crlso.nn import MLP, Module, no_grad
 from crlso.random import Stream, seed_of
 from crlso.spaces.base import Space, check_space
@@ -116,7 +117,7 @@ class Predictor(Estimator):
         cells : array_like
             n cells: anything that ``space.codes`` accepts.
         y : array_like, shape (n,)
-            Errors of the cells, for example ``1 - accuracy / 100``.
+            Errors of the cells, for example ``1 - accuracy / 100``; any finite numbers in any unit.
         on_epoch : callable, optional
             Called as ``on_epoch(done, epochs)`` after each epoch.
 
@@ -131,10 +132,10 @@ class Predictor(Estimator):
             If `cells` are not cells of the space, or `y` is not one finite number per cell.
         """
         codes = self.space.codes(cells)
-        targets = check_targets(y, len(codes))
+        targets = check_targets(y, len(codes), dtype="float64")
         stream = self._initialise()
-        self.mean_, self.scale_ = float(targets.mean()), float(targets.std()) or 1.0
-        standardised = (targets - np.float32(self.mean_)) / np.float32(self.scale_)
+        self.mean_, self.scale_ = mean_and_deviation(targets)
+        standardised = standardise(targets, self.mean_, self.scale_).astype(np.float32)
         encoding = CellEncoding(self.network_.trunk, codes)
 
         def loss(positions: npt.NDArray[np.int64], step: int) -> Any:

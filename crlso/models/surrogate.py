@@ -155,7 +155,7 @@ class ICNNSurrogate(Estimator):
         z : array_like, shape (n, inputs)
             Latents.
         y : array_like, shape (n,)
-            Errors.
+            Errors, of order 1 as ``1 - accuracy`` is: the network computes in their unit, in float32.
         warm_start : bool
             Whether to start from the present parameters (fine-tuning) instead of new ones.
         on_epoch : callable, optional

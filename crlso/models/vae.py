@@ -345,7 +345,8 @@ class GraphVAE(Estimator):
         cells : array_like
             n cells: anything that ``space.codes`` accepts. No accuracy is needed.
         targets : array_like, shape (n,), optional
-            Measured or predicted errors, for the surrogate that shapes the latent space.
+            Measured or predicted errors, for the surrogate that shapes the latent space. Their squared error is part
+            of the loss: they should be of order 1, as ``1 - accuracy`` is.
         heads : AuxiliaryHeads, optional
             Heads to train jointly, for example :class:`crlso.models.SideInformation`.
         warm_start : bool
