@@ -135,8 +135,14 @@ class Estimator:
         """Return what identifies the model, for :func:`crlso.compare`: its parameters and what it has learned."""
         learned = {name: value for name, value in vars(self).items() if name.endswith("_") and name[0] != "_"}
         learned.pop("history_", None)  # losses of the training, which are not saved
-        left_out = {"rng"} if learned else set()  # a saved model keeps its seed in another form
-        return {name: value for name, value in self.get_params().items() if name not in left_out}, learned
+        params = self.get_params()
+        if learned:  # a saved model keeps its seeds in another form; parameters of inner models have names of their own
+            params = {
+                name: value
+                for name, value in params.items()
+                if name.rpartition("__")[2] != "rng" and not isinstance(value, Estimator)
+            }
+        return params, learned
 
     def __repr__(self) -> str:
         params = self.get_params(deep=False)

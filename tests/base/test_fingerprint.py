@@ -19,7 +19,7 @@ from crlso._base.fingerprint import Named, UnidentifiedError, fingerprint
 from crlso._core import Tensor
 from crlso.benchmarks import Function, NASBench101, NASBench201, Tabular
 from crlso.methods.bayesian import AcquisitionClimb, GraphEncoder, LatentEncoder, ProcessSurrogate, UpperConfidenceBound
-from crlso.models import GraphVAE, Kernel, Predictor
+from crlso.models import GraphVAE, ICNNSurrogate, Kernel, Predictor
 from crlso.spaces import CellSpace
 from tests.processes import environment
 from tests.twins.toys import SPACE, table
@@ -363,6 +363,11 @@ def test_models_count_by_their_parameters_and_their_weights(tmp_path):
     assert fingerprint(models[0]) != fingerprint(models[1])
     models[0].save(tmp_path / "model.npz")
     assert fingerprint(GraphVAE.load(tmp_path / "model.npz", SMALL)) == fingerprint(models[0])
+    inner = ICNNSurrogate(width=2, layers=1, rng=0)
+    shaped = GraphVAE(SMALL, width=8, latent=2, epochs=1, surrogate=inner, rng=0).fit(codes, np.arange(len(codes)))
+    shaped.save(tmp_path / "shaped.npz")
+    loaded = GraphVAE.load(tmp_path / "shaped.npz", SMALL)
+    assert fingerprint(loaded) == fingerprint(shaped) != fingerprint(loaded.set_params(surrogate__epochs=2))
     predictors = [Predictor(SMALL, width=8, epochs=1, rng=0).fit(codes, np.arange(len(codes)) * k) for k in (1, 2)]
     assert fingerprint(predictors[0]) != fingerprint(predictors[1])
 

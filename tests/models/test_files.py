@@ -49,7 +49,7 @@ KINDS: dict[str, tuple[Callable[[], Any], Callable[[Path], Any]]] = {
 
 def contents(model: Any) -> list[Any]:
     """All that a file keeps of a model."""
-    own = ("space", "surrogate", "rng")  # a file holds the seed that rng gave
+    own = ("space", "surrogate", "rng", "surrogate__rng")  # a file holds the seeds that rng gave
     params = {key: value for key, value in model.get_params().items() if key not in own}
     learned = [getattr(model, name, None) for name in ("mean_", "scale_")]
     arrays = {
