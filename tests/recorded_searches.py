@@ -79,7 +79,7 @@ def recorded() -> dict[str, list[int]]:
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", action="store_true", help="write the file instead of comparing with it")
+    parser.add_argument("--record", action="store_true", help="write them to the file instead of comparing")
     parser.add_argument("--only", default="", help="searches whose label has this text")
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
@@ -88,7 +88,8 @@ def main() -> int:
     with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
         found = dict(zip(map(label, tasks), pool.map(run, tasks)))
     if arguments.record:
-        lines = (f"{json.dumps(name)}: {json.dumps(keys, separators=(',', ':'))}" for name, keys in found.items())
+        kept = {**recorded(), **found} if arguments.only else found
+        lines = (f"{json.dumps(name)}: {json.dumps(keys, separators=(',', ':'))}" for name, keys in kept.items())
         FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="ascii")
         return 0
     known = recorded()
