@@ -10,7 +10,7 @@ import pytest
 import crlso
 from crlso.benchmarks import NASBench201
 from crlso.diagnostics import LatentReport, diagnose
-from crlso.models import GraphVAE, ICNNSurrogate
+from crlso.models import GraphVAE, ICNNSurrogate, NotFittedError
 from crlso.spaces import CellSpace
 
 from .twins.models import kendall_twin
@@ -276,5 +276,5 @@ def test_wrong_arguments(arguments, error, message):
 
 
 def test_a_model_before_its_training():
-    with pytest.raises(RuntimeError, match="GraphVAE: expected a fitted model"):
+    with pytest.raises(NotFittedError, match="GraphVAE: expected a fitted model"):
         diagnose(GraphVAE(CUBE))
