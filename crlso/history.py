@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -207,7 +209,8 @@ class History:
     """All trials and events of a search.
 
     A method and its study share one history, which alone stores the trials. Equal cells form a class with one
-    canonical key; each class is asked for, or observed, at most once.
+    canonical key; each class is asked for, or observed, at most once. An event is recorded whole or not at all, also
+    if Ctrl-C interrupts that.
 
     Attributes
     ----------
@@ -262,31 +265,61 @@ class History:
         ValueError
             If the class was asked for or observed before.
         """
-        trial = self._add(Trial(len(self.trials), cell), codes, key)
-        self._pending[trial.number] = trial
-        self.events.append(Event("asked", trial.number))
+        trial = Trial(len(self.trials), cell)
+        with self._whole():
+            self._add(trial, codes, key)
+            self._pending[trial.number] = trial
+            self.events.append(Event("asked", trial.number))
         return trial
 
     def observe(self, cell: Any, codes: Iterable[int], key: int, measurement: Measurement) -> Trial:
         """Add a complete trial for a cell that was not asked for; the arguments are those of :meth:`ask`."""
-        trial = self._add(Trial(len(self.trials), cell, asked=False), codes, key)
-        trial.take(measurement)
-        self.events.append(Event("observed", trial.number))
+        trial = Trial(len(self.trials), cell, asked=False)
+        with self._whole():
+            trial.take(measurement)
+            self._add(trial, codes, key)
+            self.events.append(Event("observed", trial.number))
         return trial
 
     def tell(self, trial: Trial, measurement: Measurement) -> None:
         """Complete a pending trial with its measurement."""
-        del self._pending[trial.number]
-        trial.take(measurement)
-        self.events.append(Event("told", trial.number))
+        with self._whole(trial):
+            del self._pending[trial.number]
+            trial.take(measurement)
+            self.events.append(Event("told", trial.number))
 
     def fail(self, trial: Trial, error: str) -> None:
         """Mark a pending trial as failed; it still counts as a query."""
-        del self._pending[trial.number]
-        trial.error = error
-        self.events.append(Event("failed", trial.number))
+        with self._whole(trial):
+            del self._pending[trial.number]
+            trial.error = error
+            self.events.append(Event("failed", trial.number))
 
-    def _add(self, trial: Trial, codes: Iterable[int], key: int) -> Trial:
+    @contextlib.contextmanager
+    def _whole(self, trial: Trial | None = None) -> Iterator[None]:
+        """Undo what the block did to the history, and to `trial`, if an exception ends it."""
+        n_trials, n_events = len(self.trials), len(self.events)
+        before = {} if trial is None else {**vars(trial), "user_attrs": dict(trial.user_attrs)}
+        try:
+            yield
+        except BaseException:
+            for rows in (self.trials, self._codes, self._keys):
+                del rows[n_trials:]
+            del self.events[n_events:]
+            if trial is not None:
+                vars(trial).update(before)
+            self._index()
+            raise
+
+    def _index(self) -> None:
+        """Derive from the trials which classes were seen, and which trials are pending."""
+        self._pending = {trial.number: trial for trial in self.trials if trial.state == "pending"}
+        self._n_asked = sum(trial.asked for trial in self.trials)
+        self._seen = CellSet()
+        for key in self._keys:
+            self._seen.add(key)
+
+    def _add(self, trial: Trial, codes: Iterable[int], key: int) -> None:
         if key in self._seen:
             raise ValueError(
                 f"cell: expected a class that was not asked for or observed before, got {trial.cell!s:.200}"
@@ -296,7 +329,6 @@ class History:
         self._keys.append(int(key))
         self._seen.add(int(key))
         self._n_asked += trial.asked
-        return trial
 
     # -- as plain data --------------------------------------------------------------------------------------------
 
@@ -327,8 +359,7 @@ class History:
             if trial.number != len(history.trials):
                 raise ValueError(f"number: expected {len(history.trials)}, got {trial.number}")
             history._add(trial, codes, typed(entry, "key", int))
-            if trial.state == "pending":
-                history._pending[trial.number] = trial
+        history._index()
         history.events = [Event(str(kind), int(number)) for kind, number in document["events"]]
         return history
 
@@ -386,6 +417,15 @@ class History:
         """Canonical codes of the given trials, shape (n, codes per cell)."""
         rows = [self._codes[trial.number] for trial in trials]
         return np.array(rows, dtype=np.uint8).reshape(len(rows), len(self._codes[0]) if self._codes else 0)
+
+    def key_of(self, trial: Trial) -> int:
+        """Canonical key of a trial of this history."""
+        return self._keys[trial.number]
+
+    def latest(self, n: int) -> list[Trial]:
+        """The `n` trials that were completed last, or all if there are fewer, in the order of their results."""
+        done = (self.trials[number] for kind, number in reversed(self.events) if kind in ("told", "observed"))
+        return list(itertools.islice(done, n))[::-1]
 
     @property
     def improvements(self) -> list[Improvement]:

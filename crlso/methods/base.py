@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +19,61 @@ from crlso.random import Stream, seed_of
 from crlso.spaces.base import Space
 from crlso.spaces.keys import first_of_each
 
-__all__ = ["LARGEST_LISTED", "BudgetSpent", "Optimiser", "check_budget", "count_classes", "unseen_neighbours"]
+__all__ = [
+    "LARGEST_LISTED",
+    "BudgetSpent",
+    "Optimiser",
+    "Stepwise",
+    "check_budget",
+    "count_classes",
+    "unseen_neighbours",
+]
+
+Value = TypeVar("Value")
 
 LARGEST_LISTED = 20_000  # largest number of different cells for which a search enumerates the space
 
 
 class BudgetSpent(RuntimeError):
     """Raised when a trial is asked for after the budget is spent, or when no unseen class is left."""
+
+
+class Stepwise(Generic[Value]):
+    """A value that each step of a search replaces, so that a step can be repeated after an interrupt.
+
+    A step computes its value from that before it. Repeated, it starts from the same one, whether it had put its value
+    or not. Values must not be changed in place.
+
+    Parameters
+    ----------
+    value : object
+        The value before the first step.
+
+    Examples
+    --------
+    >>> total = Stepwise(0)
+    >>> for step in (1, 2, 2, 2, 3):
+    ...     total.put(step, total.before(step) + 10)
+    >>> total.value
+    30
+    """
+
+    def __init__(self, value: Value) -> None:
+        self._last: tuple[Any, Value, Value] = (None, value, value)  # a step, and the values before and after it
+
+    @property
+    def value(self) -> Value:
+        """The value after the last step."""
+        return self._last[2]
+
+    def before(self, step: Any) -> Value:
+        """Return the value before a step: the last one that was put, or a new one."""
+        last, before, after = self._last
+        return before if last == step else after
+
+    def put(self, step: Any, value: Value) -> None:
+        """Set the value after a step."""
+        self._last = (step, self.before(step), value)
 
 
 class Optimiser(ABC):
@@ -37,8 +85,12 @@ class Optimiser(ABC):
     failed. Add results that are known already with :meth:`observe`. Use an optimiser from one thread at a time.
 
     A search method is a subclass that implements :meth:`_next` and, if it learns from each result, :meth:`_learn`. It
-    draws random numbers from :attr:`stream`, times its work with :meth:`phase` and reports progress with
-    :meth:`report`.
+    draws random numbers from :attr:`stream`, times its work with :meth:`phase`, counts with :meth:`count` and reports
+    progress with :meth:`report`.
+
+    Ctrl-C can interrupt any call, and the optimiser can go on: the next call first learns what the interrupted one did
+    not. An interrupted :meth:`ask` may have recorded its trial, which is then the last one of :attr:`pending`; an
+    interrupted :meth:`tell` has recorded the result if the trial is not pending any more.
 
     An optimiser can be pickled and copied with ``copy.deepcopy`` at any time, also while trials are pending. The copy
     asks for the same cells as the original and shares nothing with it. It has no :attr:`on_progress`.
@@ -110,7 +162,9 @@ class Optimiser(ABC):
         self.diagnostics: dict[str, Any] = {}
         self.on_progress: Progress | None = None
         self._n_classes = sys.maxsize if n_classes is None else n_classes
-        self._phases: list[str] = []
+        self._learned = 0  # number of events of the history whose lessons are learned
+        self._counts: Stepwise[dict[str, int]] = Stepwise({})
+        self._phases: tuple[str, ...] = ()
         self._mark = 0.0
 
     # -- for users ------------------------------------------------------------------------------------------------
@@ -128,6 +182,7 @@ class Optimiser(ABC):
         BudgetSpent
             If `budget` trials were asked for, pending ones included, or no class is left.
         """
+        self._learn_all()
         if self.remaining == 0:
             asked = self.history.n_asked
             raise BudgetSpent(
@@ -173,14 +228,14 @@ class Optimiser(ABC):
         """
         mine = self._find(trial)
         measurement = _told_measurement(value, state)
+        self._learn_all()
         if trial is not mine:
             mine.user_attrs.update(trial.user_attrs)
         if measurement is not None:
             self.history.tell(mine, measurement)
         else:
             self.history.fail(mine, error or trial.error or "failed")
-        with self.phase("search"):
-            self._learn(mine)
+        self._learn_all()
         self.report("search", self.n_told, self.budget)
 
     def observe(self, cell: Any, value: float | Measurement) -> Trial:
@@ -216,9 +271,9 @@ class Optimiser(ABC):
             raise ValueError(f"cell: expected a cell of the space, got {cell!s:.200}")
         row = self.space.canonicalise(rows)
         key = int(self.space.canonical_key(rows)[0])
+        self._learn_all()
         trial = self.history.observe(self.space.cells(row)[0], row[0].tolist(), key, measurement)
-        with self.phase("search"):
-            self._learn(trial)
+        self._learn_all()
         return trial
 
     @property
@@ -248,7 +303,7 @@ class Optimiser(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy or a pickle holds: all but :attr:`on_progress` and the phase that is being timed."""
-        return {**self.__dict__, "on_progress": None, "_phases": []}
+        return {**self.__dict__, "on_progress": None, "_phases": ()}
 
     def __repr__(self) -> str:
         told, pending = self.n_told, len(self.pending)
@@ -263,10 +318,16 @@ class Optimiser(ABC):
 
         The cell is any member of a class that was not seen, see :meth:`seen`. :meth:`ask` calls this method while at
         least one trial is left in the budget; other trials may be pending.
+
+        A call that is interrupted is repeated. So look at a queue and skip what was seen, instead of taking from it,
+        and assign what belongs together at once; :class:`Stepwise` helps.
         """
 
     def _learn(self, trial: Trial) -> None:  # noqa: B027  (a method need not learn from results)
-        """Learn from a trial that was just told or observed; its ``value`` is None if it failed."""
+        """Learn from a trial that was told or observed; its ``value`` is None if it failed.
+
+        Trials come in the order of their results. If this is interrupted, it is called for the same trial again.
+        """
 
     def seen(self, codes: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Return whether the class of each cell was asked for or observed.
@@ -286,12 +347,22 @@ class Optimiser(ABC):
     def phase(self, name: str) -> Iterator[None]:
         """Add the time of a ``with`` block to a phase. Other time in :meth:`ask` and :meth:`tell` is "search"."""
         self._charge()
-        self._phases.append(name)
+        outer = self._phases
         try:
+            self._phases = (*outer, name)
             yield
         finally:
-            self._charge()
-            self._phases.pop()
+            try:
+                self._charge()
+            finally:
+                self._phases = outer
+
+    def count(self, **numbers: int) -> None:
+        """Add to counters in :attr:`diagnostics`; :meth:`_next` calls this at most once, before it returns."""
+        asked = self.history.n_asked
+        before = self._counts.before(asked)
+        self._counts.put(asked, {**before, **{name: before.get(name, 0) + n for name, n in numbers.items()}})
+        self.diagnostics.update(self._counts.value)
 
     def report(self, phase: str, done: int, total: int) -> None:
         """Report the progress of a phase to :attr:`on_progress`, if it is set."""
@@ -299,6 +370,19 @@ class Optimiser(ABC):
             self.on_progress(phase, done, total)
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _learn_all(self) -> None:
+        """Learn from all results that were not learned from: the last one, and what an interrupt prevented.
+
+        The mark moves only after a lesson, so a lesson that is interrupted is learned again.
+        """
+        self._phases = ()
+        with self.phase("search"):
+            while self._learned < len(self.history.events):
+                kind, number = self.history.events[self._learned]
+                if kind != "asked":
+                    self._learn(self.trials[number])
+                self._learned += 1
 
     def _charge(self) -> None:
         """Add the time since the last call to the innermost phase."""

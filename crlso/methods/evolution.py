@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 import numpy.typing as npt
 
 from crlso._base.checks import check_int
-from crlso.history import Trial
 from crlso.methods.base import Optimiser, unseen_neighbours
 from crlso.methods.random import RandomOrder
 from crlso.spaces.base import Space
@@ -66,21 +64,16 @@ class Evolution(Optimiser):
         if tournament > population:
             raise ValueError(f"tournament: expected at most the population of {population}, got {tournament}")
         self._random = RandomOrder(self)
-        self._alive: deque[Trial] = deque(maxlen=self.population)
         self.diagnostics.update(random_cells=0)
 
     def _next(self) -> npt.ArrayLike:
-        number = len(self.trials)
-        if number >= self.population and self._alive:
-            drawn = self.stream.permutation("tournament", number, len(self._alive))[: self.tournament]
-            for parent in sorted((self._alive[i] for i in drawn), key=lambda trial: -(trial.value or 0.0)):
+        number, alive = len(self.trials), self.history.latest(self.population)
+        if number >= self.population and alive:
+            drawn = self.stream.permutation("tournament", number, len(alive))[: self.tournament]
+            for parent in sorted((alive[i] for i in drawn), key=lambda trial: -(trial.value or 0.0)):
                 fresh = unseen_neighbours(self, parent.cell)
                 if len(fresh):
                     chosen: npt.NDArray[Any] = fresh[int(self.stream.integers("mutation", number, 1, len(fresh))[0])]
                     return chosen
-        self.diagnostics["random_cells"] += 1
+        self.count(random_cells=1)
         return self._random.next()
-
-    def _learn(self, trial: Trial) -> None:
-        if trial.value is not None:
-            self._alive.append(trial)

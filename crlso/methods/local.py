@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from crlso._base.checks import check_choice
+from crlso._base.types import Codes
 from crlso.history import Trial
 from crlso.methods.base import Optimiser, unseen_neighbours
 from crlso.methods.random import RandomOrder
@@ -15,6 +17,17 @@ from crlso.spaces.base import Space
 __all__ = ["LocalSearch"]
 
 IMPROVEMENTS = ("first", "steepest")
+
+
+class _Climb(NamedTuple):
+    """Where a climb stands. A change makes a new one, so that an interrupt leaves the old one or the new one."""
+
+    current: Trial | None = None
+    best: Trial | None = None  # the best evaluated neighbour, where a steepest climb goes next
+    start: Trial | None = None  # the best start for the next climb
+    neighbours: Codes = np.zeros((0, 0), dtype=np.uint8)  # of the current cell, in the order of asking, the next last
+    climbs: int = 0
+    moves: int = 0
 
 
 class LocalSearch(Optimiser):
@@ -59,56 +72,64 @@ class LocalSearch(Optimiser):
         super().__init__(space, rng=rng, budget=budget)
         self.improvement: str = check_choice("improvement", improvement, IMPROVEMENTS)
         self._random = RandomOrder(self)
-        self._current: Trial | None = None
-        self._best: Trial | None = None  # best evaluated neighbour, where a steepest climb goes next
-        self._queue: list[
-            npt.NDArray[Any]
-        ] = []  # neighbours of the current cell that are not asked for yet, the next one last
-        self._steps: set[int] = set()  # numbers of pending trials that are neighbours of a cell of this climb
-        self._start: Trial | None = None  # the best start for the next climb
+        self._climb = _Climb()
+        self._steps: set[int] = set()  # canonical keys of the cells that were chosen as neighbours
         self.diagnostics.update(climbs=0, moves=0)
 
     def _next(self) -> npt.ArrayLike:
-        if not self._queue and not self._steps:
+        if not len(self._waiting(self._climb)) and not any(map(self._is_step, self.pending)):
             self._advance()
-        while self._queue:
-            codes = self._queue.pop()
-            if not self.seen(codes[None])[0]:  # another member of the class may have been asked for
-                self._steps.add(len(self.trials))
-                return codes
-        return self._random.next()
+        waiting = self._waiting(self._climb)
+        if not len(waiting):
+            return self._random.next()
+        codes: npt.NDArray[Any] = waiting[-1]
+        self._steps.add(int(self.space.canonical_key(codes[None])[0]))
+        return codes
 
     def _learn(self, trial: Trial) -> None:
-        is_step = trial.number in self._steps
-        self._steps.discard(trial.number)
-        if trial.value is None:
-            return
-        if not is_step:
-            self._start = _better(trial, self._start)
+        climb = self._climb
+        if trial.value is None or trial is climb.current:  # the second, if this lesson is repeated
+            pass
+        elif not self._is_step(trial):
+            climb = climb._replace(start=_better(trial, climb.start))
         elif self.improvement == "steepest":
-            self._best = _better(trial, self._best)
-        elif _better(trial, self._current) is trial:
-            self._move(trial)
+            climb = climb._replace(best=_better(trial, climb.best))
+        elif _better(trial, climb.current) is trial:
+            climb = self._moved(climb, trial)
+        self._go_on(climb)
+
+    def _is_step(self, trial: Trial) -> bool:
+        """Whether a trial was chosen as a neighbour of a cell of a climb."""
+        return trial.asked and self.history.key_of(trial) in self._steps
+
+    def _waiting(self, climb: _Climb) -> Codes:
+        """The neighbours of the current cell that are not asked for yet, the next one last."""
+        return climb.neighbours[~self.seen(climb.neighbours)] if len(climb.neighbours) else climb.neighbours
 
     def _advance(self) -> None:
         """Once all neighbours are evaluated, move to the best of them if it is better, else to the next start."""
-        while not self._queue:
-            if self._best is not None and _better(self._best, self._current) is self._best:
-                self._move(self._best)
-            elif self._start is not None:
-                start, self._start, self._current = self._start, None, None
-                self.diagnostics["climbs"] += 1
-                self._move(start)
+        climb = self._climb
+        while not len(self._waiting(climb)):
+            if climb.best is not None and _better(climb.best, climb.current) is climb.best:
+                climb = self._moved(climb, climb.best)
+            elif climb.start is not None:
+                begun = climb._replace(start=None, current=None, climbs=climb.climbs + 1)
+                climb = self._moved(begun, climb.start)
             else:
-                self._current = self._best = None
-                return
+                climb = climb._replace(current=None, best=None)
+                break
+        self._go_on(climb)
 
-    def _move(self, trial: Trial) -> None:
-        self.diagnostics["moves"] += self._current is not None
-        self._current, self._best = trial, None
+    def _moved(self, climb: _Climb, trial: Trial) -> _Climb:
+        """Return the climb after a move to the cell of a trial."""
         fresh = unseen_neighbours(self, trial.cell)
         order = self.stream.permutation("neighbours", trial.number, len(fresh))
-        self._queue = [fresh[i] for i in order]
+        moves = climb.moves + (climb.current is not None)
+        return climb._replace(current=trial, best=None, neighbours=fresh[order], moves=moves)
+
+    def _go_on(self, climb: _Climb) -> None:
+        self._climb = climb
+        self.diagnostics.update(climbs=climb.climbs, moves=climb.moves)
 
 
 def _better(trial: Trial, other: Trial | None) -> Trial:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,15 @@ SPREAD = (
 GRID = 2.0**16  # steps per standard deviation to which errors are rounded
 FARTHEST = 32.0  # standard deviations to which errors are clipped, and interquartile ranges for those of the sample
 NOISES = 10  # noisy latents tried before a neighbour is taken: 500 tries in total
+
+
+class _Round(NamedTuple):
+    """A round: each query proposes a cell from the next of its parents, the best cells of all."""
+
+    number: int
+    first: int  # number of queries before it
+    latents: npt.NDArray[np.float32]  # of the parents
+    codes: npt.NDArray[np.uint8]
 
 
 class PaperCRLSO(Optimiser):
@@ -133,10 +143,8 @@ class PaperCRLSO(Optimiser):
         self._scale = (0.0, 1.0)  # centre and scale of the values
         self._all = self._training_cells()
         self._sample = self._draw_sample()
-        self._drawn = 0  # number of cells taken from the sample
-        self._round = 0
-        self._parents: list[npt.NDArray[np.float32]] = []
-        self._parent_codes: list[npt.NDArray[np.uint8]] = []
+        self._first_unseen = 0  # all cells of the sample before this one were seen
+        self._round: _Round | None = None
         self.diagnostics.update(labels=self.labels, latent_moves=0, retries=0, neighbours=0)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -147,24 +155,28 @@ class PaperCRLSO(Optimiser):
 
     def _next(self) -> npt.ArrayLike:
         number, complete = self.history.n_asked, self.history.complete
-        if number < self.labels or (len(complete) < 2 and self._drawn < len(self._sample)):
-            return self._next_of_sample()
+        if number < self.labels or len(complete) < 2:
+            codes = self._next_of_sample()
+            if codes is not None:
+                return codes
         if len(complete) < 2:
             raise RuntimeError(f"search: expected at least 2 values of {number} cells, got {len(complete)}")
         if self.vae is None:
             self._train()
-        if not self._parents:
-            self._begin_round()
+        begun = self._round
+        if begun is None or number == begun.first + len(begun.codes):
+            begun = self._begin_round()
         self._freeze()
-        return self._propose(self._parents.pop(0), self._parent_codes.pop(0))
+        return self._propose(begun, number - begun.first)
 
-    def _next_of_sample(self) -> npt.NDArray[np.uint8]:
-        """The next cell of the random sample whose class was not seen."""
-        while True:
-            codes = self._sample[self._drawn]
-            self._drawn += 1
+    def _next_of_sample(self) -> npt.NDArray[np.uint8] | None:
+        """The next cell of the random sample whose class was not seen; None if there is none."""
+        while self._first_unseen < len(self._sample):
+            codes: npt.NDArray[np.uint8] = self._sample[self._first_unseen]
             if not self.seen(codes[None])[0]:
                 return codes
+            self._first_unseen += 1
+        return None
 
     def _training_cells(self) -> npt.NDArray[np.uint8]:
         """All cells, or a random sample of a large space."""
@@ -193,52 +205,21 @@ class PaperCRLSO(Optimiser):
         return -SPREAD * np.rint(scores * GRID) / GRID
 
     def _train(self) -> None:
+        """Train the models. They are kept together at the end: an interrupted training is done again."""
         self._scale = _centre_and_scale(self.history.values)
         with self.phase("predictor"):
-            self.predictor = Predictor(
+            predictor = Predictor(
                 self.space, learning_rate=self.preset.predictor_rate, rng=self.stream.child("predictor").seed
             ).fit(self.history.rows, self._errors, on_epoch=lambda done, total: self.report("predictor", done, total))
-            targets = self.predictor.predict(self._all)
+            targets = predictor.predict(self._all)
         with self.phase("graph VAE"):
-            self._train_vae(targets)
-
-    def _train_vae(self, targets: npt.NDArray[np.float64]) -> None:
-        preset = self.preset
-        self.surrogate = ICNNSurrogate(
-            width=preset.surrogate_width, convex=self.convex, rng=self.stream.child("surrogate").seed
-        )
-        epochs = max(preset.epochs, preset.epochs * STEPS // -(-len(self._all) // preset.batch_size))
-        self.vae = GraphVAE.pretrained(self.space) if preset.pretrained else GraphVAE(self.space)
-        if not preset.pretrained:
-            self.vae.set_params(width=preset.width, latent=preset.latent)
-        self.vae.set_params(
-            batch_size=preset.batch_size,
-            kl_weight=preset.kl_weight,
-            epochs=epochs,
-            learning_rate=preset.learning_rate,
-            betas=preset.betas,
-            surrogate=self.surrogate,
-            rng=self.stream.child("vae").seed,
-        )
-        self.vae.fit(
-            self._all,
-            targets if self.regulariser else None,
-            warm_start=preset.pretrained,
-            on_epoch=lambda done, total: self.report("graph VAE", done, total),
-        )
-        if self.vae.surrogate_ is not None:
-            self.surrogate = self.vae.surrogate_
-        else:
-            self.surrogate.set_params(epochs=epochs, batch_size=self.vae.batch_size)
-            self.surrogate.fit(self.vae.encode(self._all), targets)
-        self.surrogate.set_params(epochs=50, batch_size=64, input_noise=0.05, label_noise=0.01)
-        self._decoder = self.vae.freeze_decoder()
-        reconstruction = self.diagnostics["reconstruction"] = self.vae.score(self._all)
-        level = logging.INFO if reconstruction >= 0.99 else logging.WARNING
-        _log.log(level, "the graph VAE reconstructs %.2f %% of all cells exactly", 100 * reconstruction)
-        if self.noise is None:
-            self.noise = self._calibrated_noise()
-        self.diagnostics["noise"] = self.noise
+            vae, surrogate = self._trained_vae(targets)
+            reconstruction = vae.score(self._all)
+            level = logging.INFO if reconstruction >= 0.99 else logging.WARNING
+            _log.log(level, "the graph VAE reconstructs %.2f %% of all cells exactly", 100 * reconstruction)
+            noise = self._calibrated_noise(vae) if self.noise is None else self.noise
+        self.diagnostics.update(reconstruction=reconstruction, noise=noise)
+        vars(self).update(predictor=predictor, surrogate=surrogate, vae=vae, noise=noise)
 
     def _freeze(self) -> None:
         """Take the snapshots that proposals use, where they are missing."""
@@ -248,48 +229,80 @@ class PaperCRLSO(Optimiser):
         if self._descent is None:
             self._descent = self.surrogate.freeze()
 
-    def _calibrated_noise(self) -> float:
+    def _trained_vae(self, targets: npt.NDArray[np.float64]) -> tuple[GraphVAE, ICNNSurrogate]:
+        preset = self.preset
+        surrogate = ICNNSurrogate(
+            width=preset.surrogate_width, convex=self.convex, rng=self.stream.child("surrogate").seed
+        )
+        epochs = max(preset.epochs, preset.epochs * STEPS // -(-len(self._all) // preset.batch_size))
+        vae = GraphVAE.pretrained(self.space) if preset.pretrained else GraphVAE(self.space)
+        if not preset.pretrained:
+            vae.set_params(width=preset.width, latent=preset.latent)
+        vae.set_params(
+            batch_size=preset.batch_size,
+            kl_weight=preset.kl_weight,
+            epochs=epochs,
+            learning_rate=preset.learning_rate,
+            betas=preset.betas,
+            surrogate=surrogate,
+            rng=self.stream.child("vae").seed,
+        )
+        vae.fit(
+            self._all,
+            targets if self.regulariser else None,
+            warm_start=preset.pretrained,
+            on_epoch=lambda done, total: self.report("graph VAE", done, total),
+        )
+        if vae.surrogate_ is not None:
+            surrogate = vae.surrogate_
+        else:
+            surrogate.set_params(epochs=epochs, batch_size=vae.batch_size)
+            surrogate.fit(vae.encode(self._all), targets)
+        surrogate.set_params(epochs=50, batch_size=64, input_noise=0.05, label_noise=0.01)
+        return vae, surrogate
+
+    def _calibrated_noise(self, vae: GraphVAE) -> float:
         """Find the noise at which half of the moves decode to another cell, by bisection."""
-        assert self.vae is not None and self._decoder is not None
+        decoder = vae.freeze_decoder()
         cells = self._all[self.stream.permutation("calibration", 0, len(self._all))[:CALIBRATION]]
-        keys, latents = self.space.canonical_key(cells), self.vae.encode(cells)
+        keys, latents = self.space.canonical_key(cells), vae.encode(cells)
         normal = self.stream.normal("calibration", 0, latents.shape)
         low, high = 0.0, 4.0 * float(latents.std())
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
-            moved = self.space.canonical_key(self._decoder.decode(latents + np.float32(middle) * normal)) != keys
+            moved = self.space.canonical_key(decoder.decode(latents + np.float32(middle) * normal)) != keys
             low, high = (low, middle) if moved.mean() > 0.5 else (middle, high)
         return high
 
-    def _begin_round(self) -> None:
+    def _begin_round(self) -> _Round:
         """Fine-tune the surrogate, and choose the cells from which the next proposals start."""
         assert self.vae is not None and self.surrogate is not None
+        number = 1 if self._round is None else self._round.number + 1
         codes, errors, values = self.history.rows, self._errors, self.history.values
         latents = self.vae.encode(codes)
-        self.surrogate.fit(latents, errors, warm_start=True)
-        self._descent = None  # frozen before the next proposal
+        # A copy is tuned, so that an interrupted round begins again with the same surrogate.
+        surrogate = copy.deepcopy(self.surrogate).fit(latents, errors, warm_start=True)
         best = _core.smallest(-values, min(PARENTS, len(values)))
-        self._parents = [latents[i] for i in best]
-        self._parent_codes = [codes[i] for i in best]
-        self._round += 1
-        self.diagnostics["rounds"] = self._round
-        tau = self.diagnostics["surrogate_tau"] = self.surrogate.score(latents, errors)
-        _log.info("round %d: best of %d values %.6g, surrogate's tau %.3f", self._round, len(values), values.max(), tau)
+        begun = _Round(number, self.history.n_asked, latents[best], codes[best])
+        tau = surrogate.score(latents, errors)
+        self.diagnostics.update(rounds=number, surrogate_tau=tau)
+        vars(self).update(surrogate=surrogate, _round=begun, _descent=None)
+        _log.info("round %d: best of %d values %.6g, surrogate's tau %.3f", number, len(values), values.max(), tau)
+        return begun
 
     # -- proposals ------------------------------------------------------------------------------------------------
 
-    def _propose(self, latent: npt.NDArray[np.float32], codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    def _propose(self, begun: _Round, parent: int) -> npt.NDArray[np.uint8]:
         assert self._decoder is not None
         for attempt in range(NOISES):
-            candidates = self._decoder.decode(self._moves(latent, attempt))
+            candidates = self._decoder.decode(self._moves(begun.latents[parent], attempt))
             fresh = np.flatnonzero(self.space.valid(candidates) & ~self.seen(candidates))
             if fresh.size:
-                self.diagnostics["latent_moves"] += 1
-                self.diagnostics["retries"] += attempt * TRIES_PER_NOISE + int(fresh[0])
+                self.count(latent_moves=1, retries=attempt * TRIES_PER_NOISE + int(fresh[0]))
                 chosen: npt.NDArray[np.uint8] = candidates[fresh[0]]
                 return chosen
-        self.diagnostics["neighbours"] += 1
-        return self._best_unseen_neighbour(codes)
+        self.count(neighbours=1)
+        return self._best_unseen_neighbour(begun.codes[parent])
 
     def _moves(self, latent: npt.NDArray[np.float32], attempt: int) -> npt.NDArray[np.float32]:
         """Latents to try: steps of growing size from one noisy latent, or new noise each without the gradient."""

@@ -37,10 +37,10 @@ class RandomOrder:
     def __init__(self, optimiser: Optimiser) -> None:
         self._optimiser = optimiser
         self._queue = self._all_classes() if optimiser.is_listed else self._draw()
-        self._taken = 0
+        self._first = 0  # all cells of the queue before this one were seen
 
     def next(self) -> npt.NDArray[Any]:
-        """Return a cell whose class was not seen, shape (codes per cell,).
+        """Return a cell whose class was not seen, shape (codes per cell,): the same one until it is seen.
 
         Raises
         ------
@@ -48,12 +48,14 @@ class RandomOrder:
             If repeated draws from a large space find no unseen cell.
         """
         while True:
-            if self._taken == len(self._queue):
-                self._queue, self._taken = self._draw(), 0
-            codes: npt.NDArray[Any] = self._queue[self._taken]
-            self._taken += 1
+            if self._first == len(self._queue):
+                fresh = self._draw()
+                self._first = 0  # set first: if an interrupt comes between, the old queue is gone through again
+                self._queue = fresh
+            codes: npt.NDArray[Any] = self._queue[self._first]
             if not self._optimiser.seen(codes[None])[0]:
                 return codes
+            self._first += 1
 
     def _all_classes(self) -> npt.NDArray[Any]:
         """One cell of each class, in random order."""

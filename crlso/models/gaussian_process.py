@@ -311,7 +311,7 @@ class KnownRows:
         ndarray of float64, shape (n, m)
         """
         choice = (process.weights_, process.noise_)
-        before, rows = self._cached.pop(choice, (keys[:0], np.zeros((0, len(self._x)))))
+        before, rows = self._cached.get(choice, (keys[:0], np.zeros((0, len(self._x)))))
         n = len(before)
         if not np.array_equal(before, keys[:n]):
             n, rows = 0, rows[:0]
@@ -320,9 +320,8 @@ class KnownRows:
             if n:
                 kernel -= _core.matmul(np.ascontiguousarray(process.lower_[n:, :n]), rows).numpy()
             rows = np.concatenate([rows, _core.solve_lower(np.ascontiguousarray(process.lower_[n:, n:]), kernel)])
-        self._cached[choice] = keys, rows
-        while len(self._cached) > _MAX_CACHED:
-            del self._cached[next(iter(self._cached))]
+        latest = [(other, known) for other, known in self._cached.items() if other != choice][1 - _MAX_CACHED :]
+        self._cached = dict([*latest, (choice, (keys, rows))])  # at once, so that an interrupt loses nothing
         return rows
 
 

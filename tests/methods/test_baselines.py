@@ -113,7 +113,7 @@ def test_the_oldest_dies_however_good_it_is():
     values = iter([100.0, 1.0, 2.0, 3.0, 4.0])
     asked = drive(optimiser, lambda x: next(values), 5)
     assert abs(asked[3] - asked[0]) == 1  # the best is the parent
-    assert [trial.value for trial in optimiser._alive] == [2.0, 3.0, 4.0]
+    assert [trial.value for trial in optimiser.history.latest(3)] == [2.0, 3.0, 4.0]
 
 
 def test_a_tournament_of_one_is_no_choice():

@@ -287,17 +287,25 @@ def new_classes(optimiser: PaperCRLSO, z: np.ndarray, seen: set[tuple[int, ...]]
     return [tuple(cell) for cell in cells if tuple(cell) not in seen]
 
 
-def test_the_surrogate_is_tuned_on_from_round_to_round():
+def test_the_surrogate_is_tuned_on_from_round_to_round(monkeypatch):
     optimiser = PaperCRLSO(SPACE, rng=0, budget=26, labels=15)
-    trained = []
+    before, after = [], []
+    usual = ICNNSurrogate.fit
 
-    def note(phase: str, done: int, total: int) -> None:
-        if phase == "graph VAE" and done == total:
-            trained.append(optimiser.vae.surrogate_.network_)
+    def weights(surrogate):
+        return surrogate.network_.output_weight.numpy().tobytes()
 
-    optimiser.on_progress = note
+    def fit(self, *arguments, **options):
+        before.append(weights(self))
+        usual(self, *arguments, **options)
+        after.append(weights(self))
+        return self
+
+    monkeypatch.setattr(ICNNSurrogate, "fit", fit)
     run(optimiser)
-    assert optimiser.diagnostics["rounds"] == 2 and trained == [optimiser.surrogate.network_]  # never made anew
+    assert optimiser.diagnostics["rounds"] == len(before) == 2
+    assert before == [weights(optimiser.vae.surrogate_), after[0]] and len({*before, *after}) == 3
+    assert weights(optimiser.surrogate) == after[-1]
     settings = optimiser.surrogate.get_params()
     assert (settings["epochs"], settings["input_noise"], settings["label_noise"]) == (50, 0.05, 0.01)
     assert len(optimiser.surrogate.history_) == 50

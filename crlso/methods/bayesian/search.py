@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from crlso._base.checks import check_int
 from crlso._base.types import Codes, Floats, Positions
-from crlso.methods.base import Optimiser
+from crlso.methods.base import Optimiser, Stepwise
 from crlso.methods.bayesian.parts import (
     Acquisition,
     Candidates,
@@ -114,13 +114,14 @@ class BayesianSearch(Optimiser):
         self.encoder, self.surrogate, self.acquisition = encoder, surrogate, acquisition
         self.sources = tuple(sources)
         self.diagnostics["model"] = []
-        self._round = 0
+        self._models: Stepwise[list[dict[str, Any]]] = Stepwise([])
+        self._picks: Stepwise[dict[str, int]] = Stepwise({})
         self.reservoir = self._draw_reservoir(check_int("reservoir", reservoir, 1))
         with self.phase("encoders"):
             encoder.prepare(self.reservoir, self.stream, self.report)
             self._features = encoder.encode(self.reservoir.codes)
         surrogate.watch(self._features)
-        self._queue: list[npt.NDArray[np.uint8]] = list(self.reservoir.codes[self._first_positions()])
+        self._plan = 1, self.reservoir.codes[self._first_positions()]  # the next round, and the cells of that before it
 
     # -- rounds ---------------------------------------------------------------------------------------------------
 
@@ -146,16 +147,20 @@ class BayesianSearch(Optimiser):
 
     def _next(self) -> npt.ArrayLike:
         while True:
-            if not self._queue:
-                with self.phase("choice"):
-                    self._queue = list(self._choose(min(self.batch, self.remaining)))
-            codes = self._queue.pop(0)
-            if not self.seen(codes[None])[0]:  # it may have been observed since it was chosen
-                return codes
+            chosen = self._plan[1]
+            fresh = chosen[~self.seen(chosen)]  # some may have been observed since they were chosen
+            if len(fresh):
+                return fresh[0]
+            with self.phase("choice"):
+                self._plan = self._round + 1, self._choose(min(self.batch, self.remaining))
+
+    @property
+    def _round(self) -> int:
+        """Number of the next round, or of the present one inside :meth:`_choose`; the first is 1."""
+        return self._plan[0]
 
     def _choose(self, n: int) -> Codes:
         """Choose the next cells, at most `n`."""
-        self._round += 1
         codes = self.history.rows
         if not len(codes):
             fresh = self.reservoir.codes[~self.seen(self.reservoir.codes)]
@@ -172,9 +177,11 @@ class BayesianSearch(Optimiser):
         features = self.encoder.encode(np.concatenate([found.codes, pending]))
         where = np.arange(len(found), len(features))
         chosen = self._highest(n, found.codes, self.surrogate.posterior(features), where)
-        picks = self.diagnostics.setdefault("sources", {})
+        picks = dict(self._picks.before(self._round))
         for i in chosen:
             picks[found.sources[i]] = picks.get(found.sources[i], 0) + 1
+        self._picks.put(self._round, picks)
+        self.diagnostics["sources"] = picks
         return found.codes[chosen]
 
     # -- inside ---------------------------------------------------------------------------------------------------
@@ -184,7 +191,9 @@ class BayesianSearch(Optimiser):
         is_complete = self.reservoir.is_complete
         features = self._features[self.reservoir.locate(codes)] if is_complete else self.encoder.encode(codes)
         self.surrogate.fit(features, scores, self.history.keys)
-        self.diagnostics["model"].append({"observed": len(codes), **self.surrogate.summary()})
+        fit = {"observed": len(codes), **self.surrogate.summary()}
+        self._models.put(self._round, [*self._models.before(self._round), fit])
+        self.diagnostics["model"] = self._models.value
         return self.surrogate.posterior()
 
     def _highest(self, n: int, cells: Codes, posterior: Posterior, pending: Positions) -> list[int]:

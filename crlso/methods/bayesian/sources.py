@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from crlso._base.checks import check_int
 from crlso._base.types import Codes, Floats, Keys
+from crlso.methods.base import Stepwise
 from crlso.methods.bayesian.parts import Round
 from crlso.models import FrozenDecoder, GraphVAE, ICNNSurrogate
 from crlso.random import Stream
@@ -223,7 +224,7 @@ class AcquisitionClimb:
 
     def __init__(self, generations: int) -> None:
         self.generations = generations
-        self._promising: Codes | None = None
+        self._promising: Stepwise[Codes | None] = Stepwise(None)
         self._known: dict[bytes, Codes] = {}
 
     def fingerprint(self) -> Any:
@@ -232,11 +233,12 @@ class AcquisitionClimb:
 
     def propose(self, context: Round) -> dict[str, Codes]:
         """Return the 40 cells with the largest acquisition values."""
-        start = context.candidates.codes
-        if self._promising is not None:
-            start = np.concatenate([self._promising, start])
-        self._promising = self._climb(context, start)
-        return {"local search": self._promising}
+        start, before = context.candidates.codes, self._promising.before(context.stream)
+        if before is not None:
+            start = np.concatenate([before, start])
+        found = self._climb(context, start)
+        self._promising.put(context.stream, found)
+        return {"local search": found}
 
     def _climb(self, context: Round, start: Codes) -> Codes:
         cells = start[~context.seen(start)]
