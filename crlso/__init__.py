@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from crlso.history import Trial
     from crlso.methods.bayesian.cr_lso import CRLSO
     from crlso.nn import grad, no_grad
-    from crlso.studies import EvaluationError, Study, search
+    from crlso.studies import EvaluationError, Study, last_study, search
 
 __all__ = [
     "CRLSO",
@@ -37,6 +37,7 @@ __all__ = [
     "diagnose",
     "get_num_threads",
     "grad",
+    "last_study",
     "methods",
     "models",
     "nn",
@@ -57,7 +58,7 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of them
         __name__,
         {
             **dict.fromkeys(("GraphBatch", "Tensor", "get_num_threads", "set_num_threads"), "crlso._core"),
-            **dict.fromkeys(("EvaluationError", "Study", "search"), "crlso.studies"),
+            **dict.fromkeys(("EvaluationError", "Study", "last_study", "search"), "crlso.studies"),
             **dict.fromkeys(("Comparison", "compare"), "crlso.comparison"),
             **dict.fromkeys(("LatentReport", "diagnose"), "crlso.diagnostics"),
             **dict.fromkeys(("grad", "no_grad"), "crlso.nn"),

@@ -13,7 +13,7 @@ from typing import IO, Any, BinaryIO
 
 import numpy as np
 
-__all__ = ["BROKEN", "open_regular", "read_bytes", "read_text", "replacing", "write_npz", "write_text"]
+__all__ = ["BROKEN", "check_folder", "open_regular", "read_bytes", "read_text", "replacing", "write_npz", "write_text"]
 
 BROKEN = (
     ValueError,
@@ -143,6 +143,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         If the file cannot be written. An existing file is then unchanged.
     """
     target = Path(os.path.realpath(path))
+    check_folder("path", path)
     if target.exists() and not target.is_file():
         with target.open("wb") as stream:  # raises for a directory
             yield stream
@@ -174,3 +175,26 @@ def write_npz(path: str | os.PathLike[str], arrays: dict[str, Any], compress: bo
     save = np.savez_compressed if compress else np.savez
     with replacing(path) as stream:
         save(stream, **arrays)
+
+
+def check_folder(name: str, path: str | os.PathLike[str]) -> None:
+    """Check that the folder of a file that will be written exists.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for messages.
+    path : path-like
+        The file; links are followed.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder; the message names it.
+    """
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        given = os.fspath(path)
+        raise FileNotFoundError(
+            f"{name}: expected a file in an existing folder, got {given!r}; {folder} does not exist"
+        )

@@ -6,7 +6,16 @@ import argparse
 import sys
 from typing import Any
 
-from crlso.cli.options import UsageError, add_source, at_least, benchmark_of, check_out, check_source, one_line
+from crlso.cli.options import (
+    UsageError,
+    add_source,
+    at_least,
+    benchmark_of,
+    check_method,
+    check_out,
+    check_source,
+    one_line,
+)
 
 __all__ = ["add_compare"]
 
@@ -38,7 +47,9 @@ def add_compare(commands: Any) -> None:
     compare.add_argument(
         "--seeds", type=at_least(1), default=10, metavar="N", help="seeds 0 to N - 1; default: %(default)s"
     )
-    compare.add_argument("--budget", type=at_least(1), default=100, metavar="N", help="queries; default: %(default)s")
+    compare.add_argument(
+        "--budget", type=at_least(1), metavar="N", help="queries; default: 100, or all cells of a smaller space"
+    )
     compare.add_argument("--jobs", type=at_least(1), default=1, metavar="N", help="processes; default: %(default)s")
     compare.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     compare.add_argument("--out", metavar="FILE", help="JSON lines, one per search; searches in it are not run again")
@@ -62,12 +73,10 @@ def run(arguments: argparse.Namespace) -> None:
     check_source(arguments)
     # Imported here to keep --help fast.
     from crlso.comparison import compare
-    from crlso.methods import METHODS as KNOWN
 
     methods = [name.strip() for name in arguments.methods.split(",")]
-    unknown = [name for name in methods if name.split(":")[0] not in KNOWN]
-    if unknown:
-        raise UsageError(f"--methods: expected of {', '.join(KNOWN)}, got {unknown[0]!r:.100}")
+    for method in methods:
+        check_method("--methods", method)
     try:
         benchmarks = [_benchmark(arguments, name) for name in _datasets(arguments)]
     except (ValueError, TypeError, OSError) as error:

@@ -7,7 +7,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-__all__ = ["UsageError", "add_source", "at_least", "benchmark_of", "check_out", "check_source", "one_line"]
+__all__ = [
+    "UsageError",
+    "add_source",
+    "at_least",
+    "benchmark_of",
+    "check_method",
+    "check_out",
+    "check_source",
+    "one_line",
+]
 
 DATASET = "cifar10"
 DEFAULT_BENCHMARK = "nasbench201"
@@ -105,15 +114,27 @@ def _check_only_dataset(arguments: argparse.Namespace, dataset: str) -> None:
 BENCHMARKS = {"nasbench101": _nasbench101, "nasbench201": _nasbench201, "nasbench301": _nasbench301}
 
 
+def check_method(flag: str, text: str) -> None:
+    """Raise UsageError unless `text` is the name of a method, with options or without."""
+    from crlso.methods import METHODS
+
+    if text.split(":")[0] not in METHODS:
+        raise UsageError(f"{flag}: expected one of {', '.join(METHODS)}, got {text!r:.100}")
+
+
 def check_out(out: str | None) -> None:
     """Raise UsageError if the output file cannot be written, before any search is run."""
     if out is None:
         return
+    from crlso._base.files import check_folder  # imported here to keep --help fast
+
     path = Path(os.path.realpath(out))
     if not out or path.is_dir():
         raise UsageError(f"--out: expected a file, got {out!r}")
-    if not path.parent.is_dir():
-        raise UsageError(f"--out: expected a file in an existing folder, got {out!r}")
+    try:
+        check_folder("--out", out)
+    except FileNotFoundError as error:
+        raise UsageError(str(error)) from None
     if not os.access(path if path.exists() and not path.is_file() else path.parent, os.W_OK):
         raise UsageError(f"--out: expected a file that can be written, got {out!r}")
 

@@ -7,7 +7,16 @@ import logging
 import sys
 from typing import Any
 
-from crlso.cli.options import UsageError, add_source, at_least, benchmark_of, check_out, check_source, one_line
+from crlso.cli.options import (
+    UsageError,
+    add_source,
+    at_least,
+    benchmark_of,
+    check_method,
+    check_out,
+    check_source,
+    one_line,
+)
 
 __all__ = ["add_search"]
 
@@ -29,8 +38,14 @@ def add_search(commands: Any) -> None:
     )
     search.set_defaults(run=run)
     add_source(search)
-    search.add_argument("--method", choices=list(METHODS), default=DEFAULT_METHOD, help="default: %(default)s")
-    search.add_argument("--budget", type=at_least(1), default=100, metavar="N", help="queries; default: %(default)s")
+    search.add_argument(
+        "--method",
+        default=DEFAULT_METHOD,
+        help=f"{', '.join(METHODS)}; with options as in evolution:population=10:tournament=3; default: %(default)s",
+    )
+    search.add_argument(
+        "--budget", type=at_least(1), metavar="N", help="queries; default: 100, or all cells of a smaller space"
+    )
     search.add_argument("--seed", type=at_least(0), default=0, metavar="N", help="default: %(default)s")
     search.add_argument("--threads", type=at_least(1), metavar="N", help="default: CRLSO_NUM_THREADS or all cores")
     search.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
@@ -46,6 +61,7 @@ def add_search(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Run the search, print its result, and save the study if asked to."""
     options = _options(arguments)
+    check_method("--method", arguments.method)
     check_out(arguments.out)
     check_source(arguments)
     # Imported here to keep --help fast.
@@ -57,12 +73,15 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.threads is not None:
             set_num_threads(arguments.threads)
         benchmark = benchmark_of(arguments)
-        check_budget(arguments.budget, count_classes(benchmark.space))
+        if arguments.budget is not None:
+            check_budget(arguments.budget, count_classes(benchmark.space))
     except (ValueError, OverflowError, OSError) as error:
         raise UsageError(one_line(error)) from error
     try:
         study = search(benchmark, arguments.method, arguments.budget, arguments.seed, **options)
     except Exception as error:
+        if isinstance(error, (ValueError, TypeError)) and not hasattr(error, "study"):  # no search began
+            raise UsageError(one_line(error)) from error
         _save_what_there_is(error, arguments.out)
         raise
     try:  # save before printing, as the reader of stdout may be gone; print in any case
@@ -91,7 +110,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     options: dict[str, Any] = {name: False for name in ABLATIONS if getattr(arguments, f"no_{name}")}
     if arguments.preset is not None:
         options["preset"] = arguments.preset
-    if options and arguments.method != PAPER:
+    if options and arguments.method.split(":")[0] != PAPER:
         flags = ", ".join("--preset" if name == "preset" else f"--no-{name}" for name in options)
         raise UsageError(f"{flags}: expected with --method {PAPER} only, got --method {arguments.method}")
     return options

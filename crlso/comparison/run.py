@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from crlso._base.checks import check_int, is_int
+from crlso._base.files import check_folder
 from crlso._base.fingerprint import UnidentifiedError, fingerprint
+from crlso._base.names import native_names
 from crlso._base.plain import plain
 from crlso._version import __version__
 from crlso.comparison.processes import refuse_unguarded
@@ -17,20 +18,23 @@ from crlso.comparison.result import Comparison
 from crlso.comparison.running import run_searches
 from crlso.comparison.tasks import Task
 from crlso.methods import METHODS
+from crlso.methods.base import default_budget
+from crlso.methods.naming import parse_method
 from crlso.studies.progress import listener
 from crlso.studies.run import check_benchmark, make_optimiser
 
-__all__ = ["CHECKPOINTS", "checked_checkpoints", "compare", "parse_method"]
+__all__ = ["CHECKPOINTS", "checked_checkpoints", "compare"]
 
 CHECKPOINTS = (32, 64, 100, 128, 150, 300, 500, 1000, 2000, 5000)
 """Default numbers of queries after which methods are compared, up to the budget, which is always added."""
 
 
+@native_names
 def compare(
     benchmarks: Any,
     methods: Any = ("cr-lso", "gp", "evolution", "local", "random"),
     seeds: int | Iterable[int] = 10,
-    budget: int = 100,
+    budget: int | None = None,
     *,
     executor: Any = None,
     jobs: int = 1,
@@ -55,8 +59,8 @@ def compare(
         ``(method, options)``.
     seeds : int or iterable of int
         Seeds; an int n stands for 0 to n - 1.
-    budget : int
-        Queries of each search.
+    budget : int, optional
+        Queries of each search. By default 100, or all classes of the smallest space if it has fewer, with a warning.
     executor : concurrent.futures.Executor, optional
         Where searches run: any object whose ``submit(function, *arguments)`` returns a future. If it runs other
         processes, benchmarks and methods must be picklable.
@@ -118,6 +122,10 @@ def compare(
     chosen = _checked_methods(methods)
     numbers = _checked_seeds(seeds)
     jobs = check_int("jobs", jobs, 1)
+    if path is not None:
+        check_folder("path", path)
+    if budget is None:
+        budget = _default_budget(given)
     heads = _checked_heads(given, chosen, budget, identify=path is not None)
     marks = checked_checkpoints(checkpoints, budget)
     tasks = [
@@ -130,34 +138,6 @@ def compare(
         found = run_searches(tasks, given, executor, jobs, path, listening.report)
     records = [{**found[task.key], "label": task.label} for task in tasks]
     return Comparison(records, marks)
-
-
-def parse_method(text: str) -> tuple[str, dict[str, Any]]:
-    """Parse the name and options of a method, as in ``"evolution:population=10:tournament=3"``.
-
-    Values are read as JSON where possible, and are text otherwise.
-
-    Raises
-    ------
-    ValueError
-        If the text has another form.
-
-    Examples
-    --------
-    >>> parse_method("cr-lso-paper:gradient=false:preset=fast")
-    ('cr-lso-paper', {'gradient': False, 'preset': 'fast'})
-    """
-    name, *pairs = text.split(":")
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.isidentifier():
-            raise ValueError(f"methods: expected options as name:option=value, got {text!r:.200}")
-        try:
-            options[key] = json.loads(value)
-        except ValueError:
-            options[key] = value
-    return name, options
 
 
 def checked_checkpoints(checkpoints: Any, budget: int) -> tuple[int, ...]:
@@ -201,6 +181,12 @@ def _checked_methods(methods: Any) -> dict[str, tuple[Any, dict[str, Any]]]:
     if not chosen:
         raise ValueError("methods: expected at least one, got none")
     return chosen
+
+
+def _default_budget(benchmarks: list[Any]) -> int:
+    for benchmark in benchmarks:
+        check_benchmark(benchmark)
+    return min((default_budget(benchmark.space) for benchmark in benchmarks), default=1)
 
 
 def _checked_seeds(seeds: Any) -> list[int]:

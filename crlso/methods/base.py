@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso._base.checks import check_int
+from crlso._base.names import native_names
 from crlso._base.types import Codes, Progress
 from crlso.history import History, Measurement, Trial
 from crlso.random import Stream, seed_of
@@ -26,12 +29,30 @@ __all__ = [
     "Stepwise",
     "check_budget",
     "count_classes",
+    "default_budget",
+    "reporting",
     "unseen_neighbours",
 ]
 
 Value = TypeVar("Value")
 
+_log = logging.getLogger("crlso.search")
+
+DEFAULT_BUDGET = 100
 LARGEST_LISTED = 20_000  # largest number of different cells for which a search enumerates the space
+
+
+_progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
+
+
+@contextmanager
+def reporting(progress: Progress | None) -> Iterator[None]:
+    """Let optimisers that are made in a ``with`` block report progress from the beginning, see `on_progress`."""
+    token = _progress.set(progress)
+    try:
+        yield
+    finally:
+        _progress.reset(token)
 
 
 class BudgetSpent(RuntimeError):
@@ -148,6 +169,11 @@ class Optimiser(ABC):
     name: str = "unnamed"
     """Name of the method in studies and on the command line."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = native_names(cls.__init__, cls.__name__)  # type: ignore[method-assign]
+
     def __init__(self, space: Space, *, rng: Any = 0, budget: int | None = None) -> None:
         n_classes = count_classes(space)
         self.space = space
@@ -160,7 +186,7 @@ class Optimiser(ABC):
         self.stream = Stream(seed_of(rng))
         self.seconds: dict[str, float] = {}
         self.diagnostics: dict[str, Any] = {}
-        self.on_progress: Progress | None = None
+        self.on_progress = _progress.get()
         self._n_classes = sys.maxsize if n_classes is None else n_classes
         self._learned = 0  # number of events of the history whose lessons are learned
         self._counts: Stepwise[dict[str, int]] = Stepwise({})
@@ -462,6 +488,15 @@ def count_classes(space: Space) -> int | None:
     if number is None or number > LARGEST_LISTED:
         return number
     return len(space.classes())
+
+
+def default_budget(space: Space) -> int:
+    """Return the budget of a search that was given none: 100, or the number of classes of a smaller space."""
+    n_classes = count_classes(space)
+    if n_classes is None or n_classes >= DEFAULT_BUDGET:
+        return DEFAULT_BUDGET
+    _log.warning("budget: %d queries instead of %d, as the space has no more classes", n_classes, DEFAULT_BUDGET)
+    return n_classes
 
 
 def check_budget(budget: Any, n_classes: int | None) -> int:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import crlso._core as _core
 from crlso._base.checks import check_int, check_number
 from crlso._base.files import BROKEN
+from crlso._base.names import native_names
 from crlso._base.types import EpochProgress
 from crlso.models.files import ModelFile, States, write_model
 from crlso.nn import Module
@@ -74,6 +75,11 @@ class Estimator:
     _least: ClassVar[dict[str, int]]  # smallest sizes of the network
     _estimator_type: ClassVar[str | None] = None  # what scikit-learn calls it
     rng: Any
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = native_names(cls.__init__, cls.__name__)  # type: ignore[method-assign]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the arguments of the constructor by name.

@@ -1,6 +1,6 @@
 """Studies, the records of searches, and :func:`search`, which runs one."""
 
-from crlso.studies.run import EvaluationError, search
+from crlso.studies.run import EvaluationError, last_study, search
 from crlso.studies.study import Study
 
-__all__ = ["EvaluationError", "Study", "search"]
+__all__ = ["EvaluationError", "Study", "last_study", "search"]

@@ -1,15 +1,19 @@
-"""Progress of searches: bars on stderr, or calls of a function."""
+"""Progress of searches: bars in terminals and notebooks, or calls of a function."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
+import warnings
 from types import TracebackType
 from typing import Any
 
+from crlso._base.tables import number
 from crlso._base.types import Progress
+from crlso.history import History
 
-__all__ = ["Listener", "listener"]
+__all__ = ["Listener", "in_notebook", "listener"]
 
 
 class Listener:
@@ -17,6 +21,20 @@ class Listener:
 
     def __init__(self, report: Progress | None = None) -> None:
         self.report = report
+        self._history: History | None = None
+
+    def watch(self, history: History) -> None:
+        """Show the best value and the number of failures of a history beside the progress of its search."""
+        self._history = history
+
+    def _results(self, phase: str) -> str:
+        """The best value and the number of failures as text; empty for other phases than the search itself."""
+        if phase != "search" or self._history is None:
+            return ""
+        complete = self._history.complete
+        failed = sum(trial.state == "failed" for trial in self._history.trials)
+        parts = [f"best {number(self._history.best.value)}"] if complete else []
+        return ", ".join(parts + ([f"{failed} failed"] if failed else []))
 
     def __enter__(self) -> Listener:
         return self
@@ -28,22 +46,18 @@ class Listener:
 
 
 class Bars(Listener):
-    """Progress bars on stderr, one per phase, in the order in which phases begin."""
+    """Progress bars of tqdm, one per phase, in the order in which phases begin."""
 
     def __init__(self) -> None:
         super().__init__(self._show)
         self._bars: dict[str, Any] = {}
 
     def _show(self, phase: str, done: int, total: int) -> None:
-        from tqdm import tqdm
-
         bar = self._bars.get(phase)
         if bar is None:
-            width = _terminal_width()
-            # tqdm shows no bar on a terminal of unknown size unless it is given one.
-            options = {"dynamic_ncols": True} if width else {"ncols": 80, "nrows": 24}
-            bar = self._bars[phase] = tqdm(total=total, desc=f"{phase:<12}", file=sys.stderr, **options)
+            bar = self._bars[phase] = _new_bar(phase, total)
         bar.total = total
+        bar.set_postfix_str(self._results(phase), refresh=False)
         bar.update(done - bar.n)
         if done == total:
             bar.refresh()
@@ -53,6 +67,46 @@ class Bars(Listener):
     ) -> None:
         for bar in self._bars.values():
             bar.close()
+
+
+class Lines(Listener):
+    """A line of text for each tenth of a phase, where tqdm is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__(self._show)
+        self._shown: dict[str, int] = {}
+
+    def _show(self, phase: str, done: int, total: int) -> None:
+        tenth = 10 * done // max(1, total)
+        if self._shown.get(phase, -1) != tenth:
+            self._shown[phase] = tenth
+            results = self._results(phase)
+            stream = sys.stdout if in_notebook() else sys.stderr
+            stream.write(f"{phase} {done}/{total}" + (f", {results}" if results else "") + "\n")
+            stream.flush()
+
+
+def in_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook."""
+    if "ipykernel" not in sys.modules or "IPython" not in sys.modules:
+        return False
+    shell = sys.modules["IPython"].get_ipython()
+    return hasattr(shell, "kernel")
+
+
+def _new_bar(phase: str, total: int) -> Any:
+    label = f"{phase:<12}"
+    if not in_notebook():
+        from tqdm import tqdm
+
+        # tqdm shows no bar on a terminal of unknown size unless it is given one.
+        options = {"dynamic_ncols": True} if _terminal_width() else {"ncols": 80, "nrows": 24}
+        return tqdm(total=total, desc=label, file=sys.stderr, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a notebook without ipywidgets, which gets a bar of text
+        from tqdm.auto import tqdm as notebook_tqdm
+    # Notebooks show what goes to stderr in red.
+    return notebook_tqdm(total=total, desc=label, file=sys.stdout, dynamic_ncols=True)
 
 
 def _terminal_width() -> int:
@@ -69,8 +123,8 @@ def listener(progress: Any) -> Listener:
     Parameters
     ----------
     progress : bool or callable, optional
-        True: bars on stderr. False: no output. None: bars if stderr is a terminal. A callable is called as
-        ``progress(phase, done, total)``.
+        True: bars, on stderr or in the notebook. False: no output. None: bars if stderr is a terminal, and in
+        notebooks. A callable is called as ``progress(phase, done, total)``.
 
     Returns
     -------
@@ -82,9 +136,9 @@ def listener(progress: Any) -> Listener:
         If `progress` is none of these.
     """
     if progress is None:
-        progress = sys.stderr is not None and sys.stderr.isatty()
+        progress = in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
     if progress is True:
-        return Bars()
+        return Bars() if importlib.util.find_spec("tqdm") is not None else Lines()
     if progress is False:
         return Listener()
     if not callable(progress):

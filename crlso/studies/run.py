@@ -7,20 +7,23 @@ import inspect
 import logging
 import math
 import operator
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Any
 
 from crlso._base.checks import is_int, real
+from crlso._base.names import refuse_foreign_names
 from crlso._base.types import Progress
 from crlso.history import Measurement, Trial
 from crlso.methods import METHODS
-from crlso.methods.base import Optimiser
+from crlso.methods.base import Optimiser, default_budget, reporting
+from crlso.methods.naming import parse_method
 from crlso.random import seed_of
 from crlso.studies.progress import listener
 from crlso.studies.study import Study
 
-__all__ = ["EvaluationError", "check_benchmark", "make_optimiser", "optimum_of", "search"]
+__all__ = ["EvaluationError", "check_benchmark", "last_study", "make_optimiser", "optimum_of", "search"]
 
 _log = logging.getLogger("crlso.search")
 
@@ -38,7 +41,7 @@ class EvaluationError(RuntimeError):
 def search(
     benchmark: Any,
     method: str | type[Optimiser] = "cr-lso",
-    budget: int = 100,
+    budget: int | None = None,
     rng: Any = 0,
     progress: bool | Progress | None = None,
     callbacks: Sequence[Callback] = (),
@@ -58,16 +61,19 @@ def search(
         :class:`crlso.history.Measurement`. Optional attributes are ``name``, ``dataset``, ``objective`` (what the
         value is), ``optimal_value()`` (the highest value) and ``test(cells)`` (test accuracies of a list of cells).
     method : str or subclass of Optimiser
-        A key of :data:`crlso.methods.METHODS`, or a class. The default is :class:`crlso.CRLSO`.
-    budget : int
-        Number of queries, from 1 to the number of classes of the space.
+        A key of :data:`crlso.methods.METHODS`, optionally with options as in ``"evolution:population=10"``, or a
+        class. The default is :class:`crlso.CRLSO`.
+    budget : int, optional
+        Number of queries, from 1 to the number of classes of the space. By default 100, or all classes of a smaller
+        space, with a warning.
     rng : int, numpy.random.Generator, numpy.random.SeedSequence or crlso.random.Stream
         Source of randomness. Equal integers give equal searches.
     progress : bool or callable, optional
-        True: bars on stderr. False: no output. None: bars if stderr is a terminal. A callable is called as
-        ``progress(phase, done, total)``.
+        True: bars, on stderr or in the notebook. False: no output. None: bars if stderr is a terminal, and in
+        notebooks. A callable is called as ``progress(phase, done, total)``.
     callbacks : sequence of callable
-        Each is called as ``callback(study, trial)`` after each query, with the study so far.
+        Each is called as ``callback(study, trial)`` after each query, with the study so far. The search ends after
+        this query if one of them raises StopIteration or calls :meth:`Study.stop`.
     **options
         Options of the method.
 
@@ -83,8 +89,8 @@ def search(
     EvaluationError
         If the first ten evaluations, or all of a smaller budget, failed.
     KeyboardInterrupt
-        On Ctrl-C. Every exception that ends the search carries the study so far in its attribute ``study``. A trial
-        whose evaluation was interrupted is pending there.
+        On Ctrl-C. Every exception that ends the search carries the study so far in its attribute ``study``, and
+        :func:`crlso.last_study` returns it. A trial whose evaluation was interrupted is pending there.
 
     Examples
     --------
@@ -97,40 +103,75 @@ def search(
     listening = listener(progress)
     callbacks = _checked_callbacks(callbacks)
     seed = rng if is_int(rng) else seed_of(rng)
-    optimiser = make_optimiser(method, benchmark.space, seed, budget, options)
-    study = Study(
-        benchmark=_text(getattr(benchmark, "name", None)),
-        dataset=_text(getattr(benchmark, "dataset", None)),
-        objective=_text(getattr(benchmark, "objective", None)),
-        method=method if isinstance(method, str) else optimiser.name,
-        seed=operator.index(seed),
-        budget=optimiser.budget,
-        options=options,
-        history=optimiser.history,
-        diagnostics=optimiser.diagnostics,
-        state="running",
-    )
-    try:
-        with listening:
-            optimiser.on_progress = listening.report
+    method, options = _with_options(method, options)
+    with listening:
+        with reporting(listening.report):
+            optimiser = make_optimiser(method, benchmark.space, seed, _given_or_default(budget, benchmark), options)
+        study = Study(
+            benchmark=_text(getattr(benchmark, "name", None)),
+            dataset=_text(getattr(benchmark, "dataset", None)),
+            objective=_text(getattr(benchmark, "objective", None)),
+            method=method if isinstance(method, str) else optimiser.name,
+            seed=operator.index(seed),
+            budget=optimiser.budget,
+            options=options,
+            history=optimiser.history,
+            diagnostics=optimiser.diagnostics,
+            state="running",
+        )
+        listening.watch(study.history)
+        try:
             _run(benchmark, optimiser, study, callbacks)
-        study.state = "complete"
+        except BaseException as error:
+            _leave_study(study, error)
+            raise
+    return study
+
+
+def last_study() -> Study:
+    """Return the study of the search that was begun last in this process, for example after Ctrl-C in a notebook.
+
+    Raises
+    ------
+    RuntimeError
+        If there was no search.
+
+    Examples
+    --------
+    >>> from crlso.benchmarks import NASBench201
+    >>> study = search(NASBench201("cifar10"), method="random", budget=5, rng=0)
+    >>> last_study() is study
+    True
+    """
+    if _last is None:
+        raise RuntimeError("last_study: expected a search in this process, got none")
+    return _last
+
+
+_last: Study | None = None
+
+
+def _run(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable[Callback]) -> None:
+    """Run a search to its end, however it ends."""
+    global _last
+    _last = study
+    try:
+        _query(benchmark, optimiser, study, callbacks)
+        study.state = "stopped" if optimiser.remaining else "complete"
     except BaseException as error:
         study.state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        with contextlib.suppress(AttributeError):  # some exceptions have no __dict__
-            error.study = study  # type: ignore[attr-defined]
         raise
     finally:
         optimiser.on_progress = None
         study.diagnostics = optimiser.diagnostics
         _note_results(benchmark, study)
-    return study
 
 
-def _run(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable[Callback]) -> None:
+def _query(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable[Callback]) -> None:
+    """Ask, evaluate and tell until the budget is spent or the study is stopped."""
     evaluation = 0.0
     try:
-        while optimiser.remaining > 0:
+        while optimiser.remaining > 0 and not study.stopping:
             trial = optimiser.ask()
             start = perf_counter()
             try:
@@ -140,10 +181,25 @@ def _run(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable
             _tell(optimiser, trial, value, error)
             study.seconds = _seconds(optimiser, evaluation)
             for callback in callbacks:
-                callback(study, trial)
-            _give_up_on_failures(optimiser, trial)
+                try:
+                    callback(study, trial)
+                except StopIteration:
+                    study.stop()
+            if not study.stopping:
+                _give_up_on_failures(optimiser, trial)
     finally:
         study.seconds = _seconds(optimiser, evaluation)
+
+
+def _leave_study(study: Study, error: BaseException) -> None:
+    """Let the exception that ended a search carry its study, and say where it is."""
+    with contextlib.suppress(AttributeError):  # some exceptions have no __dict__
+        error.study = study  # type: ignore[attr-defined]
+    where = f"{study.n_queries} of {study.budget} queries are in crlso.last_study()"
+    if isinstance(error, KeyboardInterrupt) and not error.args:
+        error.args = (where,)
+    elif sys.version_info >= (3, 11):
+        error.add_note(where)
 
 
 def _evaluated(benchmark: Any, trial: Trial) -> tuple[Any, str | None]:
@@ -238,12 +294,17 @@ def optimum_of(benchmark: Any) -> float | None:
 
 
 def check_benchmark(benchmark: Any) -> None:
-    """Raise TypeError unless `benchmark` is an object with ``space`` and ``evaluate(cell)``."""
+    """Raise TypeError unless `benchmark` is an object with ``space`` and ``evaluate(cell)``; say how to make one."""
     if isinstance(benchmark, type):
         raise TypeError(f"benchmark: expected an object, got the class {benchmark.__name__} itself")
     if not hasattr(benchmark, "space") or not callable(getattr(benchmark, "evaluate", None)):
-        kind = type(benchmark).__name__
-        raise TypeError(f"benchmark: expected an object with `space` and `evaluate(cell)`, got {kind}")
+        name = getattr(benchmark, "__name__", "") if callable(benchmark) else ""
+        function = name if name.isidentifier() else "evaluate"
+        raise TypeError(
+            "benchmark: expected an object with `space` and `evaluate(cell)`, got "
+            f"{type(benchmark).__name__}; make one of a function: crlso.benchmarks.Function(space, {function}), where "
+            "space is, for example, crlso.spaces.NASBench201() or a crlso.spaces.CellSpace"
+        )
 
 
 def make_optimiser(method: Any, space: Any, seed: Any, budget: Any, options: dict[str, Any]) -> Optimiser:
@@ -275,6 +336,7 @@ def make_optimiser(method: Any, space: Any, seed: Any, budget: Any, options: dic
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
         known = {p.name for p in parameters} - {"space", "rng", "budget"}
         unknown = sorted(set(options) - known)
+        refuse_foreign_names("search", unknown, {*known, "rng", "budget"})
         if unknown:
             expected = ", ".join(sorted(known)) or "none"
             raise TypeError(f"options of method {name!r}: expected {expected}, got {', '.join(unknown)}")
@@ -282,6 +344,21 @@ def make_optimiser(method: Any, space: Any, seed: Any, budget: Any, options: dic
         raise TypeError("budget: expected an int, got NoneType")
     optimiser: Optimiser = factory(space, rng=seed, budget=budget, **options)
     return optimiser
+
+
+def _with_options(method: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return a method without the options in its text, and all options."""
+    if not isinstance(method, str):
+        return method, options
+    name, written = parse_method(method)
+    twice = sorted(set(written) & set(options))
+    if twice:
+        raise TypeError(f"method: expected each option once, got {', '.join(twice)} in {method!r:.100} and by name")
+    return name, {**written, **options}
+
+
+def _given_or_default(budget: Any, benchmark: Any) -> Any:
+    return default_budget(benchmark.space) if budget is None else budget
 
 
 def _checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:

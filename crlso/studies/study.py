@@ -22,7 +22,7 @@ _HEAD = ("benchmark", "dataset", "objective", "method", "options", "seed", "budg
 LARGEST_FILE = 1 << 28  # bytes
 _COLUMNS = ("number", "cell", "value", "test", "state", "asked", "error")  # of the table of trials
 _OWN = "user_attrs_"
-STUDY_STATES = ("running", "complete", "interrupted", "failed")
+STUDY_STATES = ("running", "complete", "stopped", "interrupted", "failed")
 
 
 @dataclass(repr=False)
@@ -53,8 +53,8 @@ class Study:
         Wall-clock time by phase.
     diagnostics : dict
         Information that the method reports, such as counts of proposals.
-    state : {"running", "complete", "interrupted", "failed"}
-        How the search ended.
+    state : {"running", "complete", "stopped", "interrupted", "failed"}
+        How the search ended: when the budget was spent, by :meth:`stop` or a callback, by Ctrl-C, or by an error.
     version : str
         Version of crlso that ran the search.
     optimum : float or None
@@ -66,7 +66,7 @@ class Study:
     Raises
     ------
     ValueError
-        If `state` is not one of the four.
+        If `state` is not one of the five.
 
     Examples
     --------
@@ -91,6 +91,7 @@ class Study:
     version: str = __version__
     objective: str | None = None
     optimum: float | None = None
+    _stopping: bool = field(default=False, init=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.state not in STUDY_STATES:
@@ -115,6 +116,30 @@ class Study:
     def trajectory(self) -> list[dict[str, Any]]:
         """Improvements as dicts: ``query``, ``value`` (best so far) and ``test`` of that cell, or None."""
         return self.history.trajectory
+
+    @property
+    def stopping(self) -> bool:
+        """Whether :meth:`stop` was called."""
+        return self._stopping
+
+    def stop(self) -> None:
+        """End the search after the query that is running; a callback or another thread calls this.
+
+        :func:`crlso.search` then returns the study as usual, with the state ``"stopped"``. A study whose search is over
+        does not change.
+
+        Examples
+        --------
+        >>> import crlso
+        >>> def good_enough(study, trial):
+        ...     if study.best.value > 90:
+        ...         study.stop()
+        >>> benchmark = crlso.benchmarks.NASBench201("cifar10")
+        >>> study = crlso.search(benchmark, "random", callbacks=[good_enough])
+        >>> study.state, study.best.value > 90, study.n_queries < 100
+        ('stopped', True, True)
+        """
+        self._stopping = True
 
     def trials_dataframe(self) -> Any:
         """Return all trials as a table.

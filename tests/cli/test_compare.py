@@ -63,15 +63,15 @@ def test_the_command_takes_the_sources_of_a_search(capsys):
     ("arguments", "message"),
     [
         (["--models", "x"], "--models: expected with --benchmark nasbench301 only"),
-        (["--methods", "magic"], f"--methods: expected of {', '.join(METHODS)}, got 'magic'"),
-        (["--methods", ""], "--methods: expected of"),
+        (["--methods", "magic"], f"--methods: expected one of {', '.join(METHODS)}, got 'magic'"),
+        (["--methods", ""], "--methods: expected one of"),
         (["--methods", "local,local"], "methods: expected different methods"),
         (["--methods", "local:x=1"], "options of method 'local'"),
         (["--dataset", "mnist"], "dataset"),
         (["--budget", "5000"], "budget: expected at most 4930"),
         (["--seeds", "0"], "--seeds"),
         (["--jobs", "no"], "--jobs"),
-        (["--out", "/nowhere/at/all"], "--out: expected a file in an existing folder"),
+        (["--out", "/nowhere/at/all"], "got '/nowhere/at/all'; /nowhere/at does not exist"),
     ],
 )
 def test_wrong_usage(capsys, arguments, message):

@@ -31,7 +31,14 @@ WRONG = [
     ([*RANDOM, "--dataset", "mnist"], "expected one of cifar10, cifar100, ImageNet16-120, got 'mnist'"),
     ([*RANDOM, "--dataset", ""], "expected one of cifar10, cifar100, ImageNet16-120, got ''"),
     ([*RANDOM, "--benchmark", "nasbench"], "argument --benchmark: invalid choice: 'nasbench'"),
-    (["search", "--method", "magic"], "argument --method: invalid choice: 'magic'"),
+    (
+        ["search", "--method", "magic"],
+        "--method: expected one of cr-lso, cr-lso-paper, evolution, gp, local, random",
+    ),
+    (["search", "--method", "random:x=1", "--budget", "3"], "options of method 'random': expected none, got x"),
+    (["search", "--method", "evolution:population=0", "--budget", "3"], "population: expected at least 1, got 0"),
+    (["search", "--method", "evolution:population"], "method: expected options as name:option=value"),
+    (["search", "--method", "evolution:seed=3"], "search: expected rng=, got seed="),
     ([*RANDOM, "--budget", "0"], "argument --budget: expected a whole number of at least 1, got '0'"),
     ([*RANDOM, "--budget", "-3"], "argument --budget: expected a whole number of at least 1, got '-3'"),
     ([*RANDOM, "--budget", "1.5"], "argument --budget: expected a whole number of at least 1, got '1.5'"),
@@ -49,7 +56,7 @@ WRONG = [
     (["search", "--preset", "slow"], "argument --preset: invalid choice: 'slow'"),
     ([*RANDOM, "--out", "."], "--out: expected a file, got '.'"),
     ([*RANDOM, "--out", ""], "--out: expected a file, got ''"),
-    ([*RANDOM, "--out", "no/such/folder/x.json"], "--out: expected a file in an existing folder"),
+    ([*RANDOM, "--out", "no/such/folder/x.json"], "no/such/folder does not exist"),
 ]
 
 

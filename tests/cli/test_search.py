@@ -150,14 +150,33 @@ def calls(monkeypatch):
 )
 def test_flags_become_options(flags, options, calls):
     assert main(["search", "--method", "cr-lso-paper", *flags]) == 0
-    assert calls == [("cr-lso-paper", 100, 0, options)]
+    assert calls == [("cr-lso-paper", None, 0, options)]
 
 
 def test_defaults_are_those_of_the_library(calls):
     assert main(["search"]) == 0
     parameters = inspect.signature(crlso.search).parameters
     assert [(*(parameters[name].default for name in ("method", "budget", "rng")), {})] == calls
-    assert calls == [("cr-lso", 100, 0, {})]
+    assert calls == [("cr-lso", None, 0, {})]
+
+
+def test_options_of_a_method_are_written_behind_its_name(capsys):
+    assert main(["search", "--method", "evolution:population=10:tournament=3", "--budget", "15", "--json"]) == 0
+    document = parse(capsys.readouterr().out)
+    assert (document["method"], document["options"]) == ("evolution", {"population": 10, "tournament": 3})
+
+
+def test_the_default_budget_takes_all_of_a_small_space(capsys, tmp_path):
+    (tmp_path / "space.toml").write_text('nodes = 3\noperations = ["conv", "pool"]\nedges = "free"\n')
+    (tmp_path / "cells.csv").write_text("cell,value\n|conv~0|+|pool~1|,91.5\n|pool~0|+|conv~1|,92.5\n")
+    source = ["--table", str(tmp_path / "cells.csv"), "--space", str(tmp_path / "space.toml")]
+    for command in (["search", "--method", "random"], ["compare", "--methods", "random", "--seeds", "2"]):
+        assert main([*command, *source, "--json"]) == 0
+        out, err = capsys.readouterr()
+        assert '"budget": 2' in out
+        assert "WARNING: budget: 2 queries instead of 100" in err
+        assert main([*command, *source, "--budget", "100"]) == 2
+        assert "budget: expected at most 2 (the classes of the space), got 100" in capsys.readouterr().err
 
 
 # name, options, value, what the value is called, whether a test accuracy is told beside it

@@ -7,8 +7,9 @@ import json
 import pytest
 
 import crlso
-from crlso.benchmarks import NASBench201
+from crlso.benchmarks import Function, NASBench201
 from crlso.comparison import compare, parse_method
+from crlso.spaces import CellSpace
 from tests.twins.toys import table
 
 
@@ -47,7 +48,7 @@ def test_checkpoints():
         ({"methods": []}, ValueError, "methods: expected at least one"),
         ({"methods": ["random", "random"]}, ValueError, "methods: expected different methods, got 'random' twice"),
         ({"methods": "random:x=1"}, TypeError, "options of method 'random': expected none, got x"),
-        ({"methods": "random:x"}, ValueError, "methods: expected options as name:option=value, got 'random:x'"),
+        ({"methods": "random:x"}, ValueError, "method: expected options as name:option=value, got 'random:x'"),
         ({"methods": [3]}, TypeError, "method: expected a name or a subclass"),
         ({"methods": 3}, TypeError, "methods: expected names, classes or a mapping, got int"),
         ({"seeds": 0}, ValueError, "seeds: expected at least 1, got 0"),
@@ -57,6 +58,10 @@ def test_checkpoints():
         ({"budget": 0}, ValueError, "budget: expected at least 1, got 0"),
         ({"budget": 10**6}, ValueError, "budget: expected at most"),
         ({"jobs": 0}, ValueError, "jobs: expected at least 1, got 0"),
+        ({"seed": 3}, TypeError, "compare: expected seeds=, got seed="),
+        ({"n_trials": 3}, TypeError, "compare: expected budget=, got n_trials="),
+        ({"n_jobs": 3}, TypeError, "compare: expected jobs=, got n_jobs="),
+        ({"path": "no/such/file"}, FileNotFoundError, "path: expected a file in an existing .*no/such does not exist"),
         ({"checkpoints": [0]}, ValueError, "checkpoints: expected at least 1, got 0"),
         ({"benchmarks": []}, ValueError, "benchmarks: expected at least one"),
         ({"benchmarks": [table(), table()]}, ValueError, "benchmarks: expected different names"),
@@ -68,6 +73,14 @@ def test_wrong_arguments(tmp_path, arguments, error, message):
     with pytest.raises(error, match=message):
         compare(**{"benchmarks": table(), "methods": "random", "seeds": 2, "budget": 5, "path": path, **arguments})
     assert not path.exists()
+
+
+def test_the_default_budget_is_that_of_the_smallest_space(caplog):
+    small = CellSpace(nodes=3, operations=["conv", "pool"], edges="free")
+    few = Function(small, lambda cell: 1.0, name="few")
+    result = compare([table(), few], "random", seeds=1)
+    assert {record["budget"] for record in result.records} == {len(small.classes())}
+    assert f"budget: {len(small.classes())} queries instead of 100" in caplog.text
 
 
 def test_methods_as_text():

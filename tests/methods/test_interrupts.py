@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from collections import Counter
 from pathlib import Path
@@ -13,7 +14,7 @@ import crlso
 from crlso.history import History, Measurement
 from crlso.methods import CRLSO, METHODS, Evolution, GPSearch, LocalSearch, PaperCRLSO, RandomSearch
 from crlso.methods.base import Stepwise
-from crlso.models import GraphVAE
+from crlso.models import GraphVAE, Predictor
 from crlso.spaces import CellSpace
 from tests.twins.toys import ALL, scripted
 
@@ -155,11 +156,12 @@ def test_an_interrupted_training_is_done_again(monkeypatch):
     presets = dict(SPACE.presets)
     presets["fast"] = dataclasses.replace(presets["fast"], width=8, epochs=1)
     monkeypatch.setattr(CellSpace, "presets", presets)
+    monkeypatch.setattr("crlso.methods.paper.Predictor", functools.partial(Predictor, epochs=2))
 
     def make(budget):
         return PaperCRLSO(SPACE, rng=1, budget=budget, labels=5)
 
-    assert compare(make, budget=17, times=2, only="paper") > 80
+    assert compare(make, budget=9, times=1, only="paper") > 80
 
 
 def test_a_lesson_that_an_interrupt_prevented_is_learned_first():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
+import threading
 import time
 
 import numpy as np
@@ -14,7 +16,7 @@ from crlso.methods import METHODS, RandomSearch
 from crlso.random import Stream
 from crlso.studies import EvaluationError, search
 from crlso.studies.study import Study
-from tests.twins.toys import ALL, BUDGETS, Many, PairBenchmark, PairSpace, Scripted, Timed
+from tests.twins.toys import ALL, BUDGETS, Many, PairBenchmark, PairSpace, Scripted, Timed, table
 
 
 @pytest.mark.parametrize(("budget", "error", "message"), BUDGETS)
@@ -126,7 +128,13 @@ def test_a_method_of_ones_own():
         ({"method": dict}, TypeError, "method: expected a name or a subclass of Optimiser, got <class 'dict'>"),
         ({"gradient": False, "b": 1}, TypeError, "options of method 'random': expected none, got b, gradient"),
         ({"method": Scripted, "scrip": ()}, TypeError, "options of method 'scripted': expected script, got scrip"),
-        ({"budget": None}, TypeError, "budget: expected an int, got NoneType"),
+        ({"seed": 1}, TypeError, "search: expected rng=, got seed="),
+        ({"random_state": 1}, TypeError, "search: expected rng=, got random_state="),
+        ({"n_trials": 5}, TypeError, "search: expected budget=, got n_trials="),
+        ({"direction": "minimize"}, TypeError, "values are maximised; negate what is to be minimised"),
+        ({"n_jobs": 2}, TypeError, "search: expected no n_jobs=: set the number of threads with crlso.set_num_threads"),
+        ({"method": "random:x"}, ValueError, "method: expected options as name:option=value, got 'random:x'"),
+        ({"method": "scripted:b=1", "b": 2}, TypeError, "method: expected each option once, got b in 'scripted:b=1'"),
         ({"progress": "yes"}, TypeError, "progress: expected None, a bool or a callable, got str"),
         ({"callbacks": print}, TypeError, "callbacks: expected a sequence of callables, got one callable"),
         ({"callbacks": [3]}, TypeError, "callbacks: expected callables, got int"),
@@ -144,7 +152,11 @@ def test_wrong_arguments(arguments, error, message):
     ("benchmark", "message"),
     [
         (None, "got NoneType"),
-        (lambda cell: 1.0, "got function"),
+        (lambda cell: 1.0, "got function; make one of a function: crlso.benchmarks.Function(space, evaluate)"),
+        (
+            time.sleep,
+            "crlso.benchmarks.Function(space, sleep), where space is, for example, crlso.spaces.NASBench201()",
+        ),
         (PairSpace(), "got PairSpace"),
         (PairBenchmark, "got the class PairBenchmark itself"),
     ],
@@ -242,6 +254,91 @@ def test_an_exception_of_a_callback_carries_the_study():
     with pytest.raises(LookupError, match="stop here") as caught:
         search(PairBenchmark(), method="random", budget=6, callbacks=[callback])
     assert (caught.value.study.n_queries, caught.value.study.state) == (2, "failed")
+
+
+def raising(error):
+    def callback(study, trial):
+        raise error
+
+    return callback
+
+
+def stopping(study, trial):
+    study.stop()
+
+
+@pytest.mark.parametrize("stop", [raising(StopIteration()), stopping])
+def test_a_callback_ends_a_search(stop):
+    called = []
+    callbacks = [lambda study, trial: trial.number == 2 and stop(study, trial), lambda *given: called.append(given[1])]
+    study = search(PairBenchmark(), method="random", budget=6, callbacks=callbacks)
+    assert (study.n_queries, study.state, [trial.number for trial in called]) == (3, "stopped", [0, 1, 2])
+    assert study.best.test == 100.0 - study.best.value
+    assert "3 of 6 queries, best" in repr(study) and repr(study).endswith(", stopped)")
+    study.stop()
+    assert study.state == "stopped"
+
+
+def test_a_stop_at_the_last_query_changes_nothing():
+    study = search(PairBenchmark(), method="random", budget=3, callbacks=[lambda s, t: t.number == 2 and s.stop()])
+    assert (study.n_queries, study.state) == (3, "complete")
+
+
+def test_another_thread_ends_a_search():
+    class Waiting(PairBenchmark):
+        def evaluate(self, cell):
+            if len(self.asked) == 2:
+                thread = threading.Thread(target=crlso.last_study().stop)
+                thread.start()
+                thread.join()
+            return super().evaluate(cell)
+
+    study = search(Waiting(), method="random", budget=6)
+    assert (study.n_queries, study.state) == (3, "stopped")
+
+
+def test_the_last_study_is_at_hand_however_a_search_ends():
+    whole = search(PairBenchmark(), method="random", budget=6)
+    assert crlso.last_study() is whole
+    with pytest.raises(KeyboardInterrupt, match=r"1 of 6 queries are in crlso.last_study\(\)") as caught:
+        search(PairBenchmark(), method="random", budget=6, callbacks=[raising(KeyboardInterrupt())])
+    assert crlso.last_study() is caught.value.study is not whole
+    with pytest.raises(LookupError) as failed:
+        search(PairBenchmark(), method="random", budget=6, callbacks=[raising(LookupError("mine"))])
+    assert crlso.last_study() is failed.value.study
+    assert str(failed.value) == "'mine'" or str(failed.value) == "mine"
+    notes = ["1 of 6 queries are in crlso.last_study()"]
+    assert sys.version_info < (3, 11) or failed.value.__notes__ == notes
+
+
+def test_ctrl_c_while_test_values_are_looked_up_carries_the_study():
+    class Impatient(PairBenchmark):
+        def test(self, cells):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        search(Impatient(), method="random", budget=3)
+    assert caught.value.study.n_queries == 3
+
+
+def test_without_a_search_there_is_no_last_study(monkeypatch):
+    monkeypatch.setattr("crlso.studies.run._last", None)
+    with pytest.raises(RuntimeError, match="last_study: expected a search in this process, got none"):
+        crlso.last_study()
+
+
+def test_the_default_budget_takes_all_of_a_small_space(caplog):
+    assert search(PairBenchmark(), method="random").n_queries == 6
+    assert "budget: 6 queries instead of 100, as the space has no more classes" in caplog.text
+    caplog.clear()
+    large = PairBenchmark()
+    large.space = Many()
+    assert search(large, method="random").n_queries == 100 and not caplog.records
+
+
+def test_options_may_be_written_behind_the_name_of_a_method():
+    study = search(table(), "evolution:population=4", budget=5, tournament=2)
+    assert (study.method, study.options) == ("evolution", {"population": 4, "tournament": 2})
 
 
 def test_callbacks_see_the_study_so_far():

@@ -1,0 +1,36 @@
+"""Methods and their options as one text, as the command line and comparisons take them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+__all__ = ["parse_method"]
+
+
+def parse_method(text: str) -> tuple[str, dict[str, Any]]:
+    """Parse the name and options of a method, as in ``"evolution:population=10:tournament=3"``.
+
+    Values are read as JSON where possible, and are text otherwise.
+
+    Raises
+    ------
+    ValueError
+        If the text has another form.
+
+    Examples
+    --------
+    >>> parse_method("cr-lso-paper:gradient=false:preset=fast")
+    ('cr-lso-paper', {'gradient': False, 'preset': 'fast'})
+    """
+    name, *pairs = text.split(":")
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.isidentifier():
+            raise ValueError(f"method: expected options as name:option=value, got {text!r:.200}")
+        try:
+            options[key] = json.loads(value)
+        except ValueError:
+            options[key] = value
+    return name, options
