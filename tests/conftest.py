@@ -24,6 +24,12 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_cache() -> None:
+    """Train every encoder anew, and leave the cache of the user alone."""
+    os.environ["CRLSO_CACHE"] = ""
+
+
+@pytest.fixture(scope="session", autouse=True)
 def interrupts() -> None:
     """Let Ctrl-C interrupt: a shell starts background jobs with SIGINT ignored, and their children inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

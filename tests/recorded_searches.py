@@ -84,6 +84,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     os.environ["CRLSO_ISA"] = "avx2"
+    os.environ["CRLSO_CACHE"] = ""
     tasks = [task for task in searches() if arguments.only in label(task)]
     with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
         found = dict(zip(map(label, tasks), pool.map(run, tasks)))

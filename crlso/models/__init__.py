@@ -2,6 +2,7 @@
 
 from crlso.models.base import NotFittedError
 from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, KnownRows, Posterior, normal_scores
+from crlso.models.kept import kept_vae
 from crlso.models.predictor import Predictor
 from crlso.models.shaped import SideInformation, shaped_vae
 from crlso.models.surrogate import ConvexityCertificate, ICNNSurrogate
@@ -21,6 +22,7 @@ __all__ = [
     "Posterior",
     "Predictor",
     "SideInformation",
+    "kept_vae",
     "normal_scores",
     "shaped_vae",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
-from crlso._base.types import Codes
+from crlso._base.types import Codes, EpochProgress
 from crlso._core import Tensor
 from crlso.models.vae import GraphVAE
 from crlso.nn import ICNN, Linear, Module
@@ -103,6 +103,7 @@ def shaped_vae(
     epochs: int = 15,
     latent: int = 32,
     convex: bool = True,
+    on_epoch: EpochProgress | None = None,
 ) -> GraphVAE:
     """Train a graph VAE whose latents also predict path counts, counts of live operations and the size of a cell.
 
@@ -119,6 +120,8 @@ def shaped_vae(
         Passed to :class:`GraphVAE`.
     convex : bool
         Whether the head for the size is convex in the latent.
+    on_epoch : callable, optional
+        Called as ``on_epoch(done, epochs)`` after each epoch.
 
     Returns
     -------
@@ -126,4 +129,4 @@ def shaped_vae(
         The fitted model.
     """
     vae = GraphVAE(space, width=width, latent=latent, epochs=epochs, rng=rng)
-    return vae.fit(codes, heads=SideInformation(features, codes, convex=convex))
+    return vae.fit(codes, heads=SideInformation(features, codes, convex=convex), on_epoch=on_epoch)

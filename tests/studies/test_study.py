@@ -390,9 +390,7 @@ def test_representations():
 
 
 def test_state_of_a_study_is_checked():
-    with pytest.raises(
-        ValueError, match="one of running, complete, stopped, interrupted, failed, got 'x'"
-    ):
+    with pytest.raises(ValueError, match="one of running, complete, stopped, interrupted, failed, got 'x'"):
         Study(None, None, "random", 0, 1, state="x")
 
 

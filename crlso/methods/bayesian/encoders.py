@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from crlso._base.types import Codes, Floats, Progress
+from crlso._base.cache import digest
+from crlso._base.types import Codes, EpochProgress, Floats, Progress
 from crlso.assets import asset_path, open_npz
 from crlso.methods.bayesian.parts import Reservoir
-from crlso.models import GraphVAE
+from crlso.models import GraphVAE, kept_vae
 from crlso.models.gaussian_process import Features
 from crlso.models.shaped import shaped_vae
 from crlso.random import Stream
@@ -48,8 +51,8 @@ class LatentEncoder:
 
     Latents are scaled to a mean squared distance of 1. If the reservoir holds all classes, latents are averaged over
     the cells of each class. By default, the encoders that come with crlso are used. For other spaces, two graph VAEs
-    are trained when a search begins. They need no accuracies: they learn to predict path counts, counts of live
-    operations and the size.
+    are trained when a search begins, and kept in the cache for searches with the same space and seed. They need no
+    accuracies: they learn to predict path counts, counts of live operations and the size.
 
     Parameters
     ----------
@@ -134,11 +137,22 @@ class LatentEncoder:
             codes = space.all_codes()
         else:
             codes = space.sample_up_to(_CELLS, rng=stream.child("training cells").seed)
-        models = []
+        features = self._features
+        given = (codes, features.paths(codes), features.live_operations(codes), features.size(codes))
+        layout = dataclasses.replace(features.layout, to_text=None)
+        models: list[GraphVAE] = []
         for i in range(_ENCODERS):
             rng = stream.child("encoders").child(f"encoder{i}").seed
-            models.append(shaped_vae(space, codes, self._features, rng=rng))
-            report("encoders", i + 1, _ENCODERS)
+
+            def on_epoch(done: int, epochs: int, before: int = i) -> None:
+                report("encoders", before * epochs + done, _ENCODERS * epochs)
+
+            def train(rng: int = rng, on_epoch: EpochProgress = on_epoch) -> GraphVAE:
+                return shaped_vae(space, codes, features, rng=rng, on_epoch=on_epoch)
+
+            key = digest(space.name, layout, *given, rng, inspect.signature(shaped_vae))
+            models.append(kept_vae(key, space, train))
+            on_epoch(models[-1].epochs, models[-1].epochs)
         return models
 
 
