@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 import warnings
@@ -94,6 +93,14 @@ def in_notebook() -> bool:
     return hasattr(shell, "kernel")
 
 
+def _has_tqdm() -> bool:
+    try:
+        import tqdm  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
 def _new_bar(phase: str, total: int) -> Any:
     label = f"{phase:<12}"
     if not in_notebook():
@@ -138,7 +145,7 @@ def listener(progress: Any) -> Listener:
     if progress is None:
         progress = in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
     if progress is True:
-        return Bars() if importlib.util.find_spec("tqdm") is not None else Lines()
+        return Bars() if _has_tqdm() else Lines()
     if progress is False:
         return Listener()
     if not callable(progress):

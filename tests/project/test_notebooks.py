@@ -130,6 +130,54 @@ def test_runs_from_top_to_bottom(path, kernel, tmp_path):
     assert list(folder.iterdir()) == []  # a notebook leaves nothing behind where it is
 
 
+SEARCH = """
+import signal
+import crlso
+
+def value(cell):
+    if crlso.last_study().n_queries == 3 and INTERRUPT:
+        signal.raise_signal(signal.SIGINT)
+    return float(cell.operations.count("conv"))
+
+space = crlso.spaces.CellSpace(nodes=4, operations=["conv", "pool"], edges="free")
+study = crlso.search(crlso.benchmarks.Function(space, value), "random", budget=8)
+"""
+AFTER = """
+last = crlso.last_study()
+print(last.state, last.n_queries, [trial.state for trial in last.trials])
+"""
+
+
+def outputs(kernel: str, folder: Path, *cells: str) -> list[list[Any]]:
+    """Outputs of each cell, errors among them."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(
+        notebook,
+        kernel_name=kernel,
+        timeout=CELL_TIMEOUT,
+        allow_errors=True,
+        resources={"metadata": {"path": str(folder)}},
+    ).execute()
+    return [cell.outputs for cell in notebook.cells]
+
+
+@pytest.mark.slow
+def test_a_notebook_shows_progress_and_nothing_red(kernel, tmp_path):
+    (shown,) = outputs(kernel, tmp_path, "INTERRUPT = False" + SEARCH)
+    assert all(output.get("name") != "stderr" for output in shown)
+    text = "".join(output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in shown)
+    assert "8/8" in text and "best 4.000" in text
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_cell_leaves_the_study(kernel, tmp_path):
+    stopped, after = outputs(kernel, tmp_path, "INTERRUPT = True" + SEARCH, AFTER)
+    (error,) = [output for output in stopped if output.output_type == "error"]
+    assert (error.ename, error.evalue) == ("KeyboardInterrupt", "3 of 8 queries are in crlso.last_study()")
+    (told,) = after
+    assert told.text == "interrupted 3 ['complete', 'complete', 'complete', 'pending']\n"
+
+
 @pytest.mark.slow
 def test_an_error_in_a_notebook_is_noticed(kernel, tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import crlso\ncrlso.search(None)")])

@@ -1,10 +1,13 @@
-"""Progress of a search: bars on stderr, or calls of a function."""
+"""Progress of a search: bars in terminals and notebooks, lines without tqdm, or calls of a function."""
 
 from __future__ import annotations
 
+import sys
+import types
+
 import pytest
 
-from crlso.studies import search
+from crlso.studies import progress, search
 from tests.twins.toys import ALL, PairBenchmark, Timed
 
 
@@ -22,3 +25,74 @@ def test_bars_go_to_stderr(capsys, progress, shown):
     assert out == ""
     assert ("search" in err and "training" in err and "2/2" in err) == shown
     assert bool(err) == shown
+
+
+class Fragile(PairBenchmark):
+    def evaluate(self, cell):
+        if cell[0] == 1:
+            raise MemoryError
+        return super().evaluate(cell)
+
+
+def test_bars_show_the_best_value_and_the_failures(capsys):
+    search(Fragile(), method="random", budget=6, progress=True)
+    last = capsys.readouterr().err.split("\r")[-1]
+    assert "search" in last and "6/6" in last and "best 22.000, 2 failed" in last
+
+
+def test_a_search_without_a_result_has_no_best(capsys):
+    class Broken(PairBenchmark):
+        def evaluate(self, cell):
+            raise MemoryError
+
+    with pytest.raises(RuntimeError):
+        search(Broken(), method="random", budget=2, progress=True)
+    shown = capsys.readouterr().err
+    assert "2 failed" in shown and "best" not in shown
+
+
+def test_lines_stand_in_for_tqdm(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    search(Fragile(), method="random", budget=6, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert len(lines) == 6 and lines[-1] == "search 6/6, best 22.000, 2 failed"
+
+
+def test_a_long_phase_has_a_line_for_each_tenth(capsys):
+    with progress.Lines() as lines:
+        for done in range(1, 1001):
+            lines.report("training", done, 1000)
+    shown = capsys.readouterr().err.splitlines()
+    assert [line.split()[1] for line in shown] == ["1/1000", *(f"{n}00/1000" for n in range(1, 10)), "1000/1000"]
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """A process that looks like the kernel of a notebook without widgets."""
+    shell = types.SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    return shell
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_notebook_shows_bars_that_are_not_red(capsys, kernel):
+    assert isinstance(progress.listener(None), progress.Bars)
+    search(Fragile(), method="random", budget=6)
+    out, err = capsys.readouterr()
+    assert err == "" and "best 22.000, 2 failed" in out
+
+
+def test_a_notebook_without_tqdm_shows_lines(capsys, kernel, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    search(PairBenchmark(), method="random", budget=6)
+    out, err = capsys.readouterr()
+    assert err == "" and out.endswith("search 6/6, best 22.000\n")
+
+
+def test_ipython_in_a_terminal_is_no_notebook(kernel):
+    del kernel.kernel
+    assert not progress.in_notebook()
+    assert not isinstance(progress.listener(None), progress.Bars)

@@ -131,7 +131,8 @@ class LatentEncoder:
         return self._trained(stream, report)
 
     def _trained(self, stream: Stream, report: Progress) -> list[GraphVAE]:
-        """Train models for a space without shipped ones."""
+        """Train models for a space without shipped ones, or take them from the cache."""
+        report("encoders", 0, _ENCODERS)
         space = self._reservoir.space
         if self._reservoir.is_listed:
             codes = space.all_codes()
