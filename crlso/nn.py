@@ -44,8 +44,9 @@ def no_grad() -> Iterator[None]:
     ...     (x * x).requires_grad
     False
     """
-    before = _core.set_grad_enabled(False)
+    before = _core.is_grad_enabled()
     try:
+        _core.set_grad_enabled(False)  # inside, so that Ctrl-C cannot leave it off
         yield
     finally:
         _core.set_grad_enabled(before)
@@ -78,8 +79,9 @@ def grad(f: Callable[[Tensor], Tensor], x: npt.ArrayLike) -> npt.NDArray[Any]:
     array([2., 6.])
     """
     leaf = Tensor(x, requires_grad=True)
-    before = _core.set_grad_enabled(True)
+    before = _core.is_grad_enabled()
     try:
+        _core.set_grad_enabled(True)
         output = f(leaf)
         if not isinstance(output, Tensor):
             raise TypeError(f"f: expected a function that returns a Tensor, got {type(output).__name__}")

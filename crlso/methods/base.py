@@ -48,11 +48,12 @@ _progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
 @contextmanager
 def reporting(progress: Progress | None) -> Iterator[None]:
     """Let optimisers that are made in a ``with`` block report progress from the beginning, see `on_progress`."""
-    token = _progress.set(progress)
+    before = _progress.get()
     try:
+        _progress.set(progress)
         yield
     finally:
-        _progress.reset(token)
+        _progress.set(before)
 
 
 class BudgetSpent(RuntimeError):
