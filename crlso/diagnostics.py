@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso._base.checks import check_int, check_number, check_numbers
+from crlso._base.names import native_names
 from crlso._base.plain import plain
 from crlso._base.tables import html_table, text_table
 from crlso._base.types import Codes, Floats
@@ -138,6 +139,7 @@ class LatentReport:
         return html_table(self._rows())
 
 
+@native_names
 def diagnose(
     vae: Any,
     cells: Any = None,

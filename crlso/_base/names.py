@@ -14,6 +14,7 @@ Wrapped = TypeVar("Wrapped", bound=Callable)
 # Names in Optuna, scikit-learn, scikit-optimize, hyperopt and PyTorch, and those here: the first that is known counts.
 _SEED, _BUDGET, _EPOCHS = ("rng", "seeds"), ("budget",), ("epochs",)
 _NATIVE = {
+    "rng": ("seeds",),
     "seed": _SEED,
     "random_state": _SEED,
     "random_seed": _SEED,
@@ -78,7 +79,7 @@ def native_names(function: Wrapped, name: str | None = None) -> Wrapped:
     -------
     callable
     """
-    known = inspect.signature(function).parameters.keys()
+    known = tuple(inspect.signature(function).parameters)
 
     @functools.wraps(function)
     def checked(*arguments: object, **named: object) -> object:

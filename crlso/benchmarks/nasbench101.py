@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso._base.checks import check_number
+from crlso._base.names import native_names
 from crlso._base.types import Floats
 from crlso.assets import open_npz
 from crlso.benchmarks.base import Benchmark
@@ -171,6 +172,7 @@ class NASBench101(Benchmark):
         bench.objective, bench._epochs = _VALIDATION, int(epochs)
         return bench
 
+    @native_names
     def simulated_validation(
         self, rng: int | np.random.Generator | np.random.SeedSequence, sd: float = 0.228
     ) -> NASBench101:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from crlso._base.files import open_regular, read_bytes
+from crlso._base.names import native_names
 from crlso._base.types import Codes, Floats
 from crlso.benchmarks.base import Benchmark
 from crlso.benchmarks.files.booster import Booster, load_booster
@@ -98,6 +99,7 @@ class NASBench301(Benchmark):
         self.objective = objective
 
     @classmethod
+    @native_names
     def from_official(cls, path: str | PathLike[str], noise: bool = False, rng: object = None) -> NASBench301:
         """Read the official ensemble of xgboost models, without xgboost.
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import crlso._core as _core
 from crlso._base.checks import check_int
 from crlso._base.files import read_text
+from crlso._base.names import native_names
 from crlso._base.types import Codes, Floats, Keys
 from crlso.random import Stream, seed_of
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
@@ -487,6 +488,7 @@ class CellSpace:
         smaller._listed.flags.writeable = False
         return smaller
 
+    @native_names
     def sample(self, n: int, rng: Any, unique_classes: bool = False) -> Codes:
         """Draw different cells at random.
 
@@ -528,6 +530,7 @@ class CellSpace:
             order = order[first_of_each(self.canonical_key(listed[order]))]
         return listed[order[: check_int("n", n, 0, len(order))]]
 
+    @native_names
     def sample_up_to(self, n: int, rng: Any) -> Codes:
         """Draw cells as :meth:`sample` does, but fewer where the space has no more, or hardly any more can be found."""
         n, number = check_int("n", n, 0), self.n_cells
@@ -557,6 +560,7 @@ class CellSpace:
         """Rows one step away from a pruned row; some may be equal, or no cells."""
         return moves(self._layout, row)
 
+    @native_names
     def mutate(self, codes: Any, rng: Any) -> Codes:
         """Return a random neighbour of each cell, shape (n, codes per cell); a cell without any stays as it is."""
         rows = self.codes(codes).copy()

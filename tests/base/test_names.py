@@ -6,7 +6,9 @@ import inspect
 
 import pytest
 
+import crlso
 from crlso._base.names import native_names, refuse_foreign_names
+from crlso.benchmarks import NASBench101, NASBench301
 from crlso.methods import METHODS
 from crlso.models import GaussianProcess, GraphVAE, ICNNSurrogate, Predictor
 from crlso.spaces import NASBench201
@@ -32,6 +34,23 @@ def test_models_name_their_argument(kind):
     with pytest.raises(TypeError, match="ICNNSurrogate: expected no n_jobs=: set the number of threads"):
         ICNNSurrogate(n_jobs=2)
     assert "rng" in kind(SPACE).get_params()
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (SPACE.sample, [3]),
+        (SPACE.sample_up_to, [3]),
+        (SPACE.mutate, [SPACE.all_codes()[:2]]),
+        (NASBench301.from_official, ["folder"]),
+        (NASBench101.simulated_validation, [None]),
+        (crlso.diagnose, [None]),
+    ],
+)
+def test_what_draws_at_random_names_its_argument(function, arguments):
+    for given in ("seed", "random_state"):
+        with pytest.raises(TypeError, match=f"{function.__name__}: expected rng=, got {given}="):
+            function(*arguments, **{given: 1})
 
 
 def test_other_unknown_names_are_left_to_python():

@@ -58,6 +58,7 @@ def test_checkpoints():
         ({"budget": 0}, ValueError, "budget: expected at least 1, got 0"),
         ({"budget": 10**6}, ValueError, "budget: expected at most"),
         ({"jobs": 0}, ValueError, "jobs: expected at least 1, got 0"),
+        ({"rng": 3}, TypeError, "compare: expected seeds=, got rng="),
         ({"seed": 3}, TypeError, "compare: expected seeds=, got seed="),
         ({"n_trials": 3}, TypeError, "compare: expected budget=, got n_trials="),
         ({"n_jobs": 3}, TypeError, "compare: expected jobs=, got n_jobs="),
