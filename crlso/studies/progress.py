@@ -53,13 +53,13 @@ class Bars(Listener):
 
     def _show(self, phase: str, done: int, total: int) -> None:
         bar = self._bars.get(phase)
-        if bar is None:
+        if bar is None or done < bar.n:  # the phase begins, for the first time or again
             bar = self._bars[phase] = _new_bar(phase, total)
         bar.total = total
         bar.set_postfix_str(self._results(phase), refresh=False)
         bar.update(done - bar.n)
         if done == total:
-            bar.refresh()
+            bar.close()  # now, so that it keeps the time of its phase
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

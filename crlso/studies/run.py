@@ -170,6 +170,7 @@ def _run(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable
 def _query(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable[Callback]) -> None:
     """Ask, evaluate and tell until the budget is spent or the study is stopped."""
     evaluation = 0.0
+    optimiser.report("search", 0, optimiser.budget)  # at once, as the first evaluation may take hours
     try:
         while optimiser.remaining > 0 and not study.stopping:
             trial = optimiser.ask()

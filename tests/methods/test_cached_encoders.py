@@ -140,6 +140,6 @@ def test_training_is_a_phase_with_progress_from_the_beginning(trained):
         calls.append(None)
     begin = ("encoders", 0, 2)
     training = [("encoders", done, 4) for done in (1, 2, 2, 3, 4, 4)]
-    search = [("search", done, 4) for done in (1, 2, 3, 4)]
+    search = [("search", done, 4) for done in (0, 1, 2, 3, 4)]
     kept = [("encoders", 2, 4), ("encoders", 4, 4)]
     assert calls == [begin, *training, *search, None, begin, *kept, *search, None]

@@ -14,7 +14,7 @@ from tests.twins.toys import ALL, PairBenchmark, Timed
 def test_progress_to_a_callable():
     calls = []
     search(PairBenchmark(), method="random", budget=3, progress=lambda *arguments: calls.append(arguments))
-    assert calls == [("search", 1, 3), ("search", 2, 3), ("search", 3, 3)]
+    assert calls == [("search", 0, 3), ("search", 1, 3), ("search", 2, 3), ("search", 3, 3)]
 
 
 @pytest.mark.slow
@@ -40,6 +40,45 @@ def test_bars_show_the_best_value_and_the_failures(capsys):
     assert "search" in last and "6/6" in last and "best 22.000, 2 failed" in last
 
 
+def test_the_bar_of_a_search_is_there_before_the_first_evaluation_ends(capsys):
+    class Slow(PairBenchmark):
+        def evaluate(self, cell):
+            self.shown = capsys.readouterr().err
+            raise KeyboardInterrupt
+
+    benchmark = Slow()
+    with pytest.raises(KeyboardInterrupt):
+        search(benchmark, method="random", budget=6, progress=True)
+    assert "search" in benchmark.shown and "0/6" in benchmark.shown
+
+
+def test_the_bar_of_a_phase_ends_with_it(monkeypatch):
+    events = []
+
+    class Bar:
+        def __init__(self, phase, total):
+            self.phase, self.n = phase, 0
+            events.append(f"{phase} begins")
+
+        def set_postfix_str(self, text, refresh):
+            pass
+
+        def update(self, n):
+            self.n += n
+
+        def close(self):
+            events.append(f"{self.phase} ends")
+
+    monkeypatch.setattr(progress, "_new_bar", Bar)
+    with progress.Bars() as bars:
+        for phase, done in (("training", 1), ("training", 2), ("search", 0), ("training", 1), ("training", 2)):
+            bars.report(phase, done, 2)
+        events.append("the end")
+    again = ["training begins", "training ends"]
+    assert events[:6] == [*again, "search begins", *again, "the end"]
+    assert "search ends" in events[6:]
+
+
 def test_a_search_without_a_result_has_no_best(capsys):
     class Broken(PairBenchmark):
         def evaluate(self, cell):
@@ -57,7 +96,7 @@ def test_lines_stand_in_for_tqdm(capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()
-    assert len(lines) == 6 and lines[-1] == "search 6/6, best 22.000, 2 failed"
+    assert len(lines) == 7 and lines[0] == "search 0/6" and lines[-1] == "search 6/6, best 22.000, 2 failed"
 
 
 def test_a_long_phase_has_a_line_for_each_tenth(capsys):
