@@ -18,7 +18,7 @@ from crlso.comparison.result import Comparison
 from crlso.comparison.running import run_searches
 from crlso.comparison.tasks import Task
 from crlso.methods import METHODS
-from crlso.methods.base import default_budget
+from crlso.methods.base import default_budget, reporting
 from crlso.methods.naming import parse_method
 from crlso.studies.progress import listener
 from crlso.studies.run import check_benchmark, make_optimiser
@@ -126,15 +126,16 @@ def compare(
         check_folder("path", path)
     if budget is None:
         budget = _default_budget(given)
-    heads = _checked_heads(given, chosen, budget, identify=path is not None)
-    marks = checked_checkpoints(checkpoints, budget)
-    tasks = [
-        Task(label, position, method, options, {**heads[position, label], "seed": seed})
-        for position in range(len(given))
-        for seed in numbers
-        for label, (method, options) in chosen.items()
-    ]
     with listener(progress) as listening:
+        with reporting(listening.report):  # a method may train encoders when it is made
+            heads = _checked_heads(given, chosen, budget, identify=path is not None)
+        marks = checked_checkpoints(checkpoints, budget)
+        tasks = [
+            Task(label, position, method, options, {**heads[position, label], "seed": seed})
+            for position in range(len(given))
+            for seed in numbers
+            for label, (method, options) in chosen.items()
+        ]
         found = run_searches(tasks, given, executor, jobs, path, listening.report)
     records = [{**found[task.key], "label": task.label} for task in tasks]
     return Comparison(records, marks)

@@ -143,3 +143,11 @@ def test_training_is_a_phase_with_progress_from_the_beginning(trained):
     search = [("search", done, 4) for done in (0, 1, 2, 3, 4)]
     kept = [("encoders", 2, 4), ("encoders", 4, 4)]
     assert calls == [begin, *training, *search, None, begin, *kept, *search, None]
+
+
+def test_a_comparison_shows_training_and_trains_each_encoder_once(trained):
+    calls = []
+    benchmark = crlso.benchmarks.Function(SMALL, value_of)
+    crlso.compare(benchmark, "cr-lso", seeds=2, budget=4, progress=lambda *call: calls.append(call))
+    assert calls[:2] == [("encoders", 0, 2), ("encoders", 1, 4)] and calls[-1] == ("searches", 2, 2)
+    assert len(trained) == len(set(trained)) == 4
