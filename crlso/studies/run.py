@@ -131,6 +131,8 @@ def search(
 def last_study() -> Study:
     """Return the study of the search that was begun last in this process, for example after Ctrl-C in a notebook.
 
+    A search begins with its first query. One that ends earlier, while its method trains encoders, has no study.
+
     Raises
     ------
     RuntimeError

@@ -279,6 +279,13 @@ def test_a_callback_ends_a_search(stop):
     assert study.state == "stopped"
 
 
+def test_a_stopped_study_is_saved_as_such(tmp_path):
+    study = search(table(), "random", budget=5, callbacks=[stopping])
+    study.save(tmp_path / "study.json")
+    loaded = Study.load(tmp_path / "study.json")
+    assert loaded == study and (loaded.state, loaded.n_queries) == ("stopped", 1)
+
+
 def test_a_stop_at_the_last_query_changes_nothing():
     study = search(PairBenchmark(), method="random", budget=3, callbacks=[lambda s, t: t.number == 2 and s.stop()])
     assert (study.n_queries, study.state) == (3, "complete")
