@@ -166,11 +166,12 @@ def test_an_interrupted_training_is_done_again(monkeypatch):
 
 def test_a_lesson_that_an_interrupt_prevented_is_learned_first():
     class Forgetful(type(scripted())):
-        busy = True
+        busy, told = True, ()
 
         def _learn(self, trial):
             if self.busy:
                 raise KeyboardInterrupt
+            self.told = (*self.told, self.n_told)
             super()._learn(trial)
 
     optimiser = Forgetful(scripted().space, script=ALL)
@@ -183,6 +184,7 @@ def test_a_lesson_that_an_interrupt_prevented_is_learned_first():
     optimiser.busy = False
     optimiser.tell(second, 2.0)
     assert optimiser.learned == [(0, 1.0, "complete"), (1, 2.0, "complete")]
+    assert optimiser.told == (1, 2)  # each lesson is learned before the next result is recorded
 
 
 def test_an_error_of_a_progress_callback_loses_no_lesson():
