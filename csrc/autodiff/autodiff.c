@@ -76,9 +76,10 @@ static uint64_t sum_versions(const cr_node *node, const cr_tensor *out, uint64_t
 cr_status cr_apply(cr_node *node, cr_tensor **out, cr_error *err)
 {
     *out = NULL;
-    cr_status status = cr_expect_same_dtype(node, cr_operations[node->op].name, err);
+    const cr_operation *operation = &cr_operations[node->op];
+    cr_status status = cr_expect_same_dtype(node, operation->name, operation->signature, err);
     if (status == CR_OK)
-        status = cr_operations[node->op].forward(node, out, err);
+        status = operation->forward(node, out, err);
     bool record = false;
     if (status == CR_OK && cr_grad_enabled())
         for (size_t i = 0; i < node->n_inputs; i++)

@@ -1,11 +1,43 @@
 #include "checks.h"
 
-cr_status cr_expect_same_dtype(const cr_node *node, const char *operation, cr_error *err)
+#include <stdio.h>
+#include <string.h>
+
+/* Writes the name of the tensor argument `input` into text: "weight", or "tensors[2]" of a list. */
+static const char *input_name(const char *signature, size_t input, char *text, size_t size)
 {
+    size_t tensors = 0;
+    for (const char *word = signature; *word != 0; word += strspn(word, " ")) {
+        const char *colon = strchr(word, ':');
+        const int length = (int)(colon - word);
+        if (colon[1] == 'L')
+            snprintf(text, size, "%.*s[%zu]", length, word, input);
+        if (colon[1] == 'T' && tensors++ == input)
+            snprintf(text, size, "%.*s", length, word);
+        word += strcspn(word, " ");
+    }
+    return text;
+}
+
+cr_status cr_expect_same_dtype(const cr_node *node, const char *operation, const char *signature, cr_error *err)
+{
+    char first[40] = "", other[40] = "";
     for (size_t i = 1; i < node->n_inputs; i++)
         if (node->inputs[i] != NULL && node->inputs[i]->dtype != node->inputs[0]->dtype)
-            return cr_fail(err, CR_ERR_TYPE, "%s: expected tensors of one dtype, got %s and %s", operation,
-                           cr_dtype_name(node->inputs[0]->dtype), cr_dtype_name(node->inputs[i]->dtype));
+            return cr_fail(err, CR_ERR_TYPE, "%s: expected tensors of one dtype, got %s of %s and %s of %s", operation,
+                           input_name(signature, 0, first, sizeof first), cr_dtype_name(node->inputs[0]->dtype),
+                           input_name(signature, i, other, sizeof other), cr_dtype_name(node->inputs[i]->dtype));
+    return CR_OK;
+}
+
+cr_status cr_expect_axis(const cr_tensor *x, int64_t axis, int *out, cr_error *err)
+{
+    if (x->ndim == 0)
+        return cr_fail(err, CR_ERR_VALUE, "axis: expected none for a tensor without dimensions, got %lld",
+                       (long long)axis);
+    if (axis < -x->ndim || axis >= x->ndim)
+        return cr_fail(err, CR_ERR_VALUE, "axis: expected -%d to %d, got %lld", x->ndim, x->ndim - 1, (long long)axis);
+    *out = (int)(axis < 0 ? axis + x->ndim : axis);
     return CR_OK;
 }
 

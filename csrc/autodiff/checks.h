@@ -7,11 +7,17 @@
 #include "graph.h"
 #include "tensor.h"
 
-/* CR_ERR_TYPE unless all inputs of a node have one dtype; `operation` leads the message. */
-CR_MUST_USE cr_status cr_expect_same_dtype(const cr_node *node, const char *operation, cr_error *err);
+/* CR_ERR_TYPE unless all inputs of a node have one dtype. `operation` leads the message, which names the arguments by
+ * the operation's signature (ops.def). */
+CR_MUST_USE cr_status cr_expect_same_dtype(const cr_node *node, const char *operation, const char *signature,
+                                           cr_error *err);
 
 /* CR_ERR_VALUE unless the tensor has `ndim` dimensions. */
 CR_MUST_USE cr_status cr_expect_ndim(const cr_tensor *tensor, int ndim, const char *name, cr_error *err);
+
+/* *out = the axis, counted from 0. CR_ERR_VALUE unless it is one of the tensor's, where negative ones count from the
+ * end. */
+CR_MUST_USE cr_status cr_expect_axis(const cr_tensor *x, int64_t axis, int *out, cr_error *err);
 
 /* CR_ERR_VALUE unless b has the shape of a. */
 CR_MUST_USE cr_status cr_expect_same_shape(const cr_tensor *a, const char *a_name, const cr_tensor *b,

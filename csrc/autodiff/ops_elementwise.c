@@ -1,8 +1,9 @@
-/* Operations by element: unary functions and arithmetic with broadcasting of a row or a single value. */
+/* Operations by element: unary functions and arithmetic with broadcasting. */
 #include <string.h>
 
 #include "../core/threads.h"
 #include "autodiff.h"
+#include "axes.h"
 #include "checks.h"
 
 /* ---- unary ---- */
@@ -87,19 +88,17 @@ UNARY(exp, CR_EXP)
 UNARY(log, CR_LOG)
 UNARY(square, CR_SQUARE)
 UNARY(affine, CR_AFFINE)
+UNARY(abs, CR_ABS)
+UNARY(sqrt, CR_SQRT)
 
 /* ---- binary ----
- * The result has the shape of the larger operand; the other is that shape, a row (the trailing axes) or one element. */
+ * Mostly the result has the shape of one operand, and the other is that shape, a row (the trailing axes) or one element:
+ * these have ways of their own. Other shapes that broadcast are written out first. */
 
 static bool is_row_of(const cr_tensor *row, const cr_tensor *x)
 {
     int lead = x->ndim - row->ndim;
     return lead >= 0 && memcmp(row->shape, x->shape + lead, (size_t)row->ndim * sizeof *row->shape) == 0;
-}
-
-static bool broadcasts_to(const cr_tensor *small, const cr_tensor *x)
-{
-    return is_row_of(small, x) || (small->size == 1 && small->ndim <= x->ndim);
 }
 
 /* How many times `operand` repeats in the result: once for equal shapes, never in an empty result. Rows repeat
@@ -121,54 +120,89 @@ static cr_status write_broadcast(const cr_tensor *operand, const cr_tensor *out,
     if (status != CR_OK)
         return status;
     void *all = cr_buffer_data(*buffer);
+    *data = all;
     if (operand->size == 1) {
         cr_kernels(out->dtype)->fill(out->size, cr_load(operand, 0), all);
+    } else if (!is_row_of(operand, out)) {
+        const cr_axes axes = cr_axes_of_broadcast(operand, out->ndim, out->shape);
+        return cr_repeat_axes(&axes, 1, out->dtype, operand->data, all, 0, err);
     } else {
         size_t bytes = operand->size * cr_dtype_size(out->dtype);
         for (size_t r = 0; r < count_repeats(operand, out); r++)
             memcpy((char *)all + r * bytes, operand->data, bytes);
     }
-    *data = all;
     return CR_OK;
+}
+
+/* The result of two operands of which both may have to be written out. */
+static cr_status compute_general(const cr_node *node, cr_binary kind, cr_tensor *out, cr_error *err)
+{
+    cr_buffer *x_buffer = NULL, *y_buffer = NULL;
+    const void *x, *y;
+    cr_status status;
+    CR_TRY(write_broadcast(node->inputs[0], out, &x_buffer, &x, err));
+    CR_TRY(write_broadcast(node->inputs[1], out, &y_buffer, &y, err));
+    cr_kernels(out->dtype)->binary(kind, out->size, x, y, out->data);
+fail:
+    cr_buffer_release(x_buffer);
+    cr_buffer_release(y_buffer);
+    return status;
+}
+
+static cr_status new_binary_result(const cr_node *node, cr_tensor **out, cr_error *err)
+{
+    const cr_tensor *x = node->inputs[0], *y = node->inputs[1];
+    int ndim;
+    size_t shape[CR_MAX_NDIM];
+    if (!cr_broadcast_shape(x, y, &ndim, shape)) {
+        char first[96], second[96];
+        return cr_fail(err, CR_ERR_VALUE, "%s: expected shapes that broadcast, got %s and %s",
+                       cr_operations[node->op].name, cr_shape_text(x->ndim, x->shape, first, sizeof first),
+                       cr_shape_text(y->ndim, y->shape, second, sizeof second));
+    }
+    return cr_tensor_new(x->dtype, ndim, shape, out, err);
 }
 
 static cr_status binary_forward(cr_node *node, cr_binary kind, cr_tensor **out, cr_error *err)
 {
     const cr_tensor *x = node->inputs[0], *y = node->inputs[1];
-    const cr_tensor *shape = broadcasts_to(y, x) ? x : y;
-    if (!broadcasts_to(y, x) && !broadcasts_to(x, y)) {
-        char first[96], second[96];
-        return cr_fail(err, CR_ERR_VALUE,
-                       "%s: expected equal shapes, a row of trailing axes or a single element, got %s and %s",
-                       cr_operations[node->op].name, cr_shape_text(x->ndim, x->shape, first, sizeof first),
-                       cr_shape_text(y->ndim, y->shape, second, sizeof second));
-    }
-    cr_status status = cr_tensor_new(x->dtype, shape->ndim, shape->shape, out, err);
+    cr_status status = new_binary_result(node, out, err);
     if (status != CR_OK)
         return status;
     const cr_kernel_table *kernels = cr_kernels(x->dtype);
     if (y->size == 1 && x->size == (*out)->size) {
         kernels->binary_scalar(kind, x->size, x->data, cr_load(y, 0), (*out)->data);
-    } else if (x->size == (*out)->size) { /* y: equal or a row */
+    } else if (is_row_of(y, x)) { /* equal shapes among them */
         for (size_t r = 0; r < count_repeats(y, *out); r++)
             kernels->binary(kind, y->size, cr_tensor_element(x, r * y->size), y->data,
                             cr_tensor_element(*out, r * y->size));
-    } else if (x->size == 1) {
-        cr_buffer *buffer;
-        const void *all;
-        status = write_broadcast(x, *out, &buffer, &all, err);
-        if (status == CR_OK)
-            kernels->binary(kind, y->size, all, y->data, (*out)->data);
-        cr_buffer_release(buffer);
-    } else { /* x is a row of y */
+    } else if (is_row_of(x, y) && x->size != 1) {
         for (size_t r = 0; r < count_repeats(x, *out); r++)
             kernels->binary(kind, x->size, x->data, cr_tensor_element(y, r * x->size),
                             cr_tensor_element(*out, r * x->size));
+    } else {
+        status = compute_general(node, kind, *out, err);
     }
     if (status != CR_OK) {
         cr_tensor_release(*out);
         *out = NULL;
     }
+    return status;
+}
+
+/* Adds the sums of `full` over the axes in which an operand was repeated. */
+static cr_status add_sums_over_axes(const cr_tensor *operand, const cr_tensor *out, const void *full, void *data,
+                                    cr_error *err)
+{
+    const cr_axes axes = cr_axes_of_broadcast(operand, out->ndim, out->shape);
+    cr_buffer *sums;
+    cr_status status = cr_buffer_new(operand->size * cr_dtype_size(out->dtype), &sums, err);
+    if (status != CR_OK)
+        return status;
+    status = cr_reduce_axes(&axes, CR_SUM, 1, out->dtype, full, cr_buffer_data(sums), err);
+    if (status == CR_OK)
+        cr_kernels(out->dtype)->axpy(operand->size, 1, cr_buffer_data(sums), data);
+    cr_buffer_release(sums);
     return status;
 }
 
@@ -182,9 +216,11 @@ static cr_status add_summed_gradient(cr_tensor *operand, const cr_tensor *out, c
     const cr_kernel_table *kernels = cr_kernels(out->dtype);
     if (operand->size == 1)
         cr_store(operand->grad, 0, cr_load(operand->grad, 0) + kernels->sum(out->size, full));
-    else
+    else if (is_row_of(operand, out))
         kernels->column_sums(count_repeats(operand, out), operand->size, 0, operand->size, full, data, 1);
-    return CR_OK;
+    else
+        status = add_sums_over_axes(operand, out, full, data, err);
+    return status;
 }
 
 /* Adds the gradient of operand number `side`: 0 for x, 1 for y. That of a broadcast operand goes through a buffer of
@@ -246,3 +282,4 @@ BINARY(add, CR_ADD)
 BINARY(sub, CR_SUB)
 BINARY(mul, CR_MUL)
 BINARY(div, CR_DIV)
+BINARY(pow, CR_POW)

@@ -1,11 +1,9 @@
-/* Reductions and rearrangements: sum, mean, concat, slice, reshape, gather_rows. */
+/* Rearrangements: concat, slice, reshape, transpose, gather_rows. */
 #include <string.h>
 
 #include "../core/threads.h"
 #include "autodiff.h"
 #include "checks.h"
-
-#define NO_AXIS INT64_MIN /* the attribute when axis is None */
 
 typedef struct {
     size_t outer, length, inner; /* sizes of the axes before one axis, of that axis, and of the axes after it */
@@ -14,86 +12,15 @@ typedef struct {
 
 static cr_status view_around_axis(const cr_tensor *x, int64_t axis, axis_t *out, cr_error *err)
 {
-    if (axis < -x->ndim || axis >= x->ndim)
-        return cr_fail(err, CR_ERR_VALUE, "axis: expected -%d to %d, got %lld", x->ndim, x->ndim - 1, (long long)axis);
-    *out = (axis_t){1, 1, 1, (int)(axis < 0 ? axis + x->ndim : axis)};
+    *out = (axis_t){1, 1, 1, 0};
+    cr_status status = cr_expect_axis(x, axis, &out->axis, err);
+    if (status != CR_OK)
+        return status;
     for (int d = 0; d < x->ndim; d++) {
         size_t *part = d < out->axis ? &out->outer : d == out->axis ? &out->length : &out->inner;
         *part *= x->shape[d];
     }
     return CR_OK;
-}
-
-/* ---- sum and mean: integers[0] axis ---- */
-
-static cr_status view_reduction(const cr_node *node, axis_t *view, int *ndim, size_t *shape, cr_error *err)
-{
-    const cr_tensor *x = node->inputs[0];
-    *ndim = 0;
-    if (node->integers[0] == NO_AXIS) {
-        *view = (axis_t){1, x->size, 1, 0};
-        return CR_OK;
-    }
-    cr_status status = view_around_axis(x, node->integers[0], view, err);
-    for (int d = 0; status == CR_OK && d < x->ndim; d++)
-        if (d != view->axis)
-            shape[(*ndim)++] = x->shape[d];
-    return status;
-}
-
-static cr_status reduce_forward(cr_node *node, bool mean, cr_tensor **out, cr_error *err)
-{
-    axis_t view = {0};
-    int ndim;
-    size_t shape[CR_MAX_NDIM];
-    cr_status status = view_reduction(node, &view, &ndim, shape, err);
-    if (status != CR_OK)
-        return status;
-    if (mean && view.length == 0)
-        return cr_fail(err, CR_ERR_VALUE, "mean: expected at least one element, got none");
-    const cr_tensor *x = node->inputs[0];
-    status = cr_tensor_new(x->dtype, ndim, shape, out, err);
-    if (status == CR_OK)
-        cr_kernels(x->dtype)->sum_axis(view.outer, view.length, view.inner, mean ? 1.0 / (double)view.length : 1,
-                                       x->data, (*out)->data);
-    return status;
-}
-
-static cr_status reduce_backward(const cr_node *node, bool mean, const cr_tensor *dout, cr_error *err)
-{
-    axis_t view = {0};
-    int ndim, accumulate;
-    size_t shape[CR_MAX_NDIM];
-    void *data;
-    cr_status status = view_reduction(node, &view, &ndim, shape, err);
-    if (status == CR_OK)
-        status = cr_grad_begin(node->inputs[0], &data, &accumulate, err);
-    if (status == CR_OK && data != NULL)
-        cr_kernels(dout->dtype)->spread_axis(view.outer, view.length, view.inner, mean ? 1.0 / (double)view.length : 1,
-                                             dout->data, data, accumulate);
-    return status;
-}
-
-cr_status sum_forward(cr_node *node, cr_tensor **out, cr_error *err)
-{
-    return reduce_forward(node, false, out, err);
-}
-
-cr_status sum_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
-{
-    (void)out;
-    return reduce_backward(node, false, dout, err);
-}
-
-cr_status mean_forward(cr_node *node, cr_tensor **out, cr_error *err)
-{
-    return reduce_forward(node, true, out, err);
-}
-
-cr_status mean_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
-{
-    (void)out;
-    return reduce_backward(node, true, dout, err);
 }
 
 /* ---- concat: integers[0] axis ---- */
@@ -157,46 +84,87 @@ cr_status concat_backward(const cr_node *node, const cr_tensor *out, const cr_te
     return status;
 }
 
-/* ---- slice: integers start, stop, axis ---- */
+/* ---- slice: integers start, stop, axis, step ---- */
+
+typedef struct {
+    axis_t view;
+    size_t start, count;
+    int64_t step;
+} slice_t;
+
+static cr_status view_slice(const cr_node *node, slice_t *s, cr_error *err)
+{
+    cr_status status = view_around_axis(node->inputs[0], node->integers[2], &s->view, err);
+    if (status != CR_OK)
+        return status;
+    const int64_t start = node->integers[0], stop = node->integers[1], length = (int64_t)s->view.length;
+    s->step = node->integers[3];
+    if (s->step == 0)
+        return cr_fail(err, CR_ERR_VALUE, "step: expected a number other than 0, got 0");
+    if (s->step > 0 && (start < 0 || stop < start || stop > length))
+        return cr_fail(err, CR_ERR_INDEX, "slice: expected 0 <= start <= stop <= %lld, got %lld to %lld",
+                       (long long)length, (long long)start, (long long)stop);
+    if (s->step < 0 && (start >= length || start < stop || stop < -1))
+        return cr_fail(err, CR_ERR_INDEX, "slice: expected %lld > start >= stop >= -1 for a negative step, got %lld to %lld",
+                       (long long)length, (long long)start, (long long)stop);
+    s->start = (size_t)start;
+    s->count = 0;
+    if (start != stop)
+        s->count = (size_t)(s->step > 0 ? (stop - start - 1) / s->step : (start - stop - 1) / -s->step) + 1;
+    return CR_OK;
+}
+
+/* The first element of position k of the slice in block o of x. */
+static size_t slice_position(const slice_t *s, size_t o, size_t k)
+{
+    return (o * s->view.length + (size_t)((int64_t)s->start + (int64_t)k * s->step)) * s->view.inner;
+}
+
+/* How many positions of x that follow each other are copied at once. */
+static size_t slice_run(const slice_t *s)
+{
+    return s->step == 1 ? s->count : 1;
+}
 
 cr_status slice_forward(cr_node *node, cr_tensor **out, cr_error *err)
 {
     const cr_tensor *x = node->inputs[0];
-    axis_t view = {0};
-    cr_status status = view_around_axis(x, node->integers[2], &view, err);
+    slice_t s = {0};
+    cr_status status = view_slice(node, &s, err);
     if (status != CR_OK)
         return status;
-    int64_t start = node->integers[0], stop = node->integers[1];
-    if (start < 0 || stop < start || (uint64_t)stop > view.length)
-        return cr_fail(err, CR_ERR_INDEX, "slice: expected 0 <= start <= stop <= %zu, got %lld to %lld", view.length,
-                       (long long)start, (long long)stop);
-    size_t shape[CR_MAX_NDIM], part = (size_t)(stop - start) * view.inner;
+    size_t shape[CR_MAX_NDIM];
     for (int d = 0; d < x->ndim; d++)
-        shape[d] = d == view.axis ? (size_t)(stop - start) : x->shape[d];
-    if (view.outer == 1) /* whole rows: the same memory */
-        return cr_tensor_view(x->buffer, cr_tensor_element(x, (size_t)start * view.inner), x->dtype, x->ndim, shape,
-                              out, err);
+        shape[d] = d == s.view.axis ? s.count : x->shape[d];
+    if (s.view.outer == 1 && s.step == 1) /* whole rows: the same memory */
+        return cr_tensor_view(x->buffer, cr_tensor_element(x, slice_position(&s, 0, 0)), x->dtype, x->ndim, shape, out,
+                              err);
     status = cr_tensor_new(x->dtype, x->ndim, shape, out, err);
-    for (size_t o = 0; status == CR_OK && part > 0 && o < view.outer; o++)
-        memcpy(cr_tensor_element(*out, o * part), cr_tensor_element(x, (o * view.length + (size_t)start) * view.inner),
-               part * cr_dtype_size(x->dtype));
-    return status;
+    if (status != CR_OK || (*out)->size == 0)
+        return status;
+    const size_t run = slice_run(&s), bytes = run * s.view.inner * cr_dtype_size(x->dtype);
+    char *to = (*out)->data;
+    for (size_t o = 0; o < s.view.outer; o++)
+        for (size_t k = 0; k < s.count; k += run, to += bytes)
+            memcpy(to, cr_tensor_element(x, slice_position(&s, o, k)), bytes);
+    return CR_OK;
 }
 
 cr_status slice_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
 {
-    cr_tensor *x = node->inputs[0];
-    axis_t view = {0};
+    slice_t s = {0};
     void *data;
-    cr_status status = view_around_axis(x, node->integers[2], &view, err);
+    cr_status status = view_slice(node, &s, err);
     if (status == CR_OK)
-        status = cr_grad_begin_zeroed(x, &data, err);
-    if (status != CR_OK || data == NULL)
+        status = cr_grad_begin_zeroed(node->inputs[0], &data, err);
+    if (status != CR_OK || data == NULL || out->size == 0)
         return status;
-    size_t start = (size_t)node->integers[0], part = ((size_t)node->integers[1] - start) * view.inner;
-    for (size_t o = 0; o < view.outer && part > 0; o++)
-        cr_kernels(out->dtype)->axpy(part, 1, cr_tensor_element(dout, o * part),
-                                     cr_element(data, (o * view.length + start) * view.inner, out->dtype));
+    const size_t run = slice_run(&s), n = run * s.view.inner;
+    size_t from = 0;
+    for (size_t o = 0; o < s.view.outer; o++)
+        for (size_t k = 0; k < s.count; k += run, from += n)
+            cr_kernels(out->dtype)->axpy(n, 1, cr_tensor_element(dout, from),
+                                         cr_element(data, slice_position(&s, o, k), out->dtype));
     return CR_OK;
 }
 
@@ -250,6 +218,40 @@ cr_status reshape_backward(const cr_node *node, const cr_tensor *out, const cr_t
     cr_status status = cr_grad_begin_zeroed(node->inputs[0], &data, err);
     if (status == CR_OK && data != NULL)
         cr_kernels(dout->dtype)->axpy(dout->size, 1, dout->data, data);
+    return status;
+}
+
+/* ---- transpose ---- */
+
+/* The shape with ones behind it, for loops over four axes. */
+static void pad_shape(const cr_tensor *x, size_t *shape)
+{
+    for (int d = 0; d < CR_MAX_NDIM; d++)
+        shape[d] = d < x->ndim ? x->shape[d] : 1;
+}
+
+cr_status transpose_forward(cr_node *node, cr_tensor **out, cr_error *err)
+{
+    const cr_tensor *x = node->inputs[0];
+    size_t shape[CR_MAX_NDIM], padded[CR_MAX_NDIM];
+    for (int d = 0; d < x->ndim; d++)
+        shape[d] = x->shape[x->ndim - 1 - d];
+    cr_status status = cr_tensor_new(x->dtype, x->ndim, shape, out, err);
+    pad_shape(x, padded);
+    if (status == CR_OK && x->size > 0)
+        cr_kernels(x->dtype)->reverse_axes(padded, x->data, (*out)->data, 0);
+    return status;
+}
+
+cr_status transpose_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
+{
+    void *data;
+    int accumulate;
+    size_t padded[CR_MAX_NDIM];
+    cr_status status = cr_grad_begin(node->inputs[0], &data, &accumulate, err);
+    pad_shape(out, padded);
+    if (status == CR_OK && data != NULL && out->size > 0)
+        cr_kernels(out->dtype)->reverse_axes(padded, dout->data, data, accumulate);
     return status;
 }
 

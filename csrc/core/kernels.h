@@ -27,10 +27,12 @@ typedef enum {
     CR_EXP,
     CR_LOG,
     CR_SQUARE,
-    CR_AFFINE /* a x + b */
+    CR_AFFINE, /* a x + b */
+    CR_ABS,
+    CR_SQRT
 } cr_unary;
 
-typedef enum { CR_ADD = 0, CR_SUB, CR_MUL, CR_DIV } cr_binary;
+typedef enum { CR_ADD = 0, CR_SUB, CR_MUL, CR_DIV, CR_POW } cr_binary;
 
 typedef struct {
     double learning_rate, beta1, beta2, epsilon;
@@ -70,6 +72,12 @@ typedef struct {
     /* dx[o, k, i] (+)= scale dy[o, i] */
     void (*spread_axis)(size_t outer, size_t length, size_t inner, double scale, const void *dy, void *dx,
                         int accumulate);
+    /* y[o, i] = max_k x[o, k, i], or NaN where there is one; length > 0 */
+    void (*max_axis)(size_t outer, size_t length, size_t inner, const void *x, void *y);
+    /* y = 1 where x and w are equal, else 0 */
+    void (*equal)(size_t n, const void *x, const void *w, void *y);
+    /* y[l, k, j, i] (+)= x[i, j, k, l] for x of four axes */
+    void (*reverse_axes)(const size_t *shape, const void *x, void *y, int accumulate);
     /* y[c] (+)= sum_r x[r, c] for columns [begin, end) of `columns` */
     void (*column_sums)(size_t rows, size_t columns, size_t begin, size_t end, const void *x, void *y, int accumulate);
     /* out[r] = sum_k table[index[r, k]], rows of `columns` */

@@ -95,10 +95,9 @@ cr_tensor *cr_py_tensor_of(cr_py_state *state, PyObject *object, const char *nam
         return NULL;
     }
     int type = PyArray_TYPE(array);
-    int given = PyArray_Check(object) && (type == NPY_FLOAT32 || type == NPY_FLOAT64);
-    if (dtype >= 0 && !(given && PyArray_NDIM(array) > 0))
+    if (dtype >= 0)
         type = cr_py_type_number((cr_dtype)dtype);
-    else if (!given)
+    else if (!PyArray_Check(object) || (type != NPY_FLOAT32 && type != NPY_FLOAT64))
         type = NPY_FLOAT32;
     int flags = NPY_ARRAY_CARRAY | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSUREARRAY;
     PyObject *fitting = PyArray_FromArray(array, PyArray_DescrFromType(type), flags);

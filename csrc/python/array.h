@@ -8,8 +8,9 @@
 PyObject *cr_py_wrap_tensor(cr_py_state *state, cr_tensor *tensor);
 
 /* A tensor, a new reference, from a Tensor or anything that NumPy makes real numbers of. A float32 or float64 array
- * that is contiguous, aligned, native and writeable is used as it is, without copying. Other numbers become `dtype` (an
- * integer, say), or float32 when dtype < 0. NULL with an exception that names the argument. */
+ * that is contiguous, aligned, native and writeable is used as it is, without copying. What is no Tensor becomes `dtype`;
+ * when dtype < 0, numbers that are neither float32 nor float64 become float32. NULL with an exception that names the
+ * argument. */
 cr_tensor *cr_py_tensor_of(cr_py_state *state, PyObject *object, const char *name, int dtype);
 
 /* A NumPy array over a tensor's memory; the array holds a reference to the buffer. */

@@ -42,18 +42,44 @@ static int write_int32(PyArrayObject *from, const char *name, int32_t least, int
     return 0;
 }
 
-static cr_graph *build_graph(PyArrayObject **arrays, Py_ssize_t n_types)
+/* The last value of an array that is not empty. */
+static long long last_of(PyArrayObject *array)
+{
+    return ((const int64_t *)PyArray_DATA(array))[PyArray_SIZE(array) - 1];
+}
+
+/* Whether the lengths of node_offsets, edge_offsets, sources and types agree; else a ValueError names the array that the
+ * others do not agree with. */
+static bool expect_lengths(PyArrayObject **arrays)
+{
+    const long long n_edge_offsets = PyArray_SIZE(arrays[1]), sources = PyArray_SIZE(arrays[2]),
+                    types = PyArray_SIZE(arrays[3]);
+    if (PyArray_SIZE(arrays[0]) == 0 || n_edge_offsets == 0) {
+        PyErr_Format(PyExc_ValueError, "%s: expected at least one entry, got none",
+                     PyArray_SIZE(arrays[0]) == 0 ? "node_offsets" : "edge_offsets");
+        return false;
+    }
+    const long long nodes = last_of(arrays[0]), edges = last_of(arrays[1]);
+    if (nodes >= 0 && nodes <= INT32_MAX && n_edge_offsets != nodes + 1)
+        PyErr_Format(PyExc_ValueError, "edge_offsets: expected %lld entries, one more than the %lld nodes of node_offsets, "
+                     "got %lld", nodes + 1, nodes, n_edge_offsets);
+    else if (sources == types)
+        return true; /* edge_offsets is compared with them later */
+    else if (sources == edges)
+        PyErr_Format(PyExc_ValueError, "types: expected %lld entries, as many as sources, got %lld", sources, types);
+    else
+        PyErr_Format(PyExc_ValueError, "sources: expected %lld entries, as many as types, got %lld", types, sources);
+    return false;
+}
+
+static cr_graph *build_graph(PyArrayObject **arrays, uint64_t n_types)
 {
     cr_error err;
     cr_graph *graph = NULL;
-    npy_intp nodes = PyArray_SIZE(arrays[0]) - 1, edges = PyArray_SIZE(arrays[1]) - 1;
-    if (nodes < 0 || edges < 0 || PyArray_SIZE(arrays[2]) != PyArray_SIZE(arrays[3]) || n_types < 0) {
-        PyErr_SetString(PyExc_ValueError, "GraphBatch: expected at least one offset each, as many sources as types, and "
-                                          "n_types >= 0");
+    if (!expect_lengths(arrays))
         return NULL;
-    }
-    cr_status status = cr_graph_new((size_t)nodes, (size_t)edges, (size_t)PyArray_SIZE(arrays[2]), (size_t)n_types,
-                                    &graph, &err);
+    cr_status status = cr_graph_new((size_t)PyArray_SIZE(arrays[0]) - 1, (size_t)PyArray_SIZE(arrays[1]) - 1,
+                                    (size_t)PyArray_SIZE(arrays[2]), (size_t)n_types, &graph, &err);
     if (status != CR_OK) {
         cr_py_raise(status, &err);
         return NULL;
@@ -79,10 +105,12 @@ static PyObject *graph_new(PyTypeObject *type, PyObject *args, PyObject *keyword
     static char *names[] = {"node_offsets", "edge_offsets", "sources", "types", "n_types", NULL};
     PyObject *objects[4];
     PyArrayObject *arrays[4] = {NULL};
-    Py_ssize_t n_types;
+    PyObject *n_types_object;
+    uint64_t n_types;
     cr_graph *graph = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOn:GraphBatch", names, &objects[0], &objects[1], &objects[2],
-                                     &objects[3], &n_types))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOOO:GraphBatch", names, &objects[0], &objects[1], &objects[2],
+                                     &objects[3], &n_types_object) ||
+        cr_py_read_unsigned(n_types_object, "n_types", INT32_MAX - 1, &n_types) < 0)
         return NULL;
     int complete = 1;
     for (int i = 0; complete && i < 4; i++)

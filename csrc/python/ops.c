@@ -1,20 +1,23 @@
 /* The functions of autodiff/ops.def for Python: one generic call that reads each operation's signature. */
 #include "ops.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../autodiff/axes.h"
 #include "arguments.h"
 #include "array.h"
 
 #define MAX_PARAMETERS 6
 #define NAME_SIZE 24
 #define LONG_WORK 8192 /* elements: from here on the GIL is released */
-#define NO_AXIS INT64_MIN
+#define DOC_SIZE 1024
 
 typedef struct {
     char name[NAME_SIZE];
-    char kind;       /* T L X G f i b S A, see ops.def */
+    char kind;       /* T L X G f i b S A D, see ops.def */
     bool optional;   /* `?`: None is allowed and the default */
     bool has_default;
     double value;    /* the default of f, i, b */
@@ -42,8 +45,12 @@ static void read_parameter(const char *text, size_t length, parameter_t *p)
     p->has_default = p->optional || (rest < end && *rest == '=');
     if (rest < end && *rest == '=' && p->kind != 'A')
         p->value = strtod(rest + 1, NULL);
-    if (p->kind == 'i' && p->optional)
-        p->value = 0;
+}
+
+/* Whether the last argument is a shape, which a method takes as several arguments too. */
+static bool takes_shape(cr_op op)
+{
+    return signatures[op].parameters[signatures[op].n - 1].kind == 'S';
 }
 
 static void read_signatures(void)
@@ -133,17 +140,46 @@ static int add_integer(cr_node *node, PyObject *object, const char *name)
     return 0;
 }
 
+/* Appends the integers of a tuple to a node. */
+static int add_integers(cr_node *node, PyObject *tuple, const char *name)
+{
+    int result = 0;
+    for (Py_ssize_t i = 0; result == 0 && i < PyTuple_GET_SIZE(tuple); i++)
+        result = add_integer(node, PyTuple_GET_ITEM(tuple, i), name);
+    return result;
+}
+
 static int add_shape(cr_node *node, PyObject *object, const char *name)
 {
     if (PyIndex_Check(object))
         return add_integer(node, object, name);
     PyObject *sequence = PySequence_Tuple(object);
-    if (sequence == NULL)
+    int result = sequence == NULL ? -1 : add_integers(node, sequence, name);
+    Py_XDECREF(sequence);
+    return result;
+}
+
+/* Appends the number of axes, or CR_ALL_AXES for None, and the axes. */
+static int add_axes(cr_node *node, PyObject *object, const char *name)
+{
+    int64_t *count = &node->integers[node->n_integers++];
+    *count = CR_ALL_AXES;
+    if (object == NULL || object == Py_None)
+        return 0;
+    *count = 1;
+    if (!PyTuple_Check(object) && !PyList_Check(object))
+        return add_integer(node, object, name);
+    PyObject *tuple = PySequence_Tuple(object); /* a list could change while its items are read */
+    if (tuple == NULL)
         return -1;
-    int result = 0;
-    for (Py_ssize_t i = 0; result == 0 && i < PyTuple_GET_SIZE(sequence); i++)
-        result = add_integer(node, PyTuple_GET_ITEM(sequence, i), name);
-    Py_DECREF(sequence);
+    *count = PyTuple_GET_SIZE(tuple);
+    int result = -1;
+    if (*count > CR_MAX_NDIM)
+        PyErr_Format(PyExc_ValueError, "%s: expected at most %d axes, got %zd", name, CR_MAX_NDIM,
+                     PyTuple_GET_SIZE(tuple));
+    else
+        result = add_integers(node, tuple, name);
+    Py_DECREF(tuple);
     return result;
 }
 
@@ -181,6 +217,7 @@ static int add_attribute(cr_node *node, size_t *n_reals, PyObject *object, const
     case 'f': return add_real(node, n_reals, object, p);
     case 'A': return add_activation(node, object);
     case 'S': return add_shape(node, object, p->name);
+    case 'D': return add_axes(node, object, p->name);
     case 'b': {
         int truth = object == NULL ? p->value != 0 : PyObject_IsTrue(object);
         if (truth < 0)
@@ -189,8 +226,8 @@ static int add_attribute(cr_node *node, size_t *n_reals, PyObject *object, const
         return 0;
     }
     case 'i':
-        if (object == NULL || (p->optional && object == Py_None)) {
-            node->integers[node->n_integers++] = p->optional ? NO_AXIS : (int64_t)p->value;
+        if (object == NULL) {
+            node->integers[node->n_integers++] = (int64_t)p->value;
             return 0;
         }
         return add_integer(node, object, p->name);
@@ -244,8 +281,7 @@ static int fill_node(cr_py_state *state, cr_node *node, PyObject *const *values,
 
 /* ---- calls ---- */
 
-/* Runs a node, whose reference it steals, and wraps the result. */
-static PyObject *run_node(cr_py_state *state, cr_node *node)
+cr_tensor *cr_py_run(cr_node *node)
 {
     cr_error err;
     cr_tensor *out;
@@ -260,7 +296,14 @@ static PyObject *run_node(cr_py_state *state, cr_node *node)
         status = cr_apply(node, &out, &err);
         Py_END_ALLOW_THREADS
     }
-    return status == CR_OK ? cr_py_wrap_tensor(state, out) : cr_py_raise(status, &err);
+    return status == CR_OK ? out : (cr_tensor *)cr_py_raise(status, &err);
+}
+
+/* Runs a node, whose reference it steals, and wraps the result. */
+static PyObject *run_node(cr_py_state *state, cr_node *node)
+{
+    cr_tensor *out = cr_py_run(node);
+    return out == NULL ? NULL : cr_py_wrap_tensor(state, out);
 }
 
 static PyObject *call_operation(cr_py_state *state, cr_op op, PyObject *const *args, Py_ssize_t n_args,
@@ -295,12 +338,13 @@ static PyObject *call_operation(cr_py_state *state, cr_op op, PyObject *const *a
     return run_node(state, node);
 }
 
-PyObject *cr_py_apply_binary(cr_py_state *state, cr_op op, PyObject *x, PyObject *y)
+/* The result of an operation on n tensors, its other arguments by default. */
+static PyObject *apply_to_tensors(cr_py_state *state, cr_op op, size_t n, PyObject *x, PyObject *y)
 {
     PyObject *values[MAX_PARAMETERS] = {x, y};
     cr_error err;
     cr_node *node;
-    cr_status status = cr_node_new(op, 2, &node, &err);
+    cr_status status = cr_node_new(op, n, &node, &err);
     if (status != CR_OK)
         return cr_py_raise(status, &err);
     if (fill_node(state, node, values, NULL) < 0) {
@@ -308,6 +352,33 @@ PyObject *cr_py_apply_binary(cr_py_state *state, cr_op op, PyObject *x, PyObject
         return NULL;
     }
     return run_node(state, node);
+}
+
+PyObject *cr_py_apply_unary(cr_py_state *state, cr_op op, PyObject *x)
+{
+    return apply_to_tensors(state, op, 1, x, NULL);
+}
+
+PyObject *cr_py_apply_binary(cr_py_state *state, cr_op op, PyObject *x, PyObject *y)
+{
+    return apply_to_tensors(state, op, 2, x, y);
+}
+
+/* Calls an operation whose shape is given as several arguments: x.reshape(3, 2). */
+static PyObject *call_with_shape(cr_py_state *state, cr_op op, PyObject *self, PyObject *const *args, Py_ssize_t n_args,
+                                 PyObject *keywords)
+{
+    if (keywords != NULL && PyTuple_GET_SIZE(keywords) > 0)
+        return PyErr_Format(PyExc_TypeError, "%s: expected the shape once", cr_operations[op].name);
+    PyObject *shape = PyTuple_New(n_args), *result = NULL;
+    if (shape == NULL)
+        return NULL;
+    for (Py_ssize_t i = 0; i < n_args; i++)
+        PyTuple_SET_ITEM(shape, i, Py_NewRef(args[i]));
+    PyObject *both[2] = {self, shape};
+    result = call_operation(state, op, both, 2, NULL);
+    Py_DECREF(shape);
+    return result;
 }
 
 /* Calls an operation as a method: the tensor is the first argument. */
@@ -318,6 +389,8 @@ static PyObject *call_method(PyObject *self, cr_op op, PyObject *const *args, Py
     Py_ssize_t n = n_args + (keywords == NULL ? 0 : PyTuple_GET_SIZE(keywords));
     if (state == NULL)
         return NULL;
+    if (takes_shape(op) && n_args != 1 && n > 0)
+        return call_with_shape(state, op, self, args, n_args, keywords);
     if (n > 2 * MAX_PARAMETERS)
         return PyErr_Format(PyExc_TypeError, "%s: too many arguments: %zd", cr_operations[op].name, n);
     memcpy(all + 1, args, (size_t)n * sizeof *all);
@@ -336,10 +409,59 @@ static PyObject *call_method(PyObject *self, cr_op op, PyObject *const *args, Py
 #include "../autodiff/ops.def"
 #undef CR_OP
 
+/* ---- documentation: a signature that inspect and help() read, then the text of ops.def ---- */
+
+static char function_docs[CR_N_OPS][DOC_SIZE], method_docs[CR_N_OPS][DOC_SIZE];
+
+/* Appends text to a string in a buffer of DOC_SIZE bytes. */
+static void append(char *doc, const char *format, ...)
+{
+    const size_t used = strlen(doc);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(doc + used, DOC_SIZE - used, format, arguments);
+    va_end(arguments);
+}
+
+/* Appends the default of a parameter as Python writes it. */
+static void append_default(char *doc, const parameter_t *p)
+{
+    if (p->optional)
+        append(doc, "=None");
+    else if (p->kind == 'A')
+        append(doc, "='%s'", activations[0]);
+    else if (p->kind == 'b')
+        append(doc, p->value != 0 ? "=True" : "=False");
+    else if (p->kind == 'i')
+        append(doc, "=%lld", (long long)p->value);
+    else
+        append(doc, p->value == (double)(long long)p->value ? "=%.1f" : "=%g", p->value);
+}
+
+static void write_doc(cr_op op, bool method, char *doc)
+{
+    const signature_t *s = &signatures[op];
+    doc[0] = 0;
+    append(doc, "%s(", cr_operations[op].name);
+    for (size_t i = 0; i < s->n; i++) {
+        const parameter_t *p = &s->parameters[i];
+        const char *separator = i == 0 ? "" : ", ";
+        if (method && i == 0)
+            append(doc, "$self");
+        else
+            append(doc, "%s%s%s", separator, method && p->kind == 'S' ? "*" : "", p->name);
+        if (p->has_default)
+            append_default(doc, p);
+    }
+    append(doc, ")\n--\n\n%s", cr_operations[op].documentation);
+    if (method)
+        append(doc, "\n\nThe tensor is %s.", s->parameters[0].name);
+}
+
 static PyMethodDef functions[] = {
 #define CR_OP(name, signature, documentation)                                                                       \
     {#name, (PyCFunction)(void (*)(void))py_##name, METH_FASTCALL | METH_KEYWORDS,                                  \
-     PyDoc_STR(#name ": " signature "\n\n" documentation)},
+     function_docs[CR_OP_##name]},
 #include "../autodiff/ops.def"
 #undef CR_OP
     {NULL, NULL, 0, NULL}};
@@ -347,7 +469,7 @@ static PyMethodDef functions[] = {
 static PyMethodDef methods[] = {
 #define CR_OP(name, signature, documentation)                                                                       \
     {#name, (PyCFunction)(void (*)(void))method_##name, METH_FASTCALL | METH_KEYWORDS,                              \
-     PyDoc_STR(#name ": " signature " (the tensor is the first)\n\n" documentation)},
+     method_docs[CR_OP_##name]},
 #include "../autodiff/ops.def"
 #undef CR_OP
 };
@@ -385,6 +507,10 @@ static int add_operations_table(PyObject *module)
 int cr_py_add_ops(PyObject *module)
 {
     read_signatures();
+    for (cr_op op = 0; op < CR_N_OPS; op++) {
+        write_doc(op, false, function_docs[op]);
+        write_doc(op, true, method_docs[op]);
+    }
     if (add_operations_table(module) < 0 || add_methods(cr_py_state_of(module)) < 0)
         return -1;
     return PyModule_AddFunctions(module, functions);

@@ -11,6 +11,7 @@ typedef struct {
     PyObject_HEAD
     cr_adam *adam;        /* owned, never NULL in a constructed object */
     PyObject *parameters; /* tuple of the Tensors: a pickle keeps them the same objects as those of a model beside it */
+    double lr;            /* the learning rate of steps that are given none */
 } AdamObject;
 
 static int adam_traverse(PyObject *object, visitproc visit, void *arg)
@@ -72,16 +73,53 @@ static cr_adam *new_adam(cr_py_state *state, PyObject *tuple, cr_adam_options op
     return adam;
 }
 
+/* Reads a finite learning rate >= 0; -1 with an exception. */
+static int read_rate(PyObject *object, const char *name, double *out)
+{
+    double rate;
+    if (cr_py_read_double(object, name, &rate) < 0)
+        return -1;
+    if (!(rate >= 0) || !isfinite(rate)) {
+        PyErr_Format(PyExc_ValueError, "%s: expected a number >= 0, got %R", name, object);
+        return -1;
+    }
+    *out = rate;
+    return 0;
+}
+
+static PyObject *get_lr(PyObject *object, void *closure)
+{
+    (void)closure;
+    return PyFloat_FromDouble(((AdamObject *)object)->lr);
+}
+
+static int set_lr(PyObject *object, PyObject *value, void *closure)
+{
+    (void)closure;
+    if (value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "lr cannot be deleted");
+        return -1;
+    }
+    return read_rate(value, "lr", &((AdamObject *)object)->lr);
+}
+
+static PyGetSetDef adam_attributes[] = {
+    {"lr", get_lr, set_lr, "Learning rate of steps that are given none.", NULL},
+    {NULL, NULL, NULL, NULL, NULL}};
+
 static PyObject *adam_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"parameters", "betas", "epsilon", "weight_decay", "decoupled", "max_norm", NULL};
-    PyObject *parameters, *max_norm = Py_None;
+    static char *names[] = {"parameters", "lr", "betas", "epsilon", "weight_decay", "decoupled", "max_norm", NULL};
+    PyObject *parameters, *lr = NULL, *max_norm = Py_None;
     int decoupled = 0;
+    double rate = 1e-3;
     cr_adam_options options = {.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .max_norm = INFINITY};
     cr_py_state *state = cr_py_state_of_type(type);
     if (state == NULL ||
-        !PyArg_ParseTupleAndKeywords(args, keywords, "O|(dd)ddpO:Adam", names, &parameters, &options.beta1,
+        !PyArg_ParseTupleAndKeywords(args, keywords, "O|O(dd)ddpO:Adam", names, &parameters, &lr, &options.beta1,
                                      &options.beta2, &options.epsilon, &options.weight_decay, &decoupled, &max_norm))
+        return NULL;
+    if (lr != NULL && read_rate(lr, "lr", &rate) < 0)
         return NULL;
     options.decoupled = decoupled != 0;
     if (max_norm != Py_None && cr_py_read_double(max_norm, "max_norm", &options.max_norm) < 0)
@@ -89,6 +127,7 @@ static PyObject *adam_new(PyTypeObject *type, PyObject *args, PyObject *keywords
     AdamObject *self = (AdamObject *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
+    self->lr = rate;
     self->parameters = PySequence_Tuple(parameters);
     if (self->parameters != NULL)
         self->adam = new_adam(state, self->parameters, options);
@@ -97,11 +136,13 @@ static PyObject *adam_new(PyTypeObject *type, PyObject *args, PyObject *keywords
     return (PyObject *)self;
 }
 
-static PyObject *adam_step(PyObject *object, PyObject *argument)
+static PyObject *adam_step(PyObject *object, PyObject *args)
 {
     AdamObject *self = (AdamObject *)object;
-    double norm, learning_rate;
-    if (cr_py_read_double(argument, "learning_rate", &learning_rate) < 0)
+    double norm, learning_rate = self->lr;
+    PyObject *argument = Py_None;
+    if (!PyArg_ParseTuple(args, "|O:step", &argument) ||
+        (argument != Py_None && read_rate(argument, "learning_rate", &learning_rate) < 0))
         return NULL;
     cr_error err;
     cr_status status;
@@ -187,7 +228,7 @@ static PyObject *adam_reduce(PyObject *object, PyObject *Py_UNUSED(ignored))
     if (state == NULL)
         return NULL;
     PyObject *norm = isinf(o->max_norm) ? Py_NewRef(Py_None) : PyFloat_FromDouble(o->max_norm);
-    PyObject *arguments = Py_BuildValue("(O(dd)ddNN)", self->parameters, o->beta1, o->beta2, o->epsilon,
+    PyObject *arguments = Py_BuildValue("(Od(dd)ddNN)", self->parameters, self->lr, o->beta1, o->beta2, o->epsilon,
                                         o->weight_decay, PyBool_FromLong(o->decoupled), norm);
     return cr_py_reduced(object, arguments, state);
 }
@@ -272,17 +313,25 @@ static PyMethodDef adam_methods[] = {
     {"__reduce__", adam_reduce, METH_NOARGS, NULL},
     {"__setstate__", adam_restore, METH_O,
      PyDoc_STR("__setstate__($self, state, /)\n--\n\nTake what __reduce__ gave to a pickle or a copy.")},
-    {"step", adam_step, METH_O,
-     PyDoc_STR("step($self, learning_rate, /)\n--\n\nClip, step and project; returns the gradients' global norm before clipping. "
-               "RuntimeError when it is not finite: nothing has changed then.")},
+    {"step", adam_step, METH_VARARGS,
+     PyDoc_STR("step($self, learning_rate=None, /)\n--\n\nClip, step and project; returns the gradients' global norm before "
+               "clipping. The learning rate is `lr` unless given. RuntimeError when the norm is not finite: nothing has "
+               "changed then.")},
     {"zero_grad", adam_zero_grad, METH_NOARGS, PyDoc_STR("zero_grad($self)\n--\n\nClear the gradients of all parameters.")},
     {NULL, NULL, 0, NULL}};
 
 static const char adam_doc[] =
-    "Adam(parameters, betas=(0.9, 0.999), epsilon=1e-8, weight_decay=0.0, decoupled=False, max_norm=None)\n--\n\n"
+    "Adam(parameters, lr=0.001, betas=(0.9, 0.999), epsilon=1e-8, weight_decay=0.0, decoupled=False, "
+    "max_norm=None)\n--\n\n"
     "Adam (arXiv 1412.6980), or AdamW (arXiv 1711.05101) when decoupled; one C sweep per step.\n\n"
     "Parameters marked `nonnegative` are projected onto w >= 0 inside the step; `max_norm` clips the gradients' global "
-    "norm.\n";
+    "norm.\n\n"
+    "Examples\n--------\n"
+    ">>> w = Tensor([1.0], requires_grad=True)\n"
+    ">>> adam = Adam([w], lr=0.1)\n"
+    ">>> (w * w).backward()\n"
+    ">>> adam.step()\n2.0\n"
+    ">>> w.numpy()\narray([0.9], dtype=float32)\n";
 
 static PyType_Slot adam_slots[] = {{Py_tp_doc, (void *)adam_doc},
                                    {Py_tp_new, adam_new},
@@ -290,6 +339,7 @@ static PyType_Slot adam_slots[] = {{Py_tp_doc, (void *)adam_doc},
                                    {Py_tp_traverse, adam_traverse},
                                    {Py_tp_clear, adam_clear},
                                    {Py_tp_methods, adam_methods},
+                                   {Py_tp_getset, adam_attributes},
                                    {0, NULL}};
 
 static PyType_Spec adam_spec = {.name = "crlso._core.Adam",

@@ -1,6 +1,7 @@
 /* The Python type Tensor: construction, attributes, operators, backward. */
 #include "arguments.h"
 #include "array.h"
+#include "indexing.h"
 #include "ops.h"
 #include "pickling.h"
 
@@ -125,6 +126,19 @@ static PyObject *get_requires_grad(PyObject *self, void *closure)
     return PyBool_FromLong(get_tensor(self)->requires_grad);
 }
 
+static PyObject *get_is_leaf(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(get_tensor(self)->node == NULL);
+}
+
+static PyObject *get_transpose(PyObject *self, void *closure)
+{
+    (void)closure;
+    cr_py_state *state = cr_py_state_of_type(Py_TYPE(self));
+    return state == NULL ? NULL : cr_py_apply_unary(state, CR_OP_transpose, self);
+}
+
 /* Reads a truth value that is assigned to an attribute; -1 with an exception, also when the attribute is deleted. */
 static int read_truth(PyObject *value, const char *name)
 {
@@ -201,6 +215,8 @@ static PyGetSetDef tensor_attributes[] = {
     {"dtype", get_dtype, NULL, "numpy.dtype: float32 or float64.", NULL},
     {"ndim", get_ndim, NULL, "Number of dimensions, at most 4.", NULL},
     {"size", get_size, NULL, "Number of elements.", NULL},
+    {"T", get_transpose, NULL, "The tensor with its axes in reverse order.", NULL},
+    {"is_leaf", get_is_leaf, NULL, "Whether no recorded operation made this tensor.", NULL},
     {"requires_grad", get_requires_grad, set_requires_grad, "Whether backward computes a gradient for this tensor.", NULL},
     {"nonnegative", get_nonnegative, set_nonnegative, "Whether optimisers project this parameter onto w >= 0.", NULL},
     {"grad", get_grad, set_grad, "The gradient that backward has added up, or None; assign None to clear it.", NULL},
@@ -372,6 +388,31 @@ static PyObject *tensor_matmul(PyObject *x, PyObject *y)
     return apply_operator(x, y, CR_OP_matmul);
 }
 
+/* Whether an exponent is the plain number 2. */
+static bool is_two(PyObject *exponent)
+{
+    if (PyFloat_CheckExact(exponent))
+        return PyFloat_AS_DOUBLE(exponent) == 2;
+    return PyLong_CheckExact(exponent) && PyLong_AsDouble(exponent) == 2;
+}
+
+static PyObject *tensor_power(PyObject *x, PyObject *y, PyObject *modulus)
+{
+    if (modulus != Py_None)
+        Py_RETURN_NOTIMPLEMENTED;
+    cr_py_state *state = is_two(y) ? cr_py_state_of_type(Py_TYPE(x)) : NULL; /* x is the Tensor then */
+    if (state != NULL)
+        return cr_py_apply_unary(state, CR_OP_square, x);
+    PyErr_Clear(); /* a number too large for a double, say: the operation refuses it */
+    return apply_operator(x, y, CR_OP_pow);
+}
+
+static PyObject *tensor_absolute(PyObject *x)
+{
+    cr_py_state *state = cr_py_state_of_type(Py_TYPE(x));
+    return state == NULL ? NULL : cr_py_apply_unary(state, CR_OP_abs, x);
+}
+
 static PyObject *tensor_float(PyObject *x)
 {
     return tensor_item(x, NULL);
@@ -441,11 +482,17 @@ static PyType_Slot tensor_slots[] = {{Py_tp_doc, (void *)tensor_doc},
                                      {Py_tp_getset, tensor_attributes},
                                      {Py_tp_methods, tensor_methods},
                                      {Py_mp_length, tensor_length},
+                                     {Py_mp_subscript, cr_py_tensor_subscript},
+                                     {Py_sq_length, tensor_length},
+                                     {Py_sq_item, cr_py_tensor_item},
+                                     {Py_tp_iter, cr_py_tensor_iter},
                                      {Py_nb_add, tensor_add},
                                      {Py_nb_subtract, tensor_subtract},
                                      {Py_nb_multiply, tensor_multiply},
                                      {Py_nb_true_divide, tensor_divide},
                                      {Py_nb_matrix_multiply, tensor_matmul},
+                                     {Py_nb_power, tensor_power},
+                                     {Py_nb_absolute, tensor_absolute},
                                      {Py_nb_negative, tensor_negative},
                                      {Py_nb_float, tensor_float},
                                      {Py_nb_bool, tensor_truth},

@@ -3,6 +3,7 @@
 #define CR_TESTS_TENSORS_H
 
 #include "autodiff/autodiff.h"
+#include "autodiff/axes.h"
 #include "check.h"
 #include "sample.h"
 
@@ -42,7 +43,7 @@ static inline cr_status try_apply(cr_op op, size_t n, cr_tensor *const *inputs, 
     if (graph != NULL)
         cr_graph_retain(graph);
     if (op == CR_OP_sum)
-        node->integers[0] = INT64_MIN;
+        node->integers[0] = CR_ALL_AXES;
     return cr_apply(node, out, err);
 }
 

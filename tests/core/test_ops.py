@@ -136,7 +136,7 @@ def test_checker_accepts_a_right_rule():
     assert relative_error(lambda x: _core.sum(_core.tanh(x) * x), [np.array([0.5, -1.5, 2.0])]) < TOLERANCE
 
 
-WEIGHTS = {"icnn_layer": 2, "nonnegative_linear": 1}  # inputs that must not be negative
+WEIGHTS = {"icnn_layer": 2, "nonnegative_linear": 1, "pow": 0}  # inputs that must not be negative
 
 
 def same_shaped() -> list[Any]:
@@ -157,7 +157,7 @@ SHARED = same_shaped()
 
 
 def test_shared_inputs_cover_all_operations_of_several_tensors():
-    several = "add sub mul div matmul linear concat mse kl_normal gaussian message_pass icnn_layer"
+    several = "add sub mul div pow matmul linear concat mse kl_normal gaussian message_pass icnn_layer"
     assert {p.values[0] for p in SHARED} >= set(several.split())
 
 
@@ -264,7 +264,9 @@ def test_runs_repeat_to_the_bit():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("op", ["tanh", "sigmoid", "softplus", "exp", "log", "square", "relu", "leaky_relu"])
+@pytest.mark.parametrize(
+    "op", ["tanh", "sigmoid", "softplus", "exp", "log", "square", "sqrt", "abs", "relu", "leaky_relu"]
+)
 def test_special_values(op, dtype):
     x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, 800.0, -800.0, 1e30], dtype)
     with np.errstate(all="ignore"):
@@ -311,9 +313,11 @@ def memory_is_refused() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("call_it", "error", "words"),
     [
-        (lambda: _core.add(X, np.ones((3, 2), np.float32)), ValueError, r"add: .* got \(2, 3\) and \(3, 2\)"),
-        (lambda: _core.add(X, np.ones((2, 1), np.float32)), ValueError, r"add: .* got \(2, 3\) and \(2, 1\)"),
-        (lambda: _core.mul(X, X.astype(np.float64)), TypeError, "mul: expected tensors of one dtype"),
+        (lambda: _core.add(X, np.ones((3, 2), np.float32)), ValueError, r"add: .* broadcast, got \(2, 3\) and \(3, 2\)"),
+        (lambda: _core.add(X, np.ones((2, 2), np.float32)), ValueError, r"add: .* got \(2, 3\) and \(2, 2\)"),
+        (lambda: _core.pow(X[:, :2], X), ValueError, r"pow: .* got \(2, 2\) and \(2, 3\)"),
+        (lambda: _core.mul(X, X.astype(np.float64)), TypeError, "one dtype, got x of float32 and y of float64"),
+        (lambda: _core.linear(X, X, Tensor(np.zeros(2))), TypeError, "got x of float32 and bias of float64"),
         (lambda: _core.add(X), TypeError, "missing argument 'y'"),
         (lambda: _core.add(X, X, X), TypeError, "at most 2 arguments"),
         (lambda: _core.add(X, X, y=X), TypeError, "repeated argument 'y'"),
@@ -342,6 +346,17 @@ def memory_is_refused() -> Iterator[None]:
         (lambda: _core.sum(X, axis=2), ValueError, "axis: expected -2 to 1, got 2"),
         (lambda: _core.sum(X, axis=-3), ValueError, "axis: expected -2 to 1, got -3"),
         (lambda: _core.sum(np.float32(1), axis=0), ValueError, "axis"),
+        (lambda: _core.sum(X, axis=(0, -2)), ValueError, "axis: expected different axes, got 0 twice"),
+        (lambda: _core.sum(X, axis=(0, 2)), ValueError, "axis: expected -2 to 1, got 2"),
+        (lambda: _core.sum(X, axis=(0,) * 5), ValueError, "axis: expected at most 4 axes, got 5"),
+        (lambda: _core.sum(X, axis=(0.0,)), TypeError, "axis: expected an integer, got float"),
+        (lambda: _core.sum(X, axis="01"), TypeError, "axis: expected an integer, got str"),
+        (lambda: _core.max(X, axis=2), ValueError, "axis: expected -2 to 1, got 2"),
+        (lambda: _core.max(X[:, :0]), ValueError, "max: expected at least one element"),
+        (lambda: _core.max(X[:, :0], 1), ValueError, "max: expected at least one element"),
+        (lambda: _core.softmax(X, 2), ValueError, "axis: expected -2 to 1, got 2"),
+        (lambda: _core.softmax(np.float32(1)), ValueError, "axis: expected none for a tensor without dimensions"),
+        (lambda: _core.softmax(X, None), TypeError, "axis: expected an integer, got NoneType"),
         (lambda: _core.sum(X, axis=0.5), TypeError, "axis: expected an integer, got float"),
         (lambda: _core.sum(X, axis=2**70), OverflowError, "axis"),
         (lambda: _core.sum(X, axis=-(2**63)), OverflowError, "axis"),
@@ -350,13 +365,17 @@ def memory_is_refused() -> Iterator[None]:
         (lambda: _core.concat([]), ValueError, "tensors: expected at least one, got none"),
         (lambda: _core.concat([X, np.ones((3, 3), np.float32)], 1), ValueError, "tensors: number 1"),
         (lambda: _core.concat([X, X[0]]), ValueError, "tensors: number 1"),
-        (lambda: _core.concat([X, X.astype(float)]), TypeError, "one dtype"),
+        (lambda: _core.concat([X, X, X.astype(float)]), TypeError, r"got tensors\[0\] of float32 and tensors\[2\] of"),
         (lambda: _core.concat(5), TypeError, "not iterable"),
         (lambda: _core.concat("ab"), TypeError, "tensors: expected a tensor"),
         (lambda: _core.slice(X, 0, 3), IndexError, "slice: expected 0 <= start <= stop <= 2, got 0 to 3"),
         (lambda: _core.slice(X, -1, 1), IndexError, "got -1 to 1"),
         (lambda: _core.slice(X, 2, 1), IndexError, "got 2 to 1"),
         (lambda: _core.slice(X, 0, 2**63 - 1), IndexError, "slice"),
+        (lambda: _core.slice(X, 0, 2, step=0), ValueError, "step: expected a number other than 0"),
+        (lambda: _core.slice(X, 0, 2, step=-1), IndexError, "slice: expected 2 > start >= stop >= -1 for a negative step"),
+        (lambda: _core.slice(X, 2, 0, step=-1), IndexError, "got 2 to 0"),
+        (lambda: _core.slice(X, 1, -2, step=-1), IndexError, "got 1 to -2"),
         (lambda: _core.reshape(X, (4, 2)), ValueError, "shape: expected 6 elements, got 8"),
         (lambda: _core.reshape(X, (-1, -1)), ValueError, "at most one -1"),
         (lambda: _core.reshape(X, (-2, 3)), ValueError, "got -2"),

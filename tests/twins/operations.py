@@ -102,7 +102,7 @@ def unary(sample: Callable[..., np.ndarray] = normal, attributes: tuple[Arrays, 
     return [Case({"x": sample(*shape)}, a) for shape in SHAPES for a in attributes]
 
 
-def binary(second: Callable[..., np.ndarray] = normal) -> list[Case]:
+def binary(second: Callable[..., np.ndarray] = normal, first: Callable[..., np.ndarray] = normal) -> list[Case]:
     pairs: list[tuple[tuple[int, ...], tuple[int, ...]]] = [(shape, shape) for shape in SHAPES]
     for large, small in [
         ((5, 3), (3,)),
@@ -119,9 +119,22 @@ def binary(second: Callable[..., np.ndarray] = normal) -> list[Case]:
         ((3, 0), (0,)),
         ((2, 3, 4, 5), (4, 5)),
         ((65, 33), (33,)),
+        ((2, 3), (2, 1)),
+        ((2, 3), (1, 3)),
+        ((2, 1), (1, 3)),
+        ((3, 4), (1, 1, 1)),
+        ((4, 1, 3), (2, 1)),
+        ((2, 3, 4, 5), (2, 1, 4, 1)),
+        ((2, 3, 4, 5), (1, 3, 1, 5)),
+        ((2, 1, 3, 1), (4, 1, 5)),
+        ((1, 2, 1, 3), (4, 1, 5, 1)),
+        ((3, 1), (1, 0)),
+        ((0, 1), (1, 3)),
+        ((0, 3), (1, 3)),
+        ((41, 1), (1, 37)),
     ]:
         pairs += [(large, small), (small, large)]
-    return [Case({"x": normal(*x), "y": second(*y)}, {}) for x, y in pairs]
+    return [Case({"x": first(*x), "y": second(*y)}, {}) for x, y in pairs]
 
 
 def linear_cases() -> list[Case]:
@@ -149,13 +162,44 @@ def matmul_cases() -> list[Case]:
     return cases
 
 
-def reductions(mean: bool) -> list[Case]:
+SEVERAL_AXES: list[tuple[tuple[int, ...], Any]] = [
+    ((2, 3), (0, 1)),
+    ((2, 3), (-1,)),
+    ((2, 3), ()),
+    ((), ()),
+    ((2, 3, 4), (0, 2)),
+    ((2, 3, 4), [2, 0]),
+    ((2, 3, 4), (1, -1)),
+    ((2, 3, 4, 5), (0, 2)),
+    ((2, 3, 4, 5), (1, 3)),
+    ((2, 3, 4, 5), (3, 0)),
+    ((2, 3, 4, 5), (0, 1, 3)),
+    ((2, 3, 4, 5), (3, 2, 1, 0)),
+    ((2, 1, 4), (0, 1)),
+    ((19, 3, 37), (0, 2)),
+    ((3, 0, 2), (0, 2)),
+]
+
+
+def reductions(sample: Callable[..., np.ndarray] = normal, empty: bool = True) -> list[Case]:
+    """Cases over one axis, several and all; `empty` ones reduce no elements to one."""
+    wanted = [(shape, axis) for shape in SHAPES for axis in (None, *range(-len(shape), len(shape)))]
     cases = []
-    for shape in SHAPES:
-        for axis in (None, *range(-len(shape), len(shape))):
-            if not mean or (np.prod(shape) if axis is None else shape[axis]) > 0:
-                cases.append(Case({"x": normal(*shape)}, {"axis": axis}))
-    return [*cases, Case({"x": normal(3, 2)}, {})]
+    for shape, axis in [*wanted, *SEVERAL_AXES, ((0, 3), (0, 1)), ((2, 0, 3), (0, 2))]:
+        lengths = shape if axis is None else [shape[a] for a in (axis if isinstance(axis, (tuple, list)) else [axis])]
+        if empty or np.prod(lengths) > 0:
+            cases += [Case({"x": sample(*shape)}, {"axis": axis, **keep}) for keep in ({}, {"keepdims": True})]
+    return [*cases, Case({"x": sample(3, 2)}, {}), Case({"x": sample(3, 2)}, {"keepdims": True})]
+
+
+def different(*shape: int) -> np.ndarray:
+    """Numbers in random order, each at least 0.1 from the others: a small step keeps the largest the largest."""
+    return np.asarray(0.1 * _rng.permutation(int(np.prod(shape))).reshape(shape) - 1.0)
+
+
+def softmax_cases() -> list[Case]:
+    cases = [Case({"x": 2 * normal(*s)}, {"axis": a}) for s in SHAPES if s for a in range(-len(s), len(s))]
+    return [*cases, Case({"x": 3 * normal(5, 4)}, {}), Case({"x": 300 * normal(3, 4) + 5000}, {})]
 
 
 def concat_cases() -> list[Case]:
@@ -189,6 +233,22 @@ def slice_cases() -> list[Case]:
         ((3, 0), 0, 0, 1),
     ]:
         cases.append(Case({"x": normal(*shape)}, {"start": start, "stop": stop, "axis": axis}))
+    for shape, start, stop, axis, step in [
+        ((7,), 0, 7, 0, 3),
+        ((7,), 1, 6, 0, 2),
+        ((7,), 6, -1, 0, -1),
+        ((7,), 5, 0, 0, -2),
+        ((4, 5), 3, -1, 0, -1),
+        ((4, 5), 0, 5, 1, 2),
+        ((4, 5), 4, 1, 1, -3),
+        ((2, 3, 4), 2, -1, 1, -2),
+        ((2, 3, 4, 5), 1, 4, 2, 2),
+        ((4, 5), 2, 2, 1, -1),
+        ((4, 5), 1, 3, 1, 2**62),
+        ((4, 5), 3, 0, 1, -(2**62)),
+        ((3, 0), 2, -1, 0, -1),
+    ]:
+        cases.append(Case({"x": normal(*shape)}, {"start": start, "stop": stop, "axis": axis, "step": step}))
     return cases
 
 
@@ -276,6 +336,7 @@ CASES: dict[str, list[Case]] = {
     "sub": binary(),
     "mul": binary(),
     "div": binary(away),
+    "pow": binary(first=positive),
     "leaky_relu": unary(away, ({}, {"slope": 0.3})),
     "relu": unary(away),
     "tanh": unary(),
@@ -284,12 +345,17 @@ CASES: dict[str, list[Case]] = {
     "exp": unary(),
     "log": unary(positive),
     "square": unary(),
+    "sqrt": unary(positive),
+    "abs": unary(away),
     "affine": unary(normal, AFFINE),
-    "sum": reductions(mean=False),
-    "mean": reductions(mean=True),
+    "sum": reductions(),
+    "mean": reductions(empty=False),
+    "max": reductions(different, empty=False),
+    "softmax": softmax_cases(),
     "concat": concat_cases(),
     "slice": slice_cases(),
     "reshape": reshape_cases(),
+    "transpose": [*unary(), *(Case({"x": normal(*s)}, {}) for s in [(5, 2, 3), (1, 4), (33, 65), (2, 3, 1, 2)])],
     "gather_rows": gather_cases(),
     "softmax_cross_entropy": cross_entropy_cases(),
     "binary_cross_entropy": loss_cases(("logits", "target"), lambda *s: _rng.uniform(size=s), ("target",)),
@@ -346,8 +412,20 @@ def matmul_twin(a, b, transpose_a, transpose_b):
     return (a.T if transpose_a else a) @ (b.T if transpose_b else b)
 
 
-def slice_twin(x, start, stop, axis):
-    return np.take(x, range(start, stop), axis=axis)
+def slice_twin(x, start, stop, axis, step=1):
+    return np.take(x, np.arange(start, stop, step), axis=axis)
+
+
+def reduction_twin(f: Callable[..., Any]) -> Callable[..., Any]:
+    def twin(x, axis=None, keepdims=False):
+        return f(x, axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=keepdims)
+
+    return twin
+
+
+def softmax_twin(x, axis=-1):
+    e = np.exp(x - x.max(axis=axis, keepdims=True)) if x.size else x
+    return e / e.sum(axis=axis, keepdims=True) if x.size else x
 
 
 def gather_twin(table, index):
@@ -390,6 +468,7 @@ TWINS: dict[str, Callable[..., Any]] = {
     "sub": lambda x, y: x - y,
     "mul": lambda x, y: x * y,
     "div": lambda x, y: x / y,
+    "pow": lambda x, y: np.power(x, y),
     "leaky_relu": lambda x, slope=0.01: leaky(x, slope),
     "relu": lambda x: np.maximum(x, 0),
     "tanh": lambda x: np.tanh(x),
@@ -398,12 +477,17 @@ TWINS: dict[str, Callable[..., Any]] = {
     "exp": lambda x: np.exp(x),
     "log": lambda x: np.log(x),
     "square": lambda x: np.square(x),
+    "sqrt": lambda x: np.sqrt(x),
+    "abs": lambda x: np.abs(x),
     "affine": lambda x, scale=1, shift=0: scale * x + shift,
-    "sum": lambda x, axis=None: np.sum(x, axis=axis),
-    "mean": lambda x, axis=None: np.mean(x, axis=axis),
+    "sum": reduction_twin(np.sum),
+    "mean": reduction_twin(np.mean),
+    "max": reduction_twin(np.max),
+    "softmax": softmax_twin,
     "concat": lambda tensors, axis: np.concatenate(tensors, axis=axis),
     "slice": slice_twin,
     "reshape": lambda x, shape: np.reshape(x, shape),
+    "transpose": lambda x: x.T,
     "gather_rows": gather_twin,
     "softmax_cross_entropy": cross_entropy_twin,
     "binary_cross_entropy": binary_cross_entropy_twin,
