@@ -1,6 +1,8 @@
 """Types of the C core; the operations follow csrc/autodiff/ops.def."""
 
-from collections.abc import Iterable, Sequence
+import builtins
+from collections.abc import Iterable, Iterator, Sequence
+from types import EllipsisType
 from typing import Any, ClassVar, NoReturn, SupportsIndex, TypeAlias, TypedDict, final
 
 import numpy as np
@@ -10,6 +12,9 @@ from typing_extensions import Self
 _Int32s: TypeAlias = npt.NDArray[np.int32]
 _Operand: TypeAlias = Tensor | npt.ArrayLike
 _Shape: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
+_Axes: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
+_Rows: TypeAlias = npt.NDArray[np.integer[Any]] | npt.NDArray[np.bool_] | list[Any]
+_Item: TypeAlias = SupportsIndex | builtins.slice[Any, Any, Any] | EllipsisType | _Rows | None
 _Codes: TypeAlias = npt.NDArray[np.uint8]
 _Network: TypeAlias = tuple[Tensor, Tensor, Iterable[Tensor], Iterable[Tensor], Tensor, Tensor, Tensor]
 
@@ -56,6 +61,14 @@ class Tensor:
         """Number of elements."""
 
     @property
+    def T(self) -> Tensor:
+        """The tensor with its axes in reverse order."""
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made this tensor."""
+
+    @property
     def requires_grad(self) -> bool:
         """Whether backward computes a gradient for this tensor."""
 
@@ -90,6 +103,8 @@ class Tensor:
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]: ...
     def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Tensor]: ...
+    def __getitem__(self, key: _Item | tuple[_Item, ...], /) -> Tensor: ...
     def __float__(self) -> float: ...
     def __bool__(self) -> bool: ...
     def __hash__(self) -> int: ...
@@ -100,6 +115,7 @@ class Tensor:
     def __gt__(self, value: Any, /) -> NoReturn: ...
     def __ge__(self, value: Any, /) -> NoReturn: ...
     def __neg__(self) -> Tensor: ...
+    def __abs__(self) -> Tensor: ...
     def __add__(self, value: _Operand, /) -> Tensor: ...
     def __radd__(self, value: _Operand, /) -> Tensor: ...
     def __sub__(self, value: _Operand, /) -> Tensor: ...
@@ -108,6 +124,8 @@ class Tensor:
     def __rmul__(self, value: _Operand, /) -> Tensor: ...
     def __truediv__(self, value: _Operand, /) -> Tensor: ...
     def __rtruediv__(self, value: _Operand, /) -> Tensor: ...
+    def __pow__(self, value: _Operand, mod: None = None, /) -> Tensor: ...
+    def __rpow__(self, value: _Operand, mod: None = None, /) -> Tensor: ...
     def __matmul__(self, value: _Operand, /) -> Tensor: ...
     def __rmatmul__(self, value: _Operand, /) -> Tensor: ...
 
@@ -122,7 +140,7 @@ class Tensor:
         """Return the product of two matrices, each transposed where asked."""
 
     def add(self, y: _Operand) -> Tensor:
-        """Return x + y; one of them may be a row or one element."""
+        """Return x + y; shapes broadcast as in NumPy."""
 
     def sub(self, y: _Operand) -> Tensor:
         """Return x - y, broadcasting as add does."""
@@ -132,6 +150,9 @@ class Tensor:
 
     def div(self, y: _Operand) -> Tensor:
         """Return x / y by element, broadcasting as add does."""
+
+    def pow(self, y: _Operand) -> Tensor:
+        """Return x to the power y by element, broadcasting as add does."""
 
     def leaky_relu(self, slope: float = 0.01) -> Tensor:
         """Return x where x > 0, else slope * x."""
@@ -157,20 +178,37 @@ class Tensor:
     def square(self) -> Tensor:
         """Return x * x by element."""
 
+    def sqrt(self) -> Tensor:
+        """Return the square root by element."""
+
+    def abs(self) -> Tensor:
+        """Return the absolute value by element."""
+
     def affine(self, scale: float = 1.0, shift: float = 0.0) -> Tensor:
         """Return scale * x + shift by element."""
 
-    def sum(self, axis: SupportsIndex | None = None) -> Tensor:
-        """Return the sum over one axis, or over everything."""
+    def sum(self, axis: _Axes | None = None, keepdims: bool = False) -> Tensor:
+        """Return the sum over an axis, a tuple of axes, or everything."""
 
-    def mean(self, axis: SupportsIndex | None = None) -> Tensor:
-        """Return the mean over one axis, or over everything."""
+    def mean(self, axis: _Axes | None = None, keepdims: bool = False) -> Tensor:
+        """Return the mean over an axis, a tuple of axes, or everything."""
 
-    def slice(self, start: SupportsIndex, stop: SupportsIndex, axis: SupportsIndex = 0) -> Tensor:
-        """Return the elements start to stop (not included) of one axis."""
+    def max(self, axis: _Axes | None = None, keepdims: bool = False) -> Tensor:
+        """Return the largest element over an axis, a tuple of axes, or everything."""
 
-    def reshape(self, shape: _Shape) -> Tensor:
+    def softmax(self, axis: SupportsIndex = -1) -> Tensor:
+        """Return exp(x) / sum(exp(x)) along an axis."""
+
+    def slice(
+        self, start: SupportsIndex, stop: SupportsIndex, axis: SupportsIndex = 0, step: SupportsIndex = 1
+    ) -> Tensor:
+        """Return the elements start, start + step, ... before stop of one axis."""
+
+    def reshape(self, *shape: _Shape) -> Tensor:
         """Return the same elements in another shape; one dimension may be -1."""
+
+    def transpose(self) -> Tensor:
+        """Return the tensor with its axes in reverse order."""
 
     def gather_rows(self, index: npt.ArrayLike) -> Tensor:
         """Return rows of a table by index (r,), or sums of k rows by index (r, k)."""
@@ -245,6 +283,7 @@ class Adam:
     def __new__(
         cls,
         parameters: Iterable[Tensor],
+        lr: float = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
@@ -253,7 +292,13 @@ class Adam:
     ) -> Self:
         """Take the leaves that step is to change; max_norm clips the gradients' global norm."""
 
-    def step(self, learning_rate: float, /) -> float:
+    @property
+    def lr(self) -> float:
+        """Learning rate of steps that are given none."""
+
+    @lr.setter
+    def lr(self, value: float) -> None: ...
+    def step(self, learning_rate: float | None = None, /) -> float:
         """Clip, step and project; return the gradients' global norm before clipping."""
 
     def zero_grad(self) -> None:
@@ -324,7 +369,7 @@ def matmul(a: _Operand, b: _Operand, transpose_a: bool = False, transpose_b: boo
     """Return the product of two matrices, each transposed where asked."""
 
 def add(x: _Operand, y: _Operand) -> Tensor:
-    """Return x + y; one of them may be a row or one element."""
+    """Return x + y; shapes broadcast as in NumPy."""
 
 def sub(x: _Operand, y: _Operand) -> Tensor:
     """Return x - y, broadcasting as add does."""
@@ -334,6 +379,9 @@ def mul(x: _Operand, y: _Operand) -> Tensor:
 
 def div(x: _Operand, y: _Operand) -> Tensor:
     """Return x / y by element, broadcasting as add does."""
+
+def pow(x: _Operand, y: _Operand) -> Tensor:  # noqa: A001
+    """Return x to the power y by element, broadcasting as add does."""
 
 def leaky_relu(x: _Operand, slope: float = 0.01) -> Tensor:
     """Return x where x > 0, else slope * x."""
@@ -359,25 +407,44 @@ def log(x: _Operand) -> Tensor:
 def square(x: _Operand) -> Tensor:
     """Return x * x by element."""
 
+def sqrt(x: _Operand) -> Tensor:
+    """Return the square root by element."""
+
+def abs(x: _Operand) -> Tensor:  # noqa: A001
+    """Return the absolute value by element."""
+
 def affine(x: _Operand, scale: float = 1.0, shift: float = 0.0) -> Tensor:
     """Return scale * x + shift by element."""
 
-def sum(x: _Operand, axis: SupportsIndex | None = None) -> Tensor:  # noqa: A001
-    """Return the sum over one axis, or over everything."""
+def sum(  # noqa: A001
+    x: _Operand, axis: _Axes | None = None, keepdims: bool = False
+) -> Tensor:
+    """Return the sum over an axis, a tuple of axes, or everything."""
 
-def mean(x: _Operand, axis: SupportsIndex | None = None) -> Tensor:
-    """Return the mean over one axis, or over everything."""
+def mean(x: _Operand, axis: _Axes | None = None, keepdims: bool = False) -> Tensor:
+    """Return the mean over an axis, a tuple of axes, or everything."""
+
+def max(  # noqa: A001
+    x: _Operand, axis: _Axes | None = None, keepdims: bool = False
+) -> Tensor:
+    """Return the largest element over an axis, a tuple of axes, or everything."""
+
+def softmax(x: _Operand, axis: SupportsIndex = -1) -> Tensor:
+    """Return exp(x) / sum(exp(x)) along an axis."""
 
 def concat(tensors: Iterable[_Operand], axis: SupportsIndex = 0) -> Tensor:
     """Return tensors joined along one axis."""
 
 def slice(  # noqa: A001
-    x: _Operand, start: SupportsIndex, stop: SupportsIndex, axis: SupportsIndex = 0
+    x: _Operand, start: SupportsIndex, stop: SupportsIndex, axis: SupportsIndex = 0, step: SupportsIndex = 1
 ) -> Tensor:
-    """Return the elements start to stop (not included) of one axis."""
+    """Return the elements start, start + step, ... before stop of one axis."""
 
 def reshape(x: _Operand, shape: _Shape) -> Tensor:
     """Return the same elements in another shape; one dimension may be -1."""
+
+def transpose(x: _Operand) -> Tensor:
+    """Return the tensor with its axes in reverse order."""
 
 def gather_rows(table: _Operand, index: npt.ArrayLike) -> Tensor:
     """Return rows of a table by index (r,), or sums of k rows by index (r, k)."""

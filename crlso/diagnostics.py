@@ -20,6 +20,11 @@ from crlso.random import Stream, seed_of
 
 __all__ = ["LatentReport", "StepReport", "diagnose"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 STEPS = (0.125, 0.25, 0.5, 1.0, 2.0)
 _BLOCK = 1 << 22  # number of distances held in memory at a time
 

@@ -21,6 +21,10 @@ from crlso._core import CellSet
 __all__ = ["Event", "History", "Improvement", "Measurement", "Trial"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 @dataclass(frozen=True)
 class Measurement:
     """The result of evaluating a cell.

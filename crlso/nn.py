@@ -1,36 +1,103 @@
-"""Neural network modules: parameters, and the operations that use them.
+"""Neural networks: modules, which hold parameters, and the operations that use them.
 
-Parameters are :class:`crlso.Tensor` leaves that own NumPy memory. Each module takes a :class:`~crlso.random.Stream` and
-draws the initial values of each parameter from it by name. So a seed always gives the same network, whatever else the
-program makes. Make a stream from a seed with :func:`~crlso.random.seed_of`:
+A small network and its training loop:
 
->>> from crlso.random import Stream, seed_of
->>> layer = Linear(3, 2, Stream(seed_of(0)))
->>> layer(np.zeros((5, 3), np.float32)).shape
-(5, 2)
+>>> from crlso.optim import Adam
+>>> rng = np.random.default_rng(0)
+>>> x = rng.uniform(-1, 1, size=(64, 2))
+>>> y = x[:, :1] * x[:, 1:]
+>>> net = Sequential(Linear(2, 32, rng=rng, activation="tanh"), Linear(32, 1, rng=rng))
+>>> adam = Adam(net.parameters(), lr=1e-2)
+>>> for step in range(300):
+...     adam.zero_grad()
+...     loss = ((net(x) - y) ** 2).mean()
+...     loss.backward()
+...     norm = adam.step()  # of the gradients
+>>> loss.item() < 2e-3
+True
 
-Give each part of a model a stream of its own: ``stream.child("encoder")``.
+Parameters are :class:`crlso.Tensor` leaves that own NumPy memory. What has random initial values takes `rng`: there is
+no hidden source of randomness.
+
+- A NumPy ``Generator``, as above: each module draws a seed from it. The order in which modules are made matters.
+- A :class:`~crlso.random.Stream`: the values of each parameter depend on the stream and the parameter's name alone,
+  whatever else the program makes. Give each part of a model a stream of its own: ``stream.child("encoder")``.
+- An integer, or a ``SeedSequence``. Equal seeds give equal numbers: use another one for each module.
+
+Arrays and numbers that meet a Tensor take its dtype, so float64 data fits a float32 network. Two tensors of different
+dtypes are an error.
+
+Most operations are methods of Tensor too: ``net(x).relu().mean(axis=1)``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
+import os
+import textwrap
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
 from crlso._base.blas import warn_of_slow_core
-from crlso._core import GraphBatch, Tensor
-from crlso.random import Stream
+from crlso._base.checks import check_choice, check_int, check_number
+from crlso._base.files import BROKEN, write_npz
+from crlso._core import (
+    GraphBatch,
+    Tensor,
+    binary_cross_entropy,
+    concat,
+    leaky_relu,
+    mse,
+    relu,
+    sigmoid,
+    softmax,
+    softmax_cross_entropy,
+    softplus,
+    tanh,
+)
+from crlso.random import Stream, seed_of
 
-__all__ = ["ICNN", "MLP", "GraphLayer", "Linear", "Module", "OneHotGraphLayer", "grad", "no_grad"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "ICNN",
+    "MLP",
+    "SLOPE",
+    "Dropout",
+    "GraphLayer",
+    "Linear",
+    "Module",
+    "OneHotGraphLayer",
+    "Sequential",
+    "binary_cross_entropy",
+    "concat",
+    "grad",
+    "leaky_relu",
+    "mse",
+    "no_grad",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "softmax_cross_entropy",
+    "softplus",
+    "tanh",
+]
 
 SLOPE = 0.01
 """Slope of all leaky ReLUs below zero."""
+
+_ACTIVATIONS = ("none", "leaky_relu", "relu", "tanh", "sigmoid", "softplus")
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 @contextlib.contextmanager
@@ -61,7 +128,7 @@ def grad(f: Callable[[Tensor], Tensor], x: npt.ArrayLike) -> npt.NDArray[Any]:
         Takes a Tensor of the shape of `x` and returns a Tensor, whose elements are summed. So if `f` maps each row to
         one number, the result holds the gradient of each row.
     x : array_like
-        The point, with at most four dimensions.
+        The point, with at most four dimensions. If `f` is a module, it is cast to the dtype of its parameters.
 
     Returns
     -------
@@ -78,7 +145,8 @@ def grad(f: Callable[[Tensor], Tensor], x: npt.ArrayLike) -> npt.NDArray[Any]:
     >>> grad(lambda x: x * x, np.array([1.0, 3.0]))
     array([2., 6.])
     """
-    leaf = Tensor(x, requires_grad=True)
+    dtypes: list[Any] = [parameter.dtype for parameter in f.parameters()] if isinstance(f, Module) else []
+    leaf = Tensor(np.asarray(x), requires_grad=True, dtype=dtypes[0] if dtypes else None)
     before = _core.is_grad_enabled()
     try:
         _core.set_grad_enabled(True)
@@ -98,30 +166,47 @@ class Module:
     Subclasses assign Tensors, modules, and lists of either as attributes, and define ``__call__``. The parameters of a
     module are its Tensors that require a gradient, and those of the modules it holds.
 
+    Attributes
+    ----------
+    training : bool
+        Whether the module is in training, which matters to :class:`Dropout`; see :meth:`train` and :meth:`eval`.
+
     Examples
     --------
-    >>> from crlso.random import Stream, seed_of
     >>> class Net(Module):
-    ...     def __init__(self, stream):
-    ...         self.hidden = Linear(4, 8, stream.child("hidden"), activation="relu")
-    ...         self.output = Linear(8, 1, stream.child("output"))
+    ...     def __init__(self, rng):
+    ...         self.hidden = Linear(4, 8, rng=rng, activation="relu")
+    ...         self.output = Linear(8, 1, rng=rng)
     ...     def __call__(self, x):
     ...         return self.output(self.hidden(x))
-    >>> list(Net(Stream(seed_of(0))).named_parameters())
+    >>> net = Net(np.random.default_rng(0))
+    >>> net
+    Net(
+      (hidden): Linear(4, 8, activation='relu')
+      (output): Linear(8, 1)
+    )
+    >>> list(net.named_parameters())
     ['hidden.weight', 'hidden.bias', 'output.weight', 'output.bias']
     """
+
+    training: bool = True
+
+    def _items(self) -> Iterator[tuple[str, Any]]:
+        """Yield the values of all attributes, and the items of lists one by one, with their names."""
+        for name, value in vars(self).items():
+            if isinstance(value, (list, tuple)):
+                yield from ((f"{name}.{position}", item) for position, item in enumerate(value))
+            else:
+                yield name, value
 
     def named_parameters(self) -> dict[str, Tensor]:
         """Return the parameters by name: attribute names and list positions, joined by dots."""
         found: dict[str, Tensor] = {}
-        for name, value in vars(self).items():
-            items = enumerate(value) if isinstance(value, (list, tuple)) else [(None, value)]
-            for position, item in items:
-                full = name if position is None else f"{name}.{position}"
-                if isinstance(item, Tensor) and item.requires_grad:
-                    found[full] = item
-                elif isinstance(item, Module):
-                    found.update({f"{full}.{inner}": tensor for inner, tensor in item.named_parameters().items()})
+        for name, item in self._items():
+            if isinstance(item, Tensor) and item.requires_grad:
+                found[name] = item
+            elif isinstance(item, Module):
+                found.update({f"{name}.{inner}": tensor for inner, tensor in item.named_parameters().items()})
         return found
 
     def parameters(self) -> list[Tensor]:
@@ -166,6 +251,120 @@ class Module:
         for name, tensor in parameters.items():
             tensor.numpy()[...] = checked[name]
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all parameters to an npz archive.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, which is replaced whole or not at all; its name is taken as it is.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> net, other = Linear(3, 2, rng=0), Linear(3, 2, rng=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     net.save(os.path.join(folder, "net.npz"))
+        ...     other.load(os.path.join(folder, "net.npz"))
+        >>> bool((net.weight.numpy() == other.weight.numpy()).all())
+        True
+        """
+        write_npz(path, {_SAVED + name: array for name, array in self.state().items()})
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Read all parameters from a file that :meth:`save` wrote for a module of the same structure.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is no such file, or its parameters do not fit. The parameters of the module are unchanged then.
+        """
+        parameters = self.named_parameters()
+        with open(path, "rb") as file:
+            try:
+                state = _read_saved(file, {name: 8 * tensor.size for name, tensor in parameters.items()})
+            except (*BROKEN, OSError) as error:
+                raise ValueError(
+                    f"path: expected a file that Module.save wrote, got {os.fspath(path)!r}: {error}"
+                ) from error
+        self.load_state(state)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set whether this module and all modules in it are in training.
+
+        Returns
+        -------
+        Module
+            Itself.
+        """
+        self.training = bool(mode)
+        for _, item in self._items():
+            if isinstance(item, Module):
+                item.train(mode)
+        return self
+
+    def eval(self) -> Self:
+        """Do the same as ``train(False)``, before the module is used rather than trained."""
+        return self.train(False)
+
+    def _describe(self) -> str | None:
+        """Return the main arguments of the constructor in one line, or None to list what the module holds."""
+        return None
+
+    def __repr__(self) -> str:
+        """Return the kind of the module with its arguments, or with what it holds."""
+        described = self._describe()
+        if described is not None:
+            return f"{type(self).__name__}({described})"
+        lines = []
+        for name, item in self._items():
+            if isinstance(item, Tensor) and item.requires_grad:
+                lines.append(f"({name}): parameter of shape {item.shape}")
+            elif isinstance(item, Module):
+                lines.append(f"({name}): {item!r}")
+            elif callable(item):
+                lines.append(f"({name}): {getattr(item, '__name__', type(item).__name__)}")
+        inside = textwrap.indent("".join(line + "\n" for line in lines), "  ")
+        return f"{type(self).__name__}({chr(10) + inside if lines else ''})"
+
+
+_SAVED = "parameters/"
+"""Prefix of the names in a file."""
+
+_HEADER = 1024
+"""Most bytes of the header of an array in a file."""
+
+
+def _read_saved(file: Any, sizes: Mapping[str, int]) -> dict[str, npt.NDArray[Any]]:
+    """Read arrays of at most so many bytes by name, from a file that :meth:`Module.save` wrote.
+
+    Names and sizes are compared with the expected ones before anything is read: a small file may stand for huge arrays.
+    """
+    if not zipfile.is_zipfile(file):
+        raise ValueError("no npz archive")
+    with zipfile.ZipFile(file) as archive:
+        found = {entry.filename: entry.file_size for entry in archive.infolist()}
+    if set(found) != {f"{_SAVED}{name}.npy" for name in sizes}:
+        names = sorted(name.removeprefix(_SAVED).removesuffix(".npy") for name in found)
+        raise ValueError(f"expected the parameters {sorted(sizes)}, got {names}"[:1000])
+    for name, size in sizes.items():
+        if found[f"{_SAVED}{name}.npy"] > size + _HEADER:
+            raise ValueError(f"expected at most {size} bytes for {name}")
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[_SAVED + name] for name in sizes}
+
+
+def _stream(rng: Any) -> Stream:
+    """Return the stream of an `rng` argument; a Stream is its own."""
+    return rng if isinstance(rng, Stream) else Stream(seed_of(rng))
+
 
 def _parameter(values: npt.NDArray[Any], dtype: str, nonnegative: bool = False) -> Tensor:
     warn_of_slow_core()  # here and not on import, because only models depend on fast matrix products
@@ -185,8 +384,9 @@ class Linear(Module):
     ----------
     inputs, outputs : int
         Lengths of the last axis of the input and of the output.
-    stream : Stream
-        Source of the initial values: W is normal with variance ``gain^2 / inputs``, b is zero.
+    rng : Stream, int, numpy.random.Generator or numpy.random.SeedSequence
+        Source of the initial values, see :mod:`crlso.nn`: W is normal with variance ``gain^2 / inputs``, b
+        is zero.
     activation : {'none', 'leaky_relu', 'relu', 'tanh', 'sigmoid', 'softplus'}
     bias : bool
         Whether there is a b.
@@ -198,9 +398,8 @@ class Linear(Module):
 
     Examples
     --------
-    >>> from crlso.random import Stream, seed_of
-    >>> layer = Linear(3, 2, Stream(seed_of(0)), activation="tanh")
-    >>> layer(np.zeros((5, 3), np.float32)).shape
+    >>> layer = Linear(3, 2, rng=0, activation="tanh")
+    >>> layer(np.zeros((5, 3))).shape
     (5, 2)
     """
 
@@ -208,22 +407,29 @@ class Linear(Module):
         self,
         inputs: int,
         outputs: int,
-        stream: Stream,
+        rng: Any,
         *,
         activation: str = "none",
         bias: bool = True,
         gain: float | None = None,
         dtype: str = "float32",
     ) -> None:
+        inputs, outputs = check_int("inputs", inputs, 0), check_int("outputs", outputs, 0)
+        check_choice("activation", activation, _ACTIVATIONS)
         if gain is None:
             gain = math.sqrt(2.0) if activation in ("leaky_relu", "relu") else 1.0
         self.activation = activation
-        self.weight = _normal(stream, "weight", (outputs, inputs), gain / math.sqrt(max(inputs, 1)), dtype)
+        self.weight = _normal(_stream(rng), "weight", (outputs, inputs), gain / math.sqrt(max(inputs, 1)), dtype)
         self.bias = _parameter(np.zeros(outputs), dtype) if bias else None
 
     def __call__(self, x: Any) -> Tensor:
         """Apply the layer to x, shape (..., inputs); the result has the shape (..., outputs)."""
         return _core.linear(x, self.weight, self.bias, activation=self.activation, slope=SLOPE)
+
+    def _describe(self) -> str:
+        outputs, inputs = self.weight.shape
+        activation = "" if self.activation == "none" else f", activation={self.activation!r}"
+        return f"{inputs}, {outputs}{activation}{'' if self.bias is not None else ', bias=False'}"
 
 
 class MLP(Module):
@@ -233,21 +439,20 @@ class MLP(Module):
     ----------
     sizes : sequence of int
         Widths from the input to the output.
-    stream : Stream
+    rng : Stream, int, numpy.random.Generator or numpy.random.SeedSequence
         Source of the initial values, as in :class:`Linear`.
     dtype : {'float32', 'float64'}
         Type of the parameters.
 
     Examples
     --------
-    >>> from crlso.random import Stream, seed_of
-    >>> mlp = MLP([4, 16, 1], Stream(seed_of(0)))
-    >>> mlp(np.zeros((5, 4), np.float32)).shape
+    >>> mlp = MLP([4, 16, 1], rng=0)
+    >>> mlp(np.zeros((5, 4))).shape
     (5, 1)
     """
 
-    def __init__(self, sizes: Sequence[int], stream: Stream, *, dtype: str = "float32") -> None:
-        last = len(sizes) - 2
+    def __init__(self, sizes: Sequence[int], rng: Any, *, dtype: str = "float32") -> None:
+        stream, last = _stream(rng), len(sizes) - 2
         self.layers = [
             Linear(
                 sizes[i],
@@ -264,6 +469,94 @@ class MLP(Module):
         for layer in self.layers:
             x = layer(x)
         return x
+
+
+class Sequential(Module):
+    """Layers that are applied one after the other.
+
+    Parameters
+    ----------
+    *layers : callable
+        Modules, and functions such as :func:`relu`; each takes what the one before it returns.
+
+    Raises
+    ------
+    TypeError
+        If something cannot be called.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> net = Sequential(Linear(2, 8, rng=rng), relu, Dropout(0.1, rng=rng), Linear(8, 1, rng=rng))
+    >>> net
+    Sequential(
+      (layers.0): Linear(2, 8)
+      (layers.1): relu
+      (layers.2): Dropout(0.1)
+      (layers.3): Linear(8, 1)
+    )
+    >>> net(np.zeros((5, 2))).shape
+    (5, 1)
+    """
+
+    def __init__(self, *layers: Callable[[Any], Any]) -> None:
+        for position, layer in enumerate(layers):
+            if not callable(layer):
+                raise TypeError(
+                    f"layers: expected modules and functions, got {type(layer).__name__} as number {position}"
+                )
+        self.layers = list(layers)
+
+    def __call__(self, x: Any) -> Any:
+        """Apply all layers to x."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class Dropout(Module):
+    """Random zeros in training: each element is 0 with probability `p`, and the others are divided by ``1 - p``.
+
+    After :meth:`~Module.eval` the input is returned as it is.
+
+    Parameters
+    ----------
+    p : float
+        Probability in [0, 1).
+    rng : Stream, int, numpy.random.Generator or numpy.random.SeedSequence
+        Source of the zeros. They depend on it and on how often the module was called in training.
+
+    References
+    ----------
+    N. Srivastava et al.: Dropout: a simple way to prevent neural networks from overfitting. JMLR 15, 2014.
+
+    Examples
+    --------
+    >>> dropout = Dropout(0.5, rng=0)
+    >>> sorted({*dropout(np.ones(100)).numpy().tolist()})
+    [0.0, 2.0]
+    >>> dropout.eval()(np.ones(3)).numpy()
+    array([1., 1., 1.])
+    """
+
+    def __init__(self, p: float, rng: Any) -> None:
+        self.p = check_number("p", p, least=0)
+        if self.p >= 1:
+            raise ValueError(f"p: expected a probability below 1, got {p:g}")
+        self._stream = _stream(rng)
+        self._calls = 0
+
+    def __call__(self, x: Any) -> Tensor:
+        """Apply the layer to x, of any shape."""
+        tensor = x if isinstance(x, Tensor) else Tensor(x)
+        if not self.training or self.p == 0:
+            return tensor
+        drawn = self._stream.uniform("dropout", self._calls, tensor.shape)
+        self._calls += 1
+        return tensor * np.where(drawn < self.p, 0.0, 1.0 / (1.0 - self.p))
+
+    def _describe(self) -> str:
+        return f"{self.p:g}"
 
 
 class _Messages(Module):
@@ -319,9 +612,10 @@ class GraphLayer(_Messages):
         Widths of the node features.
     edge_types : int
         Number of edge types.
-    stream : Stream
-        Source of the initial values. They are normal and keep features at unit scale: x_i, x_j and e contribute
-        equally to a message, and the sum of messages and ``R2 R1 x_i`` contribute equally to the output.
+    rng : Stream, int, numpy.random.Generator or numpy.random.SeedSequence
+        Source of the initial values, see :mod:`crlso.nn`. They are normal and keep features at unit scale: x_i, x_j
+        and e contribute equally to a message, and the sum of messages and ``R2 R1 x_i`` contribute equally to the
+        output.
     degree : int
         Typical number of edges at a node; initial messages are divided by it.
     dtype : {'float32', 'float64'}
@@ -329,11 +623,16 @@ class GraphLayer(_Messages):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, edge_types: int, stream: Stream, *, degree: int = 1, dtype: str = "float32"
+        self, inputs: int, outputs: int, edge_types: int, rng: Any, *, degree: int = 1, dtype: str = "float32"
     ) -> None:
+        stream = _stream(rng)
         self._initialise_messages((outputs, inputs), inputs, edge_types, outputs, stream, degree, dtype)
         self.root1 = _normal(stream, "root1", (outputs, inputs), 1.0 / math.sqrt(inputs), dtype)
         self.root2 = _normal(stream, "root2", (outputs, outputs), math.sqrt(0.5 / outputs), dtype)
+
+    def _describe(self) -> str:
+        outputs, inputs = self.target.shape
+        return f"{inputs}, {outputs}, {self.edge.shape[0]}"
 
     def root(self, x: Any) -> Tensor:
         """Return ``R2 R1 x`` for each row x, shape (n, outputs)."""
@@ -380,7 +679,7 @@ class OneHotGraphLayer(_Messages):
         Number of node kinds.
     outputs, edge_types : int
         Width of the output, and number of edge types.
-    stream : Stream
+    rng : Stream, int, numpy.random.Generator or numpy.random.SeedSequence
         Source of the initial values, which have the scale of those of :class:`GraphLayer`.
     degree : int
         As in :class:`GraphLayer`.
@@ -402,13 +701,14 @@ class OneHotGraphLayer(_Messages):
         kinds: int,
         outputs: int,
         edge_types: int,
-        stream: Stream,
+        rng: Any,
         *,
         degree: int = 1,
         messages: npt.NDArray[np.int64] | None = None,
         zero_row: bool = False,
         dtype: str = "float32",
     ) -> None:
+        stream = _stream(rng)
         self._initialise_messages((kinds, outputs), 1, edge_types, outputs, stream, degree, dtype)
         self.root1 = _normal(stream, "root1", (kinds, outputs), 1.0, dtype)
         self.root2 = _normal(stream, "root2", (outputs, outputs), math.sqrt(0.5 / outputs), dtype)
@@ -419,6 +719,10 @@ class OneHotGraphLayer(_Messages):
         self._rows[self.message_kinds] = kinds + np.arange(len(messages))
         self.zero_row = kinds + len(messages)
         self._zeros = [np.zeros((1, outputs), dtype)] if zero_row else []
+
+    def _describe(self) -> str:
+        kinds, outputs = self.target.shape
+        return f"{kinds}, {outputs}, {self.edge.shape[0]}"
 
     def table(self) -> Tensor:
         """Return ``R2 R1 x`` of each kind, then each message, then the row of zeros if there is one.
@@ -463,9 +767,9 @@ class ICNN(Module):
         Number of inputs, and width of the hidden layers.
     layers : int
         Number of layers after h0.
-    stream : Stream
-        Source of the initial values. A and U are normal with variance ``2 / inputs``, u with ``0.01 / inputs``. W and w
-        are uniform in [0, 1 / width], so that a layer passes on half of the mean of h.
+    rng : Stream, int, numpy.random.Generator or numpy.random.SeedSequence
+        Source of the initial values, see :mod:`crlso.nn`. A and U are normal with variance ``2 / inputs``, u with
+        ``0.01 / inputs``. W and w are uniform in [0, 1 / width], so that a layer passes on half of the mean of h.
     convex : bool
         False removes the constraint; W and w are then normal with mean 0.
     dtype : {'float32', 'float64'}
@@ -477,15 +781,15 @@ class ICNN(Module):
 
     Examples
     --------
-    >>> from crlso.random import Stream, seed_of
-    >>> icnn = ICNN(2, 8, 1, Stream(seed_of(0)))
-    >>> icnn(np.zeros((5, 2), np.float32)).shape
+    >>> icnn = ICNN(2, 8, 1, rng=0)
+    >>> icnn(np.zeros((5, 2))).shape
     (5,)
     """
 
     def __init__(
-        self, inputs: int, width: int, layers: int, stream: Stream, *, convex: bool = True, dtype: str = "float32"
+        self, inputs: int, width: int, layers: int, rng: Any, *, convex: bool = True, dtype: str = "float32"
     ) -> None:
+        stream = _stream(rng)
         self.convex = convex
         outer = math.sqrt(2.0 / max(inputs, 1))
         self.input_weight = _normal(stream, "input", (width, inputs), outer, dtype)
@@ -495,6 +799,10 @@ class ICNN(Module):
         self.output_weight = self._inner(stream, "output", (1, width), dtype)
         self.output_skip = _normal(stream, "output_skip", (1, inputs), 0.1 / math.sqrt(max(inputs, 1)), dtype)
         self.output_bias = _parameter(np.zeros(1), dtype)
+
+    def _describe(self) -> str:
+        width, inputs = self.input_weight.shape
+        return f"{inputs}, {width}, {len(self.weights)}{'' if self.convex else ', convex=False'}"
 
     def _inner(self, stream: Stream, name: str, shape: tuple[int, int], dtype: str) -> Tensor:
         if self.convex:

@@ -19,6 +19,11 @@ import crlso._core as _core
 
 __all__ = ["Stream", "seed_of"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 _WORDS = 1 << 64
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from crlso import GraphBatch, Tensor, _core, nn, optim
 from crlso.models.base import kendall_tau, train
 from crlso.models.graph import CellEncoding, GraphTrunk
-from crlso.random import Stream
+from crlso.random import Stream, seed_of
 from crlso.spaces import NASBench201
 
 from .twins.models import icnn_twin, jensen_gap, kendall_twin, leaky, message_passing_twin, slope_error, trunk_twin
@@ -341,6 +344,200 @@ def test_a_bad_state_changes_nothing(name, value, words):
         net.load_state(state)
     for key, array in net.state().items():
         np.testing.assert_array_equal(array, before[key])
+
+
+def test_any_source_of_randomness_does():
+    """Values of a seed are those of the stream of that seed; a Generator gives each module other ones."""
+    make: list[Callable[[Any], nn.Module]] = [
+        lambda rng: nn.Linear(3, 2, rng=rng),
+        lambda rng: nn.MLP([3, 4, 2], rng=rng),
+        lambda rng: nn.ICNN(3, 4, 2, rng=rng),
+        lambda rng: nn.GraphLayer(3, 4, 2, rng=rng),
+        lambda rng: nn.OneHotGraphLayer(3, 4, 2, rng=rng),
+    ]
+    for module in make:
+        expected = module(Stream(seed_of(5))).state()
+        for rng in (5, np.int64(5), np.random.SeedSequence(5)):
+            assert all((value == expected[name]).all() for name, value in module(rng).state().items())
+        rng = np.random.default_rng(5)
+        first, second, third = module(rng).state(), module(rng).state(), module(np.random.default_rng(5)).state()
+        name = next(iter(expected))
+        assert (first[name] == third[name]).all() and not (first[name] == second[name]).any()
+        for bad, error in ((None, TypeError), (-1, ValueError), ("relu", TypeError)):
+            with pytest.raises(error, match="rng: "):
+                module(bad)
+
+
+def test_float64_data_fits_a_float32_network():
+    x, y = np.random.default_rng(0).normal(size=(6, 3)), np.zeros((6, 2))
+    for net in (nn.Linear(3, 2, rng=0), nn.MLP([3, 4, 2], rng=0), nn.Sequential(nn.Linear(3, 2, rng=0), nn.relu)):
+        out = net(x)
+        assert out.dtype == np.float32
+        np.testing.assert_array_equal(out.numpy(), net(x.astype(np.float32)).numpy())
+        nn.mse(out, y).backward()
+        assert all(p.grad is not None and p.grad.dtype == np.float32 for p in net.parameters())
+    icnn = nn.ICNN(3, 4, 2, rng=0)
+    assert icnn(x).dtype == nn.grad(icnn, x).dtype == np.float32
+    with pytest.raises(
+        TypeError, match="linear: expected tensors of one dtype, got x of float64 and weight of float32"
+    ):
+        net(Tensor(x))
+
+
+def test_dropout_in_training_and_after():
+    dropout = nn.Dropout(0.25, rng=3)
+    x = Tensor(np.ones((200, 50)), requires_grad=True)
+    first, second = dropout(x), dropout(x)
+    assert {*first.numpy().ravel().tolist()} == {0.0, 1 / 0.75}
+    assert abs((first.numpy() == 0).mean() - 0.25) < 0.02 and (first.numpy() != second.numpy()).any()
+    again = nn.Dropout(0.25, rng=3)
+    assert (again(x).numpy() == first.numpy()).all() and (again(x).numpy() == second.numpy()).all()
+    first.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), first.numpy())  # of ones
+    assert dropout.eval() is dropout and dropout(x) is x
+    assert nn.Dropout(0.0, rng=0)(x) is x and not (dropout.train()(x).numpy() == 1).any()
+    for p, error in ((1.0, ValueError), (-0.1, ValueError), (np.nan, ValueError), ("a", TypeError)):
+        with pytest.raises(error, match="p: expected"):
+            nn.Dropout(p, rng=0)
+
+
+def test_training_reaches_all_modules():
+    net = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Sequential(nn.Dropout(0.5, rng=1)), nn.tanh)
+    assert net.training and net.layers[1].layers[0].training
+    assert net.eval() is net and not net.training and not net.layers[1].layers[0].training
+    assert net.train().layers[1].layers[0].training
+    assert list(net.named_parameters()) == ["layers.0.weight", "layers.0.bias"]
+
+
+def test_sequential_is_one_after_the_other():
+    one, two = nn.Linear(3, 4, rng=0, dtype="float64"), nn.Linear(4, 2, rng=1, dtype="float64")
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    net = nn.Sequential(one, nn.tanh, two, lambda t: t.softmax())
+    e = np.exp(np.tanh(x @ one.weight.numpy().T) @ two.weight.numpy().T)
+    np.testing.assert_allclose(net(x).numpy(), e / e.sum(axis=1, keepdims=True), rtol=1e-12)
+    assert nn.Sequential()(x) is x
+    with pytest.raises(TypeError, match="layers: expected modules and functions, got int as number 1"):
+        nn.Sequential(one, 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        (nn.Linear(3, 2, rng=0), "Linear(3, 2)"),
+        (nn.Linear(3, 2, rng=0, activation="relu", bias=False), "Linear(3, 2, activation='relu', bias=False)"),
+        (nn.ICNN(3, 8, 2, rng=0, convex=False), "ICNN(3, 8, 2, convex=False)"),
+        (nn.GraphLayer(3, 8, 2, rng=0), "GraphLayer(3, 8, 2)"),
+        (nn.OneHotGraphLayer(3, 8, 2, rng=0), "OneHotGraphLayer(3, 8, 2)"),
+        (nn.MLP([3, 4], rng=0), "MLP(\n  (layers.0): Linear(3, 4)\n)"),
+        (
+            nn.Sequential(nn.Sequential(nn.Dropout(0.5, rng=0)), nn.relu),
+            "Sequential(\n  (layers.0): Sequential(\n    (layers.0): Dropout(0.5)\n  )\n  (layers.1): relu\n)",
+        ),
+        (nn.Sequential(), "Sequential()"),
+        (nn.Module(), "Module()"),
+    ],
+)
+def test_modules_say_what_they_are(module, text):
+    assert repr(module) == text
+
+
+def test_own_modules_list_what_they_hold():
+    assert repr(Pair()).splitlines() == [
+        "Pair(",
+        "  (first): Linear(2, 3)",
+        "  (rest.0): Linear(3, 1, bias=False)",
+        "  (rest.1): parameter of shape (2,)",
+        "  (again): parameter of shape (3, 2)",
+        ")",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: nn.Linear(2.5, 3, rng=0), TypeError, "inputs: expected an int, got float"),
+        (lambda: nn.Linear(2, -3, rng=0), ValueError, "outputs: expected at least 0, got -3"),
+        (
+            lambda: nn.Linear(2, 3, rng=0, activation="gelu"),
+            ValueError,
+            "activation: expected one of none, .* got 'gelu'",
+        ),
+        (lambda: nn.Linear(2, 3), TypeError, "rng"),
+    ],
+)
+def test_bad_arguments_of_modules_are_refused(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+def test_saved_modules_come_back(tmp_path):
+    def make(seed):
+        return nn.Sequential(nn.Linear(3, 4, rng=seed), nn.relu, nn.ICNN(4, 3, 1, rng=seed + 1, dtype="float64"))
+
+    net, other, path = make(0), make(10), tmp_path / "net"
+    net.save(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["net"]
+    other.load(path)
+    for name, array in net.state().items():
+        assert other.state()[name].tobytes() == array.tobytes()
+    nn.Module().save(path)
+    nn.Module().load(path)
+    named = nn.Module()
+    named.file = Tensor([3.0], requires_grad=True)  # a name that numpy.savez has for itself
+    named.save(path)
+    named.load(path)
+
+
+def damaged(path: Path, damage: str) -> None:
+    data = path.read_bytes()
+    arrays = dict(np.load(path))
+    if damage == "text":
+        path.write_text("no archive")
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "half":
+        path.write_bytes(data[: len(data) // 2])
+    elif damage == "a byte":
+        path.write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
+    elif damage == "a parameter less":
+        np.savez(path.open("wb"), **{name: arrays[name] for name in list(arrays)[1:]})
+    elif damage == "another archive":
+        np.savez(path.open("wb"), weight=np.zeros(3))
+    elif damage == "objects":
+        np.savez(path.open("wb"), **{name: np.array([{}], object) for name in arrays})
+    elif damage == "huge":
+        np.savez_compressed(path.open("wb"), **{name: np.zeros(10**7, np.uint8) for name in arrays})
+    elif damage == "NaN":
+        np.savez(path.open("wb"), **{name: array * np.nan for name, array in arrays.items()})
+    else:
+        np.savez(path.open("wb"), **{name: array[:1] for name, array in arrays.items()})
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("text", "path: expected a file that Module.save wrote, got .*: no npz archive"),
+        ("empty", "path: .* no npz archive"),
+        ("half", "path: .* no npz archive"),
+        ("a byte", "path: expected a file that Module.save wrote"),
+        ("a parameter less", r"path: .* expected the parameters \['bias', 'weight'\], got \['bias'\]"),
+        ("another archive", "path: .* expected the parameters"),
+        ("objects", "path: "),
+        ("huge", "path: .* expected at most 48 bytes for weight"),
+        ("NaN", "state: expected finite values"),
+        ("shapes", "state: expected shape"),
+    ],
+)
+def test_other_files_are_refused_and_change_nothing(tmp_path, damage, words):
+    net = nn.Linear(3, 2, rng=0)
+    before, path = net.state(), tmp_path / "net.npz"
+    nn.Linear(3, 2, rng=1).save(path)
+    damaged(path, damage)
+    with pytest.raises(ValueError, match=words):
+        net.load(path)
+    assert all((value == before[name]).all() for name, value in net.state().items())
+    with pytest.raises(OSError, match="missing"):
+        net.load(tmp_path / "missing")
 
 
 def test_no_grad_is_undone_by_an_exception():

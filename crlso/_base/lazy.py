@@ -23,7 +23,7 @@ def lazy(package: str, homes: Mapping[str, str | None]) -> tuple[Callable[[str],
     Returns
     -------
     (callable, callable)
-        ``__getattr__`` and ``__dir__`` for the package.
+        ``__getattr__`` and ``__dir__`` for the package; ``dir`` lists its ``__all__``.
 
     References
     ----------
@@ -45,6 +45,7 @@ def lazy(package: str, homes: Mapping[str, str | None]) -> tuple[Callable[[str],
         return value
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *homes})
+        listed: list[str] = sys.modules[package].__all__
+        return listed
 
     return get, names

@@ -13,6 +13,10 @@ from numpy.lib.npyio import NpzFile
 __all__ = ["asset_path", "open_npz"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def asset_path(name: str) -> Path:
     """Return the path of an asset.
 

@@ -19,3 +19,7 @@ from crlso.benchmarks.nasbench201 import NASBench201
 from crlso.benchmarks.nasbench301 import NASBench301
 
 __all__ = ["Benchmark", "Function", "NASBench101", "NASBench201", "NASBench301", "Tabular"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -17,3 +17,7 @@ __all__ = [
     "query_of_optimum",
     "signed_rank_test",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

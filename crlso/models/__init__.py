@@ -26,3 +26,7 @@ __all__ = [
     "normal_scores",
     "shaped_vae",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

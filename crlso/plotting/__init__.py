@@ -7,3 +7,7 @@ from crlso.plotting.cells import plot_cell
 from crlso.plotting.curves import plot_comparison, plot_trajectory
 
 __all__ = ["plot_cell", "plot_comparison", "plot_trajectory"]
+
+
+def __dir__() -> list[str]:
+    return __all__

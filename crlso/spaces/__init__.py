@@ -24,3 +24,7 @@ from crlso.spaces.nasbench201 import NASBench201
 from crlso.spaces.space import CellSpace
 
 __all__ = ["DARTS", "Cell", "CellSpace", "Graph", "NASBench101", "NASBench201"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -4,3 +4,7 @@ from crlso.studies.run import EvaluationError, last_study, search
 from crlso.studies.study import Study
 
 __all__ = ["EvaluationError", "Study", "last_study", "search"]
+
+
+def __dir__() -> list[str]:
+    return __all__

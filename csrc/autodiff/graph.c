@@ -28,11 +28,12 @@ cr_status cr_graph_new(size_t n_graphs, size_t n_nodes, size_t n_edges, size_t n
     return CR_OK;
 }
 
-static cr_status check_offsets(const int32_t *offsets, size_t n, size_t total, const char *name, cr_error *err)
+static cr_status check_offsets(const int32_t *offsets, size_t n, size_t total, const char *name, const char *counted_by,
+                               cr_error *err)
 {
     if (offsets[0] != 0 || (size_t)offsets[n] != total)
-        return cr_fail(err, CR_ERR_VALUE, "%s: expected to run from 0 to %zu, got %d to %d", name, total, offsets[0],
-                       offsets[n]);
+        return cr_fail(err, CR_ERR_VALUE, "%s: expected to run from 0 to %zu, as %s says, got %d to %d", name, total,
+                       counted_by, offsets[0], offsets[n]);
     for (size_t i = 0; i < n; i++)
         if (offsets[i] > offsets[i + 1])
             return cr_fail(err, CR_ERR_VALUE, "%s: expected non-decreasing values, got %d then %d at position %zu",
@@ -42,10 +43,13 @@ static cr_status check_offsets(const int32_t *offsets, size_t n, size_t total, c
 
 cr_status cr_graph_check(const cr_graph *graph, cr_error *err)
 {
-    cr_status status = check_offsets(graph->node_offsets, graph->n_graphs, graph->n_nodes, "node_offsets", err);
+    /* the edges first: the length of edge_offsets, which counts the nodes, is trusted when its end is right */
+    cr_status status = check_offsets(graph->edge_offsets, graph->n_nodes, graph->n_edges, "edge_offsets",
+                                     "the length of sources", err);
     if (status != CR_OK)
         return status;
-    status = check_offsets(graph->edge_offsets, graph->n_nodes, graph->n_edges, "edge_offsets", err);
+    status = check_offsets(graph->node_offsets, graph->n_graphs, graph->n_nodes, "node_offsets",
+                           "the length of edge_offsets", err);
     if (status != CR_OK)
         return status;
     for (size_t g = 0; g < graph->n_graphs; g++) {

@@ -42,33 +42,25 @@ static int write_int32(PyArrayObject *from, const char *name, int32_t least, int
     return 0;
 }
 
-/* The last value of an array that is not empty. */
-static long long last_of(PyArrayObject *array)
-{
-    return ((const int64_t *)PyArray_DATA(array))[PyArray_SIZE(array) - 1];
-}
-
-/* Whether the lengths of node_offsets, edge_offsets, sources and types agree; else a ValueError names the array that the
- * others do not agree with. */
+/* Whether the arrays node_offsets, edge_offsets, sources and types have lengths that can agree; else a ValueError names
+ * the one that the others do not agree with. */
 static bool expect_lengths(PyArrayObject **arrays)
 {
-    const long long n_edge_offsets = PyArray_SIZE(arrays[1]), sources = PyArray_SIZE(arrays[2]),
-                    types = PyArray_SIZE(arrays[3]);
-    if (PyArray_SIZE(arrays[0]) == 0 || n_edge_offsets == 0) {
-        PyErr_Format(PyExc_ValueError, "%s: expected at least one entry, got none",
-                     PyArray_SIZE(arrays[0]) == 0 ? "node_offsets" : "edge_offsets");
-        return false;
-    }
-    const long long nodes = last_of(arrays[0]), edges = last_of(arrays[1]);
-    if (nodes >= 0 && nodes <= INT32_MAX && n_edge_offsets != nodes + 1)
-        PyErr_Format(PyExc_ValueError, "edge_offsets: expected %lld entries, one more than the %lld nodes of node_offsets, "
-                     "got %lld", nodes + 1, nodes, n_edge_offsets);
-    else if (sources == types)
-        return true; /* edge_offsets is compared with them later */
-    else if (sources == edges)
-        PyErr_Format(PyExc_ValueError, "types: expected %lld entries, as many as sources, got %lld", sources, types);
+    static const char *const names[] = {"node_offsets", "edge_offsets"};
+    for (int i = 0; i < 2; i++)
+        if (PyArray_SIZE(arrays[i]) == 0) {
+            PyErr_Format(PyExc_ValueError, "%s: expected at least one entry, got none", names[i]);
+            return false;
+        }
+    const int64_t *edge_offsets = PyArray_DATA(arrays[1]);
+    const npy_intp edges = (npy_intp)edge_offsets[PyArray_SIZE(arrays[1]) - 1];
+    const npy_intp sources = PyArray_SIZE(arrays[2]), types = PyArray_SIZE(arrays[3]);
+    if (sources == types)
+        return true;
+    if (types == edges)
+        PyErr_Format(PyExc_ValueError, "sources: expected %zd entries, as many as types, got %zd", types, sources);
     else
-        PyErr_Format(PyExc_ValueError, "sources: expected %lld entries, as many as types, got %lld", types, sources);
+        PyErr_Format(PyExc_ValueError, "types: expected %zd entries, as many as sources, got %zd", sources, types);
     return false;
 }
 

@@ -389,7 +389,7 @@ static PyObject *call_method(PyObject *self, cr_op op, PyObject *const *args, Py
     Py_ssize_t n = n_args + (keywords == NULL ? 0 : PyTuple_GET_SIZE(keywords));
     if (state == NULL)
         return NULL;
-    if (takes_shape(op) && n_args != 1 && n > 0)
+    if (takes_shape(op) && n_args > 1)
         return call_with_shape(state, op, self, args, n_args, keywords);
     if (n > 2 * MAX_PARAMETERS)
         return PyErr_Format(PyExc_TypeError, "%s: too many arguments: %zd", cr_operations[op].name, n);

@@ -313,11 +313,15 @@ def memory_is_refused() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("call_it", "error", "words"),
     [
-        (lambda: _core.add(X, np.ones((3, 2), np.float32)), ValueError, r"add: .* broadcast, got \(2, 3\) and \(3, 2\)"),
+        (
+            lambda: _core.add(X, np.ones((3, 2), np.float32)),
+            ValueError,
+            r"add: .* broadcast, got \(2, 3\) and \(3, 2\)",
+        ),
         (lambda: _core.add(X, np.ones((2, 2), np.float32)), ValueError, r"add: .* got \(2, 3\) and \(2, 2\)"),
         (lambda: _core.pow(X[:, :2], X), ValueError, r"pow: .* got \(2, 2\) and \(2, 3\)"),
         (lambda: _core.mul(X, X.astype(np.float64)), TypeError, "one dtype, got x of float32 and y of float64"),
-        (lambda: _core.linear(X, X, Tensor(np.zeros(2))), TypeError, "got x of float32 and bias of float64"),
+        (lambda: _core.linear(Tensor(X), X, Tensor(np.zeros(2))), TypeError, "got x of float32 and bias of float64"),
         (lambda: _core.add(X), TypeError, "missing argument 'y'"),
         (lambda: _core.add(X, X, X), TypeError, "at most 2 arguments"),
         (lambda: _core.add(X, X, y=X), TypeError, "repeated argument 'y'"),
@@ -373,7 +377,11 @@ def memory_is_refused() -> Iterator[None]:
         (lambda: _core.slice(X, 2, 1), IndexError, "got 2 to 1"),
         (lambda: _core.slice(X, 0, 2**63 - 1), IndexError, "slice"),
         (lambda: _core.slice(X, 0, 2, step=0), ValueError, "step: expected a number other than 0"),
-        (lambda: _core.slice(X, 0, 2, step=-1), IndexError, "slice: expected 2 > start >= stop >= -1 for a negative step"),
+        (
+            lambda: _core.slice(X, 0, 2, step=-1),
+            IndexError,
+            "slice: expected 2 > start >= stop >= -1 for a negative step",
+        ),
         (lambda: _core.slice(X, 2, 0, step=-1), IndexError, "got 2 to 0"),
         (lambda: _core.slice(X, 1, -2, step=-1), IndexError, "got 1 to -2"),
         (lambda: _core.reshape(X, (4, 2)), ValueError, "shape: expected 6 elements, got 8"),

@@ -256,7 +256,12 @@ class RaisingIteration:
         (lambda: _core.Adam([LEAF], max_norm=np.nan), ValueError, "max_norm"),
         (lambda: _core.Adam([LEAF], max_norm="1"), TypeError, None),
         (lambda: _core.Adam([LEAF], max_norm=RaisingFloat()), RuntimeError, "no float"),
-        (lambda: _core.Adam([LEAF]).step(), TypeError, None),
+        (lambda: _core.Adam([LEAF], lr=-1), ValueError, "lr: expected a number >= 0, got -1"),
+        (lambda: _core.Adam([LEAF], (0.9, 0.999)), TypeError, "lr: expected a number, got tuple"),
+        (lambda: _core.Adam([LEAF], lr=RaisingFloat()), RuntimeError, "no float"),
+        (lambda: setattr(_core.Adam([LEAF]), "lr", np.nan), ValueError, "lr: expected a number >= 0, got nan"),
+        (lambda: delattr(_core.Adam([LEAF]), "lr"), AttributeError, "lr cannot be deleted"),
+        (lambda: _core.Adam([LEAF]).step(0.1, 0.1), TypeError, None),
         (lambda: _core.Adam([LEAF]).step("a"), TypeError, None),
         (lambda: _core.Adam([LEAF]).step(1j), TypeError, None),
         (lambda: _core.Adam([LEAF]).step(-0.1), ValueError, "learning_rate: expected a number >= 0, got -0.1"),
@@ -271,6 +276,23 @@ def test_bad_input_is_refused(call, error, words):
     with pytest.raises(error, match=words):
         call()
     assert LEAF.numpy().tolist() == [1, 2]
+
+
+def test_steps_without_a_learning_rate_take_lr():
+    def weights(lr, *rates):
+        w = Tensor(np.ones(3), requires_grad=True)
+        adam = _core.Adam([w], lr) if lr is not None else _core.Adam([w])
+        for rate in rates:
+            if isinstance(rate, list):
+                (adam.lr,) = rate
+            w.grad = None
+            (w * w).sum().backward()
+            adam.step(*([] if isinstance(rate, list) else [rate]))
+        return w.numpy().tolist()
+
+    assert weights(0.1, None, None) == weights(0.5, 0.1, 0.1) == weights(9.0, [0.1], [0.1])
+    assert weights(None, None) == weights(7.0, 1e-3)
+    assert weights(0.1, None, None) != weights(0.1, None, 0.2)
 
 
 def test_one_optimiser_in_many_threads_takes_whole_steps():

@@ -24,6 +24,7 @@ KINDS = {
     "b": "bool",
     "S": "_Shape",
     "A": "str",
+    "D": "_Axes",
 }
 FROM_OBJECT = {"__doc__", "__module__", "__reduce__", "__repr__"}  # every class has them, and stubs leave them out
 Function = ast.FunctionDef
@@ -41,8 +42,9 @@ def stub_parameters(function: Function) -> list[Parameter]:
     named = [(argument, "/") for argument in arguments.posonlyargs] + [(argument, "") for argument in arguments.args]
     defaults = [""] * (len(named) - len(arguments.defaults)) + [ast.unparse(value) for value in arguments.defaults]
     found = [(argument.arg, mark, default) for (argument, mark), default in zip(named, defaults, strict=True)]
-    for argument in (arguments.vararg, *arguments.kwonlyargs, arguments.kwarg):  # the module has no such parameters
-        found += [(argument.arg, "*", "")] if argument else []
+    found += [(arguments.vararg.arg, "*", "")] if arguments.vararg else []
+    for argument in (*arguments.kwonlyargs, arguments.kwarg):  # the module has no such parameters
+        found += [(argument.arg, "**", "")] if argument else []
     return found
 
 
@@ -54,7 +56,7 @@ def real_parameters(function: Any) -> list[Parameter]:
     """From the signature that the module's own documentation begins with."""
     found = []
     for parameter in inspect.signature(function).parameters.values():
-        mark = "/" if parameter.kind is parameter.POSITIONAL_ONLY else ""
+        mark = {parameter.POSITIONAL_ONLY: "/", parameter.VAR_POSITIONAL: "*"}.get(parameter.kind, "")
         default = "" if parameter.default is parameter.empty else ast.unparse(ast.Constant(parameter.default))
         found.append((parameter.name, mark, default))
     return without_self(found)
@@ -126,8 +128,9 @@ def can_be_derived_from(kind: type) -> bool:
 def operation_differs(node: Function, name: str, *, method: bool) -> Iterator[str]:
     expected = operation_parameters(_core.OPERATIONS[name])
     got = annotated(node)
-    if method:
+    if method:  # whose last argument may be a shape in several numbers
         expected, got = expected[1:], got[1:]
+        expected = [(p, "*" * (kind == KINDS["S"]) + kind, default) for p, kind, default in expected]
     returns = ast.unparse(node.returns) if node.returns else ""
     if (got, returns) != (expected, "Tensor"):
         yield f"{'Tensor.' if method else ''}{name}: the stub has {got} -> {returns}, ops.def {expected}"
@@ -157,6 +160,7 @@ def class_differs(owner: ast.ClassDef) -> Iterator[str]:
                 yield f"{where}: the module has a method"
         elif owner.name == "Tensor" and name in _core.OPERATIONS:
             yield from operation_differs(node, name, method=True)
+            yield from signature_differs(where, node, real[name])
         elif name == "__new__":
             yield from signature_differs(where, node, kind)
         elif not name.startswith("__"):
@@ -177,10 +181,8 @@ def differences(source: str) -> list[str]:
         elif isinstance(node, ast.ClassDef):
             found += class_differs(node)
         elif isinstance(node, Function):
-            is_operation = name in _core.OPERATIONS
-            found += (
-                operation_differs(node, name, method=False) if is_operation else signature_differs(name, node, value)
-            )
+            found += operation_differs(node, name, method=False) if name in _core.OPERATIONS else []
+            found += signature_differs(name, node, value)
     return found
 
 
@@ -198,7 +200,7 @@ def test_stub_agrees_with_the_module():
         ("class CellSet:", "class _CellSet:", "CellSet: not in the stub"),
         ("def relu(self) ->", "def relu6(self) ->", "Tensor.relu: not in the stub"),
         ("def relu(self) ->", "def relu6(self) ->", "Tensor.relu6: only in the stub"),
-        ("def __rmatmul__(", "def __rpow__(", "Tensor.__rmatmul__: not in the stub"),
+        ("def __rmatmul__(", "def __rmod__(", "Tensor.__rmatmul__: not in the stub"),
         ("    def n_edges(self)", "    def n_arcs(self)", "GraphBatch.n_edges: not in the stub"),
         ("def sub(x: _Operand, y:", "def sub(y: _Operand, x:", "sub: the stub has"),
         ("def sub(self, y:", "def sub(self, z:", "Tensor.sub: the stub has"),
@@ -217,7 +219,8 @@ def test_stub_agrees_with_the_module():
         ("convex: bool = True", "convex: bool = False", "FrozenICNN.__new__: "),
         ("def smallest(values: npt.ArrayLike, k: SupportsIndex, /)", "def smallest(values: int, k: int)", "smallest: "),
         ("betas: tuple[float, float] = (0.9, 0.999)", "betas: tuple[float, float] = (0.9, 0.99)", "Adam.__new__: "),
-        ("learning_rate: float, /", "rate: float, /", "Adam.step: the stub has"),
+        ("learning_rate: float | None = None, /", "rate: float | None = None, /", "Adam.step: the stub has"),
+        ("def reshape(self, *shape: _Shape)", "def reshape(self, shape: _Shape)", "Tensor.reshape: the stub has"),
         ("    @grad.setter\n    def grad(self, value: None) -> None: ...\n", "", "Tensor.grad: one can be set"),
         ("    @property\n    def size(self)", "    def size(self)", "Tensor.size: one has a property"),
         ("@final\nclass Adam", "class Adam", "Adam: @final"),
@@ -241,7 +244,15 @@ def test_dictionaries_have_the_keys_and_types_of_the_stub(name: str, function: A
 
 @pytest.mark.parametrize("name", sorted(INSTANCES))
 def test_properties_have_the_types_of_the_stub(name: str):
-    types = {"int": int, "bool": bool, "tuple": tuple, "np.dtype": np.dtype, "None": type(None)}
+    types = {
+        "Tensor": _core.Tensor,
+        "float": float,
+        "int": int,
+        "bool": bool,
+        "tuple": tuple,
+        "np.dtype": np.dtype,
+        "None": type(None),
+    }
     owner = members(ast.parse(STUB.read_text(encoding="utf-8")).body)[name]
     assert isinstance(owner, ast.ClassDef)
     for attribute, node in members(owner.body).items():

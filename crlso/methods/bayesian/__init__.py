@@ -59,3 +59,7 @@ __all__ = [
     "latent_descent",
     "latent_steps",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
