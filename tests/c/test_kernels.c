@@ -60,6 +60,8 @@ static double plain_unary(cr_unary kind, double a, double b, double x)
     case CR_LOG: return log(x);
     case CR_SQUARE: return x * x;
     case CR_AFFINE: return a * x + b;
+    case CR_ABS: return fabs(x);
+    case CR_SQRT: return sqrt(x);
     }
     return NAN;
 }
@@ -78,6 +80,8 @@ static double plain_derivative(cr_unary kind, double a, double x)
     case CR_LOG: return 1 / x;
     case CR_SQUARE: return 2 * x;
     case CR_AFFINE: return a;
+    case CR_ABS: return x > 0 ? 1 : -1;
+    case CR_SQRT: return 0.5 / sqrt(x);
     }
     return NAN;
 }
@@ -85,8 +89,8 @@ static double plain_derivative(cr_unary kind, double a, double x)
 static void unary(size_t n)
 {
     double *expected = sample_memory(n, sizeof *expected);
-    for (cr_unary kind = CR_IDENTITY; kind <= CR_AFFINE; kind++) {
-        real *x = array(n, kind == CR_LOG ? 0.1 : -3, 3), *y = array(n, 0, 0);
+    for (cr_unary kind = CR_IDENTITY; kind <= CR_SQRT; kind++) {
+        real *x = array(n, kind == CR_LOG || kind == CR_SQRT ? 0.1 : -3, 3), *y = array(n, 0, 0);
         real *dy = array(n, -1, 1), *dx = array(n, -1, 1);
         for (size_t i = 0; i < n; i++)
             expected[i] = plain_unary(kind, 0.25, -0.5, (double)x[i]);
@@ -132,14 +136,14 @@ static void bias_activation(size_t n)
 
 static double plain_binary(cr_binary kind, double x, double w)
 {
-    return kind == CR_ADD ? x + w : kind == CR_SUB ? x - w : kind == CR_MUL ? x * w : x / w;
+    return kind == CR_ADD ? x + w : kind == CR_SUB ? x - w : kind == CR_MUL ? x * w : kind == CR_DIV ? x / w : pow(x, w);
 }
 
 static void binary(size_t n)
 {
     double *expected = sample_memory(n, sizeof *expected), *other = sample_memory(n, sizeof *other);
-    for (cr_binary kind = CR_ADD; kind <= CR_DIV; kind++) {
-        real *x = array(n, -2, 2), *w = array(n, 0.5, 2), *y = array(n, 0, 0), *dy = array(n, -1, 1);
+    for (cr_binary kind = CR_ADD; kind <= CR_POW; kind++) {
+        real *x = array(n, kind == CR_POW ? 0.5 : -2, 2), *w = array(n, 0.5, 2), *y = array(n, 0, 0), *dy = array(n, -1, 1);
         real *dx = array(n, -1, 1), *dw = array(n, -1, 1);
         for (size_t i = 0; i < n; i++)
             expected[i] = plain_binary(kind, (double)x[i], (double)w[i]);
@@ -150,10 +154,11 @@ static void binary(size_t n)
         kernels->binary_scalar(kind, n, x, 1.5, y);
         expect("binary_scalar", n, y, expected, EXACT);
         for (size_t i = 0; i < n; i++) {
-            double wi = (double)w[i], g = (double)dy[i];
-            expected[i] = g * (kind == CR_MUL ? wi : kind == CR_DIV ? 1 / wi : 1) + (double)dx[i];
-            double by_w = kind == CR_MUL ? (double)x[i] : -(double)x[i] / wi / wi;
-            other[i] = g * (kind == CR_ADD ? 1 : kind == CR_SUB ? -1 : by_w);
+            double xi = (double)x[i], wi = (double)w[i], g = (double)dy[i];
+            const double by_x[] = {1, 1, wi, 1 / wi, wi * pow(xi, wi - 1)};
+            const double by_w[] = {1, -1, xi, -xi / wi / wi, pow(xi, wi) * log(xi)}; /* in the order of cr_binary */
+            expected[i] = g * by_x[kind] + (double)dx[i];
+            other[i] = g * by_w[kind];
         }
         kernels->binary_gradient(kind, n, x, w, dy, dx, dw, 1, 0);
         expect("binary_gradient x", n, dx, expected, LOOSE);
@@ -168,6 +173,55 @@ static void binary(size_t n)
     }
     free(expected);
     free(other);
+}
+
+static void largest_and_equal(size_t n)
+{
+    const size_t outer = 3, length = 4;
+    real *x = array(outer * length * n, -2, 2), *y = array(outer * n, 0, 0), *same = array(n, 0, 0);
+    double *expected = sample_memory(outer * n, sizeof *expected);
+    for (size_t o = 0; o < outer; o++)
+        for (size_t i = 0; i < n; i++) {
+            expected[o * n + i] = -INFINITY;
+            for (size_t k = 0; k < length; k++)
+                expected[o * n + i] = fmax(expected[o * n + i], (double)x[(o * length + k) * n + i]);
+        }
+    kernels->max_axis(outer, length, n, x, y);
+    expect("max_axis", outer * n, y, expected, 0);
+    for (size_t i = 0; i < n; i++)
+        expected[i] = (double)x[i] == expected[i];
+    kernels->equal(n, x, y, same);
+    expect("equal", n, same, expected, 0);
+    if (n > 0) {
+        x[n] = (real)NAN;
+        kernels->max_axis(outer, length, n, x, y);
+        CHECK(y[0] != y[0], "%s, max_axis loses a NaN", isa);
+    }
+    free(x);
+    free(y);
+    free(same);
+    free(expected);
+}
+
+static void reverse_axes(size_t n)
+{
+    const size_t shape[4] = {2, n, 3, 5}, size = 2 * n * 3 * 5;
+    real *x = array(size, -1, 1), *y = array(size, -1, 1);
+    double *expected = sample_memory(size, sizeof *expected);
+    for (int accumulate = 0; accumulate < 2; accumulate++) {
+        for (size_t i = 0; i < 2; i++)
+            for (size_t j = 0; j < n; j++)
+                for (size_t k = 0; k < 3; k++)
+                    for (size_t l = 0; l < 5; l++) {
+                        const size_t to = ((l * 3 + k) * n + j) * 2 + i, from = ((i * n + j) * 3 + k) * 5 + l;
+                        expected[to] = (accumulate ? (double)y[to] : 0) + (double)x[from];
+                    }
+        kernels->reverse_axes(shape, x, y, accumulate);
+        expect("reverse_axes", size, y, expected, EXACT);
+    }
+    free(x);
+    free(y);
+    free(expected);
 }
 
 static void sums(size_t n)
@@ -517,8 +571,9 @@ static void adam(size_t n)
 static void all_of(const cr_kernel_table *table, const char *name)
 {
     static const size_t sizes[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 100, 300};
-    void (*const tests[])(size_t) = {unary, bias_activation, binary, sums, axes, columns_and_rows, segments, messages,
-                                     cross_entropy, other_losses, layers_and_tests, adam};
+    void (*const tests[])(size_t) = {unary, bias_activation, binary, sums, axes, largest_and_equal, reverse_axes,
+                                     columns_and_rows, segments, messages, cross_entropy, other_losses,
+                                     layers_and_tests, adam};
     kernels = table;
     isa = name;
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
