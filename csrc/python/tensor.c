@@ -330,7 +330,8 @@ static PyMethodDef tensor_methods[] = {
     {"numpy", tensor_numpy, METH_NOARGS,
      PyDoc_STR("numpy($self)\n--\n\nThe tensor's memory as a NumPy array, without copying. Writing to it "
                "between an operation that needs the old values and its backward makes backward raise RuntimeError.")},
-    {"__array__", (PyCFunction)(void (*)(void))tensor_array, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"__array__", (PyCFunction)(void (*)(void))tensor_array, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("__array__($self, dtype=None, copy=None)\n--\n\nThe tensor as a NumPy array, for numpy.asarray and others.")},
     {"detach", tensor_detach, METH_NOARGS,
      PyDoc_STR("detach($self)\n--\n\nThe same memory as a constant: no gradient flows through it.")},
     {"item", tensor_item, METH_NOARGS, PyDoc_STR("item($self)\n--\n\nThe value of a tensor of one element.")},
@@ -465,6 +466,9 @@ static Py_hash_t tensor_hash(PyObject *self)
 static const char tensor_doc[] =
     "Tensor(data, requires_grad=False, dtype=None)\n--\n\n"
     "An array of float32 or float64, at most four dimensions, that records the operations applied to it.\n\n"
+    "Arithmetic, broadcasting, indexing (integers, slices, None, ..., and an array of integers or booleans for the first\n"
+    "axis), iteration and `axis` are those of NumPy arrays. Operations are methods and functions; whole rows, as x[0] and\n"
+    "x[2:], share memory with x.\n\n"
     "Parameters\n----------\n"
     "data : array_like\n    Real numbers. A writeable, contiguous float32 or float64 array is used without copying;\n"
     "    anything else is copied, to float32 unless dtype says otherwise.\n"
@@ -473,7 +477,8 @@ static const char tensor_doc[] =
     "Examples\n--------\n"
     ">>> x = Tensor([1.0, 2.0], requires_grad=True)\n"
     ">>> (x * x).sum().backward()\n"
-    ">>> x.grad.numpy()\narray([2., 4.], dtype=float32)\n";
+    ">>> x.grad.numpy()\narray([2., 4.], dtype=float32)\n"
+    ">>> x[::-1].numpy()\narray([2., 1.], dtype=float32)\n";
 
 static PyType_Slot tensor_slots[] = {{Py_tp_doc, (void *)tensor_doc},
                                      {Py_tp_new, tensor_new},
@@ -550,6 +555,8 @@ static PyObject *gradients(PyObject *module, PyObject *args, PyObject *keywords)
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!O|O:gradients", names, state->tensor, &output, &inputs,
                                      &gradient))
         return NULL;
+    if (PyObject_TypeCheck(inputs, state->tensor)) /* whose rows are no inputs of output */
+        return cr_py_wrong_type("inputs", "a list of tensors", inputs);
     sequence = PySequence_Tuple(inputs);
     if (sequence == NULL)
         return NULL;

@@ -570,6 +570,7 @@ def test_gradients_of_inner_tensors_and_strangers():
         (lambda x, y: _core.gradients(y, [x, 1.0], y), ValueError, "number 1 does not"),
         (lambda x, y: _core.gradients(1.0, [x]), TypeError, ""),
         (lambda x, y: _core.gradients(y, 5, y), TypeError, ""),
+        (lambda x, y: _core.gradients(y, x, y), TypeError, "inputs: expected a list of tensors, got crlso._core.Tensor"),
         (lambda x, y: _core.gradients(x.detach().sum(), [x]), RuntimeError, "does not depend"),
         (lambda x, y: setattr(y, "requires_grad", False), RuntimeError, "requires_grad: expected a leaf"),
     ],
