@@ -196,6 +196,9 @@ class Tensor:
     def max(self, axis: _Axes | None = None, keepdims: bool = False) -> Tensor:
         """Return the largest element over an axis, a tuple of axes, or everything."""
 
+    def min(self, axis: _Axes | None = None, keepdims: bool = False) -> Tensor:
+        """Return the smallest element over an axis, a tuple of axes, or everything."""
+
     def softmax(self, axis: SupportsIndex = -1) -> Tensor:
         """Return exp(x) / sum(exp(x)) along an axis."""
 
@@ -428,6 +431,11 @@ def max(  # noqa: A001
     x: _Operand, axis: _Axes | None = None, keepdims: bool = False
 ) -> Tensor:
     """Return the largest element over an axis, a tuple of axes, or everything."""
+
+def min(  # noqa: A001
+    x: _Operand, axis: _Axes | None = None, keepdims: bool = False
+) -> Tensor:
+    """Return the smallest element over an axis, a tuple of axes, or everything."""
 
 def softmax(x: _Operand, axis: SupportsIndex = -1) -> Tensor:
     """Return exp(x) / sum(exp(x)) along an axis."""

@@ -64,6 +64,9 @@ class SGD:
     def __init__(
         self, parameters: Iterable[Tensor], lr: float = 0.001, *, momentum: float = 0.0, weight_decay: float = 0.0
     ) -> None:
+        if not isinstance(parameters, Iterable):
+            got = type(parameters).__name__
+            raise TypeError(f"parameters: expected Tensors, such as net.parameters(), got {got}")
         self._parameters = list(parameters)
         for i, parameter in enumerate(self._parameters):
             if not isinstance(parameter, Tensor):
@@ -79,7 +82,10 @@ class SGD:
         self.weight_decay = check_number("weight_decay", weight_decay, least=0)
         self._velocities = [np.zeros(parameter.shape, parameter.dtype) for parameter in self._parameters]
 
-    def step(self, learning_rate: float | None = None) -> float:
+    def __repr__(self) -> str:
+        return f"SGD(lr={self.lr}, momentum={self.momentum}, weight_decay={self.weight_decay})"
+
+    def step(self, learning_rate: float | None = None, /) -> float:
         """Move all parameters that have a gradient.
 
         Parameters

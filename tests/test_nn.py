@@ -376,6 +376,8 @@ def test_float64_data_fits_a_float32_network():
         np.testing.assert_array_equal(out.numpy(), net(x.astype(np.float32)).numpy())
         nn.mse(out, y).backward()
         assert all(p.grad is not None and p.grad.dtype == np.float32 for p in net.parameters())
+    for first in (nn.relu, nn.Dropout(0.5, rng=0)):  # which alone would keep the data's own dtype
+        assert nn.Sequential(first, nn.Linear(3, 2, rng=0))(x).dtype == np.float32
     icnn = nn.ICNN(3, 4, 2, rng=0)
     assert icnn(x).dtype == nn.grad(icnn, x).dtype == np.float32
     with pytest.raises(
@@ -416,6 +418,8 @@ def test_sequential_is_one_after_the_other():
     e = np.exp(np.tanh(x @ one.weight.numpy().T) @ two.weight.numpy().T)
     np.testing.assert_allclose(net(x).numpy(), e / e.sum(axis=1, keepdims=True), rtol=1e-12)
     assert nn.Sequential()(x) is x
+    assert len(net) == 4 and list(net) == [net[0], net[1], net[2], net[-1]] and net[0] is one
+    np.testing.assert_array_equal(net[:2](x).numpy(), nn.tanh(one(x)).numpy())
     with pytest.raises(TypeError, match="layers: expected modules and functions, got int as number 1"):
         nn.Sequential(one, 3)  # type: ignore[arg-type]
 
@@ -452,6 +456,10 @@ def test_own_modules_list_what_they_hold():
     ]
 
 
+GRAPH = GraphBatch([0, 2, 3], [0, 1, 2, 2], [1, 0], [0, 1], 2)
+GRAPH_LAYER: Any = nn.GraphLayer(3, 4, 2, rng=0)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
@@ -463,6 +471,20 @@ def test_own_modules_list_what_they_hold():
             "activation: expected one of none, .* got 'gelu'",
         ),
         (lambda: nn.Linear(2, 3), TypeError, "rng"),
+        (lambda: nn.Linear(2, 3, rng=0, gain=np.nan), ValueError, "gain: expected a finite number"),
+        (lambda: nn.Linear(2, 3, rng=0, dtype="float16"), TypeError, "dtype: expected 'float32' or 'float64'"),
+        (lambda: nn.MLP([3], rng=0), ValueError, r"sizes: expected at least the widths .* got \[3\]"),
+        (lambda: nn.ICNN(2, 0, 1, rng=0), ValueError, "width: expected at least 1, got 0"),
+        (lambda: nn.GraphLayer(0, 4, 2, rng=0), ValueError, "inputs: expected at least 1, got 0"),
+        (lambda: nn.OneHotGraphLayer(2, 0, 2, rng=0), ValueError, "outputs: expected at least 1, got 0"),
+        (lambda: GRAPH_LAYER(np.ones((2, 3)), GRAPH), ValueError, r"x: expected 3 rows, one per node .* \(2, 3\)"),
+        (lambda: GRAPH_LAYER(np.ones((3, 5)), GRAPH), ValueError, r"x: expected 3 as last dimension, .* \(3, 5\)"),
+        (
+            lambda: nn.GraphLayer(3, 4, 5, rng=0)(np.ones((3, 3)), GRAPH),
+            ValueError,
+            "graph: expected 5 edge types, .* 2",
+        ),
+        (lambda: GRAPH_LAYER(np.ones((3, 3)), None), TypeError, "graph: expected a GraphBatch, got NoneType"),
     ],
 )
 def test_bad_arguments_of_modules_are_refused(make, error, words):

@@ -74,6 +74,8 @@ NEGATIVE.nonnegative = True
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
+        (lambda: optim.SGD(nn.Linear(2, 1, rng=0)), TypeError, r"such as net.parameters\(\), got Linear"),
+        (lambda: optim.Adam(nn.Linear(2, 1, rng=0)), TypeError, r"such as net.parameters\(\), got Linear"),
         (lambda: optim.SGD([np.ones(2)]), TypeError, "parameters: expected Tensors, got ndarray as number 0"),
         (lambda: optim.SGD([LEAF, LEAF * 2]), ValueError, "leaves that require a gradient, number 1 is not"),
         (lambda: optim.SGD([LEAF.detach()]), ValueError, "leaves that require a gradient, number 0 is not"),
@@ -88,6 +90,11 @@ NEGATIVE.nonnegative = True
 def test_bad_input_is_refused(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_optimisers_say_what_they_are():
+    assert repr(optim.Adam([LEAF], lr=0.5)) == "Adam(lr=0.5)"
+    assert repr(optim.SGD([LEAF], 0.5, momentum=0.9)) == "SGD(lr=0.5, momentum=0.9, weight_decay=0.0)"
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing():

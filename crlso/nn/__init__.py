@@ -27,8 +27,8 @@ no hidden source of randomness.
 - An integer, or a ``SeedSequence``. Equal seeds give equal numbers: use another one for each module.
 
 Arrays and numbers that meet a Tensor take its dtype, so float64 data fits a float32 network. Two tensors of different
-dtypes are an error. Arithmetic broadcasts as in NumPy, also where that is a mistake: (n, 1) - (n,) is (n, n). The losses,
-such as :func:`mse`, refuse shapes that differ.
+dtypes are an error. Arithmetic broadcasts as in NumPy, also where that is a mistake: (n, 1) - (n,) is (n, n). The
+losses, such as :func:`mse`, refuse shapes that differ.
 
 Most operations are methods of Tensor too: ``net(x).relu().mean(axis=1)``.
 """

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.checks import check_int
 from crlso._core import Tensor
 from crlso.nn.module import Module
 from crlso.nn.values import SLOPE, normal, parameter, stream_of
@@ -53,6 +54,11 @@ class ICNN(Module):
         self, inputs: int, width: int, layers: int, rng: Any, *, convex: bool = True, dtype: str = "float32"
     ) -> None:
         stream = stream_of(rng)
+        inputs, width, layers = (
+            check_int("inputs", inputs, 0),
+            check_int("width", width, 1),
+            check_int("layers", layers, 0),
+        )
         self.convex = convex
         outer = math.sqrt(2.0 / max(inputs, 1))
         self.input_weight = normal(stream, "input", (width, inputs), outer, dtype)

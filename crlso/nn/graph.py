@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.checks import check_int
 from crlso._core import GraphBatch, Tensor
 from crlso.nn.module import Module
 from crlso.nn.values import SLOPE, normal, parameter, stream_of
@@ -55,6 +56,9 @@ class _Messages(Module):
             ``K1 x`` and ``K2 x``.
         graph : GraphBatch
         """
+        edge_types = self.edge.shape[0]
+        if isinstance(graph, GraphBatch) and graph.n_types != edge_types:
+            raise ValueError(f"graph: expected {edge_types} edge types, as the layer has, got {graph.n_types}")
         return _core.message_pass(target, source, self.types(), graph, slope=SLOPE)
 
 
@@ -84,6 +88,8 @@ class GraphLayer(_Messages):
         self, inputs: int, outputs: int, edge_types: int, rng: Any, *, degree: int = 1, dtype: str = "float32"
     ) -> None:
         stream = stream_of(rng)
+        inputs, outputs = check_int("inputs", inputs, 1), check_int("outputs", outputs, 1)
+        edge_types = check_int("edge_types", edge_types, 0)
         self._initialise_messages((outputs, inputs), inputs, edge_types, outputs, stream, degree, dtype)
         self.root1 = normal(stream, "root1", (outputs, inputs), 1.0 / math.sqrt(inputs), dtype)
         self.root2 = normal(stream, "root2", (outputs, outputs), math.sqrt(0.5 / outputs), dtype)
@@ -98,6 +104,8 @@ class GraphLayer(_Messages):
 
     def messages(self, x: Tensor, graph: GraphBatch) -> Tensor:
         """Return the sum of the messages to each node, shape (nodes, outputs)."""
+        if isinstance(graph, GraphBatch) and np.shape(x)[:1] != (graph.n_nodes,):
+            raise ValueError(f"x: expected {graph.n_nodes} rows, one per node of the graph, got shape {np.shape(x)}")
         return self.pass_messages(_core.linear(x, self.target), _core.linear(x, self.source), graph)
 
     def __call__(self, x: Tensor, graph: GraphBatch) -> Tensor:
@@ -167,6 +175,8 @@ class OneHotGraphLayer(_Messages):
         dtype: str = "float32",
     ) -> None:
         stream = stream_of(rng)
+        kinds, outputs = check_int("kinds", kinds, 0), check_int("outputs", outputs, 1)
+        edge_types = check_int("edge_types", edge_types, 0)
         self._initialise_messages((kinds, outputs), 1, edge_types, outputs, stream, degree, dtype)
         self.root1 = normal(stream, "root1", (kinds, outputs), 1.0, dtype)
         self.root2 = normal(stream, "root2", (outputs, outputs), math.sqrt(0.5 / outputs), dtype)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, overload
 
 import numpy as np
 
@@ -58,7 +58,9 @@ class Linear(Module):
     ) -> None:
         inputs, outputs = check_int("inputs", inputs, 0), check_int("outputs", outputs, 0)
         check_choice("activation", activation, _ACTIVATIONS)
-        if gain is None:
+        if gain is not None:
+            gain = check_number("gain", gain, least=0)
+        else:
             gain = math.sqrt(2.0) if activation in ("leaky_relu", "relu") else 1.0
         self.activation = activation
         self.weight = normal(stream_of(rng), "weight", (outputs, inputs), gain / math.sqrt(max(inputs, 1)), dtype)
@@ -94,6 +96,8 @@ class MLP(Module):
     """
 
     def __init__(self, sizes: Sequence[int], rng: Any, *, dtype: str = "float32") -> None:
+        if len(sizes) < 2:
+            raise ValueError(f"sizes: expected at least the widths of input and output, got {list(sizes)}")
         stream, last = stream_of(rng), len(sizes) - 2
         self.layers = [
             Linear(
@@ -115,6 +119,8 @@ class MLP(Module):
 
 class Sequential(Module):
     """Layers that are applied one after the other.
+
+    Positions, slices and iteration give its layers, and ``len`` their number.
 
     Parameters
     ----------
@@ -150,8 +156,24 @@ class Sequential(Module):
                 )
         self.layers = list(layers)
 
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Callable[[Any], Any]]:
+        return iter(self.layers)
+
+    @overload
+    def __getitem__(self, position: int) -> Any: ...
+    @overload
+    def __getitem__(self, position: slice) -> Sequential: ...
+    def __getitem__(self, position: int | slice) -> Any:
+        """Return a layer, or for a slice a Sequential of the same layers."""
+        return Sequential(*self.layers[position]) if isinstance(position, slice) else self.layers[position]
+
     def __call__(self, x: Any) -> Any:
-        """Apply all layers to x."""
+        """Apply all layers to x; what is no Tensor is cast to the dtype of the parameters."""
+        if not isinstance(x, Tensor) and (parameters := self.parameters()):
+            x = Tensor(x, dtype=parameters[0].dtype)
         for layer in self.layers:
             x = layer(x)
         return x

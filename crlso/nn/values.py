@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from crlso._base.blas import warn_of_slow_core
@@ -25,7 +24,7 @@ def stream_of(rng: Any) -> Stream:
 def parameter(values: npt.NDArray[Any], dtype: str, nonnegative: bool = False) -> Tensor:
     """Return a parameter with these values; `nonnegative` ones stay so in training."""
     warn_of_slow_core()  # here and not on import, because only models depend on fast matrix products
-    tensor = Tensor(np.ascontiguousarray(values, dtype=dtype), requires_grad=True)
+    tensor = Tensor(values, requires_grad=True, dtype=dtype)
     tensor.nonnegative = nonnegative
     return tensor
 

@@ -58,6 +58,8 @@ static void reduce_run(const cr_axes *axes, int run, cr_reduction kind, double s
     const size_t outer = axes->runs[run].outer, length = axes->runs[run].length, inner = axes->runs[run].inner;
     if (kind == CR_MAX)
         cr_kernels(dtype)->max_axis(outer, length, inner, x, y);
+    else if (kind == CR_MIN)
+        cr_kernels(dtype)->min_axis(outer, length, inner, x, y);
     else
         cr_kernels(dtype)->sum_axis(outer, length, inner, scale, x, y);
 }

@@ -1,4 +1,4 @@
-/* Sums and maxima over several axes, and their counterpart, which repeats along these axes: for reductions and for
+/* Sums, maxima and minima over several axes, and their counterpart, which repeats along these axes: for reductions and for
  * broadcasting. */
 #ifndef CR_AUTODIFF_AXES_H
 #define CR_AUTODIFF_AXES_H
@@ -17,7 +17,7 @@ typedef struct {
     size_t size, kept, reduced; /* elements of the whole shape, of the result, and those that make one of the result */
 } cr_axes;
 
-typedef enum { CR_SUM, CR_MAX } cr_reduction;
+typedef enum { CR_SUM, CR_MAX, CR_MIN } cr_reduction;
 
 /* The axes of a shape for which `chosen` is true. */
 cr_axes cr_axes_of(int ndim, const size_t *shape, const bool *chosen);

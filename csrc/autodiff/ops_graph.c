@@ -52,8 +52,9 @@ static cr_status expect_messages(const cr_node *node, cr_error *err)
     if (status != CR_OK)
         return status;
     if (types->shape[0] != node->graph->n_types || types->shape[1] != target->shape[1])
-        return cr_fail(err, CR_ERR_VALUE, "types: expected shape (%zu, %zu), got (%zu, %zu)", node->graph->n_types,
-                       target->shape[1], types->shape[0], types->shape[1]);
+        return cr_fail(err, CR_ERR_VALUE,
+                       "types: expected shape (%zu, %zu), a row per edge type of the graph batch, got (%zu, %zu)",
+                       node->graph->n_types, target->shape[1], types->shape[0], types->shape[1]);
     return CR_OK;
 }
 

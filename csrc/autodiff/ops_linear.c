@@ -95,9 +95,9 @@ static cr_status expect_layer(const cr_tensor *x, const char *x_name, const cr_t
     if (status != CR_OK)
         return status;
     if (x->ndim < 1 || x->shape[x->ndim - 1] != weight->shape[1])
-        return cr_fail(err, CR_ERR_VALUE, "%s: expected the last dimension of %s %s, got %s %s", weight_name, x_name,
-                       cr_shape_text(x->ndim, x->shape, first, sizeof first), weight_name,
-                       cr_shape_text(weight->ndim, weight->shape, second, sizeof second));
+        return cr_fail(err, CR_ERR_VALUE, "%s: expected %zu as last dimension, like %s %s, got shape %s", x_name,
+                       weight->shape[1], weight_name, cr_shape_text(weight->ndim, weight->shape, first, sizeof first),
+                       cr_shape_text(x->ndim, x->shape, second, sizeof second));
     return CR_OK;
 }
 

@@ -1,4 +1,4 @@
-/* Reductions over axes: sum, mean, max; and softmax. */
+/* Reductions over axes: sum, mean, max, min; and softmax. */
 #include "autodiff.h"
 #include "axes.h"
 #include "checks.h"
@@ -129,40 +129,40 @@ cr_status mean_backward(const cr_node *node, const cr_tensor *out, const cr_tens
     return status == CR_OK ? repeat_gradient(node, &axes, 1.0 / (double)axes.reduced, dout, err) : status;
 }
 
-/* ---- max ---- */
+/* ---- max and min ---- */
 
-cr_status max_forward(cr_node *node, cr_tensor **out, cr_error *err)
+static cr_status select_forward(cr_node *node, cr_reduction kind, cr_tensor **out, cr_error *err)
 {
     cr_axes axes;
     cr_status status = expect_elements(node, err);
     if (status == CR_OK)
         status = new_reduction(node, &axes, out, err);
-    return status == CR_OK ? fill_reduction(node, &axes, CR_MAX, 1, out, err) : status;
+    return status == CR_OK ? fill_reduction(node, &axes, kind, 1, out, err) : status;
 }
 
-/* Adds the gradient: each of the elements that are equal to the maximum gets the same share. `full` and `is_largest`
+/* Adds the gradient: each of the elements that are equal to the result gets the same share. `full` and `is_selected`
  * have room for all elements, `share` and `count` for those of the result. */
 static cr_status share_gradient(const cr_node *node, const cr_axes *axes, const cr_tensor *out, const cr_tensor *dout,
                                 cr_buffer *const *scratch, cr_error *err)
 {
     cr_tensor *x = node->inputs[0];
     const cr_kernel_table *kernels = cr_kernels(x->dtype);
-    void *full = cr_buffer_data(scratch[0]), *is_largest = cr_buffer_data(scratch[1]);
+    void *full = cr_buffer_data(scratch[0]), *is_selected = cr_buffer_data(scratch[1]);
     void *share = cr_buffer_data(scratch[2]), *count = cr_buffer_data(scratch[3]), *data;
     int accumulate;
     cr_status status;
     CR_TRY(cr_repeat_axes(axes, 1, x->dtype, out->data, full, 0, err));
-    kernels->equal(x->size, x->data, full, is_largest);
-    CR_TRY(cr_reduce_axes(axes, CR_SUM, 1, x->dtype, is_largest, count, err));
+    kernels->equal(x->size, x->data, full, is_selected);
+    CR_TRY(cr_reduce_axes(axes, CR_SUM, 1, x->dtype, is_selected, count, err));
     kernels->binary(CR_DIV, out->size, dout->data, count, share);
     CR_TRY(cr_repeat_axes(axes, 1, x->dtype, share, full, 0, err));
     CR_TRY(cr_grad_begin(x, &data, &accumulate, err));
-    kernels->binary_gradient(CR_MUL, x->size, full, is_largest, full, data, NULL, accumulate, 0);
+    kernels->binary_gradient(CR_MUL, x->size, full, is_selected, full, data, NULL, accumulate, 0);
 fail:
     return status;
 }
 
-cr_status max_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
+static cr_status select_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
 {
     const cr_tensor *x = node->inputs[0];
     cr_buffer *scratch[4] = {NULL};
@@ -175,6 +175,26 @@ cr_status max_backward(const cr_node *node, const cr_tensor *out, const cr_tenso
     for (int i = 0; i < 4; i++)
         cr_buffer_release(scratch[i]);
     return status;
+}
+
+cr_status max_forward(cr_node *node, cr_tensor **out, cr_error *err)
+{
+    return select_forward(node, CR_MAX, out, err);
+}
+
+cr_status max_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
+{
+    return select_backward(node, out, dout, err);
+}
+
+cr_status min_forward(cr_node *node, cr_tensor **out, cr_error *err)
+{
+    return select_forward(node, CR_MIN, out, err);
+}
+
+cr_status min_backward(const cr_node *node, const cr_tensor *out, const cr_tensor *dout, cr_error *err)
+{
+    return select_backward(node, out, dout, err);
 }
 
 /* ---- softmax: integers[0] axis ---- */

@@ -74,6 +74,8 @@ typedef struct {
                         int accumulate);
     /* y[o, i] = max_k x[o, k, i], or NaN where there is one; length > 0 */
     void (*max_axis)(size_t outer, size_t length, size_t inner, const void *x, void *y);
+    /* y[o, i] = min_k x[o, k, i], or NaN where there is one; length > 0 */
+    void (*min_axis)(size_t outer, size_t length, size_t inner, const void *x, void *y);
     /* y = 1 where x and w are equal, else 0 */
     void (*equal)(size_t n, const void *x, const void *w, void *y);
     /* y[l, k, j, i] (+)= x[i, j, k, l] for x of four axes */

@@ -97,7 +97,8 @@ static PyArrayObject *fit_integers(PyObject *object, const char *name, int type,
     PyArrayObject *given = cr_py_read_array(object, name, "integers"), *result = NULL;
     if (given == NULL)
         return NULL;
-    if (!PyTypeNum_ISINTEGER(PyArray_TYPE(given)))
+    const bool is_empty_list = PyArray_SIZE(given) == 0 && !PyArray_Check(object); /* NumPy takes [] for reals */
+    if (!PyTypeNum_ISINTEGER(PyArray_TYPE(given)) && !is_empty_list)
         cr_py_wrong_dtype(name, "integers", given);
     else if (expect_ndim(name, least_ndim, most_ndim, given) == 0)
         result = fit_array(given, type, flags);

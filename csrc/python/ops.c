@@ -30,6 +30,9 @@ typedef struct {
 
 static signature_t signatures[CR_N_OPS]; /* read once from ops.def, constant afterwards */
 
+/* Written once: a signature that inspect and help() read, then the text of ops.def. */
+static char function_docs[CR_N_OPS][DOC_SIZE], method_docs[CR_N_OPS][DOC_SIZE];
+
 static const char *const activations[] = {"none", "leaky_relu", "relu", "tanh", "sigmoid", "softplus"}; /* cr_unary */
 
 /* Reads one `name:kind?=default` of a signature. */
@@ -86,8 +89,14 @@ static int match_arguments(cr_op op, PyObject *const *args, Py_ssize_t n_args, P
         size_t p = 0;
         while (p < s->n && PyUnicode_CompareWithASCIIString(keyword, s->parameters[p].name) != 0)
             p++;
-        if (p == s->n || values[p] != NULL) {
-            PyErr_Format(PyExc_TypeError, "%s: %s argument %R", name, p == s->n ? "unknown" : "repeated", keyword);
+        if (p == s->n) {
+            char expected[DOC_SIZE];
+            snprintf(expected, strcspn(function_docs[op], "\n") + 1, "%s", function_docs[op]);
+            PyErr_Format(PyExc_TypeError, "%s: unknown argument %R, expected %s", name, keyword, expected);
+            return -1;
+        }
+        if (values[p] != NULL) {
+            PyErr_Format(PyExc_TypeError, "%s: repeated argument %R", name, keyword);
             return -1;
         }
         values[p] = args[n_args + k];
@@ -409,9 +418,7 @@ static PyObject *call_method(PyObject *self, cr_op op, PyObject *const *args, Py
 #include "../autodiff/ops.def"
 #undef CR_OP
 
-/* ---- documentation: a signature that inspect and help() read, then the text of ops.def ---- */
-
-static char function_docs[CR_N_OPS][DOC_SIZE], method_docs[CR_N_OPS][DOC_SIZE];
+/* ---- documentation ---- */
 
 /* Appends text to a string in a buffer of DOC_SIZE bytes. */
 static void append(char *doc, const char *format, ...)

@@ -129,6 +129,8 @@ static PyObject *adam_new(PyTypeObject *type, PyObject *args, PyObject *keywords
         return NULL;
     self->lr = rate;
     self->parameters = PySequence_Tuple(parameters);
+    if (self->parameters == NULL && PyErr_ExceptionMatches(PyExc_TypeError) && Py_TYPE(parameters)->tp_iter == NULL)
+        cr_py_wrong_type("parameters", "Tensors, such as net.parameters()", parameters);
     if (self->parameters != NULL)
         self->adam = new_adam(state, self->parameters, options);
     if (self->adam == NULL)
@@ -160,6 +162,14 @@ static PyObject *adam_zero_grad(PyObject *object, PyObject *ignored)
     cr_adam_zero_grad(self->adam);
     Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
+}
+
+static PyObject *adam_repr(PyObject *object)
+{
+    PyObject *lr = get_lr(object, NULL);
+    PyObject *text = lr == NULL ? NULL : PyUnicode_FromFormat("Adam(lr=%R)", lr);
+    Py_XDECREF(lr);
+    return text;
 }
 
 /* ---- pickling ---- */
@@ -336,6 +346,7 @@ static const char adam_doc[] =
 static PyType_Slot adam_slots[] = {{Py_tp_doc, (void *)adam_doc},
                                    {Py_tp_new, adam_new},
                                    {Py_tp_dealloc, adam_dealloc},
+                                   {Py_tp_repr, adam_repr},
                                    {Py_tp_traverse, adam_traverse},
                                    {Py_tp_clear, adam_clear},
                                    {Py_tp_methods, adam_methods},

@@ -175,7 +175,7 @@ static void binary(size_t n)
     free(other);
 }
 
-static void largest_and_equal(size_t n)
+static void extremes_and_equal(size_t n)
 {
     const size_t outer = 3, length = 4;
     real *x = array(outer * length * n, -2, 2), *y = array(outer * n, 0, 0), *same = array(n, 0, 0);
@@ -192,10 +192,18 @@ static void largest_and_equal(size_t n)
         expected[i] = (double)x[i] == expected[i];
     kernels->equal(n, x, y, same);
     expect("equal", n, same, expected, 0);
+    for (size_t i = 0; i < outer * n; i++)
+        expected[i] = -(double)y[i];
+    for (size_t i = 0; i < outer * length * n; i++)
+        x[i] = -x[i];
+    kernels->min_axis(outer, length, n, x, y);
+    expect("min_axis", outer * n, y, expected, 0);
     if (n > 0) {
         x[n] = (real)NAN;
         kernels->max_axis(outer, length, n, x, y);
         CHECK(y[0] != y[0], "%s, max_axis loses a NaN", isa);
+        kernels->min_axis(outer, length, n, x, y);
+        CHECK(y[0] != y[0], "%s, min_axis loses a NaN", isa);
     }
     free(x);
     free(y);

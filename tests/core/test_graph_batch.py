@@ -43,6 +43,15 @@ def test_other_integers_and_layouts(kind):
     assert [a.tolist() for a in graph.arrays] == [[0, 2], [0, 1, 2], [1, 0], [0, 1]]
 
 
+def test_empty_lists_are_lists_of_integers():
+    batch = GraphBatch([0, 1], [0, 0], [], (), 1)
+    assert (batch.n_nodes, batch.n_edges) == (1, 0)
+    with pytest.raises(TypeError, match="sources: expected integers, got dtype float64"):
+        GraphBatch([0, 1], [0, 0], np.zeros(0), [], 1)
+    with pytest.raises(ValueError, match="node_offsets: expected at least one entry, got none"):
+        GraphBatch([], [0], [], [], 1)
+
+
 def test_empty_batches():
     assert len(GraphBatch([0], [0], NONE, NONE, 0)) == 0
     assert GraphBatch([0, 0, 0], [0], NONE, NONE, 4).n_graphs == 2

@@ -64,6 +64,15 @@ def test_equal_largest_elements_share_the_gradient():
     assert x.grad.numpy().tolist() == [[0, 3, 3], [1, 1, 1]]
 
 
+def test_the_smallest_is_minus_the_largest_of_minus():
+    x = Tensor([[1.0, np.nan], [3.0, 1.0], [1.0, 2.0]], requires_grad=True)
+    np.testing.assert_array_equal(x.min(axis=0).numpy(), [1, np.nan])
+    x[:, 0].min().backward()
+    assert x.grad.numpy().tolist() == [[0.5, 0], [0, 0], [0.5, 0]]
+    with pytest.raises(ValueError, match="min: expected at least one element, got none"):
+        Tensor(np.zeros((0, 2))).min(axis=0)
+
+
 def test_max_is_nan_where_there_is_one():
     a = np.array([[1.0, np.nan, 2.0], [np.inf, 1.0, -np.inf], [-np.inf, -np.inf, -np.inf]])
     for axis in (None, 0, 1, (0, 1)):

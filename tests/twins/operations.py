@@ -193,7 +193,7 @@ def reductions(sample: Callable[..., np.ndarray] = normal, empty: bool = True) -
 
 
 def different(*shape: int) -> np.ndarray:
-    """Numbers in random order, each at least 0.1 from the others: a small step keeps the largest the largest."""
+    """Numbers in random order, each at least 0.1 from the others: a small step keeps the largest and the smallest."""
     return np.asarray(0.1 * _rng.permutation(int(np.prod(shape))).reshape(shape) - 1.0)
 
 
@@ -351,6 +351,7 @@ CASES: dict[str, list[Case]] = {
     "sum": reductions(),
     "mean": reductions(empty=False),
     "max": reductions(different, empty=False),
+    "min": reductions(different, empty=False),
     "softmax": softmax_cases(),
     "concat": concat_cases(),
     "slice": slice_cases(),
@@ -483,6 +484,7 @@ TWINS: dict[str, Callable[..., Any]] = {
     "sum": reduction_twin(np.sum),
     "mean": reduction_twin(np.mean),
     "max": reduction_twin(np.max),
+    "min": reduction_twin(np.min),
     "softmax": softmax_twin,
     "concat": lambda tensors, axis: np.concatenate(tensors, axis=axis),
     "slice": slice_twin,
