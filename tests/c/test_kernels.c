@@ -579,7 +579,7 @@ static void adam(size_t n)
 static void all_of(const cr_kernel_table *table, const char *name)
 {
     static const size_t sizes[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 100, 300};
-    void (*const tests[])(size_t) = {unary, bias_activation, binary, sums, axes, largest_and_equal, reverse_axes,
+    void (*const tests[])(size_t) = {unary, bias_activation, binary, sums, axes, extremes_and_equal, reverse_axes,
                                      columns_and_rows, segments, messages, cross_entropy, other_losses,
                                      layers_and_tests, adam};
     kernels = table;
