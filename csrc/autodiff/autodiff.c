@@ -48,6 +48,7 @@ static int values_read_by(int op)
     case CR_OP_concat:
     case CR_OP_slice:
     case CR_OP_reshape:
+    case CR_OP_transpose:
     case CR_OP_gather_rows:
     case CR_OP_sum_pool:
     case CR_OP_softmax_cross_entropy: return READS_NOTHING;
@@ -56,7 +57,9 @@ static int values_read_by(int op)
     case CR_OP_tanh:
     case CR_OP_sigmoid:
     case CR_OP_softplus:
-    case CR_OP_exp: return READS_OUTPUT;
+    case CR_OP_exp:
+    case CR_OP_sqrt:
+    case CR_OP_softmax: return READS_OUTPUT;
     default: return READS_INPUTS | READS_OUTPUT;
     }
 }

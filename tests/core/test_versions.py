@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from crlso import _core, nn
+from crlso import _core, nn, optim
 from crlso.random import Stream, seed_of
 
 Tensor = _core.Tensor
@@ -17,6 +17,11 @@ OVERWRITTEN = r"backward: \w+, whose result has shape .*, needs values that were
 def train(array: np.ndarray, x: Tensor) -> None:
     (x * 1.0).sum().backward()
     _core.Adam([x]).step(1.0)
+
+
+def train_by_sgd(array: np.ndarray, x: Tensor) -> None:
+    (x * 1.0).sum().backward()
+    optim.SGD([x]).step(1.0)
 
 
 def keep_no_view(array: np.ndarray, x: Tensor) -> None:
@@ -36,7 +41,8 @@ WAYS: dict[str, Callable[[np.ndarray, Tensor], None]] = {
     "another leaf over the same memory": lambda array, x: Tensor(x).numpy().fill(100),
     "another shape": lambda array, x: np.copyto(x.numpy().reshape(1, 1), 100),
     "bytes": lambda array, x: memoryview(x.numpy()).cast("B").__setitem__(2, 77),
-    "a step of an optimiser": train,
+    "a step of Adam": train,
+    "a step of SGD": train_by_sgd,
 }
 
 
@@ -110,11 +116,13 @@ def test_only_the_ways_to_the_targets_matter():
 def test_values_that_backward_does_not_need_may_change():
     x = Tensor([3.0, 4.0], requires_grad=True)
     results = [x + 1.0, x - 1.0, x.affine(2.0, 1.0), x.reshape((2, 1)), x.slice(0, 1), _core.concat([x, x]), x.mean()]
-    activated = x.tanh()
+    results += [x.T, x[::-1]]
+    activated = [x.tanh(), x.sqrt(), x.softmax()]  # these need their results
     x.numpy()[...] = 100
-    for y in (*results, activated):
+    for y in (*results, *activated):
         y.sum().backward()
-    weights = 1 + 1 + 2 + 1 + np.array([1, 0]) + 2 + 0.5 + 1 - np.tanh([3.0, 4.0]) ** 2
+    weights = 1 + 1 + 2 + 1 + np.array([1, 0]) + 2 + 0.5 + 1 + 1
+    weights = weights + 1 - np.tanh([3.0, 4.0]) ** 2 + 0.5 / np.sqrt([3.0, 4.0])
     np.testing.assert_allclose(x.grad.numpy(), weights, rtol=1e-6)
 
 
