@@ -22,7 +22,7 @@ from crlso.diagnostics import LatentReport, StepReport
 from crlso.history import Event, Improvement, Measurement, Trial
 from crlso.methods import METHODS, bayesian
 from crlso.models import Features, GaussianProcess, GraphVAE, ICNNSurrogate, Kernel, Predictor, SideInformation
-from crlso.optim import Adam
+from crlso.optim import SGD, Adam
 from crlso.random import Stream
 from crlso.spaces.features import CellFeatures
 
@@ -52,11 +52,25 @@ def leaf() -> Tensor:
 
 def stepped(betas: tuple[float, float] = (0.9, 0.999)) -> Adam:
     module = nn.MLP([3, 4, 1], Stream(0))
-    adam = Adam(module.parameters(), betas=betas, epsilon=1e-7, weight_decay=0.1, decoupled=True, max_norm=2.0)
+    adam = Adam(module.parameters(), lr=0.2, betas=betas, epsilon=1e-7, weight_decay=0.1, decoupled=True, max_norm=2.0)
     for _ in range(3):
         module(POINTS[:4]).sum().backward()
         adam.step(0.1)
     return adam
+
+
+def stepped_sgd() -> SGD:
+    module = nn.MLP([3, 4, 1], Stream(0))
+    sgd = SGD(module.parameters(), 0.1, momentum=0.9, weight_decay=0.1)
+    module(POINTS[:4]).sum().backward()
+    sgd.step()
+    return sgd
+
+
+def dropped() -> nn.Dropout:
+    dropout = nn.Dropout(0.5, Stream(0))
+    dropout(POINTS)
+    return dropout
 
 
 def features() -> Features:
@@ -135,10 +149,13 @@ MAKERS: dict[str, Any] = {
     "GraphBatch": lambda: GraphBatch([0, 2], [0, 0, 1], [0], [3], 5),
     "CellSet": lambda: _core.CellSet(np.array([5, 2**63 + 1, 0], np.uint64)),
     "Adam": stepped,
+    "SGD": stepped_sgd,
     # modules
     "Module": lambda: nn.Module(),
     "Linear": lambda: nn.Linear(3, 2, Stream(0)),
     "MLP": lambda: nn.MLP([3, 2, 1], Stream(0)),
+    "Sequential": lambda: nn.Sequential(nn.Linear(3, 2, Stream(0)), nn.relu, dropped()),
+    "Dropout": lambda: dropped(),
     "GraphLayer": lambda: nn.GraphLayer(2, 3, 4, Stream(0)),
     "OneHotGraphLayer": lambda: nn.OneHotGraphLayer(2, 3, 4, Stream(0), zero_row=True),
     "ICNN": lambda: nn.ICNN(3, 4, 1, Stream(0)),
