@@ -1,6 +1,7 @@
 """Models of cells: scikit-learn style estimators and Gaussian process regression."""
 
 from crlso.models.base import NotFittedError
+from crlso.models.classification import GaussianProcessClassifier
 from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, KnownRows, Posterior, normal_scores
 from crlso.models.kept import kept_vae
 from crlso.models.predictor import Predictor
@@ -14,6 +15,7 @@ __all__ = [
     "Features",
     "FrozenDecoder",
     "GaussianProcess",
+    "GaussianProcessClassifier",
     "GraphVAE",
     "ICNNSurrogate",
     "Kernel",

@@ -73,7 +73,7 @@ class Features:
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
-    """The kernel ``exp(-sum_g w_g |x_g - y_g|^2) + linear * size_x size_y``, with noise.
+    """The kernel ``exp(-sum_g w_g |x_g - y_g|^2) + linear * size_x size_y + constant``, with noise.
 
     A :class:`GaussianProcess` chooses the weights w_g and the noise among the candidates given here.
 
@@ -85,6 +85,8 @@ class Kernel:
         Candidate variances of the noise.
     linear : float
         Weight of the product of the sizes.
+    constant : float
+        Prior variance of the mean; 0 for centred targets.
 
     Examples
     --------
@@ -107,6 +109,7 @@ class Kernel:
     weights: tuple[tuple[float, ...], ...]
     noises: tuple[float, ...] = (0.01, 0.05, 0.2)
     linear: float = 0.5
+    constant: float = 0.0
 
     def profile(self, distance: Floats) -> Floats:
         """The kernel as a function of the weighted squared distance, 1 at 0; a subclass may have another."""
@@ -136,13 +139,16 @@ class Kernel:
 
     def diagonal(self, x: Features) -> Floats:
         """Return the kernel of each cell with itself, shape (len(x),)."""
-        return np.ones(len(x)) if x.size is None else 1.0 + self.linear * x.size**2
+        own = np.full(len(x), 1.0 + self.constant)
+        return own if x.size is None else own + self.linear * x.size**2
 
     def _of_distances(self, distances: list[Floats], x: Features, y: Features, weights: tuple[float, ...]) -> Floats:
         total = sum(weight * distance for weight, distance in zip(weights, distances))
         kernel = self.profile(np.asarray(total))
         if x.size is not None and y.size is not None:
             kernel += self.linear * np.outer(x.size, y.size)
+        if self.constant:
+            kernel += self.constant
         return kernel
 
 

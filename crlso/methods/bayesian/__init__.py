@@ -7,6 +7,7 @@ protocol: :class:`Encoder`, :class:`Surrogate`, :class:`Acquisition` or :class:`
 from crlso.methods.bayesian.acquisition import UpperConfidenceBound
 from crlso.methods.bayesian.cr_lso import CRLSO
 from crlso.methods.bayesian.encoders import GraphEncoder, LatentEncoder, class_latents
+from crlso.methods.bayesian.feasibility import Feasibility
 from crlso.methods.bayesian.gp import GPSearch
 from crlso.methods.bayesian.parts import (
     Acquisition,
@@ -40,6 +41,7 @@ __all__ = [
     "BestOfReservoir",
     "Candidates",
     "Encoder",
+    "Feasibility",
     "GPSearch",
     "GraphEncoder",
     "LatentEncoder",

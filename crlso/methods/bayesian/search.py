@@ -11,6 +11,7 @@ import numpy.typing as npt
 from crlso._base.checks import check_int
 from crlso._base.types import Codes, Floats, Positions
 from crlso.methods.base import Optimiser, Stepwise
+from crlso.methods.bayesian.feasibility import Feasibility
 from crlso.methods.bayesian.parts import (
     Acquisition,
     Candidates,
@@ -22,7 +23,7 @@ from crlso.methods.bayesian.parts import (
     Surrogate,
 )
 from crlso.methods.random import RandomOrder
-from crlso.models.gaussian_process import normal_scores
+from crlso.models.gaussian_process import Features, normal_scores
 from crlso.spaces.base import Space
 
 __all__ = ["RESERVOIR", "BayesianSearch"]
@@ -36,7 +37,8 @@ class BayesianSearch(Optimiser):
     The reservoir is a set of random cells that is drawn and encoded once and ranked in every round. If it holds all
     classes of the space, the search chooses from the reservoir. In larger spaces, a round chooses from the candidates
     proposed by its sources. The surrogate is fitted to normal scores of the values. Pending cells are conditioned on:
-    they reduce the posterior variance nearby, so the next proposal moves elsewhere.
+    they reduce the posterior variance nearby, so the next proposal moves elsewhere. Failed evaluations are learned from:
+    cells that may fail are penalised, see :class:`Feasibility`.
 
     Parameters
     ----------
@@ -61,6 +63,8 @@ class BayesianSearch(Optimiser):
     Attributes
     ----------
     reservoir : Reservoir
+    feasibility : Feasibility
+        What was learned from failed evaluations.
     diagnostics : dict
         ``model``: the parameters chosen by each fit. ``sources``: in large spaces, the number of chosen cells by
         source.
@@ -121,6 +125,7 @@ class BayesianSearch(Optimiser):
             encoder.prepare(self.reservoir, self.stream, self.report)
             self._features = encoder.encode(self.reservoir.codes)
         surrogate.watch(self._features)
+        self.feasibility = Feasibility(self._features)
         self._plan = 1, self.reservoir.codes[self._first_positions()]  # the next round, and the cells of that before it
 
     # -- rounds ---------------------------------------------------------------------------------------------------
@@ -162,21 +167,22 @@ class BayesianSearch(Optimiser):
     def _choose(self, n: int) -> Codes:
         """Choose the next cells, at most `n`."""
         codes = self.history.rows
+        self._learn_from_failures(codes)
         if not len(codes):
-            fresh = self.reservoir.codes[~self.seen(self.reservoir.codes)]
-            if not len(fresh):
-                return RandomOrder(self).next()[None]
-            return fresh[self.stream.permutation("blind", self._round, len(fresh))[:n]]
+            return self._blind(n)
         scores = normal_scores(self.history.values)
         posterior = self._fit(codes, scores)
         pending = self.history.rows_of(self.pending)
         if self.reservoir.is_complete:
             where = self.reservoir.locate(pending)
-            return self.reservoir.codes[self._highest(n, self.reservoir.codes, posterior, where)]
+            return self.reservoir.codes[
+                self._highest(n, self.reservoir.codes, posterior, self.feasibility.penalty(), where)
+            ]
         found = self._candidates(posterior, codes, scores)
         features = self.encoder.encode(np.concatenate([found.codes, pending]))
         where = np.arange(len(found), len(features))
-        chosen = self._highest(n, found.codes, self.surrogate.posterior(features), where)
+        penalty = self.feasibility.penalty(features)[: len(found)]
+        chosen = self._highest(n, found.codes, self.surrogate.posterior(features), penalty, where)
         picks = dict(self._picks.before(self._round))
         for i in chosen:
             picks[found.sources[i]] = picks.get(found.sources[i], 0) + 1
@@ -184,31 +190,57 @@ class BayesianSearch(Optimiser):
         self.diagnostics["sources"] = picks
         return found.codes[chosen]
 
+    def _blind(self, n: int) -> Codes:
+        """Choose at most `n` cells of the reservoir while no value is known: the least likely to fail, at random."""
+        fresh = np.flatnonzero(~self.seen(self.reservoir.codes))
+        if not len(fresh):
+            return RandomOrder(self).next()[None]
+        order = fresh[self.stream.permutation("blind", self._round, len(fresh))]
+        likely = np.argsort(-self.feasibility.penalty()[order], kind="stable")
+        return self.reservoir.codes[order[likely[:n]]]
+
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _fit(self, codes: Codes, scores: Floats) -> Posterior:
         """Fit the surrogate to all observed cells, and return its posterior at the reservoir."""
-        is_complete = self.reservoir.is_complete
-        features = self._features[self.reservoir.locate(codes)] if is_complete else self.encoder.encode(codes)
+        features = self._features_of(codes)
         self.surrogate.fit(features, scores, self.history.keys)
         fit = {"observed": len(codes), **self.surrogate.summary()}
         self._models.put(self._round, [*self._models.before(self._round), fit])
         self.diagnostics["model"] = self._models.value
         return self.surrogate.posterior()
 
-    def _highest(self, n: int, cells: Codes, posterior: Posterior, pending: Positions) -> list[int]:
-        """Positions of the `n` cells with the largest acquisition values, conditioned on the pending ones."""
+    def _learn_from_failures(self, codes: Codes) -> None:
+        """Fit the feasibility to all finished cells: the complete ones, `codes`, and those that failed."""
+        failed = self.history.rows_of(trial for trial in self.trials if trial.state == "failed")
+        if len(failed):
+            finished = np.concatenate([codes.reshape(-1, failed.shape[1]), failed])
+            self.feasibility.fit(self._features_of(finished), np.arange(len(finished)) < len(codes))
+
+    def _features_of(self, codes: Codes) -> Features:
+        """Features of canonical cells, looked up where they are known."""
+        return (
+            self._features[self.reservoir.locate(codes)] if self.reservoir.is_complete else self.encoder.encode(codes)
+        )
+
+    def _highest(self, n: int, cells: Codes, posterior: Posterior, penalty: Floats, pending: Positions) -> list[int]:
+        """Positions of the `n` cells with the largest penalised acquisition values, conditioned on the pending ones."""
         seen = self.seen(cells)
         for i in pending:
             posterior.observe(int(i))
         chosen: list[int] = []
         for _ in range(min(n, int((~seen).sum()))):
-            values = np.where(seen, -np.inf, self.acquisition(posterior)[: len(cells)])
+            values = np.where(seen, -np.inf, self.acquisition(posterior)[: len(cells)] + penalty)
             chosen.append(int(values.argmax()))
             seen[chosen[-1]] = True
             if len(chosen) < n:
                 posterior.observe(chosen[-1])
         return chosen
+
+    def _values(self, cells: Codes) -> Floats:
+        """Penalised acquisition values of canonical cells, shape (m,)."""
+        features = self.encoder.encode(cells)
+        return self.acquisition(self.surrogate.posterior(features)) + self.feasibility.penalty(features)
 
     def _candidates(self, posterior: Posterior, codes: Codes, scores: Floats) -> Candidates:
         """Collect the candidates of a round in a space larger than the reservoir."""
@@ -219,8 +251,10 @@ class BayesianSearch(Optimiser):
             codes=codes,
             scores=scores,
             candidates=candidates,
-            reservoir_values=np.where(self.seen(self.reservoir.codes), -np.inf, self.acquisition(posterior)),
-            acquisition_values=lambda cells: self.acquisition(self.surrogate.posterior(self.encoder.encode(cells))),
+            reservoir_values=np.where(
+                self.seen(self.reservoir.codes), -np.inf, self.acquisition(posterior) + self.feasibility.penalty()
+            ),
+            acquisition_values=self._values,
             seen=self.seen,
         )
         for source in self.sources:
