@@ -51,7 +51,7 @@ class GaussianProcessClassifier:
     >>> x = Features((np.array([[0.0], [1.0], [2.0], [3.0]]),))
     >>> model = GaussianProcessClassifier(Kernel(((0.5,),))).fit(x, np.array([True, True, False, False]))
     >>> model.probability(x).round(1).tolist()
-    [0.8, 0.7, 0.5, 0.4]
+    [0.8, 0.8, 0.5, 0.4]
     """
 
     def __init__(self, kernel: Kernel, mean: float = 1.0) -> None:

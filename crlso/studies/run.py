@@ -27,13 +27,15 @@ __all__ = ["EvaluationError", "check_benchmark", "last_study", "make_optimiser",
 
 _log = logging.getLogger("crlso.search")
 
-_GIVE_UP = 10  # a search ends when its first ten evaluations all fail
+# Errors of the program, not of a cell: at the first query, or for the tenth time without a value, they end a search.
+_PROGRAM_ERRORS = (TypeError, NameError, AttributeError, ImportError, SyntaxError, NotImplementedError)
+_GIVE_UP = 10
 
 Callback = Callable[[Study, Trial], object]
 
 
 class EvaluationError(RuntimeError):
-    """Raised when the first evaluations of a search all failed; ``study`` holds the trials."""
+    """Raised when a search gets no values, because the evaluation is at fault; ``study`` holds the trials."""
 
     study: Study
 
@@ -50,7 +52,8 @@ def search(
     """Search for the best cell of a benchmark.
 
     Each query evaluates one cell of a class that was not evaluated before. An evaluation that raises, or does not
-    return a finite number, is logged and counts as a query; its trial is failed and keeps the text of the error.
+    return a finite number, is logged and counts as a query; its trial is failed and keeps the text of the error. The
+    methods learn from failures which cells to avoid.
     After the search, test accuracies are looked up for the cells that improved the best value, if the benchmark has
     them. They do not influence the search.
 
@@ -87,7 +90,9 @@ def search(
     TypeError, ValueError
         If the benchmark lacks ``space`` or ``evaluate``, or the method, its options, the budget or `rng` is invalid.
     EvaluationError
-        If the first ten evaluations, or all of a smaller budget, failed.
+        If the first evaluation failed by an error of the program, such as TypeError, NameError or a result that is no
+        number; if ten did before there was a value; or if all evaluations failed. Other errors, such as MemoryError,
+        do not end a search early.
     KeyboardInterrupt
         On Ctrl-C. Every exception that ends the search carries the study so far in its attribute ``study``, and
         :func:`crlso.last_study` returns it. A trial whose evaluation was interrupted is pending there.
@@ -171,25 +176,26 @@ def _run(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable
 
 def _query(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable[Callback]) -> None:
     """Ask, evaluate and tell until the budget is spent or the study is stopped."""
-    evaluation = 0.0
+    evaluation, program_errors = 0.0, 0
     optimiser.report("search", 0, optimiser.budget)  # at once, as the first evaluation may take hours
     try:
         while optimiser.remaining > 0 and not study.stopping:
             trial = optimiser.ask()
             start = perf_counter()
             try:
-                value, error = _evaluated(benchmark, trial)
+                measurement, error, is_program_error = _evaluated(benchmark, trial)
             finally:
                 evaluation += perf_counter() - start
-            _tell(optimiser, trial, value, error)
+            _tell(optimiser, trial, measurement, error)
             study.seconds = _seconds(optimiser, evaluation)
             for callback in callbacks:
                 try:
                     callback(study, trial)
                 except StopIteration:
                     study.stop()
+            program_errors += is_program_error
             if not study.stopping:
-                _give_up_on_failures(optimiser, trial)
+                _give_up_on_failures(optimiser, trial, program_errors)
     finally:
         study.seconds = _seconds(optimiser, evaluation)
 
@@ -205,35 +211,34 @@ def _leave_study(study: Study, error: BaseException) -> None:
         error.add_note(where)
 
 
-def _evaluated(benchmark: Any, trial: Trial) -> tuple[Any, str | None]:
-    """Evaluate the cell of a trial: return its value and None, or None and the text of the error."""
+def _evaluated(benchmark: Any, trial: Trial) -> tuple[Measurement | None, str | None, bool]:
+    """Evaluate a cell: return its measurement or the text of the error, and whether that is one of the program."""
     try:
-        return benchmark.evaluate(trial.cell), None
+        value = benchmark.evaluate(trial.cell)
     except Exception as error:
         _log.debug("query %d: traceback of the failure", trial.number + 1, exc_info=True)
-        return None, f"{type(error).__name__}: {error}"
+        return None, f"{type(error).__name__}: {error}", isinstance(error, _PROGRAM_ERRORS)
+    try:
+        return Measurement.of(value), None, False
+    except (TypeError, ValueError) as wrong:  # no number, or not a finite one
+        return None, str(wrong), isinstance(wrong, TypeError)
 
 
-def _tell(optimiser: Optimiser, trial: Trial, value: Any, error: str | None) -> None:
-    """Report a result to the optimiser; a value that is not a finite number is a failed evaluation."""
+def _tell(optimiser: Optimiser, trial: Trial, measurement: Measurement | None, error: str | None) -> None:
     if error is None:
-        try:
-            measurement = Measurement.of(value)
-        except (TypeError, ValueError) as wrong:
-            error = str(wrong)
-        else:
-            optimiser.tell(trial, measurement)
-            return
+        optimiser.tell(trial, measurement)
+        return
     _log.warning("query %d failed: %s: %s", trial.number + 1, trial.cell, error)
     optimiser.tell(trial, state="failed", error=error)
 
 
-def _give_up_on_failures(optimiser: Optimiser, last: Trial) -> None:
-    """Raise if the first ten evaluations, or all of a smaller budget, failed."""
+def _give_up_on_failures(optimiser: Optimiser, last: Trial, program_errors: int) -> None:
+    """Raise if there is no value yet, and the program is at fault or the budget is spent."""
     queries = optimiser.n_told
-    if queries == min(_GIVE_UP, optimiser.budget) and not optimiser.history.complete:
+    is_over = program_errors == queries == 1 or program_errors == _GIVE_UP or not optimiser.remaining
+    if is_over and not optimiser.history.complete:
         raise EvaluationError(
-            f"evaluate: expected values, got {queries} failures in {queries} queries; the last: {last.error}"
+            f"evaluate: expected values, got only failures in {queries} queries; the last: {last.error}"
         )
 
 

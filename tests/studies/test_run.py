@@ -197,35 +197,60 @@ def test_an_evaluation_that_fails_is_a_query_and_goes_on(caplog):
     assert "RuntimeError: out of memory" in caplog.text
 
 
-@pytest.mark.parametrize(("budget", "spent"), [(1, 1), (3, 3), (10, 10), (50, 10)])
-def test_a_search_in_which_everything_fails_ends_early(budget, spent):
-    class Broken(PairBenchmark):
-        def evaluate(self, cell):
-            super().evaluate(cell)
-            raise OSError("disk gone")
+class Failing(PairBenchmark):
+    """Raises errors, or returns values, by the number of the query; the last one for all further queries."""
 
-    benchmark = Broken()
-    benchmark.space = Many()
-    message = f"got {spent} failures in {spent} queries; the last: OSError: disk gone"
+    def __init__(self, *outcomes):
+        super().__init__()
+        self.space = Many()
+        self.outcomes = outcomes
+
+    def evaluate(self, cell):
+        super().evaluate(cell)
+        outcome = self.outcomes[min(len(self.asked), len(self.outcomes)) - 1]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+@pytest.mark.parametrize(
+    "outcome", [TypeError("an argument is missing"), NameError("x"), ImportError("x"), None, "much"]
+)
+def test_an_error_of_the_program_at_the_first_query_ends_a_search(outcome):
+    benchmark = Failing(outcome)
+    with pytest.raises(EvaluationError, match="got only failures in 1 queries; the last: ") as caught:
+        search(benchmark, method="random", budget=50)
+    assert len(benchmark.asked) == 1
+    assert (caught.value.study.n_queries, caught.value.study.state) == (1, "failed")
+
+
+def test_ten_errors_of_the_program_end_a_search_without_values():
+    benchmark = Failing(MemoryError(), MemoryError(), TypeError("an argument is missing"))
+    message = "got only failures in 12 queries; the last: TypeError: an argument is missing"
+    with pytest.raises(EvaluationError, match=message):
+        search(benchmark, method="random", budget=50)
+    assert len(benchmark.asked) == 12
+
+
+@pytest.mark.parametrize(
+    "outcome", [MemoryError(), RuntimeError("out of memory"), ValueError("diverged"), float("nan")]
+)
+def test_errors_of_cells_do_not_end_a_search(outcome):
+    study = search(Failing(*[outcome] * 30, 1.0), method="random", budget=40)
+    assert [trial.state for trial in study.trials] == ["failed"] * 30 + ["complete"] * 10
+
+
+@pytest.mark.parametrize("method", ["random", "evolution"])
+def test_a_search_without_any_value_is_an_error(method):
+    message = "got only failures in 15 queries; the last: OSError: disk gone"
     with pytest.raises(EvaluationError, match=message) as caught:
-        search(benchmark, method="random", budget=budget)
-    assert len(benchmark.asked) == spent
-    study = caught.value.study
-    assert (study.n_queries, study.state) == (spent, "failed")
+        search(Failing(OSError("disk gone")), method=method, budget=15)
+    assert (caught.value.study.n_queries, caught.value.study.state) == (15, "failed")
 
 
-def test_one_success_keeps_a_search_alive():
-    class Nearly(PairBenchmark):
-        def evaluate(self, cell):
-            super().evaluate(cell)
-            if len(self.asked) != 10:
-                raise OSError
-            return 1.0
-
-    benchmark = Nearly()
-    benchmark.space = Many()
-    study = search(benchmark, method="random", budget=40)
-    assert (study.n_queries, study.best.number) == (40, 9)
+def test_errors_of_the_program_after_a_value_do_not_end_a_search():
+    study = search(Failing(1.0, TypeError()), method="random", budget=40)
+    assert (study.n_queries, study.best.number) == (40, 0)
 
 
 def test_an_interrupt_carries_the_study():

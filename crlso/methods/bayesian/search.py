@@ -37,8 +37,8 @@ class BayesianSearch(Optimiser):
     The reservoir is a set of random cells that is drawn and encoded once and ranked in every round. If it holds all
     classes of the space, the search chooses from the reservoir. In larger spaces, a round chooses from the candidates
     proposed by its sources. The surrogate is fitted to normal scores of the values. Pending cells are conditioned on:
-    they reduce the posterior variance nearby, so the next proposal moves elsewhere. Failed evaluations are learned from:
-    cells that may fail are penalised, see :class:`Feasibility`.
+    they reduce the posterior variance nearby, so the next proposal moves elsewhere. Cells that may fail, as learned
+    from failed evaluations, are penalised, see :class:`Feasibility`.
 
     Parameters
     ----------
