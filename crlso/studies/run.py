@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from crlso._base.checks import is_int, real
+from crlso._base.environment import environment
 from crlso._base.names import refuse_foreign_names
 from crlso._base.types import Progress
 from crlso.history import Measurement, Trial
@@ -123,6 +124,7 @@ def search(
             history=optimiser.history,
             diagnostics=optimiser.diagnostics,
             state="running",
+            environment=environment(),
         )
         listening.watch(study.history)
         try:

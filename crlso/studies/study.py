@@ -19,6 +19,7 @@ from crlso.history import History, Trial
 __all__ = ["Study"]
 
 _HEAD = ("benchmark", "dataset", "objective", "method", "options", "seed", "budget")
+_TAIL = ("optimum", "trajectory", "seconds", "diagnostics", "version", "environment")
 LARGEST_FILE = 1 << 28  # bytes
 _COLUMNS = ("number", "cell", "value", "test", "state", "asked", "error")  # of the table of trials
 _OWN = "user_attrs_"
@@ -57,6 +58,9 @@ class Study:
         How the search ended: when the budget was spent, by :meth:`stop` or a callback, by Ctrl-C, or by an error.
     version : str
         Version of crlso that ran the search.
+    environment : dict of str to str
+        What the numbers may depend on besides the seed: ``isa`` (instruction set), ``blas``, ``blas_kernel``,
+        ``compiler``, ``numpy``, ``python`` and ``machine``. Empty if unknown.
     optimum : float or None
         The highest value of the benchmark, from which regret is computed; None if unknown.
     objective : str or None
@@ -89,6 +93,7 @@ class Study:
     diagnostics: dict[str, Any] = field(default_factory=dict)
     state: str = "complete"
     version: str = __version__
+    environment: dict[str, str] = field(default_factory=dict)
     objective: str | None = None
     optimum: float | None = None
     _stopping: bool = field(default=False, init=False, compare=False)
@@ -186,14 +191,14 @@ class Study:
         dict
             ``benchmark``, ``dataset``, ``objective``, ``method``, ``options``, ``seed``, ``budget``, ``n_queries``,
             ``best`` (``cell``, ``index``, ``value``, ``test``), ``optimum``, ``trajectory`` (``query``, ``value``,
-            ``test`` of each improvement), ``seconds`` by phase, ``diagnostics``, ``version``. Unknown values are None;
-            there is no NaN or infinity.
+            ``test`` of each improvement), ``seconds`` by phase, ``diagnostics``, ``version``, ``environment``. Unknown
+            values are None; there is no NaN or infinity.
         """
         nothing = dict.fromkeys(("cell", "index", "value", "test"))
         document = {
             **{name: getattr(self, name) for name in (*_HEAD, "n_queries")},
             "best": self.best.result() if self.trajectory else nothing,
-            **{name: getattr(self, name) for name in ("optimum", "trajectory", "seconds", "diagnostics", "version")},
+            **{name: getattr(self, name) for name in _TAIL},
         }
         found: dict[str, Any] = plain(document)
         return found
@@ -277,6 +282,7 @@ class Study:
             diagnostics=typed(document, "diagnostics", dict),
             state=typed(document, "state", str),
             version=typed(document, "version", str),
+            environment=typed({"environment": {}, **document}, "environment", dict),  # older files have none
             objective=typed(document, "objective", str, optional=True),
             optimum=typed(document, "optimum", float, optional=True),
         )

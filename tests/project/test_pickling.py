@@ -117,6 +117,17 @@ def latent_steps() -> Any:
     return bayesian.sources.latent_steps(model, model.encode(CODES[:10]), VALUES[:10], 4, Stream(0))
 
 
+def classifier() -> Any:
+    outcomes = np.arange(len(features())) % 2 == 0
+    return models.GaussianProcessClassifier(Kernel(((0.5,),) * len(features().groups))).fit(features(), outcomes)
+
+
+def feasibility() -> Any:
+    learned = bayesian.Feasibility(features())
+    learned.fit(features(), np.arange(len(features())) % 2 == 0)
+    return learned
+
+
 def reservoir() -> Any:
     return bayesian.Reservoir(SPACE, CODES, is_complete=True, is_listed=True)
 
@@ -165,6 +176,7 @@ MAKERS: dict[str, Any] = {
     "ICNNSurrogate": lambda: ICNNSurrogate(width=4, epochs=1).fit(POINTS, VALUES),
     "ConvexityCertificate": lambda: ICNNSurrogate(width=4).initialise(3).certify_convexity(POINTS, segments=9),
     "GaussianProcess": process,
+    "GaussianProcessClassifier": classifier,
     "Features": features,
     "Kernel": lambda: Kernel(((0.5, 1.0),)),
     "KnownRows": known_rows,
@@ -211,6 +223,7 @@ MAKERS: dict[str, Any] = {
     "Neighbours": lambda: bayesian.Neighbours(3),
     "ProcessSurrogate": lambda: search("gp").surrogate,
     "RandomCells": lambda: bayesian.RandomCells(3),
+    "Feasibility": feasibility,
     "Reservoir": reservoir,
     "Round": context,
     "UpperConfidenceBound": lambda: bayesian.UpperConfidenceBound(1.0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import random
 from html.parser import HTMLParser
 
@@ -20,7 +21,7 @@ from crlso.spaces import DARTS, NASBench101, NASBench201
 from crlso.studies.study import Study
 
 KEYS = """benchmark dataset objective method options seed budget n_queries best optimum trajectory seconds diagnostics
-    version""".split()
+    version environment""".split()
 
 
 def make_study(values, tests=None, **changes) -> Study:
@@ -408,6 +409,23 @@ def test_every_output_says_what_the_value_is(objective, label, said, tmp_path):
     study.save(tmp_path / "s.json")
     document = json.loads((tmp_path / "s.json").read_text())
     assert document["objective"] == objective == Study.load(tmp_path / "s.json").objective
+
+
+def test_a_study_records_what_its_numbers_depend_on(tmp_path):
+    info = crlso._core.runtime_info()
+    study = crlso.search(NASBench201Benchmark("cifar100"), "random", budget=3)
+    expected = {name: info[name] for name in ("isa", "blas", "blas_kernel", "compiler")}
+    expected |= {"numpy": np.__version__, "python": platform.python_version(), "machine": platform.machine()}
+    study.save(tmp_path / "s.json")
+    assert study.environment == expected == Study.load(tmp_path / "s.json").environment
+
+
+def test_a_study_of_a_version_without_environment_loads(tmp_path):
+    make_study([90.0]).save(tmp_path / "s.json")
+    document = json.loads((tmp_path / "s.json").read_text())
+    del document["environment"], document["crc32"]
+    (tmp_path / "s.json").write_text(json.dumps(document))
+    assert Study.load(tmp_path / "s.json").environment == {}
 
 
 @pytest.mark.parametrize("method", ["evolution", "gp"])
