@@ -20,7 +20,7 @@ from typing import Any
 from crlso._core import runtime_info
 
 KERNELS = {"avx512": "SkylakeX", "avx2": "Haswell", "baseline": "Prescott"}
-OWN = "nodes=6, operations=conv pool skip, trained at the start"
+OWN = "a space of six nodes"
 CASES = [
     *((method, "cifar100", budget) for method, budget in (("random", 100), ("evolution", 100), ("local", 100))),
     *((method, dataset, 100) for method in ("gp", "cr-lso") for dataset in ("cifar100", "ImageNet16-120")),
@@ -53,7 +53,7 @@ def value_of(cell: Any) -> float:
 
 def elsewhere(isa: str, *arguments: Any) -> dict[str, Any]:
     """Run one search in a process with the kernels of an instruction set."""
-    variables = {**os.environ, "CRLSO_ISA": isa, "OPENBLAS_CORETYPE": KERNELS[isa]}
+    variables = {**os.environ, "CRLSO_ISA": isa, "OPENBLAS_CORETYPE": KERNELS[isa], "CRLSO_CACHE": ""}
     variables.pop("OPENBLAS_L2_SIZE", None)
     command = [sys.executable, "-m", "benchmarks.repeats", "--one", json.dumps(arguments)]
     done = subprocess.run(command, env=variables, check=True, capture_output=True, text=True)

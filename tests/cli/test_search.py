@@ -28,7 +28,7 @@ def test_json_is_the_only_thing_on_stdout(dataset, tmp_path):
     done = run(*RANDOM, "--dataset", dataset, "--budget", "40", "--seed", "5", "--json", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     document = parse(done.stdout)
-    assert set(document) == KEYS | {"version", "objective"} and document["objective"] == "validation"
+    assert set(document) == KEYS | {"version", "environment", "objective"} and document["objective"] == "validation"
     assert {key: document[key] for key in ("benchmark", "dataset", "method", "seed", "budget", "n_queries")} == {
         "benchmark": "nasbench201",
         "dataset": dataset,
