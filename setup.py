@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,8 @@ def version() -> str:
 def flags() -> tuple[list[str], list[str]]:
     """The compiler's and the linker's flags."""
     compile_flags, link_flags = list(FLAGS), ["-pthread", "-lm"]
+    if sys.platform == "linux":
+        compile_flags += ["-include", "csrc/core/glibc.h"]
     strict = os.environ.get("CRLSO_WERROR", "")
     if strict not in ("", "0", "1"):
         raise SystemExit(f"CRLSO_WERROR: expected 1, 0 or unset, got {strict!r}")
@@ -53,6 +56,14 @@ def flags() -> tuple[list[str], list[str]]:
         compile_flags += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"]
         link_flags.append(f"-fsanitize={sanitizers}")
     return compile_flags, link_flags
+
+
+def require_compiler() -> None:
+    """Ends the build with one line when there is no C compiler."""
+    (command, *_) = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    if shutil.which(command) is None:
+        install = "xcode-select --install" if MACOS else "apt install gcc, dnf install gcc"
+        raise BaseError(f"crlso needs a C compiler to build, and {command!r} was not found ({install}, or set CC)")
 
 
 def vendor(library: Path, target: Path) -> None:
@@ -72,6 +83,7 @@ def vendor(library: Path, target: Path) -> None:
 
 class BuildPy(build_py):
     def run(self) -> None:
+        require_compiler()  # here too, as this command comes first and prints a line for each file
         if not self.editable_mode:  # what an earlier build left there would get into the wheel
             shutil.rmtree(Path(self.build_lib, "crlso"), ignore_errors=True)
         super().run()
@@ -92,6 +104,7 @@ class BuildExt(build_ext):
             raise BaseError(str(error)) from error  # which ends the build without a traceback
 
     def build_extensions(self) -> None:
+        require_compiler()
         print(f"crlso: OpenBLAS from {self.blas.origin}")
         (extension,) = self.extensions
         extension.define_macros += self.blas.macros
@@ -125,7 +138,11 @@ class BuildExt(build_ext):
 
         jobs = self.parallel if type(self.parallel) is int else os.cpu_count()
         with ThreadPoolExecutor(jobs) as pool:
-            return [name for objects in pool.map(compile_one, sources) for name in objects]
+            waiting = [pool.submit(compile_one, source) for source in sources]
+            try:
+                return [name for objects in waiting for name in objects.result()]
+            finally:
+                pool.shutdown(cancel_futures=True)  # the first file that fails is the only one to tell of
 
     def _library(self) -> list[tuple[str, str]]:
         """Where the library is in the build folder and in the source tree: one pair, or none."""
