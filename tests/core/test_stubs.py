@@ -26,7 +26,9 @@ KINDS = {
     "A": "str",
     "D": "_Axes",
 }
-FROM_OBJECT = {"__doc__", "__module__", "__reduce__", "__repr__"}  # every class has them, and stubs leave them out
+# Every class has the first four, and stubs leave them out. The last is a note that Python keeps in a class, once one of
+# its instances was copied or pickled.
+FROM_OBJECT = {"__doc__", "__module__", "__reduce__", "__repr__", "__slotnames__"}
 Function = ast.FunctionDef
 Parameter = tuple[str, str, str]  # name, "/" for positional only, default as source or ""
 INSTANCES: dict[str, Any] = {
