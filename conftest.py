@@ -33,8 +33,8 @@ def pytest_report_header() -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    help = "run the files, and the tests within each, in another order: 'reversed', or a number to shuffle by"
-    parser.addoption("--order", metavar="reversed|SEED", help=help)
+    text = "run the files, and the tests within each, in another order: 'reversed', or a number to shuffle by"
+    parser.addoption("--order", metavar="reversed|SEED", help=text)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,36 +1,53 @@
-"""Runs a fuzzer: ``python -m tests.fuzz TARGET [SECONDS] [libFuzzer options]``, with atheris installed.
+"""Looks for faults with random input: ``python -m tests.fuzz NAME [SECONDS] [OPTIONS]``.
 
-What is found is written to the current folder as ``crash-*``; ``python -m tests.fuzz TARGET FILE`` runs it again.
+    python -m tests.fuzz calls 60 --seed 0        random calls of everything public
+    python -m tests.fuzz mutations 60 --seed 0    damaged files of every kind that is read
+    python -m tests.fuzz genotype 300             the parser of that name, under atheris
+
+The first two print each fault with the command that repeats it, and need nothing but the package; they exit with code 1
+when there is a fault. What atheris finds is written to the current folder as ``crash-*``, and
+``python -m tests.fuzz NAME FILE`` runs it again.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
-import tempfile
-from pathlib import Path
 
-import atheris
-
-with atheris.instrument_imports(include=["crlso"]):
-    from tests.fuzz.targets import TARGETS
-
-from tests.fuzz.samples import samples
+HARNESSES = ("calls", "mutations")
 
 
-def main() -> None:
-    name, *options = sys.argv[1:] or [""]
-    if name not in TARGETS:
-        sys.exit(f"{__doc__}\nTARGET: {', '.join(TARGETS)}")
-    if options and options[0].isdigit():
-        options[0] = f"-max_total_time={options[0]}"
-    with tempfile.TemporaryDirectory() as corpus:
-        for i, sample in enumerate(samples(name)):
-            Path(corpus, f"sample-{i}").write_bytes(sample)
-        limits = ["-max_len=24000", "-timeout=10", "-rss_limit_mb=2048"]
-        folders = [] if options and Path(options[0]).is_file() else [corpus]
-        atheris.Setup([sys.argv[0], *limits, *options, *folders], TARGETS[name])
-        atheris.Fuzz()
+def main() -> int:
+    if sys.argv[1:2] and sys.argv[1] in HARNESSES:
+        return run_harness()
+    from tests.fuzz.guided import run_target
+
+    run_target(__doc__ or "")
+    return 0
+
+
+def run_harness() -> int:
+    """Run one of our own harnesses and print what it found."""
+    from tests.fuzz.parent import STANDSTILL, run
+
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
+    parser.add_argument("name", choices=HARNESSES)
+    parser.add_argument("seconds", nargs="?", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--case", type=int, help="run this case alone, to repeat it")
+    parser.add_argument("--module", help="call what this module has, instead of crlso")
+    parser.add_argument("--standstill", type=float, default=STANDSTILL, help="seconds until a case counts as a hang")
+    given = parser.parse_args()
+    found = run(
+        given.name, given.seconds, given.seed, case=given.case, planted=given.module, standstill=given.standstill
+    )
+    for case, steps in found.faults.values():
+        print(f"fault in case {case}:", *(step for step in steps if step != "making the next step"), sep="\n    ")
+        print(f"    again: python -m tests.fuzz {given.name} --seed {given.seed} --case {case}")
+    words = ", ".join(f"{word} {n}" for word, n in found.words.most_common())
+    print(f"{given.name}, seed {given.seed}: {found.cases} cases, {len(found.faults)} kinds of fault; steps: {words}")
+    return 1 if found.faults or not found.words else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -35,12 +35,6 @@ CELLS = [
 each_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: str(cell)[:30])
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    pyplot.close("all")
-
-
 def patches_of(ax, kind):
     return [patch for patch in ax.patches if isinstance(patch, kind)]
 

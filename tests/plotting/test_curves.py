@@ -22,12 +22,6 @@ from matplotlib import pyplot  # noqa: E402
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    pyplot.close("all")
-
-
 def study_of(values, seed=0, **fields):
     history = History()
     for i, value in enumerate(values):
