@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from crlso._base.types import Floats
 
-__all__ = ["check_choice", "check_int", "check_number", "check_numbers", "is_int", "real"]
+__all__ = ["check_choice", "check_int", "check_members", "check_number", "check_numbers", "is_int", "real"]
 
 
 def is_int(value: object) -> bool:
@@ -242,6 +242,25 @@ def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:
     if not known:
         raise ValueError(f"{name}: expected one of {', '.join(map(str, choices))}, got {value!r:.100}")
     return value
+
+
+def check_members(name: str, value: Any, members: Collection[str], expected: str) -> None:
+    """Check that a value has the members that are used of it, where any class that has them will do.
+
+    Raises
+    ------
+    TypeError
+        If it lacks one.
+
+    Examples
+    --------
+    >>> check_members("ax", 3, ("plot",), "matplotlib axes")
+    Traceback (most recent call last):
+    ...
+    TypeError: ax: expected matplotlib axes, got int
+    """
+    if isinstance(value, type) or not all(hasattr(value, member) for member in members):
+        raise TypeError(f"{name}: expected {expected}, got {type(value).__name__}")
 
 
 def _range(least: int | None, most: int | None) -> str:

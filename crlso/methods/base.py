@@ -19,7 +19,7 @@ from crlso._base.names import native_names
 from crlso._base.types import Codes, Progress
 from crlso.history import History, Measurement, Trial
 from crlso.random import Stream, seed_of
-from crlso.spaces.base import Space
+from crlso.spaces.base import Space, check_is_space
 from crlso.spaces.keys import first_of_each
 
 __all__ = [
@@ -176,6 +176,7 @@ class Optimiser(ABC):
             cls.__init__ = native_names(cls.__init__, cls.__name__)  # type: ignore[method-assign]
 
     def __init__(self, space: Space, *, rng: Any = 0, budget: int | None = None) -> None:
+        check_is_space(space)
         n_classes = count_classes(space)
         self.space = space
         self.is_listed = n_classes is not None and n_classes <= LARGEST_LISTED

@@ -15,6 +15,8 @@ def parse_method(text: str) -> tuple[str, dict[str, Any]]:
 
     Raises
     ------
+    TypeError
+        If it is no text.
     ValueError
         If the text has another form.
 
@@ -23,6 +25,8 @@ def parse_method(text: str) -> tuple[str, dict[str, Any]]:
     >>> parse_method("cr-lso-paper:gradient=false:preset=fast")
     ('cr-lso-paper', {'gradient': False, 'preset': 'fast'})
     """
+    if not isinstance(text, str):
+        raise TypeError(f"method: expected a name with options as text, got {type(text).__name__}")
     name, *pairs = text.split(":")
     options: dict[str, Any] = {}
     for pair in pairs:

@@ -22,7 +22,7 @@ from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.models.targets import mean_and_deviation, standardise
 from crlso.nn import MLP, Module, no_grad
 from crlso.random import Stream, seed_of
-from crlso.spaces.base import Space, check_space
+from crlso.spaces.base import Space, check_is_space, check_space
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -94,6 +94,7 @@ class Predictor(Estimator):
         weight_decay: float = 0.0,
         rng: Any = 0,
     ) -> None:
+        check_is_space(space)
         self.space = space
         self.width = width
         self.layers = layers

@@ -23,7 +23,7 @@ from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.models.surrogate import ICNNSurrogate
 from crlso.nn import SLOPE, Linear, Module, no_grad
 from crlso.random import Stream, seed_of
-from crlso.spaces.base import Space, check_space
+from crlso.spaces.base import Space, check_is_space, check_space
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -250,6 +250,7 @@ class GraphVAE(Estimator):
         surrogate: ICNNSurrogate | None = None,
         rng: Any = 0,
     ) -> None:
+        check_is_space(space)
         self.space = space
         self.width = width
         self.latent = latent
@@ -430,6 +431,7 @@ class GraphVAE(Estimator):
         FileNotFoundError
             If the space has no pretrained model.
         """
+        check_is_space(space)
         asset = space.shipped.encoder
         if asset is None:
             raise FileNotFoundError(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["need_matplotlib", "new_axes"]
+from crlso._base.checks import check_members
+
+__all__ = ["axes_or_new", "need_matplotlib"]
 
 
 def need_matplotlib(what: str) -> None:
@@ -26,8 +28,17 @@ def need_matplotlib(what: str) -> None:
         raise ImportError(f"{what} needs matplotlib: pip install 'crlso[plot]'") from error
 
 
-def new_axes(size: tuple[float, float]) -> Any:
-    """Return axes in a new figure of the given width and height in inches."""
+def axes_or_new(ax: Any, size: tuple[float, float]) -> Any:
+    """Return the given axes, checked, or for None those of a new figure of this width and height in inches.
+
+    Raises
+    ------
+    TypeError
+        If `ax` is something else.
+    """
     from matplotlib import pyplot
 
+    if ax is not None:
+        check_members("ax", ax, ("plot", "add_patch", "set_xlim"), "matplotlib axes")
+        return ax
     return pyplot.subplots(figsize=size, layout="constrained")[1]

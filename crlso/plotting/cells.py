@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from crlso.plotting.axes import need_matplotlib, new_axes
+from crlso._base.checks import check_members
+from crlso.plotting.axes import axes_or_new, need_matplotlib
 from crlso.spaces.drawing import FAINT, FONT, HALF_HEIGHT, INK, Arrow, Box, draw
 from crlso.spaces.layout import layout_of
 
@@ -44,9 +45,9 @@ def plot_cell(cell: Any, ax: Any = None) -> Any:
     >>> ax = plot_cell(NASBench201().cell(9930))
     """
     need_matplotlib("plot_cell")
+    check_members("cell", cell, ("space", "codes"), "a Cell")
     picture = draw(layout_of(cell.space), cell.codes)
-    if ax is None:
-        ax = new_axes((picture.width / _DPI, picture.height / _DPI))
+    ax = axes_or_new(ax, (picture.width / _DPI, picture.height / _DPI))
     for box in picture.boxes:
         _draw_box(ax, box)
     for arrow in picture.arrows:

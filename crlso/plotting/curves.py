@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crlso._base.checks import check_number
+from crlso._base.checks import check_members, check_number
 from crlso._base.types import Floats
 from crlso.comparison import LEVEL, bootstrap_band
-from crlso.plotting.axes import need_matplotlib, new_axes
+from crlso.plotting.axes import axes_or_new, need_matplotlib
 
 __all__ = ["plot_comparison", "plot_trajectory"]
 
@@ -60,8 +60,7 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     for study in checked:
         optimum = _optimum(regret, study.optimum, study.benchmark)
         groups.setdefault(study.method, []).append(_curve(study.trajectory, study.n_queries, optimum))
-    if ax is None:
-        ax = new_axes(_SIZE)
+    ax = axes_or_new(ax, _SIZE)
     for (method, curves), colour in zip(groups.items(), itertools.cycle(_COLOURS)):
         _draw_studies(ax, method, curves, colour)
     first, is_regret = checked[0], regret is not False
@@ -121,8 +120,7 @@ def plot_comparison(
     for record in records:
         optimum = _optimum(regret, record["optimum"], record["benchmark"])
         groups.setdefault(record["label"], []).append(_curve(record["trajectory"], record["budget"], optimum))
-    if ax is None:
-        ax = new_axes(_SIZE)
+    ax = axes_or_new(ax, _SIZE)
     means = [
         _draw_mean(ax, label, curves, colour)
         for (label, curves), colour in zip(groups.items(), itertools.cycle(_COLOURS))
@@ -197,6 +195,7 @@ def _checked_studies(studies: Any) -> list[Any]:
     if not found:
         raise ValueError("studies: expected at least one, got none")
     for study in found:
+        check_members("studies", study, ("trajectory", "objective", "optimum"), "a Study, or a sequence of them")
         if not study.trajectory:
             raise ValueError(f"studies: expected complete trials in each, got none in {study!r}")
     problems = {(study.benchmark, study.dataset) for study in found}
@@ -210,6 +209,7 @@ def _checked_studies(studies: Any) -> list[Any]:
 
 def _checked_records(comparison: Any, benchmark: str | None, dataset: str | None) -> list[dict[str, Any]]:
     """Complete searches of the one selected benchmark."""
+    check_members("comparison", comparison, ("records",), "a Comparison")
     wanted = {"benchmark": benchmark, "dataset": dataset}
     records = [
         record

@@ -9,12 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from crlso._base.checks import check_members
 from crlso._base.types import Codes, Floats, Keys
 from crlso.spaces.cell import Cell
 from crlso.spaces.keys import Classes
 from crlso.spaces.layout import CellLayout
 
-__all__ = ["PAPER_PRESETS", "Preset", "Shipped", "Space", "check_space"]
+__all__ = ["PAPER_PRESETS", "Preset", "Shipped", "Space", "check_is_space", "check_space"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +108,11 @@ class Shipped:
     class_latents: str | None = None
 
 
+def check_is_space(space: object) -> None:
+    """Refuse what is no space of cells, with a TypeError."""
+    check_members("space", space, ("classes", "canonical_key", "representative"), "a space of cells")
+
+
 def check_space(name: object, space: Space) -> None:
     """Refuse a space that a file was not written for.
 
@@ -121,6 +127,7 @@ def check_space(name: object, space: Space) -> None:
     ValueError
         When it is another's.
     """
+    check_is_space(space)
     if name != space.name:
         raise ValueError(f"space: expected the space that the file was written for, got {space.name}")
 

@@ -586,7 +586,17 @@ class CellSpace:
         -------
         ndarray of uint8, shape (n, codes per cell)
             A row may be no cell of the space: see :meth:`valid`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `logits` is no such array.
         """
+        width = sum(self.cardinalities)
+        if not isinstance(logits, np.ndarray):
+            raise TypeError(f"logits: expected an array, got {type(logits).__name__}")
+        if logits.ndim != 2 or logits.shape[1] != width:
+            raise ValueError(f"logits: expected shape (n, {width}), got {logits.shape}")
         groups = self._layout.groups
         if len(groups) == 1:  # all codes have equally many values: the usual case, and the fast one
             _, n_codes, k = groups[0]
