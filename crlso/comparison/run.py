@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from crlso._base.checks import check_int, is_int
+from crlso._base.checks import check_int, check_members, is_int
 from crlso._base.files import check_folder
 from crlso._base.fingerprint import UnidentifiedError, fingerprint
 from crlso._base.names import native_names
@@ -122,6 +122,8 @@ def compare(
     chosen = _checked_methods(methods)
     numbers = _checked_seeds(seeds)
     jobs = check_int("jobs", jobs, 1)
+    if executor is not None:
+        check_members("executor", executor, ("submit",), "an executor, with the method submit")
     if path is not None:
         check_folder("path", path)
     if budget is None:
