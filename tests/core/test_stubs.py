@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import copy
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,6 +191,8 @@ def differences(source: str) -> list[str]:
 
 
 def test_stub_agrees_with_the_module():
+    with contextlib.suppress(TypeError):
+        copy.copy(_core.Tensor([1.0]))  # which leaves a note in the class
     assert len(_core.OPERATIONS) > 20
     assert differences(STUB.read_text(encoding="utf-8")) == []
 

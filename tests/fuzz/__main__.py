@@ -38,12 +38,12 @@ def run_harness() -> int:
     parser.add_argument("--module", help="call what this module has, instead of crlso")
     parser.add_argument("--standstill", type=float, default=STANDSTILL, help="seconds until a case counts as a hang")
     given = parser.parse_args()
-    found = run(
-        given.name, given.seconds, given.seed, case=given.case, planted=given.module, standstill=given.standstill
-    )
+    cases = {} if given.case is None else {"first": given.case, "last": given.case + 1}
+    found = run(given.name, given.seconds, given.seed, planted=given.module, standstill=given.standstill, **cases)
     for case, steps in found.faults.values():
         print(f"fault in case {case}:", *(step for step in steps if step != "making the next step"), sep="\n    ")
-        print(f"    again: python -m tests.fuzz {given.name} --seed {given.seed} --case {case}")
+        module = f" --module {given.module}" if given.module else ""
+        print(f"    again: python -m tests.fuzz {given.name} --seed {given.seed} --case {case}{module}")
     words = ", ".join(f"{word} {n}" for word, n in found.words.most_common())
     print(f"{given.name}, seed {given.seed}: {found.cases} cases, {len(found.faults)} kinds of fault; steps: {words}")
     return 1 if found.faults or not found.words else 0

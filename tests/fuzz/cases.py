@@ -20,7 +20,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import crlso
+
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(crlso.__file__).parent
 PATIENCE = 2.0  # seconds until a case is interrupted as by Ctrl-C
 
 
@@ -67,10 +70,10 @@ class Chance:
 
 def place(error: BaseException) -> str:
     """The last line of the project's own code in a traceback."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/tests/fuzz/" not in frame.filename]
-    own = [frame for frame in frames if "crlso" in frame.filename]
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]
     frame = (own or frames)[-1:]
-    return f"{Path(frame[0].filename).name}:{frame[0].lineno}, {frame[0].name}" if frame else "the extension"
+    return f"{Path(frame[0].filename).name}:{frame[0].lineno}, {frame[0].name}" if frame else "no line"
 
 
 @contextlib.contextmanager

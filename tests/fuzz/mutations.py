@@ -111,7 +111,7 @@ def _codes() -> Any:
 
 @functools.cache
 def _predictors() -> list[bytes]:
-    model = models.Predictor(space(), width=4, layers=1, epochs=1)
+    model = models.Predictor(space(), width=4, layers=2, epochs=1)
     return [_written(model.fit(_codes(), np.arange(8.0)).save)]
 
 
@@ -123,7 +123,7 @@ def check_predictor(path: Path) -> None:
 
 @functools.cache
 def _vaes() -> list[bytes]:
-    model = models.GraphVAE(space(), width=4, latent=3, layers=1, epochs=1, batch_size=8, rng=0)
+    model = models.GraphVAE(space(), width=4, latent=3, layers=2, epochs=1, batch_size=8, rng=0)
     return [_written(model.fit(_codes()).save)]
 
 

@@ -92,11 +92,11 @@ class Objects:
     # -- models ------------------------------------------------------------------------------------------------------
 
     def _GraphVAE(self) -> Any:
-        vae = models.GraphVAE(self.space, width=4, latent=3, layers=1, epochs=1, batch_size=8, rng=0)
+        vae = models.GraphVAE(self.space, width=4, latent=3, layers=2, epochs=1, batch_size=8, rng=0)
         return vae.fit(self._codes(10)) if self.chance.coin(0.8) else vae
 
     def _Predictor(self) -> Any:
-        model = models.Predictor(self.space, width=4, layers=1, epochs=1)
+        model = models.Predictor(self.space, width=4, layers=2, epochs=1)
         return model.fit(self._codes(6), np.arange(6.0)) if self.chance.coin(0.8) else model
 
     def _ICNNSurrogate(self) -> Any:

@@ -18,6 +18,7 @@ from typing import IO, Any
 from tests.fuzz.cases import ROOT
 
 STANDSTILL = 60.0  # seconds without a word from the child, which interrupts each step after two
+START = 300.0  # the same before its first word, when it imports
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Child:
 
     def entries(self, until: float, standstill: float) -> Iterator[dict[str, Any] | None]:
         """What the child writes, until the time is over; None when it stands still."""
-        last = time.monotonic()
+        last, standstill, usual = time.monotonic(), START, standstill
         while True:
             now = time.monotonic()
             if now > until:
@@ -59,11 +60,11 @@ class Child:
             if now > last + standstill:
                 yield None
                 return
-            if select.select([self.reader], [], [], min(0.5, standstill))[0]:
+            if select.select([self.reader], [], [], 0.5)[0]:
                 data = os.read(self.reader, 1 << 16)
                 if not data:
                     return
-                last = time.monotonic()
+                last, standstill = time.monotonic(), usual
                 *lines, self.rest = (self.rest + data).split(b"\n")
                 yield from map(json.loads, lines)
 
@@ -81,14 +82,14 @@ def run(
     seconds: float,
     seed: int,
     *,
-    case: int | None = None,
+    first: int = 0,
+    last: int = sys.maxsize,
     planted: str | None = None,
     standstill: float = STANDSTILL,
 ) -> Found:
-    """Run the cases of a harness, from 0 on, for a time; or one of them, to repeat it."""
+    """Run the cases of a harness from `first` to `last`, which is not among them, as long as the time lasts."""
     found = Found()
     end = time.monotonic() + seconds
-    first, last = (0, sys.maxsize) if case is None else (case, case + 1)
     while first < last and time.monotonic() < end:
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log:
             arguments = [name, str(seed), str(first), str(last), *([planted] if planted else [])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -53,6 +54,37 @@ def test_our_own_openblas_is_loaded_at_one_thread(tmp_path):
     )
     ours = [line for line in done.stdout.splitlines() if "crlso/_libs" in line]
     assert ours == [f"{PACKAGE / '_libs' / 'libscipy_openblas_crlso.so'} openblas 1"]
+
+
+def glibc_versions(file: Path) -> set[tuple[int, ...]]:
+    """The versions of glibc's symbols that a file of machine code asks for: they stand in it as text."""
+    found = re.findall(rb"\0GLIBC_([0-9.]+)(?=\0)", file.read_bytes())
+    return {tuple(map(int, version.split(b"."))) for version in found}
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="csrc/core/glibc.h knows these two")
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="not glibc")
+@pytest.mark.skipif("libasan" in os.environ.get("LD_PRELOAD", ""), reason="sanitisers are for the machine at hand")
+@pytest.mark.parametrize("pattern", ["_core*.so", "_libs/*.so"])
+def test_a_wheel_runs_with_glibc_2_28(pattern):
+    """Where the oldest versions are not asked for, a build on a newer system asks for its own."""
+    for file in PACKAGE.glob(pattern):
+        versions = glibc_versions(file)
+        assert versions
+        assert max(versions) <= (2, 28)
+
+
+@pytest.mark.parametrize("command", ["build_py", "build_ext"])
+def test_a_missing_compiler_is_one_line(command, tmp_path):
+    pytest.importorskip("setuptools")
+    env = {**os.environ, "CC": str(tmp_path / "no-compiler")}
+    options = ["--build-lib", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "setup.py", "-q", command, *options], cwd=ROOT, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert line.startswith(f"error: crlso needs a C compiler to build, and '{tmp_path}/no-compiler' was not found (")
 
 
 def test_pins_agree():
