@@ -9,6 +9,9 @@ from pathlib import Path
 
 import crlso
 
+SANITISED = "libasan" in os.environ.get("LD_PRELOAD", "")
+"""Whether the extension is built with sanitisers, which take memory and reserve terabytes of addresses."""
+
 
 def environment() -> dict[str, str]:
     """Environment in which a child process imports the package under test, wherever it lies."""

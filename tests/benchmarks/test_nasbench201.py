@@ -8,8 +8,6 @@ import hashlib
 import importlib.util
 import json
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -268,24 +266,13 @@ def test_the_asset_is_made_by_its_script(shared, tmp_path):
             script.scaled(text, decimals)
 
 
-@pytest.mark.slow
-def test_the_asset_is_small_documented_and_loads_fast():
+def test_the_asset_is_small_and_documented():
     path = asset_path("nasbench201.npz")
     assert path.stat().st_size < 2_000_000
     assert hashlib.sha256(path.read_bytes()).hexdigest() in asset_path("NASBENCH201.md").read_text(encoding="utf-8")
     with open_npz("nasbench201.npz") as asset:
         forbidden = ("isomorph", "zc_", "naswot", "synflow", "nregions")
         assert not [name for name in asset.files if any(word in name for word in forbidden)]
-    code = (
-        "import time, numpy as np\n"
-        "from crlso.benchmarks import NASBench201\n"
-        "b = NASBench201(); start = time.perf_counter(); b.evaluate(0); print(time.perf_counter() - start)\n"
-    )
-    seconds = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-        for _ in range(5)
-    ]
-    assert min(seconds) < 0.05
 
 
 def test_missing_assets_are_named():

@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 from tests.fuzz.cases import Chance, Harness, judge
+from tests.processes import SANITISED
 
 MEMORY = 4 << 30
 
@@ -30,7 +31,7 @@ def main() -> None:
     name, *numbers = sys.argv[1:6]
     seed, first, last, journal = map(int, numbers)
     faulthandler.enable()
-    if "libasan" not in os.environ.get("LD_PRELOAD", ""):  # which reserves terabytes of addresses
+    if not SANITISED:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     cases = harness(name, sys.argv[6] if len(sys.argv) > 6 else None)

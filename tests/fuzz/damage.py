@@ -94,6 +94,8 @@ def damaged_json(chance: Chance, data: bytes) -> bytes:
 
 def _odd_array(chance: Chance, array: Any) -> Any:
     kind = chance.below(8)
+    if array.ndim == 0:
+        return np.array(chance.of(("", "text", 3, -1.0, "{}", "[]", '"meta"')))
     if kind == 0:
         return array.astype(chance.of(("float16", "float64", "int8", "complex64", "U4", ">f4", "bool")))
     if kind == 1:
@@ -101,7 +103,7 @@ def _odd_array(chance: Chance, array: Any) -> Any:
     if kind == 2:
         return array[None]
     if kind == 3:
-        return np.full_like(array, chance.of((np.nan, np.inf, -1, 1e30))) if array.dtype.kind == "f" else array * 0
+        return np.full_like(array, chance.of((np.nan, np.inf, -1, 1e30))) if array.dtype.kind == "f" else array[:0]
     if kind == 4:
         return np.array([{"an": "object"}], dtype=object)
     if kind == 5:

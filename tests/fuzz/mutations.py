@@ -56,6 +56,7 @@ def _value(cell: Any) -> float:
 
 def _written(save: Callable[[Path], object]) -> bytes:
     path = Path("sound")
+    path.unlink(missing_ok=True)  # readers of results go on where a file ends
     save(path)
     return path.read_bytes()
 

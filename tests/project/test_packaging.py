@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import crlso
+from tests.processes import SANITISED
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(crlso.__file__).resolve().parent
@@ -64,7 +65,7 @@ def glibc_versions(file: Path) -> set[tuple[int, ...]]:
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="csrc/core/glibc.h knows these two")
 @pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="not glibc")
-@pytest.mark.skipif("libasan" in os.environ.get("LD_PRELOAD", ""), reason="sanitisers are for the machine at hand")
+@pytest.mark.skipif(SANITISED, reason="sanitisers are for the machine at hand")
 @pytest.mark.parametrize("pattern", ["_core*.so", "_libs/*.so"])
 def test_a_wheel_runs_with_glibc_2_28(pattern):
     """Where the oldest versions are not asked for, a build on a newer system asks for its own."""

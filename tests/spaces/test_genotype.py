@@ -6,7 +6,6 @@ import ast
 import csv
 import json
 import re
-import time
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
@@ -270,10 +269,8 @@ BAD_TEXT = [
 
 @pytest.mark.parametrize(("text", "message"), BAD_TEXT, ids=range(len(BAD_TEXT)))
 def test_bad_text(text, message):
-    start = time.perf_counter()
     with pytest.raises(ValueError, match="genotype: expected") as caught:
         parse_genotype(text)
-    assert time.perf_counter() - start < 1
     assert caught.match(message)
     assert len(str(caught.value)) < 300
 

