@@ -17,7 +17,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import struct
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -25,8 +24,9 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from crlso._base.files import BROKEN, open_regular, write_npz
+from crlso._base.files import open_regular, write_npz
 from crlso._base.types import Floats
+from crlso.benchmarks.files.archive import read_arrays
 from crlso.benchmarks.files.unpickle import restricted_load
 from crlso.spaces.nasbench201 import NASBench201 as Space
 
@@ -56,6 +56,7 @@ _N_RUNS = 3
 
 # An official file has 0.3 MB when decompressed, the meta file 1.4 MB.
 _MAX_FILE_BYTES = 16 << 20
+_MAX_CACHE_BYTES = 64 << 20
 _SUFFIX = ".pickle.pbz2"
 _META = f"meta{_SUFFIX}"
 _LOG_EVERY = 1000
@@ -400,12 +401,13 @@ def _write_cache(path: Path, fingerprint: str, columns: dict[str, Floats]) -> No
 
 def _read_cache(path: Path, fingerprint: str) -> dict[str, Floats] | None:
     """Return the columns of a cache, or None if it was made from other files."""
-    with _reading(path), open_regular(path, _MAX_FILE_BYTES) as file, np.load(file, allow_pickle=False) as archive:
-        if str(archive["format"]) != _CACHE_FORMAT:
-            raise ValueError(f"format {archive['format']!s:.100}")
-        if str(archive["fingerprint"]) != fingerprint:
+    with _reading(path):
+        arrays = read_arrays(path, _MAX_CACHE_BYTES)
+        if str(arrays["format"]) != _CACHE_FORMAT:
+            raise ValueError(f"format {arrays['format']!s:.100}")
+        if str(arrays["fingerprint"]) != fingerprint:
             return None
-        columns = {f"{d}/{c}": archive[f"{d}/{c}"] for d in DATASETS for c in COLUMNS}
+        columns = {f"{d}/{c}": arrays[f"{d}/{c}"] for d in DATASETS for c in COLUMNS}
         for name, column in columns.items():
             known = column[~np.isnan(column)] if column.dtype == np.float64 else column
             if column.shape != _shape(name.rpartition("/")[2]) or column.dtype != np.float64 or not _percent(known):
@@ -422,5 +424,5 @@ def _reading(path: Path) -> Iterator[None]:
     """Turn the errors that a broken or foreign file raises into a ValueError that names the file."""
     try:
         yield
-    except (*BROKEN, struct.error) as error:
+    except (ValueError, LookupError) as error:
         raise ValueError(f"cache: expected a file that this function wrote, got {path}: {error}") from error

@@ -27,7 +27,8 @@ import numpy.typing as npt
 
 import crlso._core as _core
 from crlso._base.checks import is_int
-from crlso._base.files import BROKEN, open_regular, write_npz
+from crlso._base.files import open_regular, write_npz
+from crlso.benchmarks.files.archive import read_arrays
 from crlso.spaces.nasbench101 import LAYOUT
 
 __all__ = ["Records", "load_tfrecord", "read_tfrecord"]
@@ -363,14 +364,14 @@ def load_tfrecord(
 def _read_cache(target: Path, meta: dict[str, Any]) -> Records | None:
     """Return the records of a cache, or None if the official file or `epochs` has changed."""
     try:
-        with open_regular(target, _MAX_CACHE) as file, np.load(file, allow_pickle=False) as archive:
-            found = json.loads(str(archive["meta"]))
-            if not isinstance(found, dict) or found.get("kind") != _KIND:
-                raise ValueError("another kind of file")
-            if found != meta:
-                return None
-            records = Records(**{field.name: archive[field.name] for field in fields(Records)})
-    except (*BROKEN, AttributeError, OSError, RecursionError) as error:
+        arrays = read_arrays(target, _MAX_CACHE)
+        found = json.loads(str(arrays["meta"]))
+        if not isinstance(found, dict) or found.get("kind") != _KIND:
+            raise ValueError("another kind of file")
+        if found != meta:
+            return None
+        records = Records(**{field.name: arrays[field.name] for field in fields(Records)})
+    except (ValueError, LookupError, OSError, RecursionError) as error:
         raise ValueError(f"cache: expected a cache of crlso or no file at {str(target)!r}: {error}") from error
     _check_cached(target, records)
     return records
@@ -383,3 +384,5 @@ def _check_cached(target: Path, records: Records) -> None:
         dtype, shape = kinds.get(name, (np.float64, (n,)))
         if array_.dtype != dtype or array_.shape != shape or not np.isfinite(array_).all():
             raise ValueError(f"cache: expected {name} of shape {shape} in {str(target)!r}, got another array")
+        if (array_ < 0).any() or (name in ("validation", "test") and (array_ > 100).any()):
+            raise ValueError(f"cache: expected {name} in its range in {str(target)!r}, got other numbers")

@@ -300,6 +300,10 @@ def test_a_foreign_or_damaged_cache_is_left_alone(source, tmp_path):
         np.savez(cache, **{**arrays, name: np.array(value)})
         with pytest.raises(ValueError, match=r"cache: expected \w+ of shape"):
             load_tfrecord(source, cache=cache)
+    for name, value in (("validation", [101.0]), ("test", [-1.0]), ("seconds", [-1.0]), ("repeats", [-1])):
+        np.savez(cache, **{**arrays, name: np.array(value)})
+        with pytest.raises(ValueError, match=rf"cache: expected {name} in its range"):
+            load_tfrecord(source, cache=cache)
 
 
 def test_a_cache_that_cannot_be_written_is_no_failure(source, tmp_path, caplog):
