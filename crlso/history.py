@@ -136,6 +136,8 @@ class Trial:
 
     def take(self, measurement: Measurement) -> None:
         """Complete the trial with a measurement, whose user attributes are merged into those of the trial."""
+        if not isinstance(measurement, Measurement):
+            raise TypeError(f"measurement: expected a Measurement, got {type(measurement).__name__}")
         self.user_attrs.update(measurement.user_attrs)
         self.measurement = replace(measurement, user_attrs={})
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.checks import check_members
 from crlso._base.types import EpochProgress
 from crlso._core import Tensor
 from crlso.assets import asset_path
@@ -322,6 +323,7 @@ class GraphVAE(Estimator):
             One element.
         """
         self._check_fitted()
+        check_members("batch", batch, ("graph", "kinds", "rows"), "a CellBatch")
         mu, log_variance = self.encoder_(batch)
         z = _core.gaussian(mu, log_variance, noise, scale=self.sigma_scale)
         total = self.decoder_.cross_entropy(self.decoder_(z), codes)
@@ -371,6 +373,8 @@ class GraphVAE(Estimator):
         if len(codes) == 0:
             raise ValueError("cells: expected at least one, got none")
         errors = None if targets is None else check_targets(targets, len(codes), "targets")
+        if heads is not None:
+            check_members("heads", heads, ("name", "initialise", "loss"), "auxiliary heads")
         if warm_start:
             self._check_fitted()
             self._stream = self._new_stream()

@@ -58,8 +58,9 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "pickle.dumps": _pickled,
     "dir": dir,
 }
-# Results that are not finite for finite arguments, as they say.
-NOT_FINITE = frozenset("log div / affine kendall_tau score effective_dimension".split())
+OF_TWO = frozenset(("==", "+", "[]", "in"))
+# Results that are not finite for finite arguments: these say so, or hand on what a function of the user returns.
+NOT_FINITE = frozenset("log div affine kendall_tau score test".split())
 NEVER_RAISES = frozenset(("repr", "str", "dir"))
 
 
@@ -176,7 +177,7 @@ def special(name: str, subject: Any, values: Values, chance: Chance) -> Step:
     """A call of what Python calls by itself: repr, copies, operators."""
     word = chance.of(list(SPECIAL))
     function = SPECIAL[word]
-    others = [values.anything()] if len(inspect.signature(function).parameters) == 2 else []
+    others = [values.anything()] if word in OF_TWO else []
 
     def run() -> object:
         try:
