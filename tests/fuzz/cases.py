@@ -22,7 +22,6 @@ import numpy as np
 
 import crlso
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(crlso.__file__).parent
 PATIENCE = 2.0  # seconds until a case is interrupted as by Ctrl-C
 

@@ -1,4 +1,4 @@
-"""The process in which cases run: ``python -m tests.fuzz.child HARNESS SEED FIRST LAST JOURNAL [PLANTED]``.
+"""The process in which cases run, with the arguments HARNESS SEED FIRST LAST JOURNAL [PLANTED].
 
 It writes a JSON line to the file descriptor JOURNAL before and after each step, so that the parent knows what was going
 on when the process died or stood still.
@@ -53,7 +53,3 @@ def main() -> None:
                 write(case=number, word=outcome.word, fault=outcome.fault, kind=outcome.kind)
             if step is None or outcome.word in ("fault", "interrupted"):
                 break
-
-
-if __name__ == "__main__":
-    main()

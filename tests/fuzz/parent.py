@@ -13,10 +13,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
-from tests.fuzz.cases import ROOT
-
+ROOT = Path(__file__).resolve().parents[2]
 STANDSTILL = 60.0  # seconds without a word from the child, which interrupts each step after two
 START = 300.0  # the same before its first word, when it imports
 
@@ -41,9 +41,10 @@ class Child:
 
     def __init__(self, arguments: list[str], folder: str, log: IO[bytes]) -> None:
         reader, writer = os.pipe()
-        path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(ROOT)]))
-        environment = {**os.environ, "PYTHONPATH": path, "MPLBACKEND": "agg", "CRLSO_NUM_THREADS": "2"}
-        command = [sys.executable, "-m", "tests.fuzz.child", *arguments[:4], str(writer), *arguments[4:]]
+        environment = {**os.environ, "MPLBACKEND": "agg", "CRLSO_NUM_THREADS": "2"}
+        # The source tree comes last on the path: crlso is taken from there only if it is not installed.
+        code = f"import sys; sys.path.append({str(ROOT)!r}); from tests.fuzz.child import main; main()"
+        command = [sys.executable, "-c", code, *arguments[:4], str(writer), *arguments[4:]]
         self.process = subprocess.Popen(
             command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[writer]
         )

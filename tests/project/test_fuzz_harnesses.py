@@ -12,9 +12,9 @@ import crlso
 from crlso import _core
 from tests.fuzz import planted
 from tests.fuzz.calls import MODULES, all_finite, has_nan, make_steps, targets
-from tests.fuzz.cases import ROOT, Chance, Fault, judge
+from tests.fuzz.cases import Chance, Fault, judge
 from tests.fuzz.mutations import KINDS
-from tests.fuzz.parent import run
+from tests.fuzz.parent import ROOT, run
 from tests.processes import environment
 
 MODULE = planted.__name__
