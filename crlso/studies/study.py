@@ -259,7 +259,7 @@ class Study:
             return study
         except KeyError as error:
             raise ValueError(f"{path}: expected a file of Study.save, got one without {error.args[0]!r}") from None
-        except (ValueError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
             raise ValueError(f"{path}: expected a file of Study.save: {error}") from error
 
     @classmethod

@@ -87,7 +87,8 @@ def damaged_json(chance: Chance, data: bytes) -> bytes:
         lines[at] = "[" * 100_000
     else:
         document = json.loads(lines[at])
-        document.pop("crc32", None)  # as in files of versions without a checksum: with one, all damage is refused
+        if isinstance(document, dict):
+            document.pop("crc32", None)  # as in files of versions without one: with a checksum, all damage is refused
         document = damaged_document(chance, document)
         text = json.dumps(document, ensure_ascii=chance.coin())
         lines[at] = text.replace("1e+308", "1e999") if chance.coin(0.1) else text

@@ -199,6 +199,7 @@ def change(document, *keys, value):
             "cell: expected a class",
         ),
         (lambda d: change(d, "events", 0, value=["asked"]), "expected a file of Study.save"),
+        (lambda d: change(d, "trials", 0, "key", value=2**64), "expected a file of Study.save"),
         (lambda d: change(d, "seconds", value=[]), "seconds: expected dict"),
     ],
 )
