@@ -60,7 +60,7 @@ SPECIAL: dict[str, Callable[..., Any]] = {
 }
 OF_TWO = frozenset(("==", "+", "[]", "in"))
 # Results that are not finite for finite arguments: these say so, or hand on what a function of the user returns.
-NOT_FINITE = frozenset("log div affine kendall_tau score test evaluate".split())  # evaluate: of a function of users
+NOT_FINITE = frozenset("log sqrt pow div affine kendall_tau score test evaluate".split())
 NEVER_RAISES = frozenset(("repr", "str", "dir"))
 
 
