@@ -477,6 +477,8 @@ GRAPH_LAYER: Any = nn.GraphLayer(3, 4, 2, rng=0)
         (lambda: nn.ICNN(2, 0, 1, rng=0), ValueError, "width: expected at least 1, got 0"),
         (lambda: nn.GraphLayer(0, 4, 2, rng=0), ValueError, "inputs: expected at least 1, got 0"),
         (lambda: nn.OneHotGraphLayer(2, 0, 2, rng=0), ValueError, "outputs: expected at least 1, got 0"),
+        (lambda: nn.OneHotGraphLayer(2, 3, 2, rng=0, messages=3), ValueError, r"messages: expected an array \(n, 3\)"),
+        (lambda: nn.MLP({"a": 3, "b": 4}, rng=0), TypeError, "inputs: expected an int, got str"),
         (lambda: GRAPH_LAYER(np.ones((2, 3)), GRAPH), ValueError, r"x: expected 3 rows, one per node .* \(2, 3\)"),
         (lambda: GRAPH_LAYER(np.ones((3, 5)), GRAPH), ValueError, r"x: expected 3 as last dimension, .* \(3, 5\)"),
         (

@@ -182,6 +182,8 @@ class OneHotGraphLayer(_Messages):
         self.root2 = normal(stream, "root2", (outputs, outputs), math.sqrt(0.5 / outputs), dtype)
         if messages is None:
             messages = np.indices((kinds, kinds, edge_types)).reshape(3, -1).T
+        elif not isinstance(messages, np.ndarray) or messages.ndim != 2 or messages.shape[1] != 3:
+            raise ValueError("messages: expected an array (n, 3) of the kinds of two nodes and an edge")
         self.message_kinds = tuple(np.ascontiguousarray(column) for column in messages.T)
         self._rows = np.full((kinds, kinds, edge_types), -1)
         self._rows[self.message_kinds] = kinds + np.arange(len(messages))

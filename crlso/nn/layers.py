@@ -96,8 +96,9 @@ class MLP(Module):
     """
 
     def __init__(self, sizes: Sequence[int], rng: Any, *, dtype: str = "float32") -> None:
+        sizes = list(sizes)
         if len(sizes) < 2:
-            raise ValueError(f"sizes: expected at least the widths of input and output, got {list(sizes)}")
+            raise ValueError(f"sizes: expected at least the widths of input and output, got {sizes}")
         stream, last = stream_of(rng), len(sizes) - 2
         self.layers = [
             Linear(

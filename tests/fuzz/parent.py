@@ -41,7 +41,12 @@ class Child:
 
     def __init__(self, arguments: list[str], folder: str, log: IO[bytes]) -> None:
         reader, writer = os.pipe()
-        environment = {**os.environ, "MPLBACKEND": "agg", "CRLSO_NUM_THREADS": "2"}
+        environment = {
+            **os.environ,
+            "MPLBACKEND": "agg",
+            "CRLSO_NUM_THREADS": "2",
+            "CRLSO_CACHE": str(Path(folder, "kept")),  # not that of the user
+        }
         # The source tree comes last on the path: crlso is taken from there only if it is not installed.
         code = f"import sys; sys.path.append({str(ROOT)!r}); from tests.fuzz.child import main; main()"
         command = [sys.executable, "-c", code, *arguments[:4], str(writer), *arguments[4:]]
