@@ -120,10 +120,13 @@ def sleep(cell):
     time.sleep(1000)
 
 if __name__ == "__main__":
+    import signal
+    for number in (signal.SIGHUP, signal.SIGTERM):  # nohup ignores one of them
+        signal.signal(number, signal.SIG_DFL)
     {before}
     crlso.compare(crlso.benchmarks.Function(space, sleep), ["random", "local"], 3, 5, jobs=2)
 """
-AS_THE_PROGRAM = "import signal; signal.signal(signal.SIGTERM, signal.default_int_handler)"
+AS_THE_PROGRAM = "signal.signal(signal.SIGTERM, signal.default_int_handler)"
 
 
 def living(group: int) -> list[str]:
