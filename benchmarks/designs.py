@@ -87,6 +87,10 @@ class Objective(crlso.benchmarks.NASBench201):
         cells = _classes()
         return self.space.cells(cells[self.validation(cells).argmax()][None])[0]
 
+    def optimal_value(self) -> float:
+        """Return the highest value of the representatives, of this objective and noise."""
+        return float(self.validation(_classes()).max())
+
 
 @functools.cache
 def _classes() -> Any:

@@ -26,8 +26,9 @@ def test_objectives_are_of_the_cells_that_can_be_asked_for(name):
     cells = designs._classes()
     values = objective.validation(cells)
     assert len(cells) == 4930 and np.isfinite(values).all()
-    assert objective.evaluate(objective.optimum()) == values.max()
+    assert objective.evaluate(objective.optimum()) == objective.optimal_value() == values.max()
     other = objective.for_seed(1).validation(cells)
+    assert objective.for_seed(1).optimal_value() == other.max()
     if not name.startswith("noise"):
         np.testing.assert_array_equal(other, values)
         return
