@@ -140,6 +140,8 @@ def compare(
         ]
         found = run_searches(tasks, given, executor, jobs, path, listening.report)
     records = [{**found[task.key], "label": task.label} for task in tasks]
+    if path is None:
+        records = [{**record, "fingerprint": None} for record in records]
     return Comparison(records, marks)
 
 
@@ -221,7 +223,8 @@ def _checked_heads(
         for label, (method, options) in chosen.items():
             make_optimiser(method, benchmark.space, 0, budget, options)  # raises if no such search is possible
             called = method if isinstance(method, str) else method.name
-            identity = {**prints, **methods[label]} if identify else None
+            # Without fingerprints, only the label tells apart methods that share a name and the text of their options.
+            identity = {**prints, **methods[label]} if identify else {"label": label}
             given = (*name, called, plain(options), None, int(budget), __version__, identity)
             heads[position, label] = dict(zip(KEYS, given))
     if not names:

@@ -9,6 +9,7 @@ import pytest
 import crlso
 from crlso.benchmarks import Function, NASBench201
 from crlso.comparison import compare, parse_method
+from crlso.methods import RandomSearch
 from crlso.spaces import CellSpace
 from tests.twins.toys import table
 
@@ -31,6 +32,30 @@ def test_one_record_per_search_and_what_is_in_it(tmp_path):
             12,
         )
     assert {json.dumps(line["options"]) for line in lines} == {"{}", '{"population": 5, "tournament": 2}'}
+
+
+class Later(RandomSearch):
+    def __init__(self, space, *, start, rng=0, budget=None):
+        super().__init__(space, rng=rng + start.seed, budget=budget)
+
+
+class Start:
+    def __init__(self, seed):
+        self.seed = seed
+
+    def __repr__(self):
+        return "Start"
+
+
+@pytest.mark.parametrize("with_file", [False, True])
+def test_methods_of_one_name_do_not_share_their_results(tmp_path, with_file):
+    benchmark = NASBench201("cifar10")
+    methods = {"plain": RandomSearch, "a": (Later, {"start": Start(0)}), "b": (Later, {"start": Start(1000)})}
+    found = compare(benchmark, methods, seeds=[3], budget=5, path=tmp_path / "r.jsonl" if with_file else None)
+    values = {record["label"]: record["value"] for record in found.records}
+    assert values["plain"] == values["a"] == crlso.search(benchmark, "random", 5, 3).best.value
+    assert values["b"] == crlso.search(benchmark, "random", 5, 1003).best.value != values["a"]
+    assert [record["fingerprint"] is None for record in found.records] == [not with_file] * 3
 
 
 def test_checkpoints():
