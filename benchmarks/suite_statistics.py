@@ -126,6 +126,7 @@ def _measured(task: Any, record: dict[str, Any], marks: list[int], budget: int) 
         "seconds": sum(time for phase, time in record["seconds"].items() if phase != "evaluation"),
         "encoders": record["seconds"].get("encoders", 0.0),
         "reached": query is not None,
+        "at_optimum": at[-1] >= best - _EPSILON,
     }
 
 
@@ -138,6 +139,7 @@ def _row(label: str, searches: list[dict[str, Any]], marks: list[int]) -> dict[s
         "score": float(np.mean([search["score"] for search in searches])),
         "queries_median": float(np.median(queries)),
         "reached": float(np.mean([search["reached"] for search in searches])),
+        "at_optimum": float(np.mean([search["at_optimum"] for search in searches])),
         "rank": _by_mark(marks, np.exp(np.log([search["ranks"] for search in searches]).mean(axis=0))),
         "regret": _by_mark(marks, np.mean([search["regrets"] for search in searches], axis=0)),
         "seconds": float(np.mean([search["seconds"] for search in searches])),
@@ -253,7 +255,7 @@ def _cases(labels: list[str], documents: list[dict[str, Any]]) -> list[list[dict
 def text_of(found: Standings) -> str:
     """Return the tables as text."""
     marks = [str(mark) for mark in found["marks"]]
-    header = ["task", "method", "queries", "median", "reached", *(f"rank @{m}" for m in marks)]
+    header = ["task", "method", "queries", "median", "at goal", "at optimum", *(f"rank @{m}" for m in marks)]
     header += [*(f"regret @{m}" for m in marks), "s", "s encoders"]
     rows = [header]
     for document in found["tasks"]:
@@ -265,6 +267,7 @@ def text_of(found: Standings) -> str:
                     f"{row['queries']:.1f}",
                     f"{row['queries_median']:.4g}",
                     f"{100 * row['reached']:.0f} %",
+                    f"{100 * row['at_optimum']:.0f} %",
                     *(f"{row['rank'][m]:.1f}" for m in marks),
                     *(f"{row['regret'][m]:.3f}" for m in marks),
                     f"{row['seconds']:.1f}",
@@ -293,7 +296,13 @@ def text_of(found: Standings) -> str:
         f"(p < {LEVEL}); Holm-corrected {len(pair['wins_holm'])}, {len(pair['losses_holm'])}"
         for pair in found["pairs"]
     ]
-    return "\n\n".join([_aligned(rows, 2), _aligned(overall, 1), "\n".join(lines)])
+    goals = [
+        f"goal of {document['task']}: "
+        + (f"{document['goal']:g}" if document["goal_rank"] is None else f"the {document['goal_rank']} best cells")
+        for document in found["tasks"]
+        if document["goal_rank"] != 1
+    ]
+    return "\n\n".join(filter(None, ["\n".join(goals), _aligned(rows, 2), _aligned(overall, 1), "\n".join(lines)]))
 
 
 def _aligned(rows: list[list[str]], left: int) -> str:

@@ -79,6 +79,11 @@ def test_goals_by_rank_and_by_value():
     for goal, query in (({}, 8), ({"goal_rank": 3}, 3), ({"goal": 4.0}, 2), ({"goal": 3.5}, 2)):
         found = suite_statistics.standings([of("t", **goal)], records, 20)
         assert found["tasks"][0]["rows"][0]["queries"] == pytest.approx(query)
+    near = [record("t", "a", 0, (2, 9.0)), record("t", "a", 1, (3, 8.0))]
+    (row,) = suite_statistics.standings([of("t", goal_rank=2)], near, 20)["tasks"][0]["rows"]
+    assert (row["reached"], row["at_optimum"]) == (1, 0.5)
+    text = suite_statistics.text_of(suite_statistics.standings([of("t", goal_rank=2)], near, 20))
+    assert text.startswith("goal of t: the 2 best cells\n")
     found = suite_statistics.standings([of("t", best=11.0)], records, 20)
     assert found["tasks"][0]["rows"][0]["regret"]["20"] == pytest.approx(2 / math.sqrt(99 / 12))
 
@@ -107,6 +112,7 @@ def test_wins_losses_and_the_worst_case():
     assert a["mean_rank_ci"] == pytest.approx([a["mean_rank"]] * 2)
     assert a["mean_rank_ci_tasks"] == pytest.approx([1.5, 2.5])
     text = suite_statistics.text_of(found)
+    assert text.startswith("task ")  # no goal but the best cells
     assert "a against b: ahead on 2, behind on 1" in text and "x a on 1" in text
 
 
