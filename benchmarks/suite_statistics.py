@@ -204,12 +204,17 @@ def _overall(labels: list[str], scores: list[Any], values: list[Any], marks: lis
             {
                 "method": label,
                 "mean_rank": float(by_task[:, i].mean()),
-                "mean_rank_ci": np.quantile(means.mean(axis=1), [0.025, 0.975]).tolist(),
-                "mean_rank_ci_tasks": np.quantile(over_tasks, [0.025, 0.975]).tolist(),
+                "mean_rank_ci": _interval(means.mean(axis=1), n_seeds),
+                "mean_rank_ci_tasks": _interval(over_tasks, n_tasks),
                 "mean_rank_at": {str(mark): float(at[i]) for mark, at in zip(marks, at_marks)},
             }
         )
     return rows
+
+
+def _interval(means: Any, n: int) -> list[float] | None:
+    """Interval of resampled means; None for fewer than two things to draw from."""
+    return None if n < 2 else np.quantile(means, [0.025, 0.975]).tolist()
 
 
 def _pairs(labels: list[str], scores: dict[str, Any]) -> list[dict[str, Any]]:
@@ -276,16 +281,14 @@ def text_of(found: Standings) -> str:
             )
     overall = [["method", "mean rank", "95 %", "95 % (tasks)", *(f"@{m}" for m in marks), "behind on", "worst case"]]
     for row in found["overall"]:
-        low, high = row["mean_rank_ci"]
-        low_t, high_t = row["mean_rank_ci_tasks"]
+        intervals = [row["mean_rank_ci"], row["mean_rank_ci_tasks"]]
         worst = row["worst"]
         case = f"{worst['ratio']:.2f} x {worst['best']} on {worst['task']}, p = {worst['p_holm']:.2g}"
         overall.append(
             [
                 row["method"],
                 f"{row['mean_rank']:.3f}",
-                f"{low:.3f}-{high:.3f}",
-                f"{low_t:.3f}-{high_t:.3f}",
+                *("" if ends is None else f"{ends[0]:.3f}-{ends[1]:.3f}" for ends in intervals),
                 *(f"{row['mean_rank_at'][m]:.3f}" for m in marks),
                 str(len(row["behind"])),
                 case,

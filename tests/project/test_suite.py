@@ -62,7 +62,7 @@ def test_numbers_of_a_task_by_hand():
     assert b["regret"] == {"16": pytest.approx(2 / sd), "20": pytest.approx(1 / sd)}
     assert (a["seconds"], a["encoder_seconds"]) == (3.0, 2.0)
     assert [row["mean_rank"] for row in found["overall"]] == [1.5, 1.5]
-    assert found["overall"][0]["mean_rank_ci"] == [1.0, 2.0]
+    assert found["overall"][0]["mean_rank_ci"] == [1.0, 2.0] and found["overall"][0]["mean_rank_ci_tasks"] is None
     assert [row["mean_rank_at"]["20"] for row in found["overall"]] == [1.25, 1.75]
     json.dumps(found, allow_nan=False)
 
@@ -71,6 +71,8 @@ def test_of_two_searches_that_did_not_arrive_the_nearer_is_better():
     records = [record("t", "far", 0, (1, 3.0)), record("t", "near", 0, (9, 8.0)), record("t", "there", 0, (20, 9.0))]
     found = suite_statistics.standings([of("t")], records, 20)
     assert [row["mean_rank"] for row in found["overall"]] == [3, 2, 1]
+    assert found["overall"][0]["mean_rank_ci"] is None  # of one seed
+    assert suite_statistics.text_of(found)
     assert [row["queries"] for row in found["tasks"][0]["rows"]] == pytest.approx([21, 21, 20])
 
 
