@@ -73,6 +73,7 @@ def main() -> None:
     """Run the searches and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--methods", nargs="+", default=None, help="some of the methods")
     parser.add_argument("--out")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -83,7 +84,7 @@ def main() -> None:
     sets = list(KERNELS)[list(KERNELS).index(here) :]
     print(f"instruction sets: {', '.join(sets)}")
     records = []
-    for method, where, budget in CASES:
+    for method, where, budget in [case for case in CASES if not arguments.methods or case[0] in arguments.methods]:
         for seed in range(arguments.seeds):
             runs = {isa: elsewhere(isa, method, where, budget, seed) for isa in sets}
             record = {"method": method, "where": where, "budget": budget, "seed": seed}
