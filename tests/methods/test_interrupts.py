@@ -22,7 +22,7 @@ SPACE = CellSpace(nodes=4, operations=["conv", "pool"], edges="free")
 PACKAGE = Path(crlso.__file__).parent
 FILES = {str(path) for path in (PACKAGE / "methods").rglob("*.py")}
 FILES |= {str(PACKAGE / "history.py"), str(PACKAGE / "models" / "gaussian_process.py")}
-KNOWN = SPACE.cells(SPACE.classes().codes[-1:])[0]
+CLASSES = SPACE.classes().codes
 
 
 class Lines:
@@ -62,7 +62,8 @@ def step(optimiser):
     if not optimiser.remaining and not optimiser.pending:
         return False
     if optimiser.history.n_asked == 4 and all(trial.asked for trial in optimiser.trials):
-        optimiser.observe(KNOWN, value_of(KNOWN))
+        known = SPACE.cells(CLASSES[~optimiser.seen(CLASSES)][-1:])[0]
+        optimiser.observe(known, value_of(known))
     elif len(optimiser.pending) < 2 and optimiser.remaining:
         optimiser.ask()
     else:
