@@ -1,4 +1,4 @@
-// sources: csrc/core/kernels.c csrc/core/kernels_baseline.c csrc/core/kernels_avx2.c csrc/core/kernels_avx512.c csrc/core/gemm_baseline.c csrc/core/gemm_avx2.c csrc/core/gemm_avx512.c
+// sources: csrc/core/kernels.c csrc/core/status.c csrc/core/kernels_baseline.c csrc/core/kernels_avx2.c csrc/core/kernels_avx512.c csrc/core/gemm_baseline.c csrc/core/gemm_avx2.c csrc/core/gemm_avx512.c
 /* A product of 96 rows with 256 x 256 weights: the right operand packed panel by panel, then the tiles. */
 #include "core/gemm.h"
 #include "measured.h"
