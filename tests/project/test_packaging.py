@@ -77,7 +77,7 @@ def test_a_wheel_runs_with_glibc_2_28(pattern):
 
 @pytest.mark.parametrize("command", ["build_py", "build_ext"])
 def test_a_missing_compiler_is_one_line(command, tmp_path):
-    pytest.importorskip("setuptools")
+    pytest.importorskip("setuptools", minversion="77")
     env = {**os.environ, "CC": str(tmp_path / "no-compiler")}
     options = ["--build-lib", str(tmp_path)]
     done = subprocess.run(
