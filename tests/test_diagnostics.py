@@ -85,7 +85,7 @@ def test_distances_are_those_of_all_pairs_in_blocks(monkeypatch):
     monkeypatch.setattr(model, "encode", lambda cells: np.column_stack([z, z[:, 0]])[: len(cells)])
     pairs = np.linalg.norm(model.encode(z)[:, None] - model.encode(z), axis=2) + np.diag([np.inf] * 64)
     for block in (1, 1000, 1 << 22):
-        monkeypatch.setattr("crlso.diagnostics._BLOCK", block)
+        monkeypatch.setattr("crlso.diagnostics.latent._BLOCK", block)
         found = diagnose(model, CUBE.all_codes()).nearest_distance
         assert found == pytest.approx(np.median(pairs.min(axis=1)))
 

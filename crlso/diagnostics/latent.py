@@ -14,6 +14,7 @@ from crlso._base.names import native_names
 from crlso._base.plain import plain
 from crlso._base.tables import html_table, text_table
 from crlso._base.types import Codes, Floats
+from crlso.diagnostics.hull import TESTS, ConvexPosition, convex_position
 from crlso.models.base import kendall_tau
 from crlso.models.surrogate import ConvexityCertificate
 from crlso.random import Stream, seed_of
@@ -83,6 +84,9 @@ class LatentReport:
     nearest_distance, edit_distance, random_distance : float or None
         Median distance of a latent to the nearest other latent, to that of a random neighbour of its cell (one edit
         away), and to that of a random other cell. The second is None if no cell has a neighbour.
+    convex_position : ConvexPosition
+        Share of the latents that lie outside the convex hull of those of all other cells. Where it is 1, convexity
+        forbids a surrogate no values at the cells.
     tau : float or None
         Kendall's tau-b between the given values and the predictions of the surrogate. None if there are no values, or
         all values or all predictions are equal.
@@ -101,6 +105,7 @@ class LatentReport:
     nearest_distance: float
     edit_distance: float | None
     random_distance: float
+    convex_position: ConvexPosition
     tau: float | None = None
     convexity: ConvexityCertificate | None = None
     steps: tuple[StepReport, ...] = ()
@@ -119,6 +124,10 @@ class LatentReport:
             ("effective dimension", f"{self.effective_dimension:.1f}"),
             ("median distances", f"nearest {self.nearest_distance:.3g}{edit}, random cell {self.random_distance:.3g}"),
         ]
+        position = self.convex_position
+        low, high = position.interval
+        text = f"{position.share:.1%} ({low:.1%} to {high:.1%}) of the latents, {position.tested} tested"
+        rows.append(("in convex position", text))
         if self.tau is not None:
             rows.append(("surrogate's tau", f"{self.tau:.3f}"))
         if self.convexity is not None:
@@ -185,7 +194,8 @@ def diagnose(
         Number of cells, those with the highest values, at which steps start; by default steps start at all cells. A
         search depends on steps near the best cells.
     samples : int
-        Number of random latents. Also the number of random cells, and the largest number of cells for distances.
+        Number of random latents. Also the number of random cells, and the largest number of cells for distances and
+        (at most 300) for convex position.
     rng : int, numpy.random.Generator or numpy.random.SeedSequence
         Source of random cells, latents, neighbours and directions.
 
@@ -246,6 +256,7 @@ def diagnose(
         nearest_distance=nearest,
         edit_distance=edit,
         random_distance=random,
+        convex_position=convex_position(z[distinct], tests=min(TESTS, samples), rng=stream.child("hull").seed),
         tau=tau,
         convexity=certificate,
         steps=tuple(moves),
