@@ -262,10 +262,14 @@ class PaperCRLSO(Optimiser):
         return vae, surrogate
 
     def _calibrated_noise(self, vae: GraphVAE) -> float:
-        """Find the noise at which half of the moves decode to another cell, by bisection."""
+        """Find the noise at which half of the moves decode to another cell, by bisection.
+
+        Cells are compared as they are decoded without noise, so that cells that do not come back do not count as moved.
+        """
         decoder = vae.freeze_decoder()
         cells = self._all[self.stream.permutation("calibration", 0, len(self._all))[:CALIBRATION]]
-        keys, latents = self.space.canonical_key(cells), vae.encode(cells)
+        latents = vae.encode(cells)
+        keys = self.space.canonical_key(decoder.decode(latents))
         normal = self.stream.normal("calibration", 0, latents.shape)
         low, high = 0.0, 4.0 * float(latents.std())
         for _ in range(BISECTIONS):
