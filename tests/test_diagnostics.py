@@ -50,6 +50,8 @@ def test_a_cube_by_hand():
     assert (report.validity, report.validity_nearby) == (1.0, 1.0)
     assert report.effective_dimension == pytest.approx(3.0)
     assert report.nearest_distance == 1.0
+    assert (report.convex_position.share, report.convex_position.interval) == (8 / 64, (8 / 64, 8 / 64))  # the corners
+    assert (report.convex_position.tested, report.convex_position.n, report.convex_position.distance) == (64, 64, 0.0)
     assert report.edit_distance in (1.0, 2.0)  # a neighbour has another operation on one edge: 1, 2 or 3 further
     assert 2.0 <= report.random_distance <= 3.0
     assert (report.tau, report.convexity, report.steps) == (None, None, ())
@@ -65,6 +67,7 @@ def test_distances_and_dimension_of_another_shape():
     assert scaled.nearest_distance == 1.0
     few = codes[[0, 5, 5, 21]]  # (0, 0, 0), (0, 1, 1) twice, (1, 1, 1)
     report = diagnose(Linear(scale=(3.0, 2.0, 2.0)), few)
+    assert (report.convex_position.share, report.convex_position.n) == (1.0, 3)  # equal cells do not hide each other
     distances = [np.sqrt(8.0), np.sqrt(8.0), 3.0]  # each to its nearest; equal cells are one
     assert report.n_cells == 4 and report.nearest_distance == pytest.approx(np.median(distances))
     covariance = np.cov((few * [3.0, 2.0, 2.0]).T)
@@ -208,6 +211,9 @@ def test_a_model_and_its_surrogate(fitted):
     assert isinstance(report, crlso.LatentReport) and crlso.LatentReport is LatentReport
     assert report.reconstruction == vae.score(cells) and report.latent == 8
     assert report.tau == pytest.approx(vae.surrogate_.score(vae.encode(cells), 1 - values))
+    assert (
+        0 < report.convex_position.interval[0] < report.convex_position.share and report.convex_position.tested == 300
+    )
     assert report.convexity.convex and 1 < report.effective_dimension <= 8
     assert 0 < report.nearest_distance <= report.random_distance
     assert [step.step for step in report.steps] == [0.125, 0.25, 0.5, 1.0, 2.0]
@@ -217,6 +223,7 @@ def test_a_model_and_its_surrogate(fitted):
     again = diagnose(vae, cells, surrogate=vae.surrogate_, values=values, score=bench.validation, samples=300)
     assert again == report != diagnose(vae, cells, samples=300, rng=1)
     for text in (str(report), report._repr_html_()):
+        assert f"{report.convex_position.share:.1%}" in text and "in convex position" in text
         assert "reconstruction" in text and f"{report.tau:.3f}" in text and "over noise" in text
     assert repr(report).startswith(f"LatentReport({len(cells)} cells, ") and "\n" not in repr(report)
 

@@ -18,7 +18,7 @@ import pytest
 import crlso
 from crlso import GraphBatch, Tensor, _core, models, nn, spaces
 from crlso.benchmarks import Function, Tabular
-from crlso.diagnostics import LatentReport, StepReport
+from crlso.diagnostics import LatentReport, StepReport, convex_position, hull_certificate
 from crlso.history import Event, Improvement, Measurement, Trial
 from crlso.methods import METHODS, bayesian
 from crlso.models import Features, GaussianProcess, GraphVAE, ICNNSurrogate, Kernel, Predictor, SideInformation
@@ -200,6 +200,8 @@ MAKERS: dict[str, Any] = {
     "BudgetSpent": lambda: crlso.methods.BudgetSpent("spent"),
     "Comparison": lambda: crlso.compare(Function(SPACE, value), ["random"], seeds=2, budget=4, progress=False),
     "LatentReport": diagnosis,
+    "ConvexPosition": lambda: convex_position(POINTS, tests=5),
+    "HullCertificate": lambda: hull_certificate(POINTS, 0),
     "StepReport": lambda: StepReport(0.1, 0.2, 0.3, 0.4, 0.5),
     # benchmarks
     "Function": lambda: Function(SPACE, value, test=value),
