@@ -347,6 +347,19 @@ def test_every_class_of_a_small_space_can_be_asked_for(options):
     assert study.to_dict()["n_queries"] == 10
 
 
+@pytest.mark.slow
+def test_calibrated_noise_moves_half_of_the_cells_that_are_decoded_also_where_few_come_back():
+    optimiser = PaperCRLSO(SPACE, rng=0, budget=12, labels=10)
+    optimiser.preset = dataclasses.replace(PRESETS["fast"], width=32, latent=3, epochs=4)
+    optimiser.noise = None
+    run(optimiser)
+    assert optimiser.diagnostics["reconstruction"] < 0.4
+    cells = SPACE.all_codes()[::7]
+    z, rng = optimiser.vae.encode(cells), np.random.default_rng(0)
+    still, moved = (optimiser.vae.decode(z + scale * rng.normal(size=z.shape)) for scale in (0, optimiser.noise))
+    assert (SPACE.canonical_key(still) != SPACE.canonical_key(moved)).mean() == pytest.approx(0.5, abs=0.06)
+
+
 # -- ablations ------------------------------------------------------------------------------------------------------
 
 
