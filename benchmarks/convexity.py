@@ -9,7 +9,8 @@ for graph VAEs of NAS-Bench-101 and DARTS with few latent dimensions, trained on
 
 *fits*: for graph VAEs of NAS-Bench-201 trained as published, with few latent dimensions: how many cells come back from
 their latents, the share in convex position, and how well a network that is convex and one that is not, trained alike,
-fit 300 cells (true errors, and the same errors in random order) and rank all others.
+fit 300 cells (true errors, and the same errors in random order) and rank all others. ``--shaping`` trains the graph VAE
+together with a network that is not convex, or with none, instead of the convex one.
 
 *searches*: the published protocol in such latents: in full, without the gradient, and without the constraint to
 convexity. The noise is calibrated: half of the moves by noise alone change the cell.
@@ -95,10 +96,11 @@ def fit_job(job: dict[str, Any]) -> dict[str, Any]:
     benchmark = crlso.benchmarks.NASBench201(job["dataset"])
     cells, seed = benchmark.space.all_codes(), job["seed"]
     values = benchmark.validation(cells)
-    vae = GraphVAE(benchmark.space, latent=job["latent"], rng=seed).fit(cells, 1 - values / 100)
-    report = diagnose(
-        vae, cells, surrogate=vae.surrogate_, values=values, score=benchmark.validation, starts=STARTS, steps=STEPS
-    )
+    shaping = ICNNSurrogate(convex=job["shaping"] == "convex", rng=seed)
+    vae = GraphVAE(benchmark.space, latent=job["latent"], surrogate=shaping, rng=seed)
+    vae.fit(cells, None if job["shaping"] == "none" else 1 - values / 100)
+    given: dict[str, Any] = {"surrogate": vae.surrogate_, "values": values, "score": benchmark.validation}
+    report = diagnose(vae, cells, **(given | {"starts": STARTS, "steps": STEPS} if vae.surrogate_ is not None else {}))
     z = vae.encode(cells).astype(np.float64)
     z = (z - z.mean(axis=0)) / z.std()
     return {**job, "report": report.to_dict(), **_fits(z, (values.mean() - values) / values.std(), seed)}
@@ -214,7 +216,7 @@ def jobs(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for latent in arguments.latents:
             job = {"part": arguments.part, "dataset": arguments.dataset, "latent": latent, "seed": seed}
             if arguments.part == "fits":
-                yield job
+                yield {**job, "shaping": arguments.shaping}
             else:
                 yield from ({**job, "variant": variant, "budget": arguments.budget} for variant in VARIANTS)
 
@@ -225,6 +227,9 @@ def main() -> int:
     parser.add_argument("--tests", type=int, default=300, help="cells to test for convex position (spaces)")
     parser.add_argument("--dataset", default="cifar10", choices=["cifar10", "cifar100", "ImageNet16-120"])
     parser.add_argument("--latents", type=int, nargs="+", help=f"by default {DIMENSIONS}; for searches {SEARCHED}")
+    parser.add_argument(
+        "--shaping", default="convex", choices=["convex", "free", "none"], help="network that shapes the latents (fits)"
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=9300)
     parser.add_argument("--budget", type=int, default=500)
