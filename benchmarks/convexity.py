@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import itertools
 import json
 import statistics
 import sys
@@ -42,6 +41,10 @@ from crlso.models import GraphVAE, ICNNSurrogate
 DIMENSIONS = (2, 3, 4, 5, 6, 8, 10, 12, 16)
 SEARCHED = (2, 3, 4, 6, 8, 16)
 VARIANTS: dict[str, dict[str, Any]] = {"full": {}, "no gradient": {"gradient": False}, "not convex": {"convex": False}}
+MEASURES = (
+    *("reconstruction", "position", "evaluated", "tau"),
+    *("best", "queries", "proposals", "moves", "value_of_moves", "best_move", "top_moves"),
+)
 LABELS = 300  # number of cells with known errors
 RANKING, FITTING = 400, 3000  # epochs of networks that rank other cells, and of those that fit as well as they can
 STEPS = (0.125, 0.25, 0.5, 1.0)  # lengths of the steps that compare the gradient with noise
@@ -171,27 +174,42 @@ def _outcome(optimiser: PaperCRLSO, benchmark: Any, moved: Any) -> dict[str, Any
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return means and standard deviations by dimension and variant, and what the ablations take away."""
+    """Return means and standard deviations by dimension and variant, and what the ablations take away.
+
+    Differences are paired by seed. Beside the dimensions there are two groups of them: those in which less than half of
+    the cells are in convex position, so that convexity restricts, and the others.
+    """
     found: list[dict[str, Any]] = []
-    for dataset, latent in itertools.product(*(sorted({row[key] for row in rows}) for key in ("dataset", "latent"))):
-        of = {
-            name: {
-                row["seed"]: row
-                for row in rows
-                if (row["dataset"], row["latent"]) == (dataset, latent) and row["variant"] == name
-            }
-            for name in VARIANTS
-        }
-        for name, runs in of.items():
-            line: dict[str, Any] = {"dataset": dataset, "latent": latent, "variant": name, "runs": len(runs)}
-            for key in ("best", "queries", "proposals", "moves", "value_of_moves", "top_moves"):
-                line[key] = _spread([row[key] for row in runs.values() if row[key] is not None])
-                shared = [
-                    seed for seed in runs if seed in of["full"] and None not in (runs[seed][key], of["full"][seed][key])
-                ]
-                line[key + "_full_minus_this"] = _paired([of["full"][seed][key] - runs[seed][key] for seed in shared])
-            found.append(line)
+    for dataset in sorted({row["dataset"] for row in rows}):
+        of = [_flat(row) for row in rows if row["dataset"] == dataset]
+        latents = sorted({row["latent"] for row in of})
+        shares = {n: [row["position"] for row in of if (row["latent"], row["variant"]) == (n, "full")] for n in latents}
+        restricted = [n for n in latents if shares[n] and statistics.mean(shares[n]) < 0.5]
+        groups = [[n] for n in latents] + [restricted, [n for n in latents if n not in restricted]]
+        for group in groups:
+            found += [{"dataset": dataset, "latents": group, **line} for line in _lines(of, group)]
     return found
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    report = row["report"]
+    position = {"position": report["convex_position"]["share"], "evaluated": report["position_of_evaluated"]}
+    return {**row, "reconstruction": report["reconstruction"], **position, "tau": report["tau"]}
+
+
+def _lines(rows: list[dict[str, Any]], latents: list[int]) -> Iterator[dict[str, Any]]:
+    """One line for each variant."""
+    of = {
+        name: {(row["latent"], row["seed"]): row for row in rows if row["latent"] in latents and row["variant"] == name}
+        for name in VARIANTS
+    }
+    for name, runs in of.items():
+        line: dict[str, Any] = {"variant": name, "runs": len(runs)}
+        for key in MEASURES:
+            pairs = [(of["full"][job][key], runs[job][key]) for job in runs if job in of["full"]]
+            line[key] = _spread([row[key] for row in runs.values() if row[key] is not None])
+            line[key + "_full_minus_this"] = _paired([full - this for full, this in pairs if None not in (full, this)])
+        yield line
 
 
 def _spread(values: list[float]) -> dict[str, float] | None:

@@ -16,19 +16,31 @@ sys.modules[_spec.name] = convexity
 _spec.loader.exec_module(convexity)
 
 
-def row(seed, variant, best, queries, value_of_moves=90.0):
-    numbers = {"proposals": 1.0, "moves": 5, "value_of_moves": value_of_moves, "top_moves": 0.5}
-    return {"dataset": "d", "latent": 2, "seed": seed, "variant": variant, "best": best, "queries": queries, **numbers}
+def row(seed, latent, variant, best, queries, value_of_moves=90.0, tau=0.5):
+    numbers = {"proposals": 1.0, "moves": 5, "value_of_moves": value_of_moves, "best_move": 91.0, "top_moves": 0.5}
+    position = {"convex_position": {"share": latent / 10}, "position_of_evaluated": 1.0}
+    report = {"reconstruction": 0.9, "tau": tau, **position}
+    which = {"dataset": "d", "latent": latent, "seed": seed, "variant": variant}
+    return {**which, "best": best, "queries": queries, "report": report, **numbers}
 
 
 def test_summary():
-    rows = [row(0, "full", 3.0, 10), row(1, "full", 5.0, 20), row(0, "no gradient", 2.0, 30, None)]
-    full, without, other = convexity.summary(rows)
-    assert [line["variant"] for line in (full, without, other)] == list(convexity.VARIANTS)
+    rows = [
+        *(row(0, 2, "full", 3.0, 10), row(1, 2, "full", 5.0, 20), row(0, 2, "no gradient", 2.0, 30, None, 0.1)),
+        *(row(0, 4, "full", 4.0, 10), row(0, 4, "no gradient", 1.0, 40), row(0, 9, "full", 6.0, 5)),
+    ]
+    lines = convexity.summary(rows)
+    assert [line["latents"] for line in lines[::3]] == [[2], [4], [9], [2, 4], [9]]
+    assert [line["variant"] for line in lines[:3]] == list(convexity.VARIANTS)
+    full, without, other = lines[:3]
     assert [line["runs"] for line in (full, without, other)] == [2, 1, 0]
     assert full["best"] == {"mean": 4.0, "sd": pytest.approx(2**0.5)} and full["best_full_minus_this"]["mean"] == 0.0
     assert without["best_full_minus_this"]["mean"] == 1.0 and without["queries_full_minus_this"]["mean"] == -20.0
+    assert without["tau_full_minus_this"]["mean"] == pytest.approx(0.4)
     assert without["value_of_moves"] is without["value_of_moves_full_minus_this"] is other["best"] is None
+    restricted = lines[10]
+    assert (restricted["variant"], restricted["runs"]) == ("no gradient", 2)
+    assert restricted["queries_full_minus_this"]["mean"] == -25.0 and restricted["best"]["mean"] == 1.5
 
 
 @pytest.mark.slow
