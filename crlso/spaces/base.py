@@ -226,3 +226,6 @@ class Space(Protocol):
 
     def similarity(self) -> Floats:
         """Return how similar operations are to each other: a positive definite matrix with ones on its diagonal."""
+
+    def channels(self, codes: Codes) -> Floats | None:
+        """Return the channels at each operation in units of the output's, (n, places of operations); or None."""

@@ -1,8 +1,10 @@
-"""Features of cells that the space alone gives: operations, paths from the inputs to the output, and size."""
+"""Features of cells that the space alone gives: operations, paths from the inputs to the output, size, and others."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +13,7 @@ from crlso._base.types import Codes, Floats
 from crlso.spaces.base import Space
 from crlso.spaces.layout import CellLayout
 
-__all__ = ["CellFeatures", "live_operations", "standardised"]
+__all__ = ["CellFeatures", "graph_descriptors", "live_operations", "standardised"]
 
 MAX_PATHS = 1024  # paths through a graph that are followed, the shortest first
 
@@ -61,6 +63,7 @@ class CellFeatures:
         self._known = self._known[np.sort(np.argsort(-spread, kind="stable")[:columns])]
         sizes = space.log_size(reference)
         self._centre = None if sizes is None else (float(sizes.mean()), float(sizes.std()) or 1.0)
+        self._reference = reference
 
     def operations(self, codes: Codes) -> Floats:
         """Return rows between which half the squared distance is the number of operations that differ.
@@ -90,7 +93,28 @@ class CellFeatures:
         sizes = self._space.log_size(codes)
         return None if sizes is None or self._centre is None else (sizes - self._centre[0]) / self._centre[1]
 
+    def descriptors(self, codes: Codes) -> Floats:
+        """Return those of :func:`graph_descriptors` that differ among the reference cells: (n, descriptors).
+
+        They have mean 0 and equal spread over the reference cells, whose mean squared distance is 1.
+        """
+        differs, mean, spread = self._described
+        scaled: Floats = (self._columns(codes)[:, differs] - mean) / spread
+        return scaled
+
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _described(self) -> tuple[_Flags, Floats, Floats]:
+        """Which descriptors differ among the reference cells, with their means and by what they are divided."""
+        columns = self._columns(self._reference)
+        differs: _Flags = columns.std(axis=0) > 1e-9
+        columns = columns[:, differs]
+        return differs, columns.mean(axis=0), columns.std(axis=0) * np.sqrt(2.0 * columns.shape[1])
+
+    def _columns(self, codes: Codes) -> Floats:
+        """Descriptors of cells side by side: (n, descriptors)."""
+        return np.stack(list(graph_descriptors(self._space, codes).values()), axis=1)
 
     def _count_features(self, codes: Codes) -> Floats:
         parts = []
@@ -145,6 +169,53 @@ def live_operations(layout: CellLayout, codes: Codes) -> Floats:
     return np.concatenate([_live_counts(layout, part) for part in layout.split(codes)], axis=1).astype(np.float64)
 
 
+def graph_descriptors(space: Space, codes: Codes) -> dict[str, Floats]:
+    """Describe the graphs of cells by a few numbers each.
+
+    All are about the part of a graph that is on a path from an input to the output. Identities do not count for the
+    length of a path. For each graph of a cell:
+
+    - the numbers of operations on the longest and on the shortest path, and whether a path has none;
+    - the largest number of times that each operation is on one path, and how often it is there at all;
+    - the edges out of the inputs and into the output (where all intermediate nodes are the output: the nodes);
+    - the numbers of intermediate nodes and of edges;
+    - the logarithm of 1 plus the number of paths.
+
+    Then, where the space knows them, the counts of operations weighted by their channels, and the log size.
+
+    Parameters
+    ----------
+    space : Space
+    codes : ndarray of uint8, shape (n, codes per cell)
+        Canonical cells.
+
+    Returns
+    -------
+    dict of str to ndarray of float64, shape (n,)
+        Descriptors by name. A cell without a path has zeros, but for the size.
+
+    Examples
+    --------
+    >>> from crlso.spaces import NASBench101
+    >>> space = NASBench101()
+    >>> described = graph_descriptors(space, space.codes("conv3x3-bn-relu(0)+maxpool3x3(1)+output(0,2)"))
+    >>> [float(described[name][0]) for name in ("longest path", "shortest path", "edges", "log paths")]
+    [2.0, 0.0, 4.0, 1.0986122886681098]
+    """
+    found: dict[str, Floats] = {}
+    for title, part in zip(space.layout.graphs, space.layout.split(codes)):
+        for name, column in _described(space.layout, part):
+            found[f"{title} {name}" if title else name] = column.astype(np.float64)
+    channels, size = space.channels(codes), space.log_size(codes)
+    if channels is not None:
+        numbers = np.concatenate([_operations(space.layout, part) for part in space.layout.split(codes)], axis=1)
+        for k, operation in enumerate(space.layout.operations):
+            found[f"channels of {operation}"] = (channels * (numbers == k)).sum(axis=1)
+    if size is not None:
+        found["log size"] = size
+    return found
+
+
 def standardised(values: Floats) -> Floats:
     """Scale values to mean 0 and standard deviation 1; return zeros where all are equal."""
     spread = float(values.std())
@@ -172,9 +243,9 @@ def _passing(layout: CellLayout, part: Codes) -> _Flags:
     return (numbers >= 0) & ~_flags(layout, layout.dead_operations)[numbers]
 
 
-def _live_counts(layout: CellLayout, part: Codes) -> _Numbers:
-    """How often each operation of one graph is on a path from an input to the output: (n, operations)."""
-    passing, numbers = _passing(layout, part), _operations(layout, part)
+def _live(layout: CellLayout, part: Codes) -> tuple[_Flags, _Flags]:
+    """Which nodes and which edges of one graph are on a path from an input to the output: (n, nodes), (n, edges)."""
+    passing = _passing(layout, part)
     reached = np.zeros((len(part), layout.n_nodes), dtype=bool)
     used = reached.copy()
     reached[:, : layout.n_inputs] = True
@@ -184,18 +255,80 @@ def _live_counts(layout: CellLayout, part: Codes) -> _Numbers:
     for edge in sorted(range(len(layout.edges)), key=lambda e: -layout.edges[e][0]):
         source, target = layout.edges[edge]
         used[:, source] |= passing[:, edge] & used[:, target]
-    if layout.operations_on_nodes:
-        inner = list(layout.intermediate)
-        live = reached[:, inner] & used[:, inner]
-    else:
-        sources, targets = np.array(layout.edges).T
-        live = passing & reached[:, sources] & used[:, targets]
+    sources, targets = np.array(layout.edges).T
+    return reached & used, passing & reached[:, sources] & used[:, targets]
+
+
+def _live_counts(layout: CellLayout, part: Codes) -> _Numbers:
+    """How often each operation of one graph is on a path from an input to the output: (n, operations)."""
+    nodes, edges = _live(layout, part)
+    live = nodes[:, list(layout.intermediate)] if layout.operations_on_nodes else edges
+    numbers = _operations(layout, part)
     return np.stack([(live & (numbers == k)).sum(axis=1) for k in range(len(layout.operations))], axis=1)
+
+
+def _described(layout: CellLayout, part: Codes) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """Descriptors of one graph of each cell by name, see :func:`graph_descriptors`."""
+    nodes, edges = _live(layout, part)
+    inner, sources, targets = list(layout.intermediate), *np.array(layout.edges).T
+    passed, n_paths = _passed(layout, part), _n_paths(layout, edges)
+    counted = (passed >= 0) & ~_flags(layout, layout.identities)[passed]
+    shortest = -_longest(layout, edges, -counted.astype(np.int16))
+    yield "longest path", _longest(layout, edges, counted)
+    yield "shortest path", shortest
+    yield "path without operations", (n_paths > 0) & (shortest == 0)
+    yield "edges out of inputs", edges[:, sources < layout.n_inputs].sum(axis=1)
+    into_output = edges[:, targets == layout.n_nodes - 1] if layout.has_output else nodes[:, inner]
+    yield "edges into output", into_output.sum(axis=1)
+    yield "nodes", nodes[:, inner].sum(axis=1)
+    yield "edges", edges.sum(axis=1)
+    yield "log paths", np.log1p(n_paths)
+    counts = _live_counts(layout, part)
+    for k, operation in enumerate(layout.operations):
+        yield f"count of {operation}", counts[:, k]
+        yield f"most {operation} on a path", _longest(layout, edges, passed == k)
+
+
+def _passed(layout: CellLayout, part: Codes) -> _Numbers:
+    """Operation that each edge of one graph leads through: its own, or that of its target; -1 for none: (n, edges)."""
+    numbers = _operations(layout, part)
+    if not layout.operations_on_nodes:
+        return numbers
+    none = np.full((len(part), 1), -1, dtype=np.int64)
+    columns = [target - layout.n_inputs if target in layout.intermediate else -1 for _, target in layout.edges]
+    return np.concatenate([numbers, none], axis=1)[:, columns]
+
+
+def _n_paths(layout: CellLayout, live: _Flags) -> Floats:
+    """How many paths lead from an input to the output over live edges: (n,)."""
+    ways = np.zeros((layout.n_nodes, len(live)))
+    ways[: layout.n_inputs] = 1.0
+    for edge, (source, target) in enumerate(layout.edges):  # by target: sources come before
+        ways[target] += live[:, edge] * ways[source]
+    ends: Floats = ways[_ends(layout)].sum(axis=0)
+    return ends
+
+
+def _longest(layout: CellLayout, live: _Flags, steps: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
+    """Largest sum of the steps (n, edges) along a path over live edges; 0 where there is no path: (n,)."""
+    closed = -1000  # less than any sum
+    most = np.full((layout.n_nodes, len(live)), closed, dtype=np.int16)
+    most[: layout.n_inputs] = 0
+    for edge, (source, target) in enumerate(layout.edges):
+        through = np.where(live[:, edge], most[source] + steps[:, edge], closed)
+        most[target] = np.maximum(most[target], through)
+    longest: npt.NDArray[np.int16] = most[_ends(layout)].max(axis=0)
+    return np.where(longest > closed // 2, longest, np.int16(0))
+
+
+def _ends(layout: CellLayout) -> list[int]:
+    """The output, or all intermediate nodes where there is none."""
+    return [layout.n_nodes - 1] if layout.has_output else list(layout.intermediate)
 
 
 def _paths(layout: CellLayout) -> list[tuple[int, ...]]:
     """Edges of the paths from an input to the output (or to any intermediate node, where there is none)."""
-    ends = {layout.n_nodes - 1} if layout.has_output else set(layout.intermediate)
+    ends = set(_ends(layout))
     paths: list[tuple[int, ...]] = []
     front: list[tuple[int, tuple[int, ...]]] = [(node, ()) for node in range(layout.n_inputs)]
     while front and len(paths) < MAX_PATHS:

@@ -76,6 +76,14 @@ def _beginnings() -> tuple[npt.NDArray[np.int64], Positions]:
     return numbers[order], order
 
 
+def _edges(codes: Codes) -> npt.NDArray[np.bool_]:
+    """Adjacency matrices of cells: (n, 7, 7)."""
+    edges = np.zeros((len(codes), LAYOUT.n_nodes, LAYOUT.n_nodes), dtype=bool)
+    sources, targets = np.array(LAYOUT.edges).T
+    edges[:, sources, targets] = codes[:, list(LAYOUT.edge_columns)] > 0
+    return edges
+
+
 def _row_of_hash(digest: bytes) -> Codes:
     """The codes of the cell with this module hash."""
     numbers, rows = _beginnings()
@@ -132,24 +140,30 @@ class NASBench101(CellSpace):
     def log_size(self, codes: Codes) -> Floats:
         """Return the logarithm of the number of weights of networks, in units of the output's channels squared.
 
-        The vertices that lead to the output share its channels; another vertex has as many channels as the largest
-        vertex that it leads to. An edge from the input is a projection by a convolution of 1 x 1.
+        Vertices have their :meth:`channels`. An edge from the input is a projection by a convolution of 1 x 1.
         """
-        last = LAYOUT.n_nodes - 1
-        edges = np.zeros((len(codes), LAYOUT.n_nodes, LAYOUT.n_nodes), dtype=bool)
-        sources, targets = np.array(LAYOUT.edges).T
-        edges[:, sources, targets] = codes[:, list(LAYOUT.edge_columns)] > 0
-        into_output = edges[:, 1:last, last]
-        channels = np.zeros((len(codes), last))
-        weights = edges[:, 0, last] + 1e-3
+        edges, channels = _edges(codes), self.channels(codes)
+        weights = edges[:, 0, -1] + 1e-3
         kernels = np.array([0.0, *(_KERNEL[name] for name in LAYOUT.operations)])
         for node in reversed(LAYOUT.intermediate):
-            share = into_output[:, node - 1] / np.maximum(into_output.sum(axis=1), 1)
-            beyond = (edges[:, node, node + 1 : last] * channels[:, node + 1 :]).max(axis=1, initial=0.0)
-            channels[:, node] = np.maximum(share, beyond)
-            weights = weights + kernels[codes[:, node - 1]] * channels[:, node] ** 2
-            weights = weights + edges[:, 0, node] * channels[:, node]
+            weights = weights + kernels[codes[:, node - 1]] * channels[:, node - 1] ** 2
+            weights = weights + edges[:, 0, node] * channels[:, node - 1]
         return np.log(weights)
+
+    def channels(self, codes: Codes) -> Floats:
+        """Return the channels of each inner vertex in units of the output's, shape (n, 5).
+
+        The vertices that lead to the output share its channels; another vertex has as many channels as the largest
+        vertex that it leads to. Those that lead nowhere have none.
+        """
+        edges, last = _edges(codes), LAYOUT.n_nodes - 1
+        into_output = edges[:, 1:last, last]
+        channels = np.zeros((len(codes), last - 1))
+        for node in reversed(LAYOUT.intermediate):
+            share = into_output[:, node - 1] / np.maximum(into_output.sum(axis=1), 1)
+            beyond = (edges[:, node, node + 1 : last] * channels[:, node:]).max(axis=1, initial=0.0)
+            channels[:, node - 1] = np.maximum(share, beyond)
+        return channels
 
     @property
     def n_cells(self) -> int:

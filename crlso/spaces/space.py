@@ -233,6 +233,19 @@ class CellSpace:
         """
         return None
 
+    def channels(self, codes: Codes) -> Floats | None:
+        """Return the channels at each place of an operation; None where nothing is known of them.
+
+        A subclass can override it: :func:`crlso.spaces.features.graph_descriptors` weights operations by it.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, places), optional
+            In units of the output's channels; 0 where no operation is. Places are those of all graphs, in the order
+            of their codes.
+        """
+        return None
+
     def similarity(self) -> Floats:
         """Return how similar operations are to each other: here only to themselves.
 

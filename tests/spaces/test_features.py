@@ -10,7 +10,8 @@ import pytest
 
 import crlso
 from crlso.spaces import DARTS, CellSpace, NASBench101, NASBench201
-from crlso.spaces.features import CellFeatures, standardised
+from crlso.spaces.features import CellFeatures, graph_descriptors, standardised
+from tests.spaces.examples import SPACES
 
 SMALL = CellSpace(4, ["conv", "pool", "skip"], operations_on="nodes", edges="free", max_edges=5, identity=["skip"])
 ON_EDGES = CellSpace(3, ["none", "a", "b", "skip"], operations_on="edges", zero=["none"], identity=["skip"])
@@ -67,6 +68,96 @@ def test_size_of_nasbench101_goes_with_the_parameters():
     codes = benchmark.space.sample(500, rng=1)
     size = CellFeatures(benchmark.space, codes).size(codes)
     assert np.corrcoef(size, np.log(benchmark.parameters(codes)))[0, 1] > 0.9
+
+
+def ways(graph, layout) -> list[list[tuple[int, int, str]]]:
+    """All ways from an input to the output of a drawn graph, as edges with what is met on them."""
+    last, found = len(graph.labels) - 1, []
+    ends = {last} if layout.has_output else set(range(layout.n_inputs, last + 1))
+
+    def walk(node, way):
+        if node in ends:
+            found.append(way)
+        for source, target, name, _ in graph.edges:
+            if source == node and name not in layout.zero:
+                met = name if name or target == last else graph.labels[target]
+                walk(target, [*way, (source, target, met)])
+
+    for start in range(layout.n_inputs):
+        walk(start, [])
+    return found
+
+
+def walked(graph, layout) -> dict[str, float]:
+    """The descriptors of a drawn graph, from all ways through it."""
+    found = ways(graph, layout)
+    lengths = [sum(met not in ("", *layout.identity) for *_, met in way) for way in found]
+    edges = {edge for way in found for edge in way}
+    last = len(graph.labels) - 1
+    inner = {target for _, target, _ in edges} - ({last} if layout.has_output else set())
+    on_nodes = layout.operations_on_nodes
+    operations = [graph.labels[node] for node in inner] if on_nodes else [met for *_, met in edges]
+    described = {
+        "longest path": max(lengths, default=0),
+        "shortest path": min(lengths, default=0),
+        "path without operations": float(0 in lengths),
+        "edges out of inputs": sum(source < layout.n_inputs for source, *_ in edges),
+        "edges into output": sum(t == last for _, t, _ in edges) if layout.has_output else len(inner),
+        "nodes": len(inner),
+        "edges": len(edges),
+        "log paths": np.log(1 + len(found)),
+    }
+    for name in layout.operations:
+        described[f"count of {name}"] = operations.count(name)
+        described[f"most {name} on a path"] = max(([met for *_, met in way].count(name) for way in found), default=0)
+    return described
+
+
+@pytest.mark.parametrize("space", [*SPACES, SMALL, ON_EDGES, DARTS()], ids=repr)
+def test_descriptors_are_those_of_all_ways(space):
+    codes = space.canonicalise(space.sample_up_to(60, rng=0))
+    described = graph_descriptors(space, codes)
+    for i, cell in enumerate(space.cells(codes)):
+        expected = {}
+        for graph in cell.graphs:
+            for name, value in walked(graph, space.layout).items():
+                expected[f"{graph.title} {name}".strip()] = value
+        for name, value in expected.items():
+            assert described[name][i] == pytest.approx(value), (str(cell), name)
+    others = set(described) - set(expected)
+    assert all(name == "log size" or name.startswith("channels of") for name in others)
+
+
+def test_descriptors_of_a_cell_without_a_path():
+    space = NASBench201()
+    described = graph_descriptors(space, np.zeros((1, 6), np.uint8))
+    assert all(value == 0 for name, value in described.items() if name != "log size")
+
+
+def test_operations_of_nasbench101_are_weighted_by_their_channels():
+    space = NASBench101()
+    # 1 and 2 share the output's channels; 3 leads to 1 alone, and has as many. The edge from the input does not count.
+    cell = "conv3x3-bn-relu(0)+maxpool3x3(1)+conv3x3-bn-relu(1)+output(0,2,3)"
+    described = graph_descriptors(space, space.codes(cell))
+    names = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
+    assert [described[f"channels of {name}"][0] for name in names] == [1.0, 0.0, 0.5]
+    assert CellSpace().channels(CellSpace().all_codes()) is None
+
+
+def test_descriptors_are_scaled_by_the_reference():
+    space = NASBench101()
+    reference, others = space.sample(400, rng=0), space.sample(50, rng=1)
+    features = CellFeatures(space, reference)
+    rows = features.descriptors(reference)
+    assert ((rows[:, None] - rows[None]) ** 2).sum(axis=2).mean() == pytest.approx(1.0)
+    np.testing.assert_allclose(rows.std(axis=0), rows.std())
+    raw = np.stack(list(graph_descriptors(space, others).values()), axis=1)
+    moved = features.descriptors(others)
+    assert moved.shape == raw.shape
+    for a, b in zip(moved.T, raw.T):
+        assert np.corrcoef(a, b)[0, 1] == pytest.approx(1.0)
+    chain = CellSpace(3, ["a", "b"], operations_on="nodes", edges=[(0, 1), (1, 2)])
+    assert CellFeatures(chain, chain.all_codes()).descriptors(chain.all_codes()).shape == (2, 4)  # the others are equal
 
 
 def test_other_spaces_have_no_size():
