@@ -4,6 +4,7 @@ from crlso.models.base import NotFittedError
 from crlso.models.classification import GaussianProcessClassifier
 from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, KnownRows, Posterior, normal_scores
 from crlso.models.kept import kept_vae
+from crlso.models.latent_gp import LatentGP
 from crlso.models.predictor import Predictor
 from crlso.models.shaped import SideInformation, shaped_vae
 from crlso.models.surrogate import ConvexityCertificate, ICNNSurrogate
@@ -20,6 +21,7 @@ __all__ = [
     "ICNNSurrogate",
     "Kernel",
     "KnownRows",
+    "LatentGP",
     "NotFittedError",
     "Posterior",
     "Predictor",
