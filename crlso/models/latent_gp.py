@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LatentGP"]
 
-LARGEST = 20_000  # labels: their kernel matrix has 3.2 GB
+LARGEST = 10_000  # labels: their kernel matrix has 0.8 GB
 _CHOOSING = 800  # labels by which weight and noise are chosen; all are conditioned on
 _REFERENCE = 5000  # random cells that stand for a space with more classes
 _LISTED = 10_000  # classes up to which all of them are the reference
@@ -112,7 +112,7 @@ class LatentGP(Estimator):
         Parameters
         ----------
         cells : array_like
-            n cells, at most 20,000: anything that ``space.codes`` accepts.
+            n cells, at most 10,000: anything that ``space.codes`` accepts.
         y : array_like, shape (n,)
             Labels, finite numbers in any unit; accuracies or errors, for example.
 
@@ -128,7 +128,8 @@ class LatentGP(Estimator):
         """
         codes = self.space.codes(cells)
         values = check_targets(y, len(codes), dtype="float64")
-        check_int("cells", len(codes), 1, LARGEST)
+        if len(codes) > LARGEST:
+            raise ValueError(f"cells: expected at most {LARGEST} labelled cells, got {len(codes)}")
         codes = self.space.canonicalise(codes)
         x, scores = _vectors(self.space)(codes), _scores(values)
         some = np.linspace(0, len(codes) - 1, min(len(codes), _CHOOSING)).astype(np.int64)
@@ -312,7 +313,8 @@ class _Vectors:
 
 
 @functools.lru_cache(maxsize=4)
-def _vectors(space: Space) -> _Vectors:
+def _vectors(space: Any) -> _Vectors:
+    """Vectors of the cells of a space, kept for the next fit."""
     return _Vectors(space)
 
 

@@ -55,7 +55,7 @@ class ContextCounts:
     1
     """
 
-    def __init__(self, space: Space, reference: Codes, columns: int = 128) -> None:
+    def __init__(self, space: Space, reference: Codes, columns: int = 32) -> None:
         self._layout: CellLayout = space.layout
         self._known = [_most_frequent(labels, columns) for labels in _contexts(self._layout, reference)]
         blocks = self._blocks(reference)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crlso.models import GraphVAE, ICNNSurrogate, Predictor
+from crlso.models import GraphVAE, ICNNSurrogate, LatentGP, Predictor
 from crlso.spaces import DARTS, CellSpace, NASBench101, NASBench201
 
 SPACE = CellSpace(nodes=3, operations=["conv", "pool"], edges="free")
@@ -24,6 +24,10 @@ ERRORS = np.linspace(0.1, 0.3, len(CODES))
 
 def predictor() -> Any:
     return Predictor(SPACE, width=3, layers=2, epochs=1).fit(CODES, ERRORS)
+
+
+def latent_gp() -> Any:
+    return LatentGP(SPACE).fit(CODES, ERRORS)
 
 
 def surrogate() -> Any:
@@ -41,6 +45,7 @@ def shaped_vae() -> Any:
 
 KINDS: dict[str, tuple[Callable[[], Any], Callable[[Path], Any]]] = {
     "Predictor": (predictor, lambda path: Predictor.load(path, SPACE)),
+    "LatentGP": (latent_gp, lambda path: LatentGP.load(path, SPACE)),
     "ICNNSurrogate": (surrogate, ICNNSurrogate.load),
     "GraphVAE": (vae, lambda path: GraphVAE.load(path, SPACE)),
     "GraphVAE with a surrogate": (shaped_vae, lambda path: GraphVAE.load(path, SPACE)),
@@ -51,7 +56,9 @@ def contents(model: Any) -> list[Any]:
     """All that a file keeps of a model."""
     own = ("space", "surrogate", "rng", "surrogate__rng")  # a file holds the seeds that rng gave
     params = {key: value for key, value in model.get_params().items() if key not in own}
-    learned = [getattr(model, name, None) for name in ("mean_", "scale_")]
+    learned = [getattr(model, name, None) for name in ("mean_", "scale_", "weight_", "noise_")]
+    if isinstance(model, LatentGP):
+        return [params, learned, model.codes_.tolist(), model.values_.tolist()]
     arrays = {
         f"{module}/{name}": array.tolist()
         for module, network in model._modules().items()

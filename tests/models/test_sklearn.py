@@ -9,7 +9,16 @@ import sys
 import numpy as np
 import pytest
 
-from crlso.models import Features, GaussianProcess, GraphVAE, ICNNSurrogate, Kernel, NotFittedError, Predictor
+from crlso.models import (
+    Features,
+    GaussianProcess,
+    GraphVAE,
+    ICNNSurrogate,
+    Kernel,
+    LatentGP,
+    NotFittedError,
+    Predictor,
+)
 from crlso.spaces import NASBench201
 
 SPACE = NASBench201()
@@ -46,7 +55,7 @@ def test_nested_parameters():
 
 
 def test_what_is_learned_is_missing_before_the_fit():
-    for model in (predictor(), vae(), ICNNSurrogate()):
+    for model in (predictor(), LatentGP(SPACE), vae(), ICNNSurrogate()):
         assert not hasattr(model, "n_features_in_")
         with pytest.raises(NotFittedError, match="call fit first") as caught:
             model.score(CELLS, ERRORS)
@@ -86,7 +95,8 @@ def test_kinds_of_estimators(sklearn):
     from sklearn.base import is_classifier, is_regressor
     from sklearn.utils import get_tags
 
-    assert is_regressor(predictor()) and is_regressor(ICNNSurrogate()) and not is_regressor(vae())
+    assert all(map(is_regressor, (predictor(), LatentGP(SPACE), ICNNSurrogate())))
+    assert not is_regressor(vae())
     assert not any(map(is_classifier, (predictor(), vae(), ICNNSurrogate())))
     assert get_tags(vae()).transformer_tags is not None and get_tags(predictor()).transformer_tags is None
     assert get_tags(predictor()).target_tags.required and not get_tags(vae()).target_tags.required
@@ -110,7 +120,11 @@ def test_its_error_catches_ours(sklearn):
 def test_clones_have_the_same_parameters_and_nothing_learned(sklearn):
     from sklearn.base import clone
 
-    for model in (predictor().fit(CELLS, ERRORS), vae(surrogate=ICNNSurrogate(width=5)).fit(CELLS, ERRORS)):
+    for model in (
+        predictor().fit(CELLS, ERRORS),
+        LatentGP(SPACE).fit(CELLS, ERRORS),
+        vae(surrogate=ICNNSurrogate(width=5)).fit(CELLS, ERRORS),
+    ):
         copy = clone(model)
         assert repr(copy) == repr(model) and not hasattr(copy, "n_features_in_") and copy.space == model.space
     assert copy.surrogate is not model.surrogate
@@ -128,6 +142,14 @@ def test_cross_validation_of_every_form_of_cells(sklearn, cells):
     np.testing.assert_array_equal(scores, expected)
     assert cross_val_predict(predictor(), cells, ERRORS, cv=folds).shape == (60,)
     assert cross_val_score(predictor(), cells, ERRORS, cv=folds, scoring="neg_mean_squared_error").max() < 0
+
+
+def test_cross_validation_of_a_gaussian_process(sklearn):
+    from sklearn.model_selection import KFold, cross_val_score
+
+    scores = cross_val_score(LatentGP(SPACE), list(map(str, SPACE.cells(CELLS))), ERRORS, cv=KFold(3))
+    train, test = next(iter(KFold(3).split(CELLS)))
+    assert scores[0] == LatentGP(SPACE).fit(CELLS[train], ERRORS[train]).score(CELLS[test], ERRORS[test])
 
 
 def test_a_search_over_the_parameters_of_a_pipeline(sklearn):

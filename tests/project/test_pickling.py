@@ -21,7 +21,16 @@ from crlso.benchmarks import Function, Tabular
 from crlso.diagnostics import LatentReport, StepReport, convex_position, hull_certificate
 from crlso.history import Event, Improvement, Measurement, Trial
 from crlso.methods import METHODS, bayesian
-from crlso.models import Features, GaussianProcess, GraphVAE, ICNNSurrogate, Kernel, Predictor, SideInformation
+from crlso.models import (
+    Features,
+    GaussianProcess,
+    GraphVAE,
+    ICNNSurrogate,
+    Kernel,
+    LatentGP,
+    Predictor,
+    SideInformation,
+)
 from crlso.optim import SGD, Adam
 from crlso.random import Stream
 from crlso.spaces.features import CellFeatures
@@ -172,6 +181,7 @@ MAKERS: dict[str, Any] = {
     "ICNN": lambda: nn.ICNN(3, 4, 1, Stream(0)),
     # models
     "Predictor": lambda: Predictor(SPACE, width=4, layers=2, epochs=1).fit(CODES, VALUES),
+    "LatentGP": lambda: LatentGP(SPACE).fit(CODES, VALUES),
     "GraphVAE": vae,
     "ICNNSurrogate": lambda: ICNNSurrogate(width=4, epochs=1).fit(POINTS, VALUES),
     "ConvexityCertificate": lambda: ICNNSurrogate(width=4).initialise(3).certify_convexity(POINTS, segments=9),
