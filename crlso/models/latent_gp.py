@@ -312,10 +312,13 @@ class _Vectors:
         return Features((vectors,), self._features.size(codes))
 
 
-@functools.lru_cache(maxsize=4)
-def _vectors(space: Any) -> _Vectors:
-    """Vectors of the cells of a space, kept for the next fit."""
-    return _Vectors(space)
+_kept = functools.lru_cache(maxsize=4)(_Vectors)
+
+
+def _vectors(space: Space) -> _Vectors:
+    """Vectors of the cells of a space, which are kept for the next fit."""
+    hashable: Any = space
+    return _kept(hashable)
 
 
 def _share(share: float, rows: Floats) -> float:

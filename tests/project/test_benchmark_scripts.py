@@ -23,6 +23,7 @@ CASES = {
     "memory": "--cells 1100 --width 16 --epochs 2",
     "scaling": "--cells 64 128 --widths 8 16 --of 64",
     "startup": "--rounds 1",
+    "predictors": "--labels 30 --seeds 0 --cells 300",
 }
 
 
@@ -64,6 +65,35 @@ def test_document_of_an_epoch():
     assert 0 < found["seconds"]["crlso"] < 60
     assert found["gemm_fraction"] > 0
     assert found["fma_peak_fraction"] is None or 0 < found["fma_peak_fraction"] < 1
+
+
+def test_document_of_predictors():
+    found = document("predictors", *CASES["predictors"].split(), "--predictors", "LatentGP", "gp")
+    records = {(record["predictor"], record["ranked by"]): record for record in found["records"]}
+    assert set(records) == {(name, by) for name in ("LatentGP", "gp") for by in ("validation", "test")}
+    assert all(0.4 < record["tau"] < record["spearman"] < 1 for record in records.values())
+    assert all(0 <= record["regret"] < 5 for record in records.values())
+
+
+def test_measures_of_predictors():
+    import numpy as np
+
+    sys.path.insert(0, str(ROOT))
+    try:
+        from benchmarks.predictors import mean_ranks, measures
+    finally:
+        sys.path.remove(str(ROOT))
+    assert mean_ranks(np.array([3.0, 1.0, 3.0, 2.0])).tolist() == [3.5, 1.0, 3.5, 2.0]
+    found = measures(np.array([4.0, 2.0, 3.0, 1.0]), np.array([0.7, 0.5, 0.9, 0.1]))
+    # Of six pairs, one is in the wrong order; the best predicted cell has 0.7 of 0.9.
+    assert found == pytest.approx({"tau": 4 / 6, "spearman": 0.8, "regret": 0.2})
+
+
+def test_trees_are_skipped_without_scikit_learn():
+    arguments = [*CASES["predictors"].split(), "--predictors", "trees", "gp", "--json"]
+    done = run("predictors", *arguments, without="sklearn")
+    assert json.loads(done.stdout)["skipped"] == ["trees"]
+    assert "pip install scikit-learn" in done.stderr
 
 
 def test_table_of_an_epoch():
