@@ -12,7 +12,8 @@ scikit-learn on the descriptors of graphs, which are skipped when it is not inst
 which takes longest.
 
 On NAS-Bench-201, labels are validation accuracies; cells are ranked by these and by their test accuracies, in two
-tables. On NAS-Bench-101, both are test accuracies. ``--cells`` limits the ranked cells to that many random ones.
+tables. On NAS-Bench-101, both are test accuracies. ``--cells`` limits the ranked cells to that many random ones; labels
+are of any cells.
 """
 
 from __future__ import annotations
@@ -101,31 +102,30 @@ def mean_ranks(values: Any) -> Any:
     return (np.cumsum(counts) - (counts - 1) / 2.0)[inverse.reshape(-1)]
 
 
-def task(name: str, dataset: str, n: int | None) -> tuple[Any, Any, dict[str, Any]]:
-    """The space, the cells to rank, and their values by name, the labels first."""
+def task(name: str, dataset: str, n: int | None) -> tuple[Any, Any, dict[str, Any], Any]:
+    """The space, its cells, their values by name, the labels first, and the positions of the cells to rank."""
     if name == "nasbench201":
         benchmark: Any = crlso.benchmarks.NASBench201(dataset)
     else:
         benchmark = crlso.benchmarks.NASBench101()
     space = benchmark.space
     codes = space.all_codes()
-    if n is not None and n < len(codes):
-        codes = codes[np.sort(np.random.default_rng(0).permutation(len(codes))[:n])]
     values = {"test": benchmark.test(codes)}
     if name == "nasbench201":
         values = {"validation": benchmark.validation(codes), **values}
-    return space, codes, values
+    ranked = np.sort(np.random.default_rng(0).permutation(len(codes))[:n])
+    return space, codes, values, ranked
 
 
-def measured(predictor: str, job: tuple[Any, Any, dict[str, Any]], labels: int, seed: int) -> list[dict[str, Any]]:
+def measured(predictor: str, job: tuple[Any, Any, dict[str, Any], Any], labels: int, seed: int) -> list[dict[str, Any]]:
     """The measures of one predictor with one draw of labelled cells, for each kind of values."""
-    space, codes, values = job
+    space, codes, values, ranked = job
     chosen = np.random.default_rng(seed).permutation(len(codes))[:labels]
     start = time.perf_counter()
-    predicted = PREDICTORS[predictor](space, codes[chosen], next(iter(values.values()))[chosen], codes)
+    predicted = PREDICTORS[predictor](space, codes[chosen], next(iter(values.values()))[chosen], codes[ranked])
     seconds = time.perf_counter() - start
     record = {"predictor": predictor, "labels": labels, "seed": seed, "seconds": seconds}
-    return [{**record, "ranked by": kind, **measures(predicted, true)} for kind, true in values.items()]
+    return [{**record, "ranked by": kind, **measures(predicted, true[ranked])} for kind, true in values.items()]
 
 
 def table(records: list[dict[str, Any]]) -> list[str]:
@@ -161,7 +161,7 @@ def main() -> int:
         for name in names:
             for seed in arguments.seeds:
                 records += measured(name, job, labels, seed)
-    settings = {"space": arguments.space, "dataset": arguments.dataset, "ranked cells": len(job[1])}
+    settings = {"space": arguments.space, "dataset": arguments.dataset, "ranked cells": len(job[3])}
     document = {
         **about(["scikit-learn"] if "trees" in names else []),
         **settings,
