@@ -5,8 +5,15 @@ protocol: :class:`Encoder`, :class:`Surrogate`, :class:`Acquisition` or :class:`
 """
 
 from crlso.methods.bayesian.acquisition import UpperConfidenceBound
+from crlso.methods.bayesian.average import AveragedPosterior, Member, ProcessAverage
 from crlso.methods.bayesian.cr_lso import CRLSO
-from crlso.methods.bayesian.encoders import GraphEncoder, LatentEncoder, class_latents
+from crlso.methods.bayesian.encoders import (
+    DescriptorEncoder,
+    GraphEncoder,
+    JoinedEncoder,
+    LatentEncoder,
+    class_latents,
+)
 from crlso.methods.bayesian.feasibility import Feasibility
 from crlso.methods.bayesian.gp import GPSearch
 from crlso.methods.bayesian.parts import (
@@ -37,19 +44,24 @@ __all__ = [
     "CRLSO",
     "Acquisition",
     "AcquisitionClimb",
+    "AveragedPosterior",
     "BayesianSearch",
     "BestOfReservoir",
     "Candidates",
+    "DescriptorEncoder",
     "Encoder",
     "Feasibility",
     "GPSearch",
     "GraphEncoder",
+    "JoinedEncoder",
     "LatentEncoder",
     "LatentMoves",
     "LatentSteps",
+    "Member",
     "Mutations",
     "Neighbours",
     "Posterior",
+    "ProcessAverage",
     "ProcessSurrogate",
     "RandomCells",
     "Reservoir",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import crlso._core as _core
+from crlso._base.checks import check_number
 from crlso._base.types import Floats, Keys
 from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, KnownRows, Posterior
 
@@ -17,7 +18,7 @@ __all__ = ["AveragedPosterior", "Member", "ProcessAverage"]
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """One process of an average: its kernel, and the groups of features that the kernel compares.
+    """A process of an average: its kernel, and the groups of features that the kernel compares.
 
     Parameters
     ----------
@@ -41,27 +42,33 @@ class AveragedPosterior:
     Parameters
     ----------
     parts : sequence of Posterior
+        Posteriors of the k processes at the same m cells.
     shares : ndarray of float64, shape (k,)
         Share of each process; they add to 1.
+
+    Attributes
+    ----------
+    mean, variance : ndarray of float64, shape (m,)
+        Mean and variance of each cell, without noise.
     """
 
     def __init__(self, parts: Sequence[Posterior], shares: Floats) -> None:
         self._parts, self._shares = parts, shares
-        self.mean: Floats = sum(share * part.mean for share, part in zip(shares, parts))  # type: ignore[assignment]
+        self.mean: Floats = shares @ np.stack([part.mean for part in parts])
+        self._disagreement: Floats = shares @ np.stack([(part.mean - self.mean) ** 2 for part in parts])
 
     @property
     def variance(self) -> Floats:
-        """Variances of the mixture, shape (m,)."""
-        squares = sum(s * (p.variance + (p.mean - self.mean) ** 2) for s, p in zip(self._shares, self._parts))
-        return np.asarray(squares)
+        own: Floats = self._shares @ np.stack([part.variance for part in self._parts])
+        return own + self._disagreement
 
     @property
     def deviation(self) -> Floats:
-        """Standard deviations, shape (m,)."""
+        """Posterior standard deviations, shape (m,)."""
         return np.sqrt(self.variance)
 
     def observe(self, i: int) -> None:
-        """Condition the variances on an observation of cell `i`."""
+        """Condition the variances on an observation of cell `i`; the means do not change."""
         for part in self._parts:
             part.observe(i)
 
@@ -69,15 +76,46 @@ class AveragedPosterior:
 class ProcessAverage:
     """Surrogate by several Gaussian processes, whose posteriors are averaged.
 
+    The processes compare different features of cells, since none is best in every space. A part of the shares is equal;
+    the other part is proportional to the leave-one-out densities of the processes.
+
     Parameters
     ----------
     members : sequence of Member
     floor : float
-        Least share of each process, times the number of processes; 1: equal shares.
+        The part that is equal, from 0 to 1.
+
+    Attributes
+    ----------
+    processes : list of GaussianProcess
+        The processes of the last fit.
+    shares : ndarray of float64, shape (k,)
+        Their shares.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is invalid.
+
+    Examples
+    --------
+    >>> x = Features((np.array([[0.0], [1.0], [2.0]]), np.array([[0.0], [1.0], [0.0]])))
+    >>> average = ProcessAverage([Member((0,), Kernel(((1.0,),))), Member((1,), Kernel(((1.0,),)))])
+    >>> average.watch(x)
+    >>> average.fit(x, np.array([1.0, -1.0, 1.0]), np.arange(3))
+    >>> average.shares.round(2).tolist()  # equal values have equal second features
+    [0.25, 0.75]
     """
 
     def __init__(self, members: Sequence[Member], floor: float = 0.5) -> None:
-        self.members, self.floor = tuple(members), floor
+        self.members, self.floor = tuple(members), check_number("floor", floor, least=0)
+        if not self.members:
+            raise ValueError("members: expected at least one Member, got none")
+        for member in self.members:
+            if not isinstance(member, Member):
+                raise TypeError(f"members: expected Members, got {type(member).__name__}")
+        if self.floor > 1:
+            raise ValueError(f"floor: expected at most 1, got {self.floor:g}")
 
     def fingerprint(self) -> Any:
         """Return what identifies the surrogate, whatever it was fitted to."""
@@ -86,35 +124,30 @@ class ProcessAverage:
     def watch(self, x: Features) -> None:
         """Store the features of the cells whose posterior every round needs."""
         self._watched = [member.view(x) for member in self.members]
-        for view in self._watched:
-            view.squares  # noqa: B018
         self._known = [KnownRows(view) for view in self._watched]
 
     def fit(self, x: Features, y: Floats, keys: Keys) -> None:
         """Fit the processes to n observed cells: features, scores y (n,) and canonical keys (n,)."""
-        self._observed = [member.view(x) for member in self.members]
-        self._keys = keys
-        self.processes = [GaussianProcess(m.kernel).fit(v, y) for m, v in zip(self.members, self._observed)]
-        densities = np.array([leave_one_out_density(process, y) for process in self.processes])
-        shares = np.exp(densities - densities.max())
-        k = len(shares)
-        self.shares = self.floor / k + (1.0 - self.floor) * shares / shares.sum()
+        observed = [member.view(x) for member in self.members]
+        processes = [GaussianProcess(m.kernel).fit(view, y) for m, view in zip(self.members, observed)]
+        densities = np.array([leave_one_out_density(process, y) for process in processes])
+        relative = np.exp(densities - densities.max())
+        self.shares = self.floor / len(processes) + (1.0 - self.floor) * relative / relative.sum()
+        self.processes, self._observed, self._keys = processes, observed, keys
 
     def posterior(self, x: Features | None = None) -> AveragedPosterior:
         """Return the posterior at the given cells, by default at the stored ones."""
-        if x is not None:
-            parts = [p.posterior(m.view(x)) for p, m in zip(self.processes, self.members)]
-        else:
-            parts = [
-                process.posterior(watched, known.rows(process, self._keys, observed))
-                for process, watched, known, observed in zip(
-                    self.processes, self._watched, self._known, self._observed
-                )
-            ]
+        parts = []
+        for i, (process, member) in enumerate(zip(self.processes, self.members)):
+            if x is None:
+                rows = self._known[i].rows(process, self._keys, self._observed[i])
+                parts.append(process.posterior(self._watched[i], rows))
+            else:
+                parts.append(process.posterior(member.view(x)))
         return AveragedPosterior(parts, self.shares)
 
     def summary(self) -> dict[str, Any]:
-        """Return the shares of the processes, and their weights and noises."""
+        """Return the shares of the processes, their weights and their noises."""
         return {
             "shares": self.shares.tolist(),
             "weights": [list(process.weights_) for process in self.processes],

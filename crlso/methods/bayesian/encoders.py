@@ -1,4 +1,4 @@
-"""Encoders: features computed from the graphs of cells, and latents of graph VAEs."""
+"""Encoders: features computed from the graphs of cells, latents of graph VAEs, and several encoders together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from crlso._base.cache import digest
 from crlso._base.types import Codes, EpochProgress, Floats, Progress
 from crlso.assets import asset_path, open_npz
-from crlso.methods.bayesian.parts import Reservoir
+from crlso.methods.bayesian.parts import Encoder, Reservoir
 from crlso.models import GraphVAE, kept_vae
 from crlso.models.gaussian_process import Features
 from crlso.models.shaped import shaped_vae
@@ -21,7 +21,7 @@ from crlso.random import Stream
 from crlso.spaces.base import Space
 from crlso.spaces.features import CellFeatures
 
-__all__ = ["GraphEncoder", "LatentEncoder", "class_latents"]
+__all__ = ["DescriptorEncoder", "GraphEncoder", "JoinedEncoder", "LatentEncoder", "class_latents"]
 
 Latents = npt.NDArray[np.float32]
 
@@ -44,6 +44,48 @@ class GraphEncoder:
         """Return the features of canonical cells (n, codes per cell); the size only if the space knows it."""
         features = self._features
         return Features((features.operations(codes), features.paths(codes)), features.size(codes))
+
+
+class DescriptorEncoder:
+    """Encoder by descriptors of the graphs of cells, see :meth:`crlso.spaces.features.CellFeatures.descriptors`."""
+
+    def fingerprint(self) -> Any:
+        """Return what identifies the encoder: nothing, since it is made anew for every search."""
+        return ()
+
+    def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
+        """Standardise the descriptors and the size over the reference cells."""
+        self._features = CellFeatures(reservoir.space, reservoir.reference)
+
+    def encode(self, codes: Codes) -> Features:
+        """Return the features of canonical cells (n, codes per cell); the size only if the space knows it."""
+        return Features((self._features.descriptors(codes),), self._features.size(codes))
+
+
+class JoinedEncoder:
+    """Encoder by the groups of features of several encoders, in their order. The size is that of the first.
+
+    Parameters
+    ----------
+    parts : sequence of Encoder
+    """
+
+    def __init__(self, parts: Sequence[Encoder]) -> None:
+        self.parts = tuple(parts)
+
+    def fingerprint(self) -> Any:
+        """Return what identifies the encoder: its parts."""
+        return self.parts
+
+    def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
+        """Prepare each part."""
+        for part in self.parts:
+            part.prepare(reservoir, stream, report)
+
+    def encode(self, codes: Codes) -> Features:
+        """Return the features of canonical cells (n, codes per cell)."""
+        found = [part.encode(codes) for part in self.parts]
+        return Features(tuple(group for features in found for group in features.groups), found[0].size)
 
 
 class LatentEncoder:
