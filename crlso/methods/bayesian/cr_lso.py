@@ -1,4 +1,4 @@
-"""The default method: a Gaussian process in the latent space of graph VAEs trained without accuracies."""
+"""The default method: Gaussian processes on latents of graph VAEs trained without accuracies, and on graphs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy.typing as npt
 
 from crlso.methods.bayesian.acquisition import UpperConfidenceBound
-from crlso.methods.bayesian.encoders import LatentEncoder
-from crlso.methods.bayesian.process import ProcessSurrogate
+from crlso.methods.bayesian.average import Member, ProcessAverage
+from crlso.methods.bayesian.encoders import DescriptorEncoder, GraphEncoder, JoinedEncoder, LatentEncoder
 from crlso.methods.bayesian.search import RESERVOIR, BayesianSearch
 from crlso.methods.bayesian.sources import AcquisitionClimb, BestOfReservoir, LatentMoves
 from crlso.models import GraphVAE
@@ -18,17 +18,27 @@ from crlso.spaces.base import Space
 
 __all__ = ["CRLSO"]
 
-_KERNEL = Kernel(weights=((0.25, 0.5, 1.0, 2.0, 4.0),))
+# Groups of features: 0 latents, 1 operations, 2 paths, 3 descriptors.
+_NOISES = (0.01, 0.05, 0.2, 0.5, 1.0)
+_MEMBERS = (
+    Member((0,), Kernel(((0.25, 0.5, 1.0, 2.0, 4.0),), _NOISES)),
+    Member((1, 2), Kernel(((0.025, 0.075, 0.2), (0.0, 0.05, 0.2)), _NOISES)),
+    Member((0, 1, 2), Kernel(((0.0, 0.25, 1.0), (0.0, 0.025, 0.1), (0.0, 0.05, 0.2)), _NOISES)),
+    Member((3,), Kernel(((0.25, 0.5, 1.0, 2.0, 4.0),), _NOISES)),
+)
 
 
 class CRLSO(BayesianSearch):
-    """Bayesian search with a Gaussian process in the latent space of graph VAEs, the default method.
+    """Bayesian search with Gaussian processes on latents of graph VAEs and on graphs of cells, the default method.
 
-    The kernel is ``exp(-a d^2) + 0.5 f f'``, where d is the distance between latents and f the standardised log size
-    of the network. The size is known for NAS-Bench-101 and 201, and left out elsewhere. Latents of several graph VAEs
-    are concatenated. The VAEs also learn to predict path counts, counts of live operations and, through a convex
-    network, the size. Encoders for NAS-Bench-101, NAS-Bench-201 and DARTS come with crlso. For other spaces they are
-    trained when a search begins, without any accuracies.
+    Four processes are averaged, see :class:`ProcessAverage`. They compare the latents of cells, their operations and
+    paths as ``gp`` does, all three, and descriptors of their graphs. Each kernel is ``exp(-sum_g a_g d_g^2) + 0.5 f f'``,
+    where d_g is a distance and f the standardised log size of the network. The size is known for NAS-Bench-101 and 201,
+    and left out elsewhere.
+
+    Latents of several graph VAEs are concatenated. The VAEs also learn to predict path counts, counts of live operations
+    and, through a convex network, the size. Encoders for NAS-Bench-101, NAS-Bench-201 and DARTS come with crlso. For
+    other spaces they are trained when a search begins, without any accuracies.
 
     A space with at most `reservoir` classes is ranked completely in each round. In a larger space, a round ranks
     random cells drawn once and cells decoded from latents near the best ones. It also ranks cells found by a local
@@ -72,7 +82,7 @@ class CRLSO(BayesianSearch):
         *,
         rng: Any = 0,
         budget: int | None = None,
-        beta: float = 1.5,
+        beta: float = 2.0,
         initial: int = 8,
         batch: int = 1,
         encoder: GraphVAE | Sequence[GraphVAE] | npt.ArrayLike | None = None,
@@ -82,8 +92,8 @@ class CRLSO(BayesianSearch):
         latents = LatentEncoder(encoder)
         super().__init__(
             space,
-            encoder=latents,
-            surrogate=ProcessSurrogate(_KERNEL),
+            encoder=JoinedEncoder([latents, GraphEncoder(), DescriptorEncoder()]),
+            surrogate=ProcessAverage(_MEMBERS),
             acquisition=UpperConfidenceBound(beta),
             sources=[LatentMoves(latents, candidates), BestOfReservoir(), AcquisitionClimb(4)],
             initial=initial,
