@@ -58,7 +58,7 @@ def test_a_search_with_kept_encoders_is_the_same(trained, options, monkeypatch):
 
 
 def test_latents_of_a_kept_encoder_are_the_same_to_the_bit(trained):
-    models = [CRLSO(SMALL, reservoir=8).encoder.vae for _ in range(2)]
+    models = [CRLSO(SMALL, reservoir=8).encoder.parts[0].vae for _ in range(2)]
     codes = SMALL.all_codes()
     z = models[0].encode(codes)
     assert z.tobytes() == models[1].encode(codes).tobytes()
