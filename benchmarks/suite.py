@@ -23,6 +23,7 @@ The last three benchmarks are read from a folder of tables, ``--data`` or ``$CRL
 ``other/nas-bench-macro_cifar10.json``.
 
 Searches that are in the file ``--out`` are not run again, so that a run can be continued and methods added.
+The method ``latents-alone`` is cr-lso as it was before, with a process on latents alone.
 ``benchmarks.suite_statistics`` explains the numbers.
 """
 
@@ -45,6 +46,16 @@ import crlso
 from benchmarks.designs import OBJECTIVES, Objective
 from benchmarks.suite_statistics import MARKS, Standings, standings, text_of
 from crlso.methods import Optimiser
+from crlso.methods.bayesian import (
+    AcquisitionClimb,
+    BayesianSearch,
+    BestOfReservoir,
+    LatentEncoder,
+    LatentMoves,
+    ProcessSurrogate,
+    UpperConfidenceBound,
+)
+from crlso.models import Kernel
 
 DATA = "CRLSO_SUITE_DATA"
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -322,6 +333,23 @@ def _method(entry: Any) -> Any:
     return Made, {"factory": Factory(entry)}
 
 
+def latents_alone(space: Any, *, rng: Any = 0, budget: int | None = None) -> Optimiser:
+    """Return cr-lso with one process, on latents, and the bound of 1.5 deviations, as it was before the suite."""
+    latents = LatentEncoder()
+    return BayesianSearch(
+        space,
+        encoder=latents,
+        surrogate=ProcessSurrogate(Kernel(weights=((0.25, 0.5, 1.0, 2.0, 4.0),))),
+        acquisition=UpperConfidenceBound(1.5),
+        sources=[LatentMoves(latents, 200), BestOfReservoir(), AcquisitionClimb(4)],
+        rng=rng,
+        budget=budget,
+    )
+
+
+COMPOSITIONS = {"latents-alone": latents_alone}
+
+
 def main() -> None:
     """Run the suite and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -344,8 +372,9 @@ def main() -> None:
         sys.exit(f"error: {error}")
     seeds = arguments.seeds or (3 if arguments.quick else 20)
     budget = arguments.budget or (48 if arguments.quick else 100)
+    names = [name.strip() for name in arguments.methods.split(",")]
     found = run(
-        [name.strip() for name in arguments.methods.split(",")],
+        {name: COMPOSITIONS.get(name, name) for name in names},
         chosen,
         range(arguments.first_seed, arguments.first_seed + seeds),
         budget,

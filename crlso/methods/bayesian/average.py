@@ -56,11 +56,7 @@ class AveragedPosterior:
         self._parts, self._shares = parts, shares
         self.mean: Floats = shares @ np.stack([part.mean for part in parts])
         self._disagreement: Floats = shares @ np.stack([(part.mean - self.mean) ** 2 for part in parts])
-
-    @property
-    def variance(self) -> Floats:
-        own: Floats = self._shares @ np.stack([part.variance for part in self._parts])
-        return own + self._disagreement
+        self.variance: Floats = self._mixed_variance()
 
     @property
     def deviation(self) -> Floats:
@@ -71,6 +67,11 @@ class AveragedPosterior:
         """Condition the variances on an observation of cell `i`; the means do not change."""
         for part in self._parts:
             part.observe(i)
+        self.variance = self._mixed_variance()
+
+    def _mixed_variance(self) -> Floats:
+        own: Floats = self._shares @ np.stack([part.variance for part in self._parts])
+        return own + self._disagreement
 
 
 class ProcessAverage:

@@ -31,13 +31,13 @@ class CRLSO(BayesianSearch):
     """Bayesian search with Gaussian processes on latents of graph VAEs and on graphs of cells, the default method.
 
     Three processes are averaged, see :class:`ProcessAverage`. They compare the latents of cells, their operations and
-    paths as ``gp`` does, and descriptors of their graphs. Each kernel is ``exp(-sum_g a_g d_g^2) + 0.5 f f'``, where d_g
-    is a distance and f the standardised log size of the network. The size is known for NAS-Bench-101 and 201, and left
-    out elsewhere.
+    paths as ``gp`` does, and descriptors of their graphs. Each kernel is ``exp(-sum_g a_g d_g^2) + 0.5 f f'``, where
+    d_g is a distance and f the standardised log size of the network. The size is known for NAS-Bench-101 and 201, and
+    left out elsewhere.
 
-    Latents of several graph VAEs are concatenated. The VAEs also learn to predict path counts, counts of live operations
-    and, through a convex network, the size. Encoders for NAS-Bench-101, NAS-Bench-201 and DARTS come with crlso. For
-    other spaces they are trained when a search begins, without any accuracies.
+    Latents of several graph VAEs are concatenated. The VAEs also learn to predict path counts, counts of live
+    operations and, through a convex network, the size. Encoders for NAS-Bench-101, NAS-Bench-201 and DARTS come with
+    crlso. For other spaces they are trained when a search begins, without any accuracies.
 
     A space with at most `reservoir` classes is ranked completely in each round. In a larger space, a round ranks
     random cells drawn once and cells decoded from latents near the best ones. It also ranks cells found by a local
