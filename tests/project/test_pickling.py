@@ -131,6 +131,14 @@ def classifier() -> Any:
     return models.GaussianProcessClassifier(Kernel(((0.5,),) * len(features().groups))).fit(features(), outcomes)
 
 
+def average() -> Any:
+    members = [bayesian.Member((g,), Kernel(((0.5,),))) for g in range(len(features().groups))]
+    learned = bayesian.ProcessAverage(members)
+    learned.watch(features())
+    learned.fit(features(), np.linspace(-1.0, 1.0, len(features())), np.arange(len(features())))
+    return learned
+
+
 def feasibility() -> Any:
     learned = bayesian.Feasibility(features())
     learned.fit(features(), np.arange(len(features())) % 2 == 0)
@@ -236,6 +244,11 @@ MAKERS: dict[str, Any] = {
     "ProcessSurrogate": lambda: search("gp").surrogate,
     "RandomCells": lambda: bayesian.RandomCells(3),
     "Feasibility": feasibility,
+    "DescriptorEncoder": bayesian.DescriptorEncoder,
+    "JoinedEncoder": lambda: bayesian.JoinedEncoder([bayesian.GraphEncoder(), bayesian.DescriptorEncoder()]),
+    "Member": lambda: bayesian.Member((0,), Kernel(((0.5,),))),
+    "ProcessAverage": average,
+    "AveragedPosterior": lambda: average().posterior(),
     "Reservoir": reservoir,
     "Round": context,
     "UpperConfidenceBound": lambda: bayesian.UpperConfidenceBound(1.0),
