@@ -81,7 +81,7 @@ class CRLSO(BayesianSearch):
         *,
         rng: Any = 0,
         budget: int | None = None,
-        beta: float = 2.0,
+        beta: float = 1.5,
         initial: int = 8,
         batch: int = 1,
         encoder: GraphVAE | Sequence[GraphVAE] | npt.ArrayLike | None = None,
