@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import crlso._core as _core
+from crlso._base.environment import environment
 
 __all__ = ["cache_folder", "digest"]
 
@@ -73,5 +74,4 @@ def _code() -> str:
 
 def _arithmetic() -> dict[str, str]:
     """What the last bits of results depend on; the number of threads is no part of it."""
-    core = {name: str(value) for name, value in _core.runtime_info().items() if name != "threads"}
-    return {**core, "numpy": np.__version__, "machine": platform.machine(), "system": platform.system()}
+    return {**environment(), "version": _core.runtime_info()["version"], "system": platform.system()}
