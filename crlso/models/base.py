@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import functools
 import inspect
@@ -23,11 +24,14 @@ from crlso.models.files import ModelFile, States, write_model
 from crlso.nn import Module
 from crlso.optim import Adam, cosine
 from crlso.random import Stream, seed_of
+from crlso.spaces.base import Space, check_is_space
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = [
+    "CellModel",
+    "CellRegressor",
     "Estimator",
     "NotFittedError",
     "check_points",
@@ -166,18 +170,9 @@ class Estimator:
             transformer_tags=TransformerTags() if hasattr(self, "transform") else None,
         )
 
-    @property
-    def n_features_in_(self) -> int:
-        """Number of codes per cell, or of inputs per point; NotFittedError before :meth:`fit`."""
-        self._check_fitted()
-        return self._n_features()
-
-    def _n_features(self) -> int:
-        raise NotImplementedError
-
     def _modules(self) -> dict[str, Module]:
         """Return the trained modules by name."""
-        raise NotImplementedError
+        return {}
 
     def _check_sizes(self) -> None:
         for name, least in self._least.items():
@@ -226,6 +221,52 @@ class Estimator:
     def _load_states(self, states: States) -> None:
         for name, module in self._modules().items():
             module.load_state(states[name])
+
+
+class CellModel(Estimator):
+    """Base class of the models of cells, which have a space."""
+
+    @property
+    def space(self) -> Space:
+        """Space of the cells."""
+        return self._space
+
+    @space.setter
+    def space(self, space: Space) -> None:
+        check_is_space(space)
+        self._space = space
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of codes per cell; NotFittedError before :meth:`fit`."""
+        self._check_fitted()
+        return len(self.space.cardinalities)
+
+
+class CellRegressor(CellModel, abc.ABC):
+    """Base class of the models that predict a label of each cell."""
+
+    _estimator_type = "regressor"
+
+    @abc.abstractmethod
+    def predict(self, cells: Any) -> Any:
+        """Predict the labels of n cells."""
+
+    def score(self, cells: Any, y: npt.ArrayLike) -> float:
+        """Return Kendall's tau-b between predicted and given labels.
+
+        Parameters
+        ----------
+        cells : array_like
+            n cells: anything that ``space.codes`` accepts.
+        y : array_like, shape (n,)
+
+        Returns
+        -------
+        float
+            Between -1 and 1; NaN if one side is constant.
+        """
+        return kendall_tau(self.predict(cells), y)
 
 
 def _arguments(kind: type) -> dict[str, inspect.Parameter]:

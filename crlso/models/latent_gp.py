@@ -14,7 +14,7 @@ import crlso._core as _core
 from crlso._base.checks import check_int, check_number
 from crlso._base.types import Codes, Floats
 from crlso.assets import asset_path, open_npz
-from crlso.models.base import Estimator, check_targets, kendall_tau
+from crlso.models.base import CellRegressor, check_targets
 from crlso.models.files import write_model
 from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, normal_scores
 from crlso.models.targets import mean_and_deviation, standardise
@@ -56,7 +56,7 @@ class _Matern(Kernel):
 _KERNEL = _Matern(weights=((0.35, 0.7, 1.4, 2.8),), noises=(0.0015, 0.005, 0.015, 0.05), linear=0.125)
 
 
-class LatentGP(Estimator):
+class LatentGP(CellRegressor):
     """Regression on cells by a Gaussian process in latents and graph features.
 
     Two cells are compared by one weighted distance: of their latents, where graph VAEs come with crlso for the space
@@ -101,7 +101,6 @@ class LatentGP(Estimator):
     """
 
     _kind = "latent-gp"
-    _estimator_type = "regressor"
 
     def __init__(self, space: Space) -> None:
         self.space = space
@@ -134,12 +133,12 @@ class LatentGP(Estimator):
         x, scores = _vectors(self.space)(codes), _scores(values)
         some = np.linspace(0, len(codes) - 1, min(len(codes), _CHOOSING)).astype(np.int64)
         chosen = GaussianProcess(_KERNEL).fit(x[some], scores[some])
-        self._condition(codes, values, chosen.weights_[0], chosen.noise_)
+        self._condition(codes, values, x, chosen.weights_[0], chosen.noise_)
         return self
 
-    def _condition(self, codes: Codes, values: Floats, weight: float, noise: float) -> None:
-        """Condition on labels of canonical cells, with chosen weight and noise."""
-        x, scores = _vectors(self.space)(codes), _scores(values)
+    def _condition(self, codes: Codes, values: Floats, x: Features, weight: float, noise: float) -> None:
+        """Condition on labels of canonical cells with vectors x, with chosen weight and noise."""
+        scores = _scores(values)
         kernel = _Matern(weights=((weight,),), noises=(noise,), linear=_KERNEL.linear)
         self._process = GaussianProcess(kernel).fit(x, scores)
         self._solved = _core.solve_lower(self._process.lower_, self._process.white_, transposed=True)
@@ -196,25 +195,6 @@ class LatentGP(Estimator):
         variance = process.posterior(x, _core.solve_lower(process.lower_, between)).variance
         return np.stack([means, np.sqrt(variance + process.noise_)])
 
-    def score(self, cells: Any, y: npt.ArrayLike) -> float:
-        """Return Kendall's tau-b between predicted and given labels.
-
-        Parameters
-        ----------
-        cells : array_like
-            n cells: anything that ``space.codes`` accepts.
-        y : array_like, shape (n,)
-
-        Returns
-        -------
-        float
-            Between -1 and 1; NaN if one side is constant.
-        """
-        return kendall_tau(self.predict(cells), y)
-
-    def _n_features(self) -> int:
-        return len(self.space.cardinalities)
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the labels and what was chosen to an npz file without pickle; NotFittedError before :meth:`fit`."""
         self._check_fitted()
@@ -251,10 +231,10 @@ class LatentGP(Estimator):
             weight, noise = (check_number(name, params[name], above=0) for name in ("weight_", "noise_"))
             shapes = [("labels/codes", (n, len(space.cardinalities))), ("labels/values", (n,))]
             labels = file.states(shapes)["labels"]
-            codes = space.codes(_whole(labels["codes"]))
+            codes = space.canonicalise(_whole(labels["codes"]))
             values = check_targets(labels["values"], n, dtype="float64")
             model = cls(space)
-            model._condition(space.canonicalise(codes), values, weight, noise)
+            model._condition(codes, values, _vectors(space)(codes), weight, noise)
         return model
 
 

@@ -12,17 +12,12 @@ import crlso._core as _core
 from crlso._base.checks import check_number
 from crlso._base.types import EpochProgress
 from crlso.models import shapes
-from crlso.models.base import (
-    Estimator,
-    check_targets,
-    kendall_tau,
-    train,
-)
+from crlso.models.base import CellRegressor, check_targets, train
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.models.targets import mean_and_deviation, standardise
 from crlso.nn import MLP, Module, no_grad
 from crlso.random import Stream, seed_of
-from crlso.spaces.base import Space, check_is_space, check_space
+from crlso.spaces.base import Space, check_space
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -43,7 +38,7 @@ class _Network(Module):
         return _core.reshape(self.head(flat), -1)
 
 
-class Predictor(Estimator):
+class Predictor(CellRegressor):
     """Regression on cells by message passing.
 
     An MLP maps the concatenated node features of the last layer to the error (arXiv 2211.05950, predictor). The method
@@ -79,7 +74,6 @@ class Predictor(Estimator):
     """
 
     _kind = "predictor"
-    _estimator_type = "regressor"
     _least: ClassVar = {"width": 1, "layers": 2}
 
     def __init__(
@@ -94,7 +88,6 @@ class Predictor(Estimator):
         weight_decay: float = 0.0,
         rng: Any = 0,
     ) -> None:
-        check_is_space(space)
         self.space = space
         self.width = width
         self.layers = layers
@@ -180,25 +173,6 @@ class Predictor(Estimator):
             parts = [self.network_(batch).numpy() for batch in encoding.chunks()]
         standardised = np.concatenate(parts) if parts else np.zeros(0)
         return self.mean_ + self.scale_ * standardised.astype(np.float64)
-
-    def score(self, cells: Any, y: npt.ArrayLike) -> float:
-        """Return Kendall's tau-b between predicted and given errors.
-
-        Parameters
-        ----------
-        cells : array_like
-            n cells: anything that ``space.codes`` accepts.
-        y : array_like, shape (n,)
-
-        Returns
-        -------
-        float
-            Between -1 and 1; NaN if one side is constant.
-        """
-        return kendall_tau(self.predict(cells), y)
-
-    def _n_features(self) -> int:
-        return len(self.space.cardinalities)
 
     def _modules(self) -> dict[str, Module]:
         return {"network": self.network_}

@@ -336,7 +336,10 @@ class ICNNSurrogate(Estimator):
         differences: npt.NDArray[np.float64] = (left - 2 * middle + right) / h**2
         return differences
 
-    def _n_features(self) -> int:
+    @property
+    def n_features_in_(self) -> int:
+        """Number of inputs per point; NotFittedError before :meth:`fit`."""
+        self._check_fitted()
         return int(self._network().input_weight.shape[1])
 
     def _modules(self) -> dict[str, Module]:

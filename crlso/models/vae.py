@@ -19,7 +19,7 @@ from crlso._base.types import EpochProgress
 from crlso._core import Tensor
 from crlso.assets import asset_path
 from crlso.models import shapes
-from crlso.models.base import Estimator, check_points, check_targets, train
+from crlso.models.base import CellModel, check_points, check_targets, train
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.models.surrogate import ICNNSurrogate
 from crlso.nn import SLOPE, Linear, Module, no_grad
@@ -181,7 +181,7 @@ class AuxiliaryHeads(Protocol):
         """
 
 
-class GraphVAE(Estimator):
+class GraphVAE(CellModel):
     """Variational autoencoder of cells, as CR-LSO uses it (arXiv 2211.05950).
 
     The loss of a batch is a sum of up to three terms, each averaged over cells:
@@ -251,7 +251,6 @@ class GraphVAE(Estimator):
         surrogate: ICNNSurrogate | None = None,
         rng: Any = 0,
     ) -> None:
-        check_is_space(space)
         self.space = space
         self.width = width
         self.latent = latent
@@ -557,9 +556,6 @@ class GraphVAE(Estimator):
         if len(codes) == 0:
             raise ValueError("cells: expected at least one, got none")
         return float((self.decode(self.encode(codes)) == codes).all(axis=1).mean())
-
-    def _n_features(self) -> int:
-        return len(self.space.cardinalities)
 
     def _modules(self) -> dict[str, Module]:
         modules: dict[str, Module] = {"encoder": self.encoder_, "decoder": self.decoder_}

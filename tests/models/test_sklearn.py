@@ -54,6 +54,17 @@ def test_nested_parameters():
         vae().set_params(surrogate__width=1)
 
 
+def test_a_space_is_checked_wherever_it_is_given():
+    for wrong in (np.zeros((5, 2)), "nasbench201", None, NASBench201):
+        for kind in (Predictor, LatentGP, GraphVAE):
+            with pytest.raises(TypeError, match="space: expected a space of cells"):
+                kind(wrong)
+            model = kind(SPACE)
+            with pytest.raises(TypeError, match="space: expected a space of cells"):
+                model.set_params(space=wrong)
+            assert model.space is SPACE
+
+
 def test_what_is_learned_is_missing_before_the_fit():
     for model in (predictor(), LatentGP(SPACE), vae(), ICNNSurrogate()):
         assert not hasattr(model, "n_features_in_")
