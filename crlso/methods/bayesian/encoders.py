@@ -19,7 +19,6 @@ from crlso.models.gaussian_process import Features
 from crlso.models.shaped import shaped_vae
 from crlso.random import Stream
 from crlso.spaces.base import Space
-from crlso.spaces.features import CellFeatures
 
 __all__ = ["DescriptorEncoder", "GraphEncoder", "JoinedEncoder", "LatentEncoder", "class_latents"]
 
@@ -38,7 +37,7 @@ class GraphEncoder:
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
         """Choose the sequences to count, and standardise the size over the reference cells."""
-        self._features = CellFeatures(reservoir.space, reservoir.reference)
+        self._features = reservoir.features
 
     def encode(self, codes: Codes) -> Features:
         """Return the features of canonical cells (n, codes per cell); the size only if the space knows it."""
@@ -55,7 +54,7 @@ class DescriptorEncoder:
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
         """Standardise the descriptors and the size over the reference cells."""
-        self._features = CellFeatures(reservoir.space, reservoir.reference)
+        self._features = reservoir.features
 
     def encode(self, codes: Codes) -> Features:
         """Return the features of canonical cells (n, codes per cell); the size only if the space knows it."""
@@ -125,7 +124,7 @@ class LatentEncoder:
             If the given models or latents do not fit the reservoir.
         """
         self._reservoir = reservoir
-        self._features = CellFeatures(reservoir.space, reservoir.reference)
+        self._features = reservoir.features
         if reservoir.is_complete:
             self._by_class = _joined(self._class_latents(stream, report))
             return
@@ -181,7 +180,7 @@ class LatentEncoder:
         else:
             codes = space.sample_up_to(_CELLS, rng=stream.child("training cells").seed)
         features = self._features
-        given = (codes, features.paths(codes), features.live_operations(codes), features.size(codes))
+        given = codes, self._reservoir.reference, features.size(codes)  # paths and counts follow from these
         layout = dataclasses.replace(features.layout, to_text=None)
         models: list[GraphVAE] = []
         for i in range(_ENCODERS):

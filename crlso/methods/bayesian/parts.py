@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from crlso._base.types import Codes, Floats, Keys, Positions, Progress
 from crlso.models.gaussian_process import Features
 from crlso.random import Stream
 from crlso.spaces.base import Space
+from crlso.spaces.features import CellFeatures
 from crlso.spaces.keys import first_of_each
 
 __all__ = ["Acquisition", "Candidates", "Encoder", "Posterior", "Reservoir", "Round", "Source", "Surrogate"]
@@ -44,6 +46,11 @@ class Reservoir:
     def reference(self) -> Codes:
         """Cells that represent the space, for example to standardise features: all classes, or random cells."""
         return self.codes if self.is_complete else self.codes[:REFERENCE]
+
+    @functools.cached_property
+    def features(self) -> CellFeatures:
+        """Features that the space gives, scaled over the reference; encoders share them."""
+        return CellFeatures(self.space, self.reference)
 
     def locate(self, codes: Codes) -> Positions:
         """Return the positions of canonical cells (n, codes per cell) in a complete reservoir, shape (n,)."""
