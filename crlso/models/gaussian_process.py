@@ -39,6 +39,8 @@ class Features:
         Groups of features; the kernel has one weight for the squared distances of each group.
     size : ndarray of float64, shape (n,), optional
         A feature on which values depend linearly.
+    predicted : ndarray of float64, shape (n, p), optional
+        Values predicted by p other models, for example of other tasks, on which values depend linearly too.
 
     Examples
     --------
@@ -49,12 +51,14 @@ class Features:
 
     groups: tuple[Floats, ...]
     size: Floats | None = None
+    predicted: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.groups[0])
 
     def __getitem__(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | slice) -> Features:
-        return Features(tuple(group[chosen] for group in self.groups), None if self.size is None else self.size[chosen])
+        size, predicted = (None if part is None else part[chosen] for part in (self.size, self.predicted))
+        return Features(tuple(group[chosen] for group in self.groups), size, predicted)
 
     @functools.cached_property
     def squares(self) -> tuple[Floats, ...]:
@@ -66,14 +70,19 @@ class Features:
 
     @staticmethod
     def join(first: Features, second: Features) -> Features:
-        """Concatenate the features of two sets of cells; `size` is None unless both have one."""
-        size = None if first.size is None or second.size is None else np.concatenate([first.size, second.size])
-        return Features(tuple(map(np.concatenate, zip(first.groups, second.groups))), size)
+        """Concatenate the features of two sets of cells; `size` and `predicted` are None unless both have them."""
+        size, predicted = (
+            None if a is None or b is None else np.concatenate([a, b])
+            for a, b in ((first.size, second.size), (first.predicted, second.predicted))
+        )
+        return Features(tuple(map(np.concatenate, zip(first.groups, second.groups))), size, predicted)
 
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
     """The kernel ``exp(-sum_g w_g |x_g - y_g|^2) + linear * size_x size_y + constant``, with noise.
+
+    If features have predictions p of other models, ``predicted * <p_x, p_y>`` is added.
 
     A :class:`GaussianProcess` chooses the weights w_g and the noise among the candidates given here.
 
@@ -87,6 +96,8 @@ class Kernel:
         Weight of the product of the sizes.
     constant : float
         Prior variance of the mean; 0 for centred targets.
+    predicted : float
+        Weight of the products of the predictions.
 
     Examples
     --------
@@ -110,6 +121,7 @@ class Kernel:
     noises: tuple[float, ...] = (0.01, 0.05, 0.2)
     linear: float = 0.5
     constant: float = 0.0
+    predicted: float = 1.0
 
     def profile(self, distance: Floats) -> Floats:
         """The kernel as a function of the weighted squared distance, 1 at 0; a subclass may have another."""
@@ -140,13 +152,20 @@ class Kernel:
     def diagonal(self, x: Features) -> Floats:
         """Return the kernel of each cell with itself, shape (len(x),)."""
         own = np.full(len(x), 1.0 + self.constant)
-        return own if x.size is None else own + self.linear * x.size**2
+        if x.size is not None:
+            own += self.linear * x.size**2
+        if x.predicted is not None:
+            own += self.predicted * (x.predicted**2).sum(axis=1)
+        return own
 
     def _of_distances(self, distances: list[Floats], x: Features, y: Features, weights: tuple[float, ...]) -> Floats:
         total = sum(weight * distance for weight, distance in zip(weights, distances))
         kernel = self.profile(np.asarray(total))
         if x.size is not None and y.size is not None:
             kernel += self.linear * np.outer(x.size, y.size)
+        if x.predicted is not None and y.predicted is not None and self.predicted:
+            for ours, theirs in zip(x.predicted.T, y.predicted.T):
+                kernel += self.predicted * np.outer(ours, theirs)
         if self.constant:
             kernel += self.constant
         return kernel

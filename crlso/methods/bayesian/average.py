@@ -26,14 +26,18 @@ class Member:
         Positions of groups in the features.
     kernel : Kernel
         Grids for the weights of these groups and for the noise.
+    predicted : tuple of int
+        Columns of the predictions on which values depend linearly.
     """
 
     groups: tuple[int, ...]
     kernel: Kernel
+    predicted: tuple[int, ...] = ()
 
     def view(self, x: Features) -> Features:
         """Return the features that the kernel compares."""
-        return Features(tuple(x.groups[g] for g in self.groups), x.size)
+        predicted = x.predicted[:, list(self.predicted)] if self.predicted and x.predicted is not None else None
+        return Features(tuple(x.groups[g] for g in self.groups), x.size, predicted)
 
 
 class AveragedPosterior:
@@ -131,10 +135,22 @@ class ProcessAverage:
         """Fit the processes to n observed cells: features, scores y (n,) and canonical keys (n,)."""
         observed = [member.view(x) for member in self.members]
         processes = [GaussianProcess(m.kernel).fit(view, y) for m, view in zip(self.members, observed)]
-        densities = np.array([leave_one_out_density(process, y) for process in processes])
-        relative = np.exp(densities - densities.max())
-        self.shares = self.floor / len(processes) + (1.0 - self.floor) * relative / relative.sum()
+        self.shares = self._shares(np.array([leave_one_out_density(process, y) for process in processes]))
         self.processes, self._observed, self._keys = processes, observed, keys
+
+    def _shares(self, densities: Floats) -> Floats:
+        """Return the share of each process, by their leave-one-out densities."""
+        relative = np.exp(densities - densities.max())
+        families: dict[tuple[tuple[int, ...], Kernel], list[int]] = {}
+        for i, member in enumerate(self.members):
+            families.setdefault((member.groups, member.kernel), []).append(i)
+        evidence = np.array([relative[family].mean() for family in families.values()])
+        shares = np.zeros(len(densities))
+        for family, own in zip(families.values(), evidence / evidence.sum()):
+            share = self.floor / len(families) + (1.0 - self.floor) * own
+            among = np.exp(densities[family] - densities[family].max())
+            shares[family] = share * among / among.sum()
+        return shares
 
     def posterior(self, x: Features | None = None) -> AveragedPosterior:
         """Return the posterior at the given cells, by default at the stored ones."""

@@ -46,7 +46,7 @@ class Feasibility:
         self._reservoir = reservoir
         spreads = [2.0 * float(group.var(axis=0).sum()) or 1.0 for group in reservoir.groups]
         weights = tuple((1.0 / (len(spreads) * spread),) for spread in spreads)
-        self._kernel = Kernel(weights, linear=_SIZE, constant=_SIZE)
+        self._kernel = Kernel(weights, linear=_SIZE, constant=_SIZE, predicted=0.0)
         self._model: GaussianProcessClassifier | None = None
         self._of_reservoir = np.zeros(len(reservoir))
         self._weight = 1.0
