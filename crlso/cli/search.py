@@ -51,6 +51,12 @@ def add_search(commands: Any) -> None:
     search.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     search.add_argument("--out", metavar="FILE", help="write the study with all trials (read it with Study.load)")
     search.add_argument("-v", "--verbose", action="count", default=0, help="log more; traceback on failure")
+    search.add_argument(
+        "--prior",
+        action="append",
+        metavar="FILE",
+        help="of cr-lso: a saved study or a CSV file of another task on the same space; may be repeated",
+    )
     paper = search.add_argument_group(f"options of {PAPER}")
     paper.add_argument("--preset", choices=["fast", "paper"], help="model sizes and training lengths")
     paper.add_argument("--no-gradient", action="store_true", help="move latents by noise alone")
@@ -80,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         study = search(benchmark, arguments.method, arguments.budget, arguments.seed, **options)
     except Exception as error:
-        if isinstance(error, (ValueError, TypeError)) and not hasattr(error, "study"):  # no search began
+        if isinstance(error, (ValueError, TypeError, OSError)) and not hasattr(error, "study"):  # no search began
             raise UsageError(one_line(error)) from error
         _save_what_there_is(error, arguments.out)
         raise
@@ -113,4 +119,8 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     if options and arguments.method.split(":")[0] != PAPER:
         flags = ", ".join("--preset" if name == "preset" else f"--no-{name}" for name in options)
         raise UsageError(f"{flags}: expected with --method {PAPER} only, got --method {arguments.method}")
+    if arguments.prior is not None:
+        if arguments.method.split(":")[0] != DEFAULT_METHOD:
+            raise UsageError(f"--prior: expected with --method {DEFAULT_METHOD} only, got --method {arguments.method}")
+        options["prior"] = arguments.prior
     return options

@@ -26,6 +26,7 @@ from crlso.methods.bayesian.parts import (
     Source,
     Surrogate,
 )
+from crlso.methods.bayesian.priors import Prior, PriorEncoder, read_priors
 from crlso.methods.bayesian.process import ProcessSurrogate
 from crlso.methods.bayesian.search import BayesianSearch
 from crlso.methods.bayesian.sources import (
@@ -61,6 +62,8 @@ __all__ = [
     "Mutations",
     "Neighbours",
     "Posterior",
+    "Prior",
+    "PriorEncoder",
     "ProcessAverage",
     "ProcessSurrogate",
     "RandomCells",
@@ -72,6 +75,7 @@ __all__ = [
     "class_latents",
     "latent_descent",
     "latent_steps",
+    "read_priors",
 ]
 
 

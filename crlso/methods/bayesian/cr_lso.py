@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from crlso.methods.bayesian.acquisition import UpperConfidenceBound
 from crlso.methods.bayesian.average import Member, ProcessAverage
 from crlso.methods.bayesian.encoders import DescriptorEncoder, GraphEncoder, JoinedEncoder, LatentEncoder
+from crlso.methods.bayesian.parts import Encoder
+from crlso.methods.bayesian.priors import PriorEncoder, read_priors, with_priors
 from crlso.methods.bayesian.search import RESERVOIR, BayesianSearch
 from crlso.methods.bayesian.sources import AcquisitionClimb, BestOfReservoir, LatentMoves
 from crlso.models import GraphVAE
@@ -60,17 +63,33 @@ class CRLSO(BayesianSearch):
         Number of cells decoded per round by random steps, and by gradient steps, in spaces larger than the reservoir.
     reservoir : int
         Number of random cells drawn once.
+    prior : sequence, optional
+        Results of other tasks on the same space. Each entry is a study, a path to a file of ``Study.save`` or to a CSV
+        file that ``Tabular.from_csv`` reads, a Tabular, or a list of pairs of a cell and its value. Half of the
+        initial cells are those that priors predict to be best. How much the predictions count later is learned from
+        the values of this task, see :class:`PriorEncoder`. Results of the same task are no prior: :meth:`observe` adds
+        them.
 
     Raises
     ------
     TypeError, ValueError
         If an option is invalid, or `encoder` does not fit the space.
+    OSError
+        If a file of `prior` cannot be read.
 
     Examples
     --------
     >>> from crlso.spaces import NASBench201
     >>> CRLSO(NASBench201(), rng=0, budget=24).remaining
     24
+
+    A search that knows one on another dataset:
+
+    >>> import crlso
+    >>> other = crlso.search(crlso.benchmarks.NASBench201("cifar100"), budget=40)
+    >>> study = crlso.search(crlso.benchmarks.NASBench201("cifar10"), budget=24, prior=[other])
+    >>> study.best.value == study.optimum
+    True
     """
 
     name = "cr-lso"
@@ -87,17 +106,20 @@ class CRLSO(BayesianSearch):
         encoder: GraphVAE | Sequence[GraphVAE] | npt.ArrayLike | None = None,
         candidates: int = 200,
         reservoir: int = RESERVOIR,
+        prior: Any = None,
     ) -> None:
-        latents = LatentEncoder(encoder)
+        latents, priors = LatentEncoder(encoder), read_priors(space, prior)
+        joined: Encoder = JoinedEncoder([latents, GraphEncoder(), DescriptorEncoder()])
         super().__init__(
             space,
-            encoder=JoinedEncoder([latents, GraphEncoder(), DescriptorEncoder()]),
-            surrogate=ProcessAverage(_MEMBERS),
+            encoder=PriorEncoder(joined, priors, _MEMBERS) if priors else joined,
+            surrogate=ProcessAverage(with_priors(_MEMBERS, len(priors))),
             acquisition=UpperConfidenceBound(beta),
             sources=[LatentMoves(latents, candidates), BestOfReservoir(), AcquisitionClimb(4)],
             initial=initial,
             batch=batch,
             reservoir=reservoir,
+            cells=np.concatenate([prior.codes for prior in priors]) if priors else None,
             rng=rng,
             budget=budget,
         )

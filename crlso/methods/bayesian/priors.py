@@ -1,10 +1,12 @@
-"""Prior studies: what other tasks on the same space say about cells."""
+"""Prior studies: what the results of other tasks on the same space say about cells."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,50 +14,223 @@ import numpy as np
 from crlso._base.checks import check_numbers
 from crlso._base.checksums import check_checksum
 from crlso._base.files import read_text
-from crlso._base.types import Codes, Floats, Keys, Progress
+from crlso._base.types import Codes, Floats, Keys, Positions, Progress
 from crlso.benchmarks import Tabular
-from crlso.history import History
+from crlso.history import History, Trial
 from crlso.methods.bayesian.average import Member, ProcessAverage
 from crlso.methods.bayesian.parts import Encoder, Reservoir
 from crlso.models.gaussian_process import Features, normal_scores
 from crlso.random import Stream
 from crlso.spaces.base import Space
+from crlso.spaces.cell import Cell
 
-__all__ = ["PredictingEncoder", "PriorData", "read_priors"]
+__all__ = ["Prior", "PriorEncoder", "best_predicted", "read_priors", "with_priors"]
+
+_log = logging.getLogger("crlso.search")
 
 LARGEST_FILE = 1 << 28  # bytes
-LARGEST_PRIOR = 500  # number of cells to which a process is fitted
+LARGEST_PRIOR = 500  # number of cells of a prior to which processes are fitted
+_EXPECTED = "a study, a path to a saved study or to a CSV file, a Tabular, or a list of (cell, value)"
 
 
-class PriorData:
-    def __init__(self, space, codes, values):
-        keys = space.canonical_key(codes)
-        first, inverse = np.unique(keys, return_index=True, return_inverse=True)[1:]
-        sums = np.bincount(inverse.reshape(-1), weights=values)
-        self.codes = space.canonicalise(codes[first])
-        self.keys = keys[first]
-        self.scores = normal_scores(sums / np.bincount(inverse.reshape(-1)))
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prior:
+    """Results of another task on the same space.
+
+    Attributes
+    ----------
+    codes : ndarray of uint8, shape (n, codes per cell)
+        Canonical cells, one per class.
+    keys : ndarray of int64, shape (n,)
+        Their canonical keys.
+    scores : ndarray of float64, shape (n,)
+        Normal scores of their values; the value of a class is the mean of its cells.
+    """
+
+    codes: Codes
+    keys: Keys
+    scores: Floats
+
+    def some(self, n: int, stream: Stream) -> Prior:
+        """Return the prior, or its n / 2 best cells and random others if it has more than n."""
+        if len(self.keys) <= n:
+            return self
+        order = np.argsort(-self.scores, kind="stable")
+        best, others = order[: n // 2], order[n // 2 :]
+        chosen = np.concatenate([best, others[stream.permutation("prior", 0, len(others))[: n - n // 2]]])
+        return Prior(self.codes[chosen], self.keys[chosen], self.scores[chosen])
 
 
-class PredictingEncoder:
-    def __init__(self, encoder: Encoder, priors, members) -> None:
-        self.encoder, self.priors, self.members = encoder, priors, members
+def read_priors(space: Space, given: Any) -> list[Prior]:
+    """Read the results of other tasks.
 
-    def prepare(self, reservoir, stream, report):
+    Parameters
+    ----------
+    space : Space
+        Space of the cells. Cells that are not listed, if it lists only some, are left out with a warning.
+    given : sequence
+        Each entry is a study or another object with ``trials``, a path to a file of ``Study.save`` or to a CSV file
+        that ``Tabular.from_csv`` reads, a Tabular, or a list of pairs of a cell and its value. A single study, path
+        or table need not be in a list.
+
+    Returns
+    -------
+    list of Prior
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an entry is none of these, or holds no value of a cell of the space.
+    OSError
+        If a file cannot be read.
+
+    Examples
+    --------
+    >>> from crlso.spaces import CellSpace
+    >>> space = CellSpace(nodes=3, operations=["conv", "pool"])
+    >>> first = [("|conv~0|+|conv~0|pool~1|", 91.0), ("|pool~0|+|conv~0|pool~1|", 90.5)]
+    >>> [prior.scores.round(2).tolist() for prior in read_priors(space, [first])]
+    [[1.0, -1.0]]
+    """
+    if given is None:
+        return []
+    if isinstance(given, (str, os.PathLike, Tabular)) or hasattr(given, "trials"):
+        given = [given]
+    if not isinstance(given, (list, tuple)):
+        raise TypeError(f"prior: expected a list, each entry {_EXPECTED}, got {type(given).__name__}")
+    return [_read(f"prior[{i}]", space, entry) for i, entry in enumerate(given)]
+
+
+class PriorEncoder:
+    """Encoder that adds, to the features of another, what each prior predicts for a cell.
+
+    An average of processes is fitted to each prior once. Its posterior mean, standardised over the reference cells, is
+    the prediction.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Provides the features.
+    priors : sequence of Prior
+    members : sequence of Member
+        Processes of the average.
+    """
+
+    def __init__(self, encoder: Encoder, priors: Sequence[Prior], members: Sequence[Member]) -> None:
+        self.encoder, self.priors, self.members = encoder, tuple(priors), tuple(members)
+
+    def fingerprint(self) -> Any:
+        """Return what identifies the encoder, whatever it was fitted to."""
+        return self.encoder, [(prior.codes, prior.scores) for prior in self.priors], self.members
+
+    def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
+        """Prepare the other encoder, and fit the processes to the priors."""
         self.encoder.prepare(reservoir, stream, report)
-        self._models = []
-        for prior in self.priors:
-            model = ProcessAverage(self.members)
-            model.fit(self.encoder.encode(prior.codes), prior.scores, prior.keys)
-            self._models.append(model)
-        self._centre, self._spread = 0.0, 1.0
-        found = self._predicted(self.encoder.encode(reservoir.reference))
-        self._centre, self._spread = found.mean(axis=0), np.maximum(found.std(axis=0), 1e-9)
+        self._averages = []
+        for i, prior in enumerate(self.priors):
+            prior = prior.some(LARGEST_PRIOR, stream.child(f"prior{i}"))
+            average = ProcessAverage(self.members)
+            average.fit(self.encoder.encode(prior.codes), prior.scores, prior.keys)
+            self._averages.append(average)
+        means = self._means(self.encoder.encode(reservoir.reference))
+        spread = means.std(axis=0)
+        self._centre, self._spread = means.mean(axis=0), np.where(spread > 1e-9, spread, np.inf)
 
-    def _predicted(self, x):
-        means = np.stack([m.posterior(x).mean for m in self._models], axis=1)
-        return (means - self._centre) / self._spread
-
-    def encode(self, codes):
+    def encode(self, codes: Codes) -> Features:
+        """Return the features of canonical cells (n, codes per cell), with a prediction for each prior."""
         x = self.encoder.encode(codes)
-        return Features(x.groups, x.size, self._predicted(x))
+        return Features(x.groups, x.size, (self._means(x) - self._centre) / self._spread)
+
+    def _means(self, x: Features) -> Floats:
+        return np.stack([average.posterior(x).mean for average in self._averages], axis=1)
+
+
+def with_priors(members: Sequence[Member], n: int) -> list[Member]:
+    """Return the members, and variants of each that use the predictions of one of `n` priors, or of all of them."""
+    chosen = [(i,) for i in range(n)] + ([tuple(range(n))] if n > 1 else [])
+    return [*members, *(dataclasses.replace(member, predicted=used) for member in members for used in chosen)]
+
+
+def best_predicted(predicted: Floats, n: int) -> Positions:
+    """Return the positions of the `n` cells with the largest predictions: the best of each prior in turn.
+
+    Parameters
+    ----------
+    predicted : ndarray of float64, shape (m, p)
+        Predictions of p priors. One whose predictions are all equal is left out.
+    n : int
+        Number of cells; there may be fewer.
+
+    Examples
+    --------
+    >>> best_predicted(np.array([[0.0, 4.0], [1.0, 5.0], [2.0, 3.0], [3.0, 6.0]]), 3).tolist()
+    [3, 2, 1]
+    """
+    telling = predicted[:, np.ptp(predicted, axis=0) > 0]
+    in_turn = np.argsort(-telling, axis=0, kind="stable")[:n].reshape(-1)
+    return in_turn[np.sort(np.unique(in_turn, return_index=True)[1])][:n]
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _read(name: str, space: Space, given: Any) -> Prior:
+    if isinstance(given, (str, os.PathLike)):
+        given = _from_file(name, space, given)
+    if isinstance(given, Tabular):
+        if given.space.layout != space.layout:
+            raise ValueError(f"{name}: expected cells of {space!r}, got a table of {given.space!r}")
+        codes, values = given.space.all_codes(), given.values(given.space.all_codes())
+    else:
+        cells, numbers = _pairs(name, given)
+        codes = np.asarray(space.codes([_cell(name, space, cell) for cell in cells]))
+        values = check_numbers(f"values of {name}", numbers, len(cells))
+    return _prior(name, space, codes, values)
+
+
+def _prior(name: str, space: Space, codes: Codes, values: Floats) -> Prior:
+    good = space.valid(codes) if len(codes) else np.zeros(0, dtype=bool)
+    if not good.any():
+        raise ValueError(f"{name}: expected at least one cell of the space with a value, got {len(good)} cells")
+    if not good.all():
+        _log.warning("%s: %d of %d cells are not in the space and were left out", name, (~good).sum(), len(good))
+    codes, values = codes[good], values[good]
+    keys, first, inverse = np.unique(space.canonical_key(codes), return_index=True, return_inverse=True)
+    means = np.bincount(inverse.reshape(-1), weights=values) / np.bincount(inverse.reshape(-1))
+    return Prior(space.canonicalise(codes[first]), keys, normal_scores(means))
+
+
+def _pairs(name: str, given: Any) -> tuple[list[Any], list[Any]]:
+    """Cells and values of an object with trials, or of pairs."""
+    trials: Any = getattr(given, "trials", None)
+    if trials is not None:
+        complete = [trial for trial in trials if isinstance(trial, Trial) and trial.value is not None]
+        return [trial.cell for trial in complete], [trial.value for trial in complete]
+    if isinstance(given, Mapping) or not isinstance(given, Iterable):
+        raise TypeError(f"{name}: expected {_EXPECTED}, got {type(given).__name__}")
+    pairs = list(given)
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(f"{name}: expected {_EXPECTED}; got a list of {type(pair).__name__}")
+    return [cell for cell, _ in pairs], [value for _, value in pairs]
+
+
+def _cell(name: str, space: Space, cell: Any) -> Any:
+    try:
+        return space.cell(cell)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
+
+
+def _from_file(name: str, space: Space, path: str | os.PathLike[str]) -> Any:
+    """Read a saved study as its history, or a CSV file as a Tabular."""
+    text = read_text(path, LARGEST_FILE)
+    if not text.lstrip().startswith("{"):
+        return Tabular.from_csv(path, space)  # type: ignore[arg-type]  # which checks the space
+    try:
+        document = json.loads(text)
+        check_checksum(text.encode("utf-8"))
+        home = document["space"]  # None if cells are no cells of a space
+        return History.from_dict(document, lambda codes: space.cell(codes if home is None else Cell(home, codes)))
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{name}: expected a file of Study.save, got {os.fspath(path)!r}: {error}") from error

@@ -22,9 +22,11 @@ from crlso.methods.bayesian.parts import (
     Source,
     Surrogate,
 )
+from crlso.methods.bayesian.priors import best_predicted
 from crlso.methods.random import RandomOrder
 from crlso.models.gaussian_process import Features, normal_scores
 from crlso.spaces.base import Space
+from crlso.spaces.keys import first_of_each
 
 __all__ = ["RESERVOIR", "BayesianSearch"]
 
@@ -52,11 +54,14 @@ class BayesianSearch(Optimiser):
     sources : sequence of Source
         Propose candidates, in this order, in spaces larger than the reservoir.
     initial : int
-        Number of initial cells. If cells have a size, half of them are from the largest third.
+        Number of initial cells. If priors predict values, half of them are those predicted to be best. If cells have a
+        size, half of the others are from the largest third.
     batch : int
         Number of cells chosen per fit; each is conditioned on before the next is chosen.
     reservoir : int
         Number of random cells drawn once.
+    cells : ndarray of uint8, shape (n, codes per cell), optional
+        Canonical cells to add to a reservoir that does not hold all classes, such as good cells of other tasks.
     rng, budget
         See :class:`crlso.methods.Optimiser`.
 
@@ -110,6 +115,7 @@ class BayesianSearch(Optimiser):
         initial: int = 8,
         batch: int = 1,
         reservoir: int = RESERVOIR,
+        cells: Codes | None = None,
         rng: Any = 0,
         budget: int | None = None,
     ) -> None:
@@ -120,7 +126,7 @@ class BayesianSearch(Optimiser):
         self.diagnostics["model"] = []
         self._models: Stepwise[list[dict[str, Any]]] = Stepwise([])
         self._picks: Stepwise[dict[str, int]] = Stepwise({})
-        self.reservoir = self._draw_reservoir(check_int("reservoir", reservoir, 1))
+        self.reservoir = self._draw_reservoir(check_int("reservoir", reservoir, 1), cells)
         with self.phase("encoders"):
             encoder.prepare(self.reservoir, self.stream, self.report)
             self._features = encoder.encode(self.reservoir.codes)
@@ -130,25 +136,30 @@ class BayesianSearch(Optimiser):
 
     # -- rounds ---------------------------------------------------------------------------------------------------
 
-    def _draw_reservoir(self, n: int) -> Reservoir:
+    def _draw_reservoir(self, n: int, cells: Codes | None) -> Reservoir:
         if not self.is_listed:
-            codes = self.space.sample_up_to(n, rng=self.stream.child("reservoir").seed)
-            return Reservoir(self.space, codes, is_complete=False, is_listed=False)
-        codes = self.space.classes().codes
-        if len(codes) > n:
+            drawn = self.space.sample_up_to(n, rng=self.stream.child("reservoir").seed)
+        else:
+            codes = self.space.classes().codes
+            if len(codes) <= n:
+                return Reservoir(self.space, codes, is_complete=True, is_listed=True)
             drawn = codes[self.stream.permutation("reservoir", 0, len(codes))[:n]]
-            return Reservoir(self.space, drawn, is_complete=False, is_listed=True)
-        return Reservoir(self.space, codes, is_complete=True, is_listed=True)
+        if cells is not None:
+            joined = np.concatenate([self.space.canonicalise(drawn), cells])
+            drawn = joined[first_of_each(self.space.canonical_key(joined))]
+        return Reservoir(self.space, drawn, is_complete=False, is_listed=self.is_listed)
 
     def _first_positions(self) -> Positions:
         """Positions of the initial cells in the reservoir."""
-        n, size = len(self.reservoir.codes), self._features.size
+        predicted = self._features.predicted
+        best = np.zeros(0, dtype=np.int64) if predicted is None else best_predicted(predicted, self.initial // 2)
+        n, size, left = len(self.reservoir.codes), self._features.size, self.initial - len(best)
         order = self.stream.permutation("initial", 0, n)
         if size is not None:
             large = np.argsort(-size, kind="stable")[: max(1, n // 3)]
-            upper = large[self.stream.permutation("initial large", 0, len(large))[: self.initial // 2]]
+            upper = large[self.stream.permutation("initial large", 0, len(large))[: left // 2]]
             order = np.concatenate([upper, order[~np.isin(order, upper)]])
-        return order[: self.initial]
+        return np.concatenate([best, order[~np.isin(order, best)]])[: self.initial]
 
     def _next(self) -> npt.ArrayLike:
         while True:
