@@ -40,6 +40,7 @@ BUDGET = 100
 CHECKPOINTS = (16, 24, 32, 64)
 _PRIOR_SEED = 1_000_000  # added to the seeds of searches on sources, which differ from those on targets
 
+Job = tuple[str, str, str, int]
 Pairs = list[tuple[Any, float]]
 
 
@@ -57,20 +58,25 @@ def unrelated(space: Any, seed: int) -> Tabular:
     return Tabular(space, codes, values)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=1)
+def source_study(source: str, seed: int) -> Any:
+    """Return a search on a source, from which several priors are made."""
+    benchmark: Any = unrelated(NASBench201().space, seed) if source == UNRELATED else NASBench201(source)
+    return crlso.search(benchmark, budget=BUDGET, rng=_PRIOR_SEED + seed, progress=False)
+
+
 def prior(source: str, kind: str, seed: int) -> Pairs:
     """Return the results of a source that a search is given."""
     rng = np.random.default_rng(_PRIOR_SEED + seed)
-    benchmark: Any = unrelated(NASBench201().space, seed) if source == UNRELATED else NASBench201(source)
     if kind.startswith("random"):
+        benchmark = NASBench201(source)
         codes = benchmark.space.classes().codes
         n = 300 if kind == "random 300" else 100
         cells = list(benchmark.space.cells(codes[rng.permutation(len(codes))[:n]]))
         values = np.array([benchmark.evaluate(cell) for cell in cells])
     else:
-        study = crlso.search(benchmark, budget=BUDGET, rng=_PRIOR_SEED + seed, progress=False)
-        cells = [trial.cell for trial in study.trials]
-        values = np.array([trial.value for trial in study.trials])
+        trials = source_study(source, seed).trials
+        cells, values = [trial.cell for trial in trials], np.array([trial.value for trial in trials])
     if kind.endswith("permuted"):
         values = rng.permutation(values)
     if kind == "negated":
@@ -78,7 +84,7 @@ def prior(source: str, kind: str, seed: int) -> Pairs:
     return list(zip(cells, values.tolist()))
 
 
-def run(job: tuple[str, str, str, int]) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Run one search on a target, up to the optimum."""
     target, source, kind, seed = job
     crlso.set_num_threads(1)
@@ -95,8 +101,13 @@ def run(job: tuple[str, str, str, int]) -> dict[str, Any]:
     return {"target": target, "source": source, "kind": kind, "seed": seed, "queries": queries}
 
 
-def all_jobs(targets: list[str], sources: list[str], kinds: list[str], seeds: range) -> list[tuple[str, str, str, int]]:
-    """Return target, source, kind of prior and seed of each search; those without a prior come first."""
+def run_all(jobs: list[Job]) -> list[dict[str, Any]]:
+    """Run the searches of one source and seed, which share the search on the source."""
+    return [run(job) for job in jobs]
+
+
+def all_jobs(targets: list[str], sources: list[str], kinds: list[str], seeds: range) -> list[Job]:
+    """Return target, source, kind of prior and seed of each search."""
     pairs = [(target, "none", "") for target in targets]
     for target in targets:
         for source in sources:
@@ -164,12 +175,16 @@ def main() -> None:
         records = [json.loads(line) for line in arguments.out.read_text(encoding="utf-8").splitlines()]
     done = {(r["target"], r["source"], r["kind"], r["seed"]) for r in records}
     wanted = all_jobs(arguments.targets, arguments.sources, arguments.kinds, seeds)
+    groups: dict[tuple[int, str], list[Job]] = {}
+    for job in wanted:
+        if job not in done:
+            groups.setdefault((job[3], job[1]), []).append(job)
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        for record in pool.map(run, [job for job in wanted if job not in done]):
-            records.append(record)
+        for found in pool.map(run_all, [groups[key] for key in sorted(groups)]):
+            records += found
             if arguments.out is not None:
                 with arguments.out.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(record) + "\n")
+                    file.write("".join(json.dumps(record) + "\n" for record in found))
     chosen = set(wanted)
     rows = summaries([r for r in records if (r["target"], r["source"], r["kind"], r["seed"]) in chosen])
     sys.stdout.write((json.dumps(rows, indent=1) if arguments.json else text_of(rows)) + "\n")

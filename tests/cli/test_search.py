@@ -239,3 +239,21 @@ def test_tables_that_cannot_be_searched(capsys, table, change, words):
     assert main(["search", "--method", "random", *change(table)]) == program.USAGE
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
+
+
+def test_priors_are_files_of_other_tasks(tmp_path):
+    other = crlso.search(crlso.benchmarks.NASBench201("cifar100"), "random", budget=20)
+    other.save(tmp_path / "other.json")
+    rows = "\n".join(f"{trial.cell},{trial.value}" for trial in other.trials)
+    (tmp_path / "other.csv").write_text(f"cell,value\n{rows}\n", encoding="utf-8")
+    files = ("--prior", "other.json", "--prior", "other.csv")
+    done = run("search", *files, "--budget", "9", "--json", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    document = parse(done.stdout)
+    assert document["options"] == {"prior": ["other.json", "other.csv"]}
+    again = crlso.search(crlso.benchmarks.NASBench201("cifar10"), budget=9, prior=[other, other])
+    assert document["best"]["cell"] == str(again.best.cell)
+    wrong = run("search", "--prior", "none.json", "--budget", "9", cwd=tmp_path)
+    assert (wrong.returncode, wrong.stdout) == (2, "") and "none.json" in wrong.stderr
+    wrong = run("search", "--prior", "other.csv", "--method", "gp", "--budget", "9", cwd=tmp_path)
+    assert wrong.returncode == 2 and "--prior: expected with --method cr-lso only, got --method gp" in wrong.stderr

@@ -73,3 +73,21 @@ def test_known_rows_are_those_of_the_posterior():
         here, plain = process.posterior(x, known.rows(process, observed, x[observed])), process.posterior(x)
         np.testing.assert_allclose(here.mean, plain.mean, atol=1e-10)
         np.testing.assert_allclose(here.variance, plain.variance, atol=1e-10)
+
+
+def test_predictions_are_linear_features():
+    rng = np.random.default_rng(0)
+    a, b = (Features((rng.normal(size=(n, 2)),), rng.normal(size=n), rng.normal(size=(n, 3))) for n in (4, 5))
+    kernel = Kernel(((0.3,),), (0.1,), linear=0.4, predicted=0.7)
+    plain = Kernel(((0.3,),), (0.1,), linear=0.4, predicted=0.0)
+    expected = plain.between(a, b, (0.3,)) + 0.7 * a.predicted @ b.predicted.T
+    np.testing.assert_allclose(kernel.between(a, b, (0.3,)), expected)
+    np.testing.assert_allclose(kernel.diagonal(a), np.diag(kernel.between(a, a, (0.3,))))
+    both = Features.join(a, b)
+    np.testing.assert_array_equal(both[4:].predicted, b.predicted)
+    assert Features.join(a, Features(b.groups, b.size)).predicted is None
+    # A process learns their slopes: far from all observed cells, it follows them.
+    far = Features((np.full((2, 2), 50.0),), np.zeros(2), np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
+    many = Features((rng.normal(size=(60, 2)),), np.zeros(60), rng.normal(size=(60, 3)))
+    process = GaussianProcess(kernel).fit(many, many.predicted @ np.array([2.0, -1.0, 0.0]))
+    np.testing.assert_allclose(process.posterior(far).mean, [2.0, -1.0], atol=0.15)

@@ -135,8 +135,8 @@ class ProcessAverage:
         """Fit the processes to n observed cells: features, scores y (n,) and canonical keys (n,)."""
         observed = [member.view(x) for member in self.members]
         processes = [GaussianProcess(m.kernel).fit(view, y) for m, view in zip(self.members, observed)]
-        self.shares = self._shares(np.array([leave_one_out_density(process, y) for process in processes]))
-        self.processes, self._observed, self._keys = processes, observed, keys
+        self.shares = self._shares(np.array([leave_one_out_density(process) for process in processes]))
+        self.processes, self._observed, self._y, self._keys = processes, observed, y, keys
 
     def _shares(self, densities: Floats) -> Floats:
         """Return the share of each process, by their leave-one-out densities."""
@@ -151,6 +151,11 @@ class ProcessAverage:
             among = np.exp(densities[family] - densities[family].max())
             shares[family] = share * among / among.sum()
         return shares
+
+    def left_out(self) -> Floats:
+        """Return the prediction of each target of the last fit from all others, shape (n,)."""
+        errors: Floats = self.shares @ np.stack([leave_one_out(process)[0] for process in self.processes])
+        return self._y - errors
 
     def posterior(self, x: Features | None = None) -> AveragedPosterior:
         """Return the posterior at the given cells, by default at the stored ones."""
@@ -172,12 +177,17 @@ class ProcessAverage:
         }
 
 
-def leave_one_out_density(process: GaussianProcess, y: Floats) -> float:
-    """Return the sum of the log densities of each target, predicted from all others.
+def leave_one_out(process: GaussianProcess) -> tuple[Floats, Floats]:
+    """Return the error and the precision of the prediction of each target from all others, both of shape (n,).
 
     Source: Rasmussen, Williams: Gaussian Processes for Machine Learning. 2006, equations 5.10 to 5.12.
     """
     inverse = _core.solve_lower(process.lower_, np.eye(len(process.lower_)))
     precision = (inverse * inverse).sum(axis=0)
-    errors = _core.matmul(inverse, process.white_, transpose_a=True).numpy()[:, 0] / precision
+    return _core.matmul(inverse, process.white_, transpose_a=True).numpy()[:, 0] / precision, precision
+
+
+def leave_one_out_density(process: GaussianProcess) -> float:
+    """Return the sum of the log densities of each target, predicted from all others."""
+    errors, precision = leave_one_out(process)
     return float(0.5 * (np.log(precision) - precision * errors**2).sum())

@@ -29,7 +29,7 @@ __all__ = ["Prior", "PriorEncoder", "best_predicted", "read_priors", "with_prior
 _log = logging.getLogger("crlso.search")
 
 LARGEST_FILE = 1 << 28  # bytes
-LARGEST_PRIOR = 500  # number of cells of a prior to which processes are fitted
+LARGEST_PRIOR = 300  # number of cells of a prior to which processes are fitted
 _EXPECTED = "a study, a path to a saved study or to a CSV file, a Tabular, or a list of (cell, value)"
 
 
@@ -104,8 +104,10 @@ def read_priors(space: Space, given: Any) -> list[Prior]:
 class PriorEncoder:
     """Encoder that adds, to the features of another, what each prior predicts for a cell.
 
-    An average of processes is fitted to each prior once. Its posterior mean, standardised over the reference cells, is
-    the prediction.
+    An average of processes is fitted to each prior once. Its posterior mean, centred over the reference cells, is the
+    prediction. It keeps its scale: a prior from which little can be learned predicts small differences. One whose own
+    values cannot be predicted from each other predicts nothing, and all its predictions are 0. The limit is a
+    correlation of 2 / sqrt(n), where n is the number of its cells; two standard errors.
 
     Parameters
     ----------
@@ -126,23 +128,25 @@ class PriorEncoder:
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
         """Prepare the other encoder, and fit the processes to the priors."""
         self.encoder.prepare(reservoir, stream, report)
-        self._averages = []
+        self._averages: list[ProcessAverage | None] = []
         for i, prior in enumerate(self.priors):
-            prior = prior.some(LARGEST_PRIOR, stream.child(f"prior{i}"))
+            some = prior.some(LARGEST_PRIOR, stream.child(f"prior{i}"))
             average = ProcessAverage(self.members)
-            average.fit(self.encoder.encode(prior.codes), prior.scores, prior.keys)
-            self._averages.append(average)
-        means = self._means(self.encoder.encode(reservoir.reference))
-        spread = means.std(axis=0)
-        self._centre, self._spread = means.mean(axis=0), np.where(spread > 1e-9, spread, np.inf)
+            average.fit(self.encoder.encode(some.codes), some.scores, some.keys)
+            is_telling = _correlation(average.left_out(), some.scores) > 2.0 / np.sqrt(len(some.keys))
+            if not is_telling:
+                _log.warning("prior[%d] is not used: its values cannot be predicted from each other", i)
+            self._averages.append(average if is_telling else None)
+        self._centre = self._means(self.encoder.encode(reservoir.reference)).mean(axis=0)
 
     def encode(self, codes: Codes) -> Features:
         """Return the features of canonical cells (n, codes per cell), with a prediction for each prior."""
         x = self.encoder.encode(codes)
-        return Features(x.groups, x.size, (self._means(x) - self._centre) / self._spread)
+        return Features(x.groups, x.size, self._means(x) - self._centre)
 
     def _means(self, x: Features) -> Floats:
-        return np.stack([average.posterior(x).mean for average in self._averages], axis=1)
+        means = [np.zeros(len(x)) if average is None else average.posterior(x).mean for average in self._averages]
+        return np.stack(means, axis=1)
 
 
 def with_priors(members: Sequence[Member], n: int) -> list[Member]:
@@ -169,6 +173,12 @@ def best_predicted(predicted: Floats, n: int) -> Positions:
     telling = predicted[:, np.ptp(predicted, axis=0) > 0]
     in_turn = np.argsort(-telling, axis=0, kind="stable")[:n].reshape(-1)
     return in_turn[np.sort(np.unique(in_turn, return_index=True)[1])][:n]
+
+
+def _correlation(x: Floats, y: Floats) -> float:
+    """Return the correlation of two columns; 0 if one is constant."""
+    spread = float(x.std() * y.std())
+    return float(((x - x.mean()) * (y - y.mean())).mean()) / spread if spread > 0 else 0.0
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------
