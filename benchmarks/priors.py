@@ -143,8 +143,8 @@ def summaries(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def text_of(rows: list[dict[str, Any]]) -> str:
     """Return the numbers as a table."""
-    head = "".join(f"{f'@{n}':>6s}" for n in CHECKPOINTS)
-    lines = [f"{'target':15s} {'source':15s} {'prior':15s} {'seeds':>5s} {head} {'median':>7s} {'mean':>6s} {'difference':>13s}"]
+    names = "".join(f"{f'@{n}':>6s}" for n in CHECKPOINTS) + f" {'median':>7s} {'mean':>6s} {'difference':>13s}"
+    lines = [f"{'target':15s} {'source':15s} {'prior':15s} {'seeds':>5s} {names}"]
     for row in sorted(rows, key=lambda row: row["target"]):
         shares = "".join(f"{row[f'@{n}']:6.0%}" for n in CHECKPOINTS)
         line = f"{row['target']:15s} {row['source']:15s} {row['kind']:15s} {row['seeds']:5d} {shares}"

@@ -9,20 +9,21 @@ import itertools
 import math
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
-from crlso._base.checks import check_int
+from crlso._base.checks import check_int, check_number, check_numbers
 from crlso._base.files import read_text
 from crlso._base.names import native_names
 from crlso._base.types import Codes, Floats, Keys
 from crlso.random import Stream, seed_of
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
 from crlso.spaces.cell import Cell
+from crlso.spaces.features import live_operations
 from crlso.spaces.keys import Classes, first_of_each, row_keys
 from crlso.spaces.layout import CellLayout, make_layout, register_layout
 from crlso.spaces.neighbours import moves
@@ -70,11 +71,15 @@ class CellSpace:
         Operations that pass nothing on, and those that pass on exactly what they get. Searches compare cells by them:
         an edge with the former is on no path, the latter do not count on one. Nothing is guessed from names: a skip
         that carries a projection, for example, is no identity.
+    cost : mapping of str to float, or callable, optional
+        What a network costs, such as parameters or FLOPs, see :meth:`log_size`. A mapping has the cost of each
+        operation, at least 0; operations of `zero` and `identity` may be left out. A function ``cost(cells)`` returns
+        a positive number for each cell of a list. Spaces with other costs are not equal, but have the same name.
 
     Attributes
     ----------
     name : str
-        Name that holds all arguments: spaces of one class with equal arguments are equal.
+        Name that holds all arguments but `cost`: spaces of one class with equal arguments are equal.
     operations, edges : tuple
         As above; `edges` are all possible ones.
 
@@ -95,6 +100,7 @@ class CellSpace:
     24
     """
 
+    _cost: tuple[float, ...] | Callable[[Sequence[Cell]], npt.ArrayLike] | None = None
     _members: Classes | None = None  # the classes of a subset
     _listed: Codes  # and the cell that was given for each
     _lists_classes = True  # whether all_codes() has one row of each class
@@ -109,9 +115,11 @@ class CellSpace:
         input_nodes: int = 1,
         zero: Sequence[str] = (),
         identity: Sequence[str] = (),
+        cost: Mapping[str, float] | Callable[[Sequence[Cell]], npt.ArrayLike] | None = None,
     ) -> None:
         layout = make_layout(nodes, operations, operations_on, edges, max_edges, input_nodes, zero, identity)
         self._layout = register_layout(layout)
+        self._cost = _checked_cost(layout, cost)
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> CellSpace:
@@ -204,7 +212,7 @@ class CellSpace:
         # Lists of cells are cached by space, and which cells are equal is up to the class.
         if not isinstance(other, CellSpace) or type(self) is not type(other):
             return False
-        if self.name != other.name or (self._members is None) != (other._members is None):
+        if self.name != other.name or self._cost != other._cost or (self._members is None) != (other._members is None):
             return False
         return self._members is None or self._listed is other._listed or np.array_equal(self._listed, other._listed)
 
@@ -229,9 +237,30 @@ class CellSpace:
     def log_size(self, codes: Codes) -> Floats | None:
         """Return the logarithm of the size of networks of the cells, shape (n,); None where nothing is known of it.
 
-        A subclass can override it: searches then compare cells by their sizes, and begin with some large ones.
+        Searches compare cells by their sizes, and begin with some large ones. With the costs of operations, it is
+        ``log(1 + c / d)``, where c is the cost of all operations on a path from an input to the output, and d the
+        smallest cost above 0. With a function, it is the logarithm of what that returns. A subclass can override it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the function does not return a positive number for each cell.
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=3, operations=["conv", "skip"], identity=["skip"], cost={"conv": 9.0})
+        >>> np.exp(space.log_size(space.codes(["|conv~0|+|conv~0|conv~1|", "|skip~0|+|conv~0|skip~1|"]))).round(6)
+        array([4., 2.])
         """
-        return None
+        if self._cost is None:
+            return None
+        if callable(self._cost):
+            sizes = check_numbers("cost", self._cost(self.cells(codes)), len(codes))
+            if not (sizes > 0).all():
+                raise ValueError(f"cost: expected positive numbers, got {sizes.min():g}")
+            return np.log(sizes)
+        costs = np.array(self._cost * len(self._layout.graphs))
+        return np.log1p(live_operations(self._layout, codes) @ (costs / costs[costs > 0].min()))
 
     def channels(self, codes: Codes) -> Floats | None:
         """Return the channels at each place of an operation; None where nothing is known of them.
@@ -669,3 +698,21 @@ def _symmetries(layout: CellLayout) -> tuple[tuple[int, ...], ...]:
             else:
                 orders.append(tuple(numbers[edge] for edge in moved))
     return tuple(dict.fromkeys([same, *orders]))
+
+
+def _checked_cost(layout: CellLayout, cost: Any) -> Any:
+    """Return the cost of each operation as a tuple; a function and None as they are."""
+    if cost is None or callable(cost):
+        return cost
+    if not isinstance(cost, Mapping):
+        raise TypeError(f"cost: expected a mapping of operations to numbers, or a function, got {type(cost).__name__}")
+    unknown = [name for name in cost if name not in layout.operations]
+    passive = {*layout.identities, *layout.dead_operations}
+    missing = [name for i, name in enumerate(layout.operations) if name not in cost and i not in passive]
+    if unknown or missing:
+        wrong = f"got also {unknown[0]!r:.60}" if unknown else f"got none for {missing[0]!r:.60}"
+        raise ValueError(f"cost: expected a number for each operation, {wrong}")
+    costs = tuple(check_number(f"cost of {name!r:.60}", cost.get(name, 0.0), least=0) for name in layout.operations)
+    if not any(costs):
+        raise ValueError("cost: expected a number above 0 for at least one operation, got 0 for all")
+    return costs

@@ -48,3 +48,37 @@ def test_the_first_difference_is_counted_from_one():
     runs = {"avx2": {"cells": ["a", "b", "c"]}, "baseline": {"cells": ["a", "x", "c"]}}
     assert first_difference(runs) == 2
     assert first_difference({"avx2": runs["avx2"], "baseline": runs["avx2"]}) is None
+
+
+def test_numbers_of_priors_by_hand():
+    from benchmarks import priors
+
+    def records(source, *queries):
+        names = {"target": "cifar10", "source": source, "kind": "" if source == "none" else "search"}
+        return [{**names, "seed": seed, "queries": each} for seed, each in enumerate(queries)]
+
+    found = priors.summaries(records("none", 20, 40, 60) + records("cifar100", 16, 30, None))
+    without, given = found
+    assert "difference" not in without and (without["median"], without["mean"]) == (40, 40)
+    assert [given[f"@{n}"] for n in (16, 24, 32, 64)] == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
+    assert (given["median"], given["mean"]) == (30, pytest.approx(146 / 3))
+    assert given["difference"] == pytest.approx((-4 - 10 + 40) / 3) and given["without"] == 40
+    assert given["error"] == pytest.approx(15.6773, abs=1e-3)  # deviations -12.67, -18.67 and 31.33, by hand
+    assert "+22%" in priors.text_of(found)
+
+
+@pytest.mark.slow
+def test_priors(tmp_path):
+    path = os.pathsep.join([str(Path(crlso.__file__).parents[1]), str(ROOT)])
+    out = tmp_path / "priors.jsonl"
+    options = ["--seeds", "1", "--targets", "cifar10", "--sources", "cifar100", "--kinds", "random 100", "--jobs", "1"]
+    command = [sys.executable, "-m", "benchmarks.priors", *options, "--json", "--out", str(out)]
+    found = []
+    for _ in range(2):  # the second run finds both searches in the file
+        done = subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": path}, cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        found.append(json.loads(done.stdout))
+        assert len(out.read_text(encoding="utf-8").splitlines()) == 2
+    assert found[0] == found[1]
+    assert [(row["source"], row["seeds"]) for row in found[0]] == [("none", 1), ("cifar100", 1)]

@@ -9,6 +9,7 @@ from crlso.methods.bayesian.average import AveragedPosterior, Member, ProcessAve
 from crlso.methods.bayesian.cr_lso import CRLSO
 from crlso.methods.bayesian.encoders import (
     DescriptorEncoder,
+    GivenEncoder,
     GraphEncoder,
     JoinedEncoder,
     LatentEncoder,
@@ -53,6 +54,7 @@ __all__ = [
     "Encoder",
     "Feasibility",
     "GPSearch",
+    "GivenEncoder",
     "GraphEncoder",
     "JoinedEncoder",
     "LatentEncoder",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,13 @@ import numpy.typing as npt
 
 from crlso.methods.bayesian.acquisition import UpperConfidenceBound
 from crlso.methods.bayesian.average import Member, ProcessAverage
-from crlso.methods.bayesian.encoders import DescriptorEncoder, GraphEncoder, JoinedEncoder, LatentEncoder
+from crlso.methods.bayesian.encoders import (
+    DescriptorEncoder,
+    GivenEncoder,
+    GraphEncoder,
+    JoinedEncoder,
+    LatentEncoder,
+)
 from crlso.methods.bayesian.parts import Encoder
 from crlso.methods.bayesian.priors import PriorEncoder, read_priors, with_priors
 from crlso.methods.bayesian.search import RESERVOIR, BayesianSearch
@@ -18,16 +24,18 @@ from crlso.methods.bayesian.sources import AcquisitionClimb, BestOfReservoir, La
 from crlso.models import GraphVAE
 from crlso.models.gaussian_process import Kernel
 from crlso.spaces.base import Space
+from crlso.spaces.cell import Cell
 
 __all__ = ["CRLSO"]
 
-# Groups of features: 0 latents, 1 operations, 2 paths, 3 descriptors.
+# Groups of features: 0 latents, 1 operations, 2 paths, 3 descriptors, 4 those that the user gives.
 _NOISES = (0.01, 0.05, 0.2, 0.5, 1.0)
 _MEMBERS = (
     Member((0,), Kernel(((0.25, 0.5, 1.0, 2.0, 4.0),), _NOISES)),
     Member((1, 2), Kernel(((0.025, 0.075, 0.2), (0.0, 0.05, 0.2)), _NOISES)),
     Member((3,), Kernel(((0.25, 0.5, 1.0, 2.0, 4.0),), _NOISES)),
 )
+_GIVEN = Member((4,), Kernel(((0.25, 0.5, 1.0, 2.0, 4.0),), _NOISES))
 
 
 class CRLSO(BayesianSearch):
@@ -63,6 +71,11 @@ class CRLSO(BayesianSearch):
         Number of cells decoded per round by random steps, and by gradient steps, in spaces larger than the reservoir.
     reservoir : int
         Number of random cells drawn once.
+    features : callable or array_like of shape (classes,) or (classes, d), optional
+        What you know of cells, such as parameters, latencies or zero-cost scores; one more process compares them.
+        ``features(cells)`` returns numbers for a list of n cells, shape (n,) or (n, d). It is called for thousands of
+        cells, and in large spaces again in every round, so it must be cheap. An array has the features of all classes
+        of a space that is ranked completely, in the order of the canonical keys.
     prior : sequence, optional
         Results of other tasks on the same space. Each entry is a study, a path to a file of ``Study.save`` or to a CSV
         file that ``Tabular.from_csv`` reads, a Tabular, or a list of pairs of a cell and its value. Half of the
@@ -73,7 +86,7 @@ class CRLSO(BayesianSearch):
     Raises
     ------
     TypeError, ValueError
-        If an option is invalid, or `encoder` does not fit the space.
+        If an option is invalid, or `encoder` or `features` do not fit the space.
     OSError
         If a file of `prior` cannot be read.
 
@@ -106,14 +119,19 @@ class CRLSO(BayesianSearch):
         encoder: GraphVAE | Sequence[GraphVAE] | npt.ArrayLike | None = None,
         candidates: int = 200,
         reservoir: int = RESERVOIR,
+        features: Callable[[Sequence[Cell]], npt.ArrayLike] | npt.ArrayLike | None = None,
         prior: Any = None,
     ) -> None:
         latents, priors = LatentEncoder(encoder), read_priors(space, prior)
-        joined: Encoder = JoinedEncoder([latents, GraphEncoder(), DescriptorEncoder()])
+        parts: list[Encoder] = [latents, GraphEncoder(), DescriptorEncoder()]
+        members: tuple[Member, ...] = _MEMBERS
+        if features is not None:
+            parts, members = [*parts, GivenEncoder(features)], (*members, _GIVEN)
+        joined = JoinedEncoder(parts)
         super().__init__(
             space,
-            encoder=PriorEncoder(joined, priors, _MEMBERS) if priors else joined,
-            surrogate=ProcessAverage(with_priors(_MEMBERS, len(priors))),
+            encoder=PriorEncoder(joined, priors, members) if priors else joined,
+            surrogate=ProcessAverage(with_priors(members, len(priors))),
             acquisition=UpperConfidenceBound(beta),
             sources=[LatentMoves(latents, candidates), BestOfReservoir(), AcquisitionClimb(4)],
             initial=initial,

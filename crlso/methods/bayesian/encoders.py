@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from crlso.models.shaped import shaped_vae
 from crlso.random import Stream
 from crlso.spaces.base import Space
 
-__all__ = ["DescriptorEncoder", "GraphEncoder", "JoinedEncoder", "LatentEncoder", "class_latents"]
+__all__ = ["DescriptorEncoder", "GivenEncoder", "GraphEncoder", "JoinedEncoder", "LatentEncoder", "class_latents"]
 
 Latents = npt.NDArray[np.float32]
 
@@ -59,6 +59,55 @@ class DescriptorEncoder:
     def encode(self, codes: Codes) -> Features:
         """Return the features of canonical cells (n, codes per cell); the size only if the space knows it."""
         return Features((self._features.descriptors(codes),), self._features.size(codes))
+
+
+class GivenEncoder:
+    """Encoder by features that the user gives: standardised, with a mean squared distance of 1.
+
+    Features that are equal in all reference cells are left out.
+
+    Parameters
+    ----------
+    given : callable or ndarray of shape (classes,) or (classes, d)
+        ``given(cells)`` returns finite features of a list of n cells, shape (n,) or (n, d). An array has the features
+        of all classes of a space that is enumerated, in the order of the canonical keys.
+    """
+
+    def __init__(self, given: Callable[[Sequence[Any]], npt.ArrayLike] | npt.ArrayLike) -> None:
+        self._given = given
+
+    def fingerprint(self) -> Any:
+        """Return what identifies the encoder: what it was given."""
+        return self._given
+
+    def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
+        """Standardise the features over the reference cells.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the features are not finite numbers for each cell, or an array is given for a larger space.
+        """
+        self._reservoir = reservoir
+        if not callable(self._given) and not reservoir.is_complete:
+            kind = type(self._given).__name__
+            raise TypeError(f"features: expected a function for a space larger than the reservoir, got {kind}")
+        columns = self._columns(reservoir.reference)
+        self._centre, spread = columns.mean(axis=0), columns.std(axis=0)
+        self._differs = spread > 1e-9 * np.abs(columns).max(axis=0, initial=0.0)
+        self._spread = spread[self._differs] * np.sqrt(2.0 * max(1, int(self._differs.sum())))
+
+    def encode(self, codes: Codes) -> Features:
+        """Return the features of canonical cells (n, codes per cell)."""
+        scaled = (self._columns(codes) - self._centre)[:, self._differs] / self._spread
+        return Features((scaled if scaled.shape[1] else np.zeros((len(codes), 1)),))
+
+    def _columns(self, codes: Codes) -> Floats:
+        space = self._reservoir.space
+        if callable(self._given):
+            return _checked_features(self._given(space.cells(space.representative(codes))), len(codes))
+        of_classes = _checked_features(self._given, len(self._reservoir.codes))
+        return of_classes[self._reservoir.locate(codes)]
 
 
 class JoinedEncoder:
@@ -251,3 +300,18 @@ def _checked_latents(given: Any, n: int) -> npt.NDArray[Any]:
             f"encoder: expected GraphVAEs or finite latents (encoders, {n}, d), got {parts.dtype} {parts.shape}"
         )
     return parts
+
+
+def _checked_features(given: Any, n: int) -> Floats:
+    """Return features as (n, d), checked."""
+    try:
+        columns = np.asarray(given)
+    except ValueError:
+        raise ValueError(f"features: expected shape ({n},) or ({n}, d), got rows of different lengths") from None
+    if columns.dtype.kind not in "fiub":
+        raise TypeError(f"features: expected real numbers, got dtype {columns.dtype}")
+    if columns.ndim not in (1, 2) or len(columns) != n or not columns.size:
+        raise ValueError(f"features: expected shape ({n},) or ({n}, d), one row for each cell, got {columns.shape}")
+    if not np.isfinite(columns).all():
+        raise ValueError("features: expected finite numbers, got NaN or infinity")
+    return columns.astype(np.float64).reshape(n, -1)
