@@ -138,14 +138,14 @@ def summaries(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
             row["difference"] = float(np.mean(differences))
             row["error"] = float(np.std(differences, ddof=1) / np.sqrt(len(shared))) if len(shared) > 1 else None
         rows.append(row)
-    return rows
+    return sorted(rows, key=lambda row: (row["target"], row["source"] != "none", row["source"]))
 
 
 def text_of(rows: list[dict[str, Any]]) -> str:
     """Return the numbers as a table."""
     names = "".join(f"{f'@{n}':>6s}" for n in CHECKPOINTS) + f" {'median':>7s} {'mean':>6s} {'difference':>13s}"
     lines = [f"{'target':15s} {'source':15s} {'prior':15s} {'seeds':>5s} {names}"]
-    for row in sorted(rows, key=lambda row: row["target"]):
+    for row in rows:
         shares = "".join(f"{row[f'@{n}']:6.0%}" for n in CHECKPOINTS)
         line = f"{row['target']:15s} {row['source']:15s} {row['kind']:15s} {row['seeds']:5d} {shares}"
         line += f" {row['median']:7.1f} {row['mean']:6.1f}"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import crlso
@@ -63,7 +64,7 @@ def test_numbers_of_priors_by_hand():
     assert [given[f"@{n}"] for n in (16, 24, 32, 64)] == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
     assert (given["median"], given["mean"]) == (30, pytest.approx(146 / 3))
     assert given["difference"] == pytest.approx((-4 - 10 + 40) / 3) and given["without"] == 40
-    assert given["error"] == pytest.approx(15.6773, abs=1e-3)  # deviations -12.67, -18.67 and 31.33, by hand
+    assert given["error"] == pytest.approx(np.sqrt((38**2 + 56**2 + 94**2) / 9 / 2 / 3))  # of deviations in thirds
     assert "+22%" in priors.text_of(found)
 
 
