@@ -149,6 +149,14 @@ def reservoir() -> Any:
     return bayesian.Reservoir(SPACE, CODES, is_complete=True, is_listed=True)
 
 
+def prior_encoder() -> Any:
+    kernel = Kernel(((0.05,), (0.05,)), (0.1,))
+    priors = bayesian.read_priors(SPACE, Tabular(SPACE, CODES, VALUES))
+    found = bayesian.PriorEncoder(bayesian.GraphEncoder(), priors, [bayesian.Member((0, 1), kernel)])
+    found.prepare(reservoir(), Stream(0), lambda *_: None)
+    return found
+
+
 def candidates() -> Any:
     found = bayesian.Candidates(SPACE, CODES.shape[1])
     found.add("all", CODES)
@@ -236,11 +244,14 @@ MAKERS: dict[str, Any] = {
     "AcquisitionClimb": lambda: bayesian.AcquisitionClimb(2),
     "BestOfReservoir": bayesian.BestOfReservoir,
     "Candidates": candidates,
+    "GivenEncoder": lambda: bayesian.GivenEncoder(VALUES),
     "GraphEncoder": lambda: search("gp").encoder,
     "LatentEncoder": lambda: search("cr-lso").encoder,
     "LatentMoves": lambda: bayesian.LatentMoves(search("cr-lso").encoder, 3),
     "Mutations": bayesian.Mutations,
     "Neighbours": lambda: bayesian.Neighbours(3),
+    "Prior": lambda: bayesian.read_priors(SPACE, study())[0],
+    "PriorEncoder": prior_encoder,
     "ProcessSurrogate": lambda: search("gp").surrogate,
     "RandomCells": lambda: bayesian.RandomCells(3),
     "Feasibility": feasibility,
