@@ -291,7 +291,9 @@ def test_priors_in_a_large_space():
     optimiser = CRLSO(space, budget=10, reservoir=300, candidates=20, prior=[prior, prior[:20]])
     assert len(optimiser.reservoir.codes) == 340
     first = trials_of(optimiser, value)
-    assert len(optimiser.diagnostics["model"][-1]["shares"]) == 16 and len(first) == 10
+    assert {member.predicted for member in optimiser.surrogate.members} == {(), (0,), (1,), (0, 1)}
+    assert len(optimiser.diagnostics["model"][-1]["shares"]) == len(optimiser.surrogate.members)
+    assert len({cell.codes for cell in first}) == 10
 
 
 @pytest.mark.slow
