@@ -53,7 +53,7 @@ def test_document(module):
 
 
 def test_every_module_is_tested():
-    own = {"convexity", "designs", "failures", "repeats", "suite", "suite_statistics"}  # tests of their own
+    own = {"convexity", "designs", "failures", "priors", "repeats", "suite", "suite_statistics"}  # tests of their own
     helpers = {"__init__", "model", "timing", "twins", *own}
     modules = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if not path.stem.startswith("with_")}
     assert modules - helpers - {"paper_protocol"} == set(CASES)  # which README's commands run
