@@ -132,7 +132,8 @@ class BayesianSearch(Optimiser):
             self._features = encoder.encode(self.reservoir.codes)
         surrogate.watch(self._features)
         self.feasibility = Feasibility(self._features)
-        self._plan = 1, self.reservoir.codes[self._first_positions()]  # the next round, and the cells of that before it
+        self._initial, self._predicted = self.reservoir.codes[self._first_positions()], self._predicted_cells()
+        self._plan = 1, self._initial  # the next round, and the cells of that before it
 
     # -- rounds ---------------------------------------------------------------------------------------------------
 
@@ -151,19 +152,34 @@ class BayesianSearch(Optimiser):
 
     def _first_positions(self) -> Positions:
         """Positions of the initial cells in the reservoir."""
-        predicted = self._features.predicted
-        best = np.zeros(0, dtype=np.int64) if predicted is None else best_predicted(predicted, self.initial // 2)
-        n, size, left = len(self.reservoir.codes), self._features.size, self.initial - len(best)
+        n, size = len(self.reservoir.codes), self._features.size
         order = self.stream.permutation("initial", 0, n)
         if size is not None:
             large = np.argsort(-size, kind="stable")[: max(1, n // 3)]
-            upper = large[self.stream.permutation("initial large", 0, len(large))[: left // 2]]
+            upper = large[self.stream.permutation("initial large", 0, len(large))[: self.initial // 2]]
             order = np.concatenate([upper, order[~np.isin(order, upper)]])
-        return np.concatenate([best, order[~np.isin(order, best)]])[: self.initial]
+        return order[: self.initial]
+
+    def _predicted_cells(self) -> Codes:
+        """The cells that priors predict to be best, half as many as there are initial cells."""
+        predicted = self._features.predicted
+        return self.reservoir.codes[[] if predicted is None else best_predicted(predicted, self.initial // 2)]
+
+    def _first_cells(self) -> Codes:
+        """The initial cells: after two of them, those that priors predict, while none of the others is better."""
+        usual, best = self._initial, self._predicted
+        usual = usual[~np.isin(self.space.canonical_key(usual), self.space.canonical_key(best))]
+        begin, rest = usual[[0, -1]] if len(usual) > 1 else usual, usual[1:-1]
+        keys, values = self.history.keys, self.history.values
+        is_best = np.isin(keys, self.space.canonical_key(best))
+        if is_best.any() and not is_best.all() and values[is_best].max() < values[~is_best].max():
+            best = best[self.seen(best)]
+        return np.concatenate([begin, best, rest])[: self.initial]
 
     def _next(self) -> npt.ArrayLike:
         while True:
-            chosen = self._plan[1]
+            is_first = self._round == 1 and len(self._predicted) > 0
+            chosen = self._first_cells() if is_first else self._plan[1]
             fresh = chosen[~self.seen(chosen)]  # some may have been observed since they were chosen
             if len(fresh):
                 return fresh[0]
