@@ -238,14 +238,31 @@ def trials_of(optimiser, value=value_of):
 
 
 @pytest.mark.slow
-def test_half_of_the_first_cells_are_the_best_predicted(short_training):
+@pytest.mark.parametrize("misleads", [False, True])
+def test_the_best_predicted_are_first_cells_while_none_of_the_others_is_better(misleads, short_training):
     cells = SPACE.cells(SPACE.classes().codes)
+    sign = -1.0 if misleads else 1.0
     prior = [(cell, value_of(cell)) for cell in cells]
-    best = max(value_of(cell) for cell in cells)
-    first = trials_of(CRLSO(SPACE, budget=8, prior=[prior]))
-    without = trials_of(CRLSO(SPACE, budget=8))
-    assert max(map(value_of, first[:4])) == best
-    assert len(set(first) & set(without)) >= 4  # the others are those of a search without a prior
+    optimiser = CRLSO(SPACE, budget=8, prior=[prior])
+    first = trials_of(optimiser, lambda cell: sign * value_of(cell))
+    usual = trials_of(CRLSO(SPACE, budget=8))
+    assert first[:2] == [usual[0], usual[-1]]
+    assert value_of(first[2]) == max(map(value_of, cells))
+    if misleads:  # one told it, and the others are those of a search without a prior
+        assert first[3:] == usual[1:6]
+    else:
+        assert min(map(value_of, first[2:6])) > max(map(value_of, usual)) - 6 and first[6:] == usual[1:3]
+
+
+@pytest.mark.slow
+def test_first_cells_of_parallel_evaluations(short_training):
+    cells = SPACE.cells(SPACE.classes().codes)
+    optimiser = CRLSO(SPACE, budget=12, prior=[[(cell, value_of(cell)) for cell in cells]])
+    trials = [optimiser.ask() for _ in range(8)]  # all pending: nothing speaks against the prior
+    assert len({trial.cell for trial in trials}) == 8
+    for trial in trials:
+        optimiser.tell(trial, -value_of(trial.cell))
+    assert len({trial.cell for trial in (optimiser.ask(), optimiser.ask())} | {trial.cell for trial in trials}) == 10
 
 
 @pytest.mark.slow

@@ -54,8 +54,9 @@ class BayesianSearch(Optimiser):
     sources : sequence of Source
         Propose candidates, in this order, in spaces larger than the reservoir.
     initial : int
-        Number of initial cells. If priors predict values, half of them are those predicted to be best. If cells have a
-        size, half of the others are from the largest third.
+        Number of initial cells. If cells have a size, half of them are from the largest third. If priors predict
+        values, up to half of them, after the first two, are those predicted to be best instead: no further one once
+        another initial cell is better.
     batch : int
         Number of cells chosen per fit; each is conditioned on before the next is chosen.
     reservoir : int
