@@ -70,6 +70,18 @@ def test_shares_follow_the_densities_down_to_a_floor():
     assert average.summary()["shares"] == [0.5, 0.5]
 
 
+def test_members_without_a_floor_can_lose_their_share():
+    x = cells(40)
+    y = np.sin(2.0 * x.groups[0][:, 0])  # of which the second group knows nothing
+    members = (Member((0,), KERNELS[0]), Member((1,), KERNELS[0], has_floor=False))
+    average = ProcessAverage(members, 0.5)
+    average.fit(x, y, np.arange(40))
+    assert average.shares[1] < 0.01 and average.shares.sum() == pytest.approx(1.0)
+    average = ProcessAverage(members[1:], 0.5)
+    average.fit(x, y, np.arange(40))
+    assert average.shares.tolist() == [1.0]
+
+
 def test_pending_cells_lower_the_deviation_nearby():
     x, new = cells(10), cells(20, 1)
     average = ProcessAverage(MEMBERS)

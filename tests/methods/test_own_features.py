@@ -83,7 +83,7 @@ def test_telling_features_get_shares_and_useless_ones_do_not():
     for name, given in {"telling": np.argsort(np.argsort(values)), "useless": useless}.items():
         study = crlso.search(benchmark, budget=40, features=given)
         shares[name] = study.diagnostics["model"][-1]["shares"][-1]
-    assert shares["telling"] > 0.3 > 0.15 > shares["useless"]
+    assert shares["telling"] > 0.2 > 0.05 > shares["useless"]
 
 
 # ---- costs ----

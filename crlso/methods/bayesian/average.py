@@ -28,11 +28,14 @@ class Member:
         Grids for the weights of these groups and for the noise.
     predicted : tuple of int
         Columns of the predictions on which values depend linearly.
+    has_floor : bool
+        Whether the share has a floor; otherwise it can go to 0, as for features that may be useless.
     """
 
     groups: tuple[int, ...]
     kernel: Kernel
     predicted: tuple[int, ...] = ()
+    has_floor: bool = True
 
     def view(self, x: Features) -> Features:
         """Return the features that the kernel compares."""
@@ -82,7 +85,9 @@ class ProcessAverage:
     """Surrogate by several Gaussian processes, whose posteriors are averaged.
 
     The processes compare different features of cells, since none is best in every space. A part of the shares is equal;
-    the other part is proportional to the leave-one-out densities of the processes.
+    the other part is proportional to the leave-one-out densities of the processes. Members with the same groups and
+    kernel that differ in the predictions they use are variants of one process: they divide its share by their
+    densities alone.
 
     Parameters
     ----------
@@ -140,14 +145,16 @@ class ProcessAverage:
 
     def _shares(self, densities: Floats) -> Floats:
         """Return the share of each process, by their leave-one-out densities."""
-        relative = np.exp(densities - densities.max())
-        families: dict[tuple[tuple[int, ...], Kernel], list[int]] = {}
+        families: dict[tuple[tuple[int, ...], Kernel, bool], list[int]] = {}
         for i, member in enumerate(self.members):
-            families.setdefault((member.groups, member.kernel), []).append(i)
+            families.setdefault((member.groups, member.kernel, member.has_floor), []).append(i)
+        relative = np.exp(densities - densities.max())
         evidence = np.array([relative[family].mean() for family in families.values()])
+        has_floor = np.array([family[-1] for family in families], dtype=np.float64)
+        equal = has_floor / max(has_floor.sum(), 1.0)
+        floor = self.floor if has_floor.any() else 0.0
         shares = np.zeros(len(densities))
-        for family, own in zip(families.values(), evidence / evidence.sum()):
-            share = self.floor / len(families) + (1.0 - self.floor) * own
+        for family, share in zip(families.values(), floor * equal + (1.0 - floor) * evidence / evidence.sum()):
             among = np.exp(densities[family] - densities[family].max())
             shares[family] = share * among / among.sum()
         return shares

@@ -35,7 +35,7 @@ _MEMBERS = (
     Member((1, 2), Kernel(((0.025, 0.075, 0.2), (0.0, 0.05, 0.2)), _NOISES)),
     Member((3,), Kernel(((0.25, 0.5, 1.0, 2.0, 4.0),), _NOISES)),
 )
-_GIVEN = Member((4,), Kernel(((0.25, 0.5, 1.0, 2.0, 4.0),), _NOISES))
+_GIVEN = Member((4,), Kernel(((0.25, 0.5, 1.0, 2.0, 4.0),), _NOISES), has_floor=False)
 
 
 class CRLSO(BayesianSearch):
