@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import logging
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -88,6 +89,7 @@ def run(job: Job) -> dict[str, Any]:
     """Run one search on a target, up to the optimum."""
     target, source, kind, seed = job
     crlso.set_num_threads(1)
+    logging.getLogger("crlso.search").setLevel(logging.ERROR)  # which warns of each prior that is not used
     benchmark = NASBench201(target)
     optimum = benchmark.optimal_value()
 
