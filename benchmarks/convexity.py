@@ -32,11 +32,10 @@ from typing import Any
 import numpy as np
 
 import crlso
-from crlso.assets import asset_path, open_npz
 from crlso.comparison import bootstrap_interval, signed_rank_test
 from crlso.diagnostics import convex_position, diagnose
 from crlso.methods import PaperCRLSO
-from crlso.models import GraphVAE, ICNNSurrogate
+from crlso.models import GraphVAE, ICNNSurrogate, shipped_latents, shipped_vaes
 
 DIMENSIONS = (2, 3, 4, 5, 6, 8, 10, 12, 16)
 SEARCHED = (2, 3, 4, 6, 8, 16)
@@ -61,7 +60,7 @@ def spaces(tests: int, dimensions: list[int]) -> Iterator[dict[str, Any]]:
     yield from _nasbench201(tests)
     for space in (crlso.spaces.NASBench101(), crlso.spaces.DARTS()):
         cells = space.sample_up_to(SAMPLE, rng=0)
-        for kind, vaes in (("published", [GraphVAE.pretrained(space)]), ("cr-lso", _shipped(space))):
+        for kind, vaes in (("published", [GraphVAE.pretrained(space)]), ("cr-lso", shipped_vaes(space))):
             latents = [vae.encode(cells) for vae in vaes]
             yield from _rows(space.name, kind, latents, tests)
         for latent in dimensions:
@@ -75,12 +74,7 @@ def _nasbench201(tests: int) -> Iterator[dict[str, Any]]:
     cells = benchmark.space.all_codes()
     vae = GraphVAE(benchmark.space, rng=0).fit(cells, 1 - benchmark.validation(cells) / 100)
     yield from _rows("nasbench201", "published", [vae.encode(cells)], tests)
-    with open_npz(benchmark.space.shipped.class_latents) as asset:
-        yield from _rows("nasbench201", "cr-lso", list(asset["latents"]), tests)
-
-
-def _shipped(space: Any) -> list[Any]:
-    return [GraphVAE.load(asset_path(name), space) for name in space.shipped.shaped_encoders]
+    yield from _rows("nasbench201", "cr-lso", list(shipped_latents(benchmark.space)), tests)
 
 
 def _rows(space: str, kind: str, latents: list[Any], tests: int) -> Iterator[dict[str, Any]]:

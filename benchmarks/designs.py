@@ -141,10 +141,9 @@ class CalibratedBound(UpperConfidenceBound):
     def __call__(self, posterior: Any) -> Any:
         """Return the acquisition values at the cells of a posterior."""
         lower, white = posterior.process.lower_, posterior.process.white_
-        inverse = _core.solve_lower(lower, np.eye(len(lower)))
-        errors = (inverse.T @ white)[:, 0] / np.sqrt((inverse * inverse).sum(axis=0))
+        errors, precision = posterior.process.leave_one_out()
         upper = np.argsort(-(lower @ white)[:, 0], kind="stable")[: max(8, len(lower) // 2)]
-        calibration = float(np.sqrt((errors[upper] ** 2).mean())) or 1.0
+        calibration = float(np.sqrt((errors[upper] ** 2 * precision[upper]).mean())) or 1.0
         return posterior.mean + self.beta * calibration * posterior.deviation
 
 

@@ -3,7 +3,7 @@
 from crlso.models.base import NotFittedError
 from crlso.models.classification import GaussianProcessClassifier
 from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, KnownRows, Posterior, normal_scores
-from crlso.models.kept import kept_vae
+from crlso.models.kept import kept_vae, shipped_latents, shipped_vaes
 from crlso.models.latent_gp import LatentGP
 from crlso.models.predictor import Predictor
 from crlso.models.shaped import SideInformation, shaped_vae
@@ -29,6 +29,8 @@ __all__ = [
     "kept_vae",
     "normal_scores",
     "shaped_vae",
+    "shipped_latents",
+    "shipped_vaes",
 ]
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 import crlso._core as _core
 from crlso._base.types import Floats
+from crlso.models.base import NotFittedError
 from crlso.models.gaussian_process import Features, Kernel
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ class GaussianProcessClassifier:
         return self
 
     def probability(self, x: Features) -> Floats:
-        """Return the probability of success at m cells, shape (m,)."""
+        """Return the probability of success at m cells, shape (m,); NotFittedError before :meth:`fit`."""
+        if not hasattr(self, "_mode"):
+            raise NotFittedError("GaussianProcessClassifier: expected a fitted model; call fit first")
         mode = self._mode
         cross = self.kernel.between(self._x, x, self.weights_)
         mean = self.mean + _core.matmul(cross, mode.slope[:, None], transpose_a=True).numpy()[:, 0]

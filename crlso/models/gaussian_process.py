@@ -295,12 +295,39 @@ class GaussianProcess:
         NotFittedError
             Before :meth:`fit`.
         """
-        if not hasattr(self, "lower_"):
-            raise NotFittedError("GaussianProcess: expected a fitted model; call fit first")
+        self._check_fitted()
         if rows is None:
             rows = _core.solve_lower(self.lower_, self.kernel.between(self._x, x, self.weights_))
         mean = _core.matmul(rows, self.white_, transpose_a=True).numpy()[:, 0]
         return Posterior(self, x, rows, mean, self.kernel.diagonal(x) - (rows * rows).sum(axis=0))
+
+    def leave_one_out(self) -> tuple[Floats, Floats]:
+        """Return how well each of the n targets is predicted from all others.
+
+        Returns
+        -------
+        errors : ndarray of float64, shape (n,)
+            Target minus prediction.
+        precision : ndarray of float64, shape (n,)
+            1 / variance of the prediction, with noise.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+
+        References
+        ----------
+        Rasmussen, Williams: Gaussian Processes for Machine Learning. 2006, equations 5.10 to 5.12.
+        """
+        self._check_fitted()
+        inverse = _core.solve_lower(self.lower_, np.eye(len(self.lower_)))
+        precision: Floats = (inverse * inverse).sum(axis=0)
+        return _core.matmul(inverse, self.white_, transpose_a=True).numpy()[:, 0] / precision, precision
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "lower_"):
+            raise NotFittedError("GaussianProcess: expected a fitted model; call fit first")
 
 
 class KnownRows:

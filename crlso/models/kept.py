@@ -1,17 +1,35 @@
-"""Graph VAEs that are kept in the cache, because training them takes long and needs no accuracies."""
+"""Graph VAEs whose training is over: those that come with crlso, and those that the cache keeps."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
+
 from crlso._base.cache import cache_folder
+from crlso.assets import asset_path, open_npz
 from crlso.models.vae import GraphVAE
 from crlso.spaces.base import Space
 
-__all__ = ["kept_vae"]
+__all__ = ["kept_vae", "shipped_latents", "shipped_vaes"]
 
 _log = logging.getLogger(__name__)
+
+
+def shipped_vaes(space: Space) -> list[GraphVAE]:
+    """Return the shaped graph VAEs that come with crlso for a space; none for most."""
+    return [GraphVAE.load(asset_path(name), space) for name in space.shipped.shaped_encoders]
+
+
+def shipped_latents(space: Space) -> npt.NDArray[np.float32] | None:
+    """Return the latents (encoders, classes, d) that come with crlso for the classes of a space; None for most."""
+    if space.shipped.class_latents is None:
+        return None
+    with open_npz(space.shipped.class_latents) as asset:
+        latents: npt.NDArray[np.float32] = asset["latents"]
+    return latents
 
 
 def kept_vae(key: str, space: Space, train: Callable[[], GraphVAE]) -> GraphVAE:

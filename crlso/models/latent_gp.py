@@ -13,12 +13,11 @@ import numpy.typing as npt
 import crlso._core as _core
 from crlso._base.checks import check_int, check_number
 from crlso._base.types import Codes, Floats
-from crlso.assets import asset_path, open_npz
 from crlso.models.base import CellRegressor, check_targets
 from crlso.models.files import write_model
 from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, normal_scores
+from crlso.models.kept import shipped_latents, shipped_vaes
 from crlso.models.targets import mean_and_deviation, standardise
-from crlso.models.vae import GraphVAE
 from crlso.spaces.base import Space, check_space
 from crlso.spaces.contexts import ContextCounts
 from crlso.spaces.features import CellFeatures
@@ -318,12 +317,11 @@ def _reference(space: Space) -> Codes:
 
 def _latents(space: Space) -> _Rows | None:
     """Latents by the graph VAEs that come with crlso for a space, each of total spread 1; None where there are none."""
-    shipped = space.shipped
-    if shipped.class_latents is not None:
-        with open_npz(shipped.class_latents) as asset:
-            by_class = np.concatenate(list(asset["latents"].astype(np.float64)), axis=1)
+    latents = shipped_latents(space)
+    if latents is not None:
+        by_class = np.concatenate(list(latents.astype(np.float64)), axis=1)
         return lambda codes: by_class[space.classes().locate(codes)]
-    models = [GraphVAE.load(asset_path(name), space) for name in shipped.shaped_encoders]
+    models = shipped_vaes(space)
     if not models:
         return None
     return lambda codes: np.concatenate([model.encode(codes).astype(np.float64) for model in models], axis=1)

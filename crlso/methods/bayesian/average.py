@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-import crlso._core as _core
 from crlso._base.checks import check_number
 from crlso._base.types import Floats, Keys
 from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, KnownRows, Posterior
@@ -161,7 +160,7 @@ class ProcessAverage:
 
     def left_out(self) -> Floats:
         """Return the prediction of each target of the last fit from all others, shape (n,)."""
-        errors: Floats = self.shares @ np.stack([leave_one_out(process)[0] for process in self.processes])
+        errors: Floats = self.shares @ np.stack([process.leave_one_out()[0] for process in self.processes])
         return self._y - errors
 
     def posterior(self, x: Features | None = None) -> AveragedPosterior:
@@ -184,17 +183,7 @@ class ProcessAverage:
         }
 
 
-def leave_one_out(process: GaussianProcess) -> tuple[Floats, Floats]:
-    """Return the error and the precision of the prediction of each target from all others, both of shape (n,).
-
-    Source: Rasmussen, Williams: Gaussian Processes for Machine Learning. 2006, equations 5.10 to 5.12.
-    """
-    inverse = _core.solve_lower(process.lower_, np.eye(len(process.lower_)))
-    precision = (inverse * inverse).sum(axis=0)
-    return _core.matmul(inverse, process.white_, transpose_a=True).numpy()[:, 0] / precision, precision
-
-
 def leave_one_out_density(process: GaussianProcess) -> float:
     """Return the sum of the log densities of each target, predicted from all others."""
-    errors, precision = leave_one_out(process)
+    errors, precision = process.leave_one_out()
     return float(0.5 * (np.log(precision) - precision * errors**2).sum())

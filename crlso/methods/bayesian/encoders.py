@@ -12,9 +12,8 @@ import numpy.typing as npt
 
 from crlso._base.cache import digest
 from crlso._base.types import Codes, EpochProgress, Floats, Progress
-from crlso.assets import asset_path, open_npz
 from crlso.methods.bayesian.parts import Encoder, Reservoir
-from crlso.models import GraphVAE, kept_vae
+from crlso.models import GraphVAE, kept_vae, shipped_latents, shipped_vaes
 from crlso.models.gaussian_process import Features
 from crlso.models.shaped import shaped_vae
 from crlso.random import Stream
@@ -203,10 +202,9 @@ class LatentEncoder:
         space, models = self._reservoir.space, _models(self._given)
         if models is None and self._given is not None:
             return _checked_latents(self._given, len(self._reservoir.codes))
-        if models is None and space.shipped.class_latents is not None:
-            with open_npz(space.shipped.class_latents) as asset:
-                latents: npt.NDArray[Any] = asset["latents"]
-            return latents
+        shipped = shipped_latents(space)
+        if models is None and shipped is not None:
+            return shipped
         return np.stack([class_latents(space, vae) for vae in models or self._trained(stream, report)])
 
     def _large_space_models(self, stream: Stream, report: Progress) -> list[GraphVAE]:
@@ -216,9 +214,8 @@ class LatentEncoder:
         if self._given is not None:
             kind = type(self._given).__name__
             raise TypeError(f"encoder: expected GraphVAEs for a space larger than the reservoir, got {kind}")
-        if space.shipped.shaped_encoders and not self._reservoir.is_listed:
-            return [GraphVAE.load(asset_path(name), space) for name in space.shipped.shaped_encoders]
-        return self._trained(stream, report)
+        shipped = [] if self._reservoir.is_listed else shipped_vaes(space)
+        return shipped or self._trained(stream, report)
 
     def _trained(self, stream: Stream, report: Progress) -> list[GraphVAE]:
         """Train models for a space without shipped ones, or take them from the cache."""
