@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from crlso._base.types import Codes, Floats
 from crlso.spaces.base import Space
-from crlso.spaces.features import _live, _operations
+from crlso.spaces.features import count_known, live_parts, operation_numbers
 from crlso.spaces.layout import CellLayout
 
 __all__ = ["ContextCounts"]
@@ -70,7 +70,7 @@ class ContextCounts:
 
     def _blocks(self, codes: Codes) -> list[Floats]:
         found = zip(self._known, _contexts(self._layout, codes))
-        return [np.sqrt(_counted(labels, known)) for known, labels in found]
+        return [np.sqrt(count_known(labels, known)) for known, labels in found]
 
 
 def _contexts(layout: CellLayout, codes: Codes) -> Iterator[_Labels]:
@@ -92,8 +92,8 @@ def _contexts(layout: CellLayout, codes: Codes) -> Iterator[_Labels]:
 
 def _places(layout: CellLayout, part: Codes) -> tuple[_Labels, _Pairs]:
     """Labels of operations, inputs and output of one graph (n, places), 0 for none, and which places are adjacent."""
-    nodes, edges = _live(layout, part)
-    numbers = _operations(layout, part)
+    nodes, edges = live_parts(layout, part)
+    numbers = operation_numbers(layout, part)
     n_operations, n_inputs, last = len(layout.operations), layout.n_inputs, layout.n_nodes - 1
     labels = np.zeros((len(part), layout.n_nodes), dtype=np.uint64)
     labels[:, :n_inputs] = n_operations + 1 + np.arange(n_inputs)
@@ -136,15 +136,3 @@ def _most_frequent(labels: _Labels, columns: int) -> _Labels:
     """The most frequent labels, in ascending order."""
     known, counts = np.unique(labels[labels > 0], return_counts=True)
     return np.sort(known[np.argsort(-counts, kind="stable")[:columns]])
-
-
-def _counted(labels: _Labels, known: _Labels) -> Floats:
-    """How often each row has each known label: (n, known labels)."""
-    if not len(known):
-        return np.zeros((len(labels), 1))
-    column = np.minimum(np.searchsorted(known, labels), len(known) - 1)
-    counted = known[column] == labels
-    rows = np.broadcast_to(np.arange(len(labels))[:, None], column.shape)
-    flat = rows[counted] * len(known) + column[counted]
-    counts = np.bincount(flat, minlength=len(labels) * len(known))
-    return counts.reshape(len(labels), -1).astype(np.float64)

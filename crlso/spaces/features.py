@@ -13,7 +13,15 @@ from crlso._base.types import Codes, Floats
 from crlso.spaces.base import Space
 from crlso.spaces.layout import CellLayout
 
-__all__ = ["CellFeatures", "graph_descriptors", "live_operations", "standardised"]
+__all__ = [
+    "CellFeatures",
+    "count_known",
+    "graph_descriptors",
+    "live_operations",
+    "live_parts",
+    "operation_numbers",
+    "standardised",
+]
 
 MAX_PATHS = 1024  # paths through a graph that are followed, the shortest first
 
@@ -132,7 +140,7 @@ class CellFeatures:
         found, are_open = [], []
         base = np.uint64(len(self.layout.operations) + 1)
         for graph, part in enumerate(self.layout.split(codes)):
-            passing, numbers = _passing(self.layout, part), _operations(self.layout, part)
+            passing, numbers = _passing(self.layout, part), operation_numbers(self.layout, part)
             skipped = (numbers < 0) | self._is_identity[numbers]
             digits = (numbers + 1).astype(np.uint64)
             for path in self._paths:
@@ -154,14 +162,40 @@ class CellFeatures:
     def _counts(self, codes: Codes) -> Floats:
         """How many open paths of each cell have each known sequence: (n, sequences)."""
         numbers, is_open = self._sequences(codes)
-        if not len(self._known):
-            return np.zeros((len(codes), 1))
-        column = np.minimum(np.searchsorted(self._known, numbers), len(self._known) - 1)
-        counted = is_open & (self._known[column] == numbers)
-        rows = np.broadcast_to(np.arange(len(codes))[:, None], column.shape)
-        flat = rows[counted] * len(self._known) + column[counted]
-        counts = np.bincount(flat, minlength=len(codes) * len(self._known))
-        return counts.reshape(len(codes), -1).astype(np.float64)
+        return count_known(numbers, self._known, is_open)
+
+
+def count_known(labels: npt.NDArray[Any], known: npt.NDArray[Any], chosen: _Flags | None = None) -> Floats:
+    """Count how often each row of labels has each of the known ones.
+
+    Parameters
+    ----------
+    labels : ndarray of integers, shape (n, places)
+    known : ndarray of integers, shape (k,)
+        Labels to count, in ascending order.
+    chosen : ndarray of bool, shape (n, places), optional
+        Which places count; by default all.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, k)
+        One column of zeros if no label is known.
+
+    Examples
+    --------
+    >>> count_known(np.array([[3, 5, 3], [4, 4, 5]]), np.array([3, 5])).tolist()
+    [[2.0, 1.0], [0.0, 1.0]]
+    """
+    if not len(known):
+        return np.zeros((len(labels), 1))
+    column = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+    counted = known[column] == labels
+    if chosen is not None:
+        counted &= chosen
+    rows = np.broadcast_to(np.arange(len(labels))[:, None], column.shape)
+    flat = rows[counted] * len(known) + column[counted]
+    counts = np.bincount(flat, minlength=len(labels) * len(known))
+    return counts.reshape(len(labels), -1).astype(np.float64)
 
 
 def live_operations(layout: CellLayout, codes: Codes) -> Floats:
@@ -208,7 +242,7 @@ def graph_descriptors(space: Space, codes: Codes) -> dict[str, Floats]:
             found[f"{title} {name}" if title else name] = column.astype(np.float64)
     channels, size = space.channels(codes), space.log_size(codes)
     if channels is not None:
-        numbers = np.concatenate([_operations(space.layout, part) for part in space.layout.split(codes)], axis=1)
+        numbers = np.concatenate([operation_numbers(space.layout, part) for part in space.layout.split(codes)], axis=1)
         for k, operation in enumerate(space.layout.operations):
             found[f"channels of {operation}"] = (channels * (numbers == k)).sum(axis=1)
     if size is not None:
@@ -227,7 +261,7 @@ def _flags(layout: CellLayout, operations: Collection[int]) -> _Flags:
     return np.array([i in operations for i in range(len(layout.operations))])
 
 
-def _operations(layout: CellLayout, part: Codes) -> _Numbers:
+def operation_numbers(layout: CellLayout, part: Codes) -> _Numbers:
     """Index of each operation of one graph; those that are not there are below 0."""
     n = len(layout.intermediate if layout.operations_on_nodes else layout.edges)
     numbers: _Numbers = part[:, :n].astype(np.int64) - layout.free
@@ -239,11 +273,11 @@ def _passing(layout: CellLayout, part: Codes) -> _Flags:
     columns = np.asarray(layout.edge_columns)
     if layout.operations_on_nodes:
         return (columns < 0) | (part[:, columns] > 0)
-    numbers = _operations(layout, part)
+    numbers = operation_numbers(layout, part)
     return (numbers >= 0) & ~_flags(layout, layout.dead_operations)[numbers]
 
 
-def _live(layout: CellLayout, part: Codes) -> tuple[_Flags, _Flags]:
+def live_parts(layout: CellLayout, part: Codes) -> tuple[_Flags, _Flags]:
     """Which nodes and which edges of one graph are on a path from an input to the output: (n, nodes), (n, edges)."""
     passing = _passing(layout, part)
     reached = np.zeros((len(part), layout.n_nodes), dtype=bool)
@@ -261,15 +295,15 @@ def _live(layout: CellLayout, part: Codes) -> tuple[_Flags, _Flags]:
 
 def _live_counts(layout: CellLayout, part: Codes) -> _Numbers:
     """How often each operation of one graph is on a path from an input to the output: (n, operations)."""
-    nodes, edges = _live(layout, part)
+    nodes, edges = live_parts(layout, part)
     live = nodes[:, list(layout.intermediate)] if layout.operations_on_nodes else edges
-    numbers = _operations(layout, part)
+    numbers = operation_numbers(layout, part)
     return np.stack([(live & (numbers == k)).sum(axis=1) for k in range(len(layout.operations))], axis=1)
 
 
 def _described(layout: CellLayout, part: Codes) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     """Descriptors of one graph of each cell by name, see :func:`graph_descriptors`."""
-    nodes, edges = _live(layout, part)
+    nodes, edges = live_parts(layout, part)
     inner, sources, targets = list(layout.intermediate), *np.array(layout.edges).T
     passed, n_paths = _passed(layout, part), _n_paths(layout, edges)
     counted = (passed >= 0) & ~_flags(layout, layout.identities)[passed]
@@ -291,7 +325,7 @@ def _described(layout: CellLayout, part: Codes) -> Iterator[tuple[str, npt.NDArr
 
 def _passed(layout: CellLayout, part: Codes) -> _Numbers:
     """Operation that each edge of one graph leads through: its own, or that of its target; -1 for none: (n, edges)."""
-    numbers = _operations(layout, part)
+    numbers = operation_numbers(layout, part)
     if not layout.operations_on_nodes:
         return numbers
     none = np.full((len(part), 1), -1, dtype=np.int64)
