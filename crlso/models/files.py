@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso._base.files import read_bytes, write_npz
+from crlso._base.npy import read_header
 
 __all__ = ["ModelFile", "write_model"]
 
@@ -22,7 +22,6 @@ States = dict[str, dict[str, npt.NDArray[Any]]]
 LARGEST_FILE = 1 << 30  # bytes
 _LARGEST_META = 1 << 20
 _FORMAT = 1
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def write_model(
@@ -144,13 +143,9 @@ class ModelFile:
         member = self._members[name]
         try:
             with self._archive.open(member) as stream:
-                shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
-                begin = stream.tell()
+                return read_header(stream, member.file_size)
         except Exception as error:
-            raise ValueError(f"{name:.200}: expected an array, got {type(error).__name__}: {error!s:.200}") from error
-        if dtype.hasobject or begin + math.prod(shape) * dtype.itemsize != member.file_size:
-            raise ValueError(f"{name:.200}: expected an array that fills its part of the file, got {dtype} {shape}")
-        return shape, dtype
+            raise ValueError(f"{name:.200}: {error!s:.300}") from error
 
     def _array(self, name: str) -> npt.NDArray[Any]:
         """The array of a member; reading all of it compares its checksum."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 import zipfile
 from typing import Any
@@ -12,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso._base.files import open_regular
+from crlso._base.npy import read_header
 
 __all__ = ["read_arrays"]
 
 _MAX_OVERHEAD = 1 << 20  # bytes of an archive besides its arrays
-
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def read_arrays(path: str | os.PathLike[str], limit: int) -> dict[str, npt.NDArray[Any]]:
@@ -54,9 +52,7 @@ def read_arrays(path: str | os.PathLike[str], limit: int) -> dict[str, npt.NDArr
 
 def _array(data: bytes) -> npt.NDArray[Any]:
     stream = io.BytesIO(data)
-    shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
-    if dtype.hasobject or stream.tell() + math.prod(shape) * dtype.itemsize != len(data):
-        raise ValueError(f"expected an array that fills its part of the archive, got {dtype} {shape!s:.100}")
+    read_header(stream, len(data))
     stream.seek(0)
     array: npt.NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
     return array
