@@ -119,3 +119,14 @@ PyObject *cr_py_wrap_tensor(cr_py_state *state, cr_tensor *tensor)
     object->tensor = tensor;
     return (PyObject *)object;
 }
+
+int cr_py_fits_tensor(PyObject *object, const cr_tensor *tensor)
+{
+    if (!PyArray_Check(object))
+        return 0;
+    PyArrayObject *array = (PyArrayObject *)object;
+    int fits = PyArray_TYPE(array) == cr_py_type_number(tensor->dtype) && PyArray_NDIM(array) == tensor->ndim;
+    for (int d = 0; fits && d < tensor->ndim; d++)
+        fits = (size_t)PyArray_DIM(array, d) == tensor->shape[d];
+    return fits;
+}

@@ -16,4 +16,7 @@ cr_tensor *cr_py_tensor_of(cr_py_state *state, PyObject *object, const char *nam
 /* A NumPy array over a tensor's memory; the array holds a reference to the buffer. */
 PyObject *cr_py_array_of(cr_tensor *tensor);
 
+/* Whether an object is a NumPy array of the dtype and shape of a tensor. */
+int cr_py_fits_tensor(PyObject *object, const cr_tensor *tensor);
+
 #endif

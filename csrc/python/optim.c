@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../optim/adam.h"
+#include "array.h"
 #include "pickling.h"
 
 typedef struct {
@@ -246,18 +247,14 @@ static PyObject *adam_reduce(PyObject *object, PyObject *Py_UNUSED(ignored))
 /* A private array of the parameter's dtype and shape, or None where `moment` is NULL. */
 static PyObject *read_moment(const cr_tensor *parameter, const void *moment, PyObject *object)
 {
-    const int type = cr_py_type_number(parameter->dtype);
     if (moment == NULL && object == Py_None)
         Py_RETURN_NONE;
-    int fits = moment != NULL && PyArray_Check(object) && PyArray_TYPE((PyArrayObject *)object) == type &&
-               PyArray_NDIM((PyArrayObject *)object) == parameter->ndim;
-    for (int d = 0; fits && d < parameter->ndim; d++)
-        fits = (size_t)PyArray_DIM((PyArrayObject *)object, d) == parameter->shape[d];
-    if (!fits) {
+    if (moment == NULL || !cr_py_fits_tensor(object, parameter)) {
         PyErr_SetString(PyExc_ValueError, "state: expected moments of the dtype and shape of each parameter");
         return NULL;
     }
-    return PyArray_FROM_OTF(object, type, NPY_ARRAY_CARRAY | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSURECOPY);
+    return PyArray_FROM_OTF(object, cr_py_type_number(parameter->dtype),
+                            NPY_ARRAY_CARRAY | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSURECOPY);
 }
 
 /* The state of one parameter, checked: a new tuple (steps, first, second). */

@@ -100,11 +100,7 @@ static cr_tensor *copied_gradient(const cr_tensor *tensor, PyObject *object)
 {
     cr_tensor *grad = NULL;
     cr_error err;
-    int fits = PyArray_Check(object) && PyArray_TYPE((PyArrayObject *)object) == cr_py_type_number(tensor->dtype) &&
-               PyArray_NDIM((PyArrayObject *)object) == tensor->ndim;
-    for (int d = 0; fits && d < tensor->ndim; d++)
-        fits = (size_t)PyArray_DIM((PyArrayObject *)object, d) == tensor->shape[d];
-    if (!fits) {
+    if (!cr_py_fits_tensor(object, tensor)) {
         PyErr_SetString(PyExc_ValueError, "state: expected a gradient of the dtype and shape of the tensor");
         return NULL;
     }

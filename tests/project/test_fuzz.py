@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
+from tests.fuzz.cases import Chance
+from tests.fuzz.damage import damaged_bytes
 from tests.fuzz.samples import samples
 from tests.fuzz.targets import TARGETS
 
@@ -18,31 +19,6 @@ MUTATIONS = {
 }
 
 
-def mutated(random: np.random.Generator, data: bytes, other: bytes) -> bytes:
-    """One to three changes: bits, bytes, lengths, ends, pieces left out, doubled or taken from another sample."""
-    out = bytearray(data)
-    for _ in range(random.integers(1, 4)):
-        at = int(random.integers(len(out) + 1))
-        size = int(random.integers(1, 17))
-        kind = random.integers(7)
-        if kind == 0 and at < len(out):
-            out[at] ^= 1 << int(random.integers(8))
-        elif kind == 1:
-            out[at : at + size] = random.bytes(size)
-        elif kind == 2:
-            out[at : at + 8] = bytes([255] * 8) if size % 2 else bytes(8)
-        elif kind == 3:
-            del out[at:]
-        elif kind == 4:
-            del out[at : at + size]
-        elif kind == 5:
-            out[at:at] = out[at : at + size] * size
-        else:
-            start = int(random.integers(len(other)))
-            out[at : at + size] = other[start : start + size]
-    return bytes(out)
-
-
 @pytest.mark.parametrize("target", TARGETS)
 def test_samples(target):
     for sample in samples(target):
@@ -52,13 +28,13 @@ def test_samples(target):
 @pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_mutations(target):
-    random = np.random.default_rng(len(target))
+    chance = Chance(0, len(target))
     known = samples(target)
     for i in range(MUTATIONS[target]):
         data = known[i % len(known)]
         if target.startswith("booster") and i % 2:
-            head = int(random.integers(1, 1000))  # most of what is checked stands at the beginning
-            data = mutated(random, data[:head], known[int(random.integers(len(known)))]) + data[head:]
+            head = 1 + chance.below(999)  # most of what is checked stands at the beginning
+            data = damaged_bytes(chance, data[:head], chance.of(known)) + data[head:]
         else:
-            data = mutated(random, data, known[int(random.integers(len(known)))])
+            data = damaged_bytes(chance, data, chance.of(known))
         TARGETS[target](data)
