@@ -108,12 +108,17 @@ def _new_bar(phase: str, total: int) -> Any:
 
         # tqdm shows no bar on a terminal of unknown size unless it is given one.
         options = {"dynamic_ncols": True} if _terminal_width() else {"ncols": 80, "nrows": 24}
-        return tqdm(total=total, desc=label, file=sys.stderr, **options)
+        return _without_thread(tqdm)(total=total, desc=label, file=sys.stderr, miniters=1, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a notebook without ipywidgets, which gets a bar of text
         from tqdm.auto import tqdm as notebook_tqdm
     # Notebooks show what goes to stderr in red.
-    return notebook_tqdm(total=total, desc=label, file=sys.stdout, dynamic_ncols=True)
+    return _without_thread(notebook_tqdm)(total=total, desc=label, file=sys.stdout, miniters=1, dynamic_ncols=True)
+
+
+def _without_thread(bar: Any) -> Any:
+    """A class of bars that starts no thread: it would outlive the search, and be lost in processes that are forked."""
+    return type(bar.__name__, (bar,), {"monitor_interval": 0})
 
 
 def _terminal_width() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import types
 
@@ -32,6 +33,17 @@ class Fragile(PairBenchmark):
         if cell[0] == 1:
             raise MemoryError
         return super().evaluate(cell)
+
+
+def test_bars_leave_no_thread_behind():
+    """In a process of its own: once there is such a thread, it stays."""
+    code = (
+        "import threading, crlso; "
+        "crlso.search(crlso.benchmarks.NASBench201('cifar10'), 'random', budget=3, progress=True); "
+        "print(threading.active_count())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n" and "3/3" in done.stderr
 
 
 def test_bars_show_the_best_value_and_the_failures(capsys):
