@@ -29,14 +29,14 @@ import numpy as np
 
 import crlso
 from crlso._core import kendall_tau
-from crlso.models import Features, GaussianProcess, Kernel, LatentGP, Predictor, normal_scores
+from crlso.methods.bayesian.gp import GRAPH_KERNEL
+from crlso.models import Features, GaussianProcess, LatentGP, Predictor, normal_scores
 from crlso.spaces.features import CellFeatures, graph_descriptors
 
 from .timing import about, publish
 
 LABELS = {"nasbench201": (78, 156, 469, 781, 1563), "nasbench101": (50, 100, 172, 424, 1000, 4236)}
 MEASURES = ("tau", "spearman", "regret", "seconds")
-_GP = Kernel(weights=((0.025, 0.075, 0.2), (0.0, 0.05, 0.2)))  # of the search gp
 _BLOCK = 4096
 _BEST = 0.01  # share of the cells whose best value counts for the regret
 
@@ -60,9 +60,8 @@ def gp(space: Any, cells: Any, values: Any, others: Any) -> Any:
         return Features((features.operations(codes), features.paths(codes)), features.size(codes))
 
     x, scores = encoded(cells), normal_scores(values)
-    chosen = GaussianProcess(_GP).fit(x[:1000], scores[:1000])
-    kernel = Kernel(tuple((weight,) for weight in chosen.weights_), (chosen.noise_,))
-    process = GaussianProcess(kernel).fit(x, scores)
+    chosen = GaussianProcess(GRAPH_KERNEL).fit(x[:1000], scores[:1000])
+    process = GaussianProcess(GRAPH_KERNEL.fixed(chosen.weights_, chosen.noise_)).fit(x, scores)
     starts = range(0, len(others), _BLOCK)
     return np.concatenate([process.posterior(encoded(others[start : start + _BLOCK])).mean for start in starts])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +144,10 @@ class Kernel:
         ndarray of float64, shape (n, m)
         """
         return self._of_distances(_distances(x, y), x, y, weights)
+
+    def fixed(self, weights: Sequence[float], noise: float) -> Self:
+        """Return the kernel with these weights and this noise alone to choose from."""
+        return dataclasses.replace(self, weights=tuple((weight,) for weight in weights), noises=(noise,))
 
     def candidates(self, x: Features) -> list[tuple[tuple[float, ...], Floats]]:
         """Return each combination of candidate weights with its kernel matrix, shape (len(x), len(x))."""

@@ -138,8 +138,7 @@ class LatentGP(CellRegressor):
     def _condition(self, codes: Codes, values: Floats, x: Features, weight: float, noise: float) -> None:
         """Condition on labels of canonical cells with vectors x, with chosen weight and noise."""
         scores = _scores(values)
-        kernel = _Matern(weights=((weight,),), noises=(noise,), linear=_KERNEL.linear)
-        self._process = GaussianProcess(kernel).fit(x, scores)
+        self._process = GaussianProcess(_KERNEL.fixed((weight,), noise)).fit(x, scores)
         self._solved = _core.solve_lower(self._process.lower_, self._process.white_, transposed=True)
         self._x, self._unit = x, _Unit(values, scores)
         self.codes_, self.values_, self.weight_, self.noise_ = codes, values, weight, noise

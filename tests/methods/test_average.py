@@ -7,7 +7,7 @@ import pytest
 
 from crlso.methods.bayesian import Member, ProcessAverage
 from crlso.methods.bayesian.average import leave_one_out_density
-from crlso.models import GaussianProcess, Kernel
+from crlso.models import GaussianProcess, Kernel, normal_scores
 from crlso.models.gaussian_process import Features
 
 KERNELS = (Kernel(((0.3,),), (0.1,)), Kernel(((0.1,), (0.5,)), (0.05,)))
@@ -80,6 +80,30 @@ def test_members_without_a_floor_can_lose_their_share():
     average = ProcessAverage(members[1:], 0.5)
     average.fit(x, y, np.arange(40))
     assert average.shares.tolist() == [1.0]
+
+
+def test_weights_are_chosen_by_the_first_scores_alone():
+    x, keys = cells(60), np.arange(60)
+    values = scores(x)
+    kernel = Kernel(((0.01, 0.1, 1.0),), (0.01, 0.1, 1.0))
+    counts = {16: 16, 17: 17, 23: 22, 24: 24, 59: 55, 60: 60}  # every tenth more
+    steady = ProcessAverage([Member((0,), kernel)])
+    for n in range(2, 61):
+        steady.fit(x[:n], normal_scores(values[:n]), keys[:n])
+        if n in counts:
+            begin = counts[n]
+            expected = GaussianProcess(kernel).fit(
+                Features(x.groups[:1], x.size)[:begin], normal_scores(values[:begin])
+            )
+            sudden = ProcessAverage([Member((0,), kernel)])
+            sudden.fit(x[:n], normal_scores(values[:n]), keys[:n])
+            for average in (steady, sudden):  # nothing depends on the fits before
+                assert average.summary()["weights"] == [list(expected.weights_)]
+                assert average.summary()["noise"] == [expected.noise_]
+            assert (steady.processes[0].lower_ == sudden.processes[0].lower_).all()
+    steady.fit(x[:59], -normal_scores(values[:59]), keys[:59])  # other values choose anew
+    sudden.fit(x[:59], -normal_scores(values[:59]), keys[:59])
+    assert steady.summary() == sudden.summary()
 
 
 def test_pending_cells_lower_the_deviation_nearby():

@@ -10,7 +10,7 @@ import numpy as np
 
 from crlso._base.checks import check_number
 from crlso._base.types import Floats, Keys
-from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, KnownRows, Posterior
+from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, KnownRows, Posterior, normal_scores
 
 __all__ = ["AveragedPosterior", "Member", "ProcessAverage"]
 
@@ -88,6 +88,9 @@ class ProcessAverage:
     kernel that differ in the predictions they use are variants of one process: they divide its share by their
     densities alone.
 
+    Weights and noises are chosen anew whenever the number of targets has grown by a tenth, by the normal scores of
+    those targets: a long search would spend most of its time on them.
+
     Parameters
     ----------
     members : sequence of Member
@@ -125,6 +128,7 @@ class ProcessAverage:
                 raise TypeError(f"members: expected Members, got {type(member).__name__}")
         if self.floor > 1:
             raise ValueError(f"floor: expected at most 1, got {self.floor:g}")
+        self._chosen: tuple[Any, list[Kernel]] = None, []
 
     def fingerprint(self) -> Any:
         """Return what identifies the surrogate, whatever it was fitted to."""
@@ -138,9 +142,20 @@ class ProcessAverage:
     def fit(self, x: Features, y: Floats, keys: Keys) -> None:
         """Fit the processes to n observed cells: features, scores y (n,) and canonical keys (n,)."""
         observed = [member.view(x) for member in self.members]
-        processes = [GaussianProcess(m.kernel).fit(view, y) for m, view in zip(self.members, observed)]
+        kernels = self._kernels(observed, y, keys)
+        processes = [GaussianProcess(kernel).fit(view, y) for kernel, view in zip(kernels, observed)]
         self.shares = self._shares(np.array([leave_one_out_density(process) for process in processes]))
         self.processes, self._observed, self._y, self._keys = processes, observed, y, keys
+
+    def _kernels(self, observed: Sequence[Features], y: Floats, keys: Keys) -> list[Kernel]:
+        """Return the kernel of each process with the weights and the noise that the first of the values choose."""
+        n = _choosing(len(y))
+        scores = normal_scores(y[:n])  # those that the first values had while there were no others
+        known = keys[:n].tobytes(), scores.tobytes()
+        if self._chosen[0] != known:
+            chosen = [GaussianProcess(m.kernel).fit(view[:n], scores) for m, view in zip(self.members, observed)]
+            self._chosen = known, [process.kernel.fixed(process.weights_, process.noise_) for process in chosen]
+        return self._chosen[1]
 
     def _shares(self, densities: Floats) -> Floats:
         """Return the share of each process, by their leave-one-out densities."""
@@ -181,6 +196,14 @@ class ProcessAverage:
             "weights": [list(process.weights_) for process in self.processes],
             "noise": [process.noise_ for process in self.processes],
         }
+
+
+def _choosing(n: int) -> int:
+    """How many of n targets choose weights and noises: all of the first 16, then a number that grows by a tenth."""
+    chosen = min(n, 16)
+    while (following := max(chosen + 1, chosen * 11 // 10)) <= n:
+        chosen = following
+    return chosen
 
 
 def leave_one_out_density(process: GaussianProcess) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from crlso.methods.bayesian.encoders import (
     JoinedEncoder,
     LatentEncoder,
 )
+from crlso.methods.bayesian.gp import GRAPH_KERNEL
 from crlso.methods.bayesian.parts import Encoder
 from crlso.methods.bayesian.priors import PriorEncoder, read_priors, with_priors
 from crlso.methods.bayesian.search import RESERVOIR, BayesianSearch
@@ -32,7 +34,7 @@ __all__ = ["CRLSO"]
 _NOISES = (0.01, 0.05, 0.2, 0.5, 1.0)
 _MEMBERS = (
     Member((0,), Kernel(((0.25, 0.5, 1.0, 2.0, 4.0),), _NOISES)),
-    Member((1, 2), Kernel(((0.025, 0.075, 0.2), (0.0, 0.05, 0.2)), _NOISES)),
+    Member((1, 2), dataclasses.replace(GRAPH_KERNEL, noises=_NOISES)),
     Member((3,), Kernel(((0.25, 0.5, 1.0, 2.0, 4.0),), _NOISES)),
 )
 _GIVEN = Member((4,), Kernel(((0.25, 0.5, 1.0, 2.0, 4.0),), _NOISES), has_floor=False)

@@ -12,9 +12,10 @@ from crlso.methods.bayesian.sources import BestOfReservoir, Mutations, Neighbour
 from crlso.models.gaussian_process import Kernel
 from crlso.spaces.base import Space
 
-__all__ = ["GPSearch"]
+__all__ = ["GRAPH_KERNEL", "GPSearch"]
 
-_KERNEL = Kernel(weights=((0.025, 0.075, 0.2), (0.0, 0.05, 0.2)))  # operations have weight one half, see CellFeatures
+# Of operations, which have weight one half already (see CellFeatures), and of paths.
+GRAPH_KERNEL = Kernel(weights=((0.025, 0.075, 0.2), (0.0, 0.05, 0.2)))
 
 
 class GPSearch(BayesianSearch):
@@ -74,7 +75,7 @@ class GPSearch(BayesianSearch):
         initial: int = 16,
         batch: int = 4,
         candidates: int = 10_000,
-        kernel: Kernel = _KERNEL,
+        kernel: Kernel = GRAPH_KERNEL,
     ) -> None:
         super().__init__(
             space,
