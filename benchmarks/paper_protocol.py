@@ -14,11 +14,11 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import crlso
+from benchmarks.runs import rows_of
 from crlso.history import Trial
 from crlso.methods import PaperCRLSO, RandomSearch
 
@@ -162,30 +162,25 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="file of JSON lines, one per run; runs in it are not repeated")
     parser.add_argument("--json", action="store_true", help="print all runs as one JSON document instead of tables")
     arguments = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    if arguments.out is not None and arguments.out.exists():
-        rows = [json.loads(line) for line in arguments.out.read_text(encoding="utf-8").splitlines()]
     keys = ("dataset", "variant", "seed", "budget", "preset")
-    known = {tuple(row[key] for key in keys) for row in rows}
-    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     wanted = [
         (dataset, variant, seed, arguments.budget, arguments.preset)
-        for seed in seeds
+        for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds)
         for dataset in arguments.datasets
         for variant in arguments.variants
     ]
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        for row in pool.map(run, [job for job in wanted if job not in known]):
-            rows.append(row)
-            print(f"{row['dataset']} {row['variant']} seed {row['seed']}: {row['validation']:.3f}", file=sys.stderr)
-            if arguments.out is not None:
-                with arguments.out.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
-    chosen = [row for row in rows if tuple(row[key] for key in keys) in set(wanted)]
+    rows = rows_of(
+        run,
+        wanted,
+        keys,
+        jobs=arguments.jobs,
+        path=arguments.out,
+        text=lambda row: f"{row['dataset']} {row['variant']} seed {row['seed']}: {row['validation']:.3f}",
+    )
     if arguments.json:
-        print(json.dumps({"runs": chosen, "version": crlso.__version__}))
+        print(json.dumps({"runs": rows, "version": crlso.__version__}))
     else:
-        print("\n".join([*quality_table(chosen), "", *found_table(chosen)]))
+        print("\n".join([*quality_table(rows), "", *found_table(rows)]))
     return 0
 
 

@@ -19,8 +19,6 @@ are of any cells.
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -33,9 +31,10 @@ from crlso.methods.bayesian.gp import GRAPH_KERNEL
 from crlso.models import Features, GaussianProcess, LatentGP, Predictor, normal_scores
 from crlso.spaces.features import CellFeatures, graph_descriptors
 
-from .timing import about, publish
+from .timing import about, is_installed, publish
 
 LABELS = {"nasbench201": (78, 156, 469, 781, 1563), "nasbench101": (50, 100, 172, 424, 1000, 4236)}
+NEEDS = {"trees": {"sklearn": "scikit-learn"}}
 MEASURES = ("tau", "spearman", "regret", "seconds")
 _BLOCK = 4096
 _BEST = 0.01  # share of the cells whose best value counts for the regret
@@ -149,11 +148,8 @@ def main() -> int:
     parser.add_argument("--cells", type=int, help="rank this many random cells instead of all")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     arguments = parser.parse_args()
-    has_trees = importlib.util.find_spec("sklearn") is not None
-    names = [name for name in arguments.predictors if name != "trees" or has_trees]
+    names = [name for name in arguments.predictors if is_installed(name, NEEDS.get(name, {}))]
     skipped = [name for name in arguments.predictors if name not in names]
-    if skipped:
-        print("trees: skipped, scikit-learn is not installed: pip install scikit-learn", file=sys.stderr)
     job = task(arguments.space, arguments.dataset, arguments.cells)
     records: list[dict[str, Any]] = []
     for labels in arguments.labels or LABELS[arguments.space]:

@@ -21,7 +21,19 @@ from typing import Any
 
 from crlso import _core
 
-__all__ = ["about", "arguments_of", "fitted_exponent", "interleaved", "medians", "parser", "publish", "ratios", "split"]
+__all__ = [
+    "about",
+    "arguments_of",
+    "fitted_exponent",
+    "interleaved",
+    "is_installed",
+    "medians",
+    "parser",
+    "publish",
+    "ratios",
+    "split",
+    "within",
+]
 
 NEEDS = {"pytorch": "torch", "pytorch-same-algebra": "torch", "pyg": "torch_geometric", "jax": "jax"}
 """The module that each program needs; without it, the program is skipped."""
@@ -52,11 +64,35 @@ def parser(text: str | None, rounds: int) -> argparse.ArgumentParser:
 def arguments_of(made: argparse.ArgumentParser) -> argparse.Namespace:
     """Parse the arguments; with --isa, run the program again in the environment that this needs."""
     arguments = made.parse_args()
-    if arguments.isa is not None and any(os.environ.get(k) != v for k, v in HELD_TO[arguments.isa].items()):
-        environment = {**os.environ, **HELD_TO[arguments.isa]}
+    if arguments.isa is not None:
+        within(HELD_TO[arguments.isa])
+    return arguments
+
+
+def within(variables: Mapping[str, str]) -> None:
+    """Run the program again with these environment variables, which are read on import, unless it has them."""
+    if any(os.environ.get(name) != value for name, value in variables.items()):
+        environment = {**os.environ, **variables}
         command = [sys.executable, *sys.orig_argv[1:]]
         raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
-    return arguments
+
+
+def is_installed(name: str, needs: Mapping[str, str]) -> bool:
+    """Return whether the modules that a program needs are there; if not, say so, and how to install them.
+
+    Parameters
+    ----------
+    name : str
+        Of the program.
+    needs : mapping
+        Names of modules, to those of the packages that have them.
+    """
+    lacks = [package for module, package in needs.items() if importlib.util.find_spec(module) is None]
+    if lacks:
+        verb = "is" if len(lacks) == 1 else "are"
+        text = f"{name}: skipped, {', '.join(lacks)} {verb} not installed: pip install {' '.join(lacks)}"
+        print(text, file=sys.stderr)
+    return not lacks
 
 
 def split(made: argparse.ArgumentParser, text: str, names: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -64,9 +100,7 @@ def split(made: argparse.ArgumentParser, text: str, names: Iterable[str]) -> tup
     asked = [name for name in text.split(",") if name]
     if unknown := [name for name in asked if name not in names]:
         made.error(f"--against: expected names out of {', '.join(names)}, got {', '.join(unknown)}")
-    skipped = [name for name in asked if importlib.util.find_spec(NEEDS[name]) is None]
-    for name in skipped:
-        print(f"{name}: skipped, {NEEDS[name]} is not installed", file=sys.stderr)
+    skipped = [name for name in asked if not is_installed(name, {NEEDS[name]: NEEDS[name]})]
     return [name for name in asked if name not in skipped], skipped
 
 

@@ -1,5 +1,6 @@
 """Comparisons of methods on benchmarks over many seeds, with intervals and paired tests."""
 
+from crlso._base.intervals import wilson_interval
 from crlso.comparison.result import LEVEL, Comparison, query_of_optimum
 from crlso.comparison.run import CHECKPOINTS, compare
 from crlso.comparison.statistics import bootstrap_band, bootstrap_interval, queries_for_share, signed_rank_test
@@ -16,6 +17,7 @@ __all__ = [
     "queries_for_share",
     "query_of_optimum",
     "signed_rank_test",
+    "wilson_interval",
 ]
 
 

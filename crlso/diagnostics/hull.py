@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso._base.checks import check_int
+from crlso._base.intervals import wilson_interval
 from crlso._base.types import Floats
 from crlso.random import Stream, seed_of
 
@@ -25,7 +26,6 @@ _ACCURACY = 0.99  # the bound of a distance is at least this share of the distan
 _ROUNDING = 1e-9  # distances below, relative to the spread of the points, count as 0
 _LEAST_WEIGHT = 1e-12
 _BLOCK = 1 << 22  # number of products held in memory at a time
-_NORMAL = 1.959964  # 97.5 % of the standard normal distribution lie below
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ def convex_position(z: npt.ArrayLike, *, tests: int = TESTS, rng: Any = 0) -> Co
     distances = np.array([certificate.distance for certificate in _certificates(points, chosen)])
     outside = int((distances > 0).sum())
     share = outside / tested
-    interval = (share, share) if tested == len(points) else _wilson(outside, tested)
+    interval = (share, share) if tested == len(points) else wilson_interval(outside, tested)
     return ConvexPosition(share, interval, tested, len(points), float(np.median(distances)))
 
 
@@ -170,14 +170,6 @@ def _checked_points(z: npt.ArrayLike) -> Floats:
         raise ValueError("z: expected finite numbers")
     floats: Floats = points.astype(np.float64)
     return floats
-
-
-def _wilson(successes: int, n: int) -> tuple[float, float]:
-    """The 95 % score interval of a share."""
-    square = _NORMAL**2
-    middle = (successes + square / 2) / (n + square)
-    half = _NORMAL / (n + square) * np.sqrt(successes * (n - successes) / n + square / 4)
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def _certificates(points: Floats, chosen: npt.NDArray[np.int64]) -> list[HullCertificate]:

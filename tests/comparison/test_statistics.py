@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from crlso.comparison import statistics as _statistics
+from crlso.comparison import wilson_interval
 from crlso.comparison.statistics import bootstrap_band, bootstrap_interval, queries_for_share, signed_rank_test
 
 
@@ -110,3 +111,21 @@ def test_bootstrap_interval():
 )
 def test_queries_for_share(queries, half, most):
     assert (queries_for_share(queries, 0.5), queries_for_share(queries, 0.9)) == (half, most)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (3, 7), (93, 100), (1, 1)])
+def test_ends_of_wilsons_interval_are_their_standard_errors_away(successes, n):
+    low, high = wilson_interval(successes, n)
+    share = successes / n
+    assert 0 <= low <= share <= high <= 1
+    for end in (low, high):
+        assert abs(share - end) == pytest.approx(1.959964 * math.sqrt(end * (1 - end) / n), abs=1e-9)
+
+
+def test_wilsons_interval_refuses_what_is_no_share():
+    with pytest.raises(ValueError, match=r"n: expected"):
+        wilson_interval(0, 0)
+    with pytest.raises(ValueError, match=r"successes: expected"):
+        wilson_interval(4, 3)
+    with pytest.raises(TypeError, match=r"successes: expected"):
+        wilson_interval(0.5, 3)
