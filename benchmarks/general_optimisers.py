@@ -100,6 +100,7 @@ class SMAC(_Categorical):
         from smac.runhistory import TrialValue
 
         super().__init__(space)
+        logging.getLogger("smac").setLevel(logging.ERROR)
         self._value_of = TrialValue
         self._folder = tempfile.TemporaryDirectory()
         scenario = Scenario(

@@ -18,8 +18,9 @@ best cell has no equal one.
 
 Seconds are processor time, with one thread, of choosing cells and of learning from values in the first ``--budget``
 queries: other work on the machine does not count.
-Searches that are in the file ``--out`` are not run again. ``--peer-seeds smac=10`` runs fewer seeds of slow methods.
-``--quick`` runs a few seconds of each method: one data set, one seed, 20 queries.
+
+Searches that are in the file ``--out`` are not run again. ``--peer-seeds smac=10 ax=2`` runs fewer seeds of slow
+methods; by default, two of Ax. ``--quick`` runs one data set, one seed and 20 queries of each method.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from benchmarks.general_optimisers import PEERS, make, prepare, version_of
 from benchmarks.runs import rows_of
 from benchmarks.timing import about, is_installed, publish, within
 from crlso.comparison import LEVEL, queries_for_share, wilson_interval
+from crlso.methods import METHODS
 
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 KEYS = ("dataset", "method", "version", "seed", "budget")
@@ -126,7 +128,7 @@ def summaries(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def table(found: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the lines of the table, in Markdown."""
-    marks = list(found[0]["all"]["at"])
+    marks = list(found[0]["all"]["at"]) if found else []
     counted = [f"{count}: @{mark}" for count in COUNTED for mark in marks]
     columns = ["data set", "method", "seeds", *counted, *(f"median, {count}" for count in COUNTED), "repeats"]
     columns.append("ms per query")
@@ -143,10 +145,20 @@ def table(found: list[dict[str, Any]]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
-def seeds_of(texts: list[str], method: str, seeds: int) -> int:
-    """Return the number of seeds of a method, given texts such as ``"smac=10"``."""
-    chosen = dict(text.split("=", 1) for text in texts)
-    return min(seeds, int(chosen.get(method, seeds)))
+def early(found: list[dict[str, Any]], budget: int) -> Iterator[str]:
+    """Yield a line for each row of the table with searches that repeated themselves until they were ended."""
+    for row in found:
+        if row["ended early"]:
+            text = (
+                f"had not asked for {budget} distinct cells after {LONGEST * budget} queries, nor found the best cell"
+            )
+            yield f"{row['method']} on {row['dataset']}: {row['ended early']} of {row['seeds']} searches {text}"
+
+
+def seeds_of(text: str) -> tuple[str, int]:
+    """Return the method and the number of a text such as ``"smac=10"``."""
+    method, _, number = text.rpartition("=")
+    return method, int(number)
 
 
 def parsed() -> argparse.Namespace:
@@ -156,13 +168,16 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", default=["cr-lso", "gp", *PEERS], help="default: all")
     parser.add_argument("--seeds", type=int, default=20, metavar="N", help="default: %(default)s")
     parser.add_argument("--first-seed", type=int, default=0, metavar="N")
-    parser.add_argument("--peer-seeds", nargs="*", default=["ax=2"], metavar="METHOD=N", help="default: ax=2")
+    parser.add_argument("--peer-seeds", nargs="*", type=seeds_of, default=[("ax", 2)], metavar="METHOD=N")
     parser.add_argument("--budget", type=int, default=100, metavar="N", help="default: %(default)s")
     parser.add_argument("--jobs", type=int, default=1, help="processes, each with one thread")
     parser.add_argument("--out", type=Path, help="file of JSON lines, one per search; searches in it are not repeated")
     parser.add_argument("--quick", action="store_true", help="one data set, one seed, 20 queries")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     arguments = parser.parse_args()
+    known = [*METHODS, *PEERS]
+    if unknown := [name for name in arguments.methods if name.partition(":")[0] not in known]:
+        parser.error(f"--methods: expected names out of {', '.join(known)}, got {', '.join(unknown)}")
     if arguments.quick:
         arguments.seeds, arguments.budget = 1, 20
     arguments.datasets = arguments.datasets or DATASETS[: 1 if arguments.quick else None]
@@ -179,7 +194,7 @@ def main() -> int:
         for seed in range(arguments.seeds)
         for dataset in arguments.datasets
         for method in methods
-        if seed < seeds_of(arguments.peer_seeds, method, arguments.seeds)
+        if seed < dict(arguments.peer_seeds).get(method, arguments.seeds)
     ]
     rows = rows_of(
         run,
@@ -190,11 +205,11 @@ def main() -> int:
         text=lambda row: f"{row['dataset']} {row['method']} seed {row['seed']}: best cell at query {row['all']}",
     )
     found = summaries(sorted(rows, key=lambda row: DATASETS.index(row["dataset"])))
-    about_packages = about([PEERS[name].package for name in methods if name in PEERS])
+    about_packages = about([package for name in methods if name in PEERS for package in PEERS[name].needs.values()])
     skipped = [name for name in arguments.methods if name not in methods]
     document = {**about_packages, "skipped": skipped, "results": found, "searches": rows}
     versions = ", ".join(f"{name} {version}" for name, version in about_packages["versions"].items())
-    return publish(document, arguments.json, [*table(found), "", versions])
+    return publish(document, arguments.json, [*table(found), *early(found, arguments.budget), "", versions])
 
 
 if __name__ == "__main__":

@@ -84,9 +84,28 @@ def test_summaries_by_hand():
     assert first == f"| cifar10 | a | 4 | {shares} | 90 | 64 | 40 % | 500 |"
 
 
-def test_seeds_of_slow_methods():
-    chosen = [peers.seeds_of(["ax=2", "smac=30"], name, 20) for name in ("ax", "smac", "tpe")]
-    assert chosen == [2, 20, 20]
+def test_what_did_not_end_is_said():
+    rows = [
+        row("cifar10", "a", 0, None, None, 90, 12),
+        row("cifar10", "a", 1, 9, 9, 0, 12),
+        row("cifar10", "b", 0, 1, 1),
+    ]
+    (line,) = peers.early(peers.summaries(rows), 100)
+    text = "had not asked for 100 distinct cells after 300 queries, nor found the best cell"
+    assert line == f"a on cifar10: 1 of 2 searches {text}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (["--methods", "gp", "tpee"], "--methods: expected names out of cr-lso,"),
+        (["--peer-seeds", "smac"], "argument --peer-seeds: invalid seeds_of value: 'smac'"),
+    ],
+)
+def test_unknown_arguments(given, text):
+    done = run("peers", *given)
+    assert done.returncode == 2 and text in done.stderr
 
 
 def count(job):
@@ -115,9 +134,11 @@ def test_what_is_not_installed_is_skipped_and_named(tmp_path):
     found = json.loads(done.stdout)
     assert found["skipped"] == ["tpe"] and [row["method"] for row in found["results"]] == ["gp"]
     assert "tpe: skipped, optuna is not installed: pip install optuna" in done.stderr
-    again = run("peers", *given, without="optuna")
+    again = run("peers", *given, "--peer-seeds", "gp=1", "tpe=0", without="optuna")
     assert again.returncode == 0 and "best cell at query" not in again.stderr  # nothing was run again
     assert again.stdout.startswith("| data set | method ") and f"crlso {crlso.__version__}" in again.stdout
+    nothing = run("peers", "--quick", "--methods", "tpe", without="optuna")
+    assert nothing.returncode == 0 and "pip install optuna" in nothing.stderr
 
 
 @pytest.mark.slow
