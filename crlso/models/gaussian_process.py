@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Features", "GaussianProcess", "Kernel", "KnownRows", "Posterior", "normal_scores"]
 
 _MAX_CACHED = 4  # choices of weights and noise whose rows are cached
+_MIN_ROOM = 64  # rows
+_LEAST_PIVOT = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -338,8 +341,9 @@ class GaussianProcess:
 class KnownRows:
     """A cache of the whitened kernel matrix between observed cells and a fixed set of cells.
 
-    The matrix grows by one row per observed cell. Only the new rows are solved for, so the cost of a new observation
-    is linear in the number of observed cells instead of quadratic.
+    The matrix grows by one row per observed cell, so the cost of a new observation is linear in the number of observed
+    cells instead of quadratic. Rows are always computed one by one, and so they are a function of the observed cells
+    and the choice of weights and noise, to the last bit: a search that goes on from a file finds the same ones.
 
     Parameters
     ----------
@@ -349,7 +353,8 @@ class KnownRows:
 
     def __init__(self, x: Features) -> None:
         self._x = x
-        self._cached: dict[Any, tuple[npt.NDArray[np.int64], Floats]] = {}
+        self._distances: dict[int, list[Floats]] = {}  # of observed cells to the fixed ones, by group
+        self._cached: dict[Any, tuple[npt.NDArray[np.int64], Floats, Floats]] = {}
 
     def rows(self, process: GaussianProcess, keys: npt.NDArray[np.int64], observed: Features) -> Floats:
         """Return ``L^-1 K`` between the observed cells and the fixed cells.
@@ -368,18 +373,44 @@ class KnownRows:
         ndarray of float64, shape (n, m)
         """
         choice = (process.weights_, process.noise_)
-        before, rows = self._cached.get(choice, (keys[:0], np.zeros((0, len(self._x)))))
-        n = len(before)
-        if not np.array_equal(before, keys[:n]):
-            n, rows = 0, rows[:0]
-        if len(keys) > n:
-            kernel = process.kernel.between(observed[n:], self._x, process.weights_)
-            if n:
-                kernel -= _core.matmul(np.ascontiguousarray(process.lower_[n:, :n]), rows).numpy()
-            rows = np.concatenate([rows, _core.solve_lower(np.ascontiguousarray(process.lower_[n:, n:]), kernel)])
-        latest = [(other, known) for other, known in self._cached.items() if other != choice][1 - _MAX_CACHED :]
-        self._cached = dict([*latest, (choice, (keys, rows))])  # at once, so that an interrupt loses nothing
-        return rows
+        before, lower, rows = self._cached.get(choice, (keys[:0], np.zeros((0, 0)), np.zeros((0, len(self._x)))))
+        known = _n_equal(before, keys)
+        if known < len(before) or len(keys) > len(rows):  # what is cached stays as it is until the end
+            room = max(2 * len(keys), _MIN_ROOM)
+            lower, rows = _enlarged(lower, known, (room, room)), _enlarged(rows, known, (room, len(self._x)))
+        for i in range(known, len(keys)):
+            own = observed[i : i + 1]
+            row = _core.solve_lower(
+                np.ascontiguousarray(lower[:i, :i]), process.kernel.between(own, observed[:i], process.weights_).T
+            )[:, 0]
+            pivot = float(process.kernel.diagonal(own)[0]) + process.noise_ - float((row * row).sum())
+            lower[i, :i], lower[i, i] = row, math.sqrt(max(pivot, _LEAST_PIVOT))
+            rows[i] = (self._kernel(process, int(keys[i]), own) - _core.matmul(row[None], rows[:i]).numpy()) / lower[
+                i, i
+            ]
+        latest = [(other, rest) for other, rest in self._cached.items() if other != choice][1 - _MAX_CACHED :]
+        self._cached = dict([*latest, (choice, (keys, lower, rows))])  # at once, so that an interrupt loses nothing
+        return rows[: len(keys)]
+
+    def _kernel(self, process: GaussianProcess, key: int, own: Features) -> Floats:
+        """The kernel between an observed cell and the fixed cells, shape (1, m)."""
+        if key not in self._distances:
+            self._distances[key] = _distances(own, self._x)
+        return process.kernel._of_distances(self._distances[key], own, self._x, process.weights_)
+
+
+def _n_equal(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> int:
+    """Return how many leading elements of two arrays are equal."""
+    n = min(len(a), len(b))
+    different = np.flatnonzero(a[:n] != b[:n])
+    return int(different[0]) if len(different) else n
+
+
+def _enlarged(matrix: Floats, n: int, shape: tuple[int, int]) -> Floats:
+    """Return a matrix of a larger shape that begins with the first `n` rows of another."""
+    larger = np.zeros(shape)
+    larger[:n, : matrix.shape[1]] = matrix[:n]
+    return larger
 
 
 class Posterior:

@@ -75,6 +75,25 @@ def test_known_rows_are_those_of_the_posterior():
         np.testing.assert_allclose(here.variance, plain.variance, atol=1e-10)
 
 
+def test_known_rows_do_not_depend_on_when_they_were_found():
+    """To the last bit: a search that goes on from a file finds all at once what grew before."""
+    kernel = Kernel(((0.3, 0.6), (0.1,)), (0.1, 0.2), linear=0.4)
+    rng = np.random.default_rng(0)
+    x, places = toy(300), rng.permutation(300)[:90]
+    grown = KnownRows(x)
+    for n in (8, 9, 10, 20, 21, 22, 23, 64, 65, 70, 90):
+        process = GaussianProcess(kernel).fit(x[places[:n]], rng.normal(size=n))
+        rows = grown.rows(process, places[:n], x[places[:n]])
+        at_once = KnownRows(x).rows(process, places[:n], x[places[:n]])
+        np.testing.assert_array_equal(rows, at_once)
+        # A result that came late changes the order; what was found before stays what it is.
+        before = rows.copy()
+        late = np.concatenate([places[:n][::2], places[:n][1::2]])
+        process = GaussianProcess(kernel).fit(x[late], rng.normal(size=n))
+        np.testing.assert_array_equal(grown.rows(process, late, x[late]), KnownRows(x).rows(process, late, x[late]))
+        np.testing.assert_array_equal(rows, before)
+
+
 def test_predictions_are_linear_features():
     rng = np.random.default_rng(0)
     a, b = (Features((rng.normal(size=(n, 2)),), rng.normal(size=n), rng.normal(size=(n, 3))) for n in (4, 5))
