@@ -7,24 +7,19 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
-from crlso._base.checksums import check_checksum, has_checksum, with_checksum
-from crlso._base.files import open_regular, read_bytes
-from crlso._base.locks import locked
+from crlso._base.lines import Line, LineFile
 
 __all__ = ["KEYS", "Record", "Results", "key_of"]
 
 _log = logging.getLogger("crlso.compare")
 
-LARGEST_FILE = 1 << 30  # bytes
 Record = dict[str, Any]
 KEYS = ("benchmark", "dataset", "objective", "method", "options", "seed", "budget", "version", "fingerprint")
 """Keys of a record that identify its search."""
 
 _START = b'{"benchmark": '  # of every line
-_BOM = b"\xef\xbb\xbf"
 
 
 def key_of(record: Record) -> str:
@@ -40,19 +35,23 @@ class Results:
 
     Parameters
     ----------
-    path : path-like or None
-        The file; None keeps records in memory only.
+    file : LineFile, optional
+        The file; without one, records are kept in memory only.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None) -> None:
-        self._path = None if path is None else Path(path)
-        self._ends = True  # whether the file ends with a newline
+    def __init__(self, file: LineFile | None = None) -> None:
+        self._file = file
         self.records: dict[str, Record] = {}
 
     @classmethod
     @contextlib.contextmanager
     def opened(cls, path: str | os.PathLike[str] | None) -> Iterator[Results]:
         """Read the file, and keep other runs from writing to it until the end of the block.
+
+        Parameters
+        ----------
+        path : path-like or None
+            The file; None keeps records in memory only.
 
         Raises
         ------
@@ -63,48 +62,38 @@ class Results:
         ValueError
             If it is no regular file, is too large, or has lines of something else. The message names the line.
         """
-        results = cls(path)
-        if results._path is None:
-            yield results
+        if path is None:
+            yield cls()
             return
-        with contextlib.suppress(FileNotFoundError), open_regular(results._path, LARGEST_FILE):
-            pass  # what is no file, or too large a one, gets no lock either
-        with locked(results._path):
-            results._path.touch()  # fails early if the file cannot be written
-            results._read(results._path)
+        with LineFile.opened(path) as file:
+            results = cls(file)
+            results._read(file)
             yield results
 
-    def _read(self, path: Path) -> None:
-        content = read_bytes(path, LARGEST_FILE)
-        *lines, last = content.removeprefix(_BOM).split(b"\n")
-        damaged: dict[int, str] = {}
-        for number, line in enumerate([*lines, last], start=1):
-            try:
-                record = _parsed(line) if line.strip() else None
-            except (ValueError, RecursionError) as error:
-                record, damaged[number] = None, str(error)
-            if (number in damaged and not _was_record(line)) or not (record is None or _is_record(record)):
-                reason = damaged.get(number, "got other JSON")
-                raise ValueError(f"{path}, line {number}: expected a result of crlso.compare: {reason}")
-            if record is not None:
-                self.records[key_of(record)] = record
-        self._ends = not last
-        if damaged.pop(len(lines) + 1, None) is not None:
-            _log.warning("%s: dropped an incomplete last line of %d bytes", path, len(last))
-            os.truncate(path, len(content) - len(last))
-            self._ends = True
-        for number, reason in damaged.items():
-            _log.warning("%s, line %d: damaged, its search runs again (%s)", path, number, reason)
+    def _read(self, file: LineFile) -> None:
+        damaged: list[Line] = []
+        for line in file.lines:
+            damage = _damage(line)
+            if damage is not None and _was_record(line):
+                damaged.append(line)
+            elif damage is not None or not _is_record(line.document):
+                reason = damage or "got other JSON"
+                raise ValueError(f"{file.path}, line {line.number}: expected a result of crlso.compare: {reason}")
+            else:
+                self.records[key_of(line.document)] = line.document
+        for line in damaged:
+            if line.has_end:
+                text = "%s, line %d: damaged, its search runs again (%s)"
+                _log.warning(text, file.path, line.number, _damage(line))
+            else:
+                _log.warning("%s: dropped an incomplete last line of %d bytes", file.path, len(line.text))
+                file.cut(line)
 
     def add(self, record: Record) -> None:
         """Add a record, write it to the file, and sync that to disk."""
         self.records[key_of(record)] = record
-        if self._path is not None:
-            with self._path.open("ab") as file:
-                file.write((b"" if self._ends else b"\n") + with_checksum(record))
-                file.flush()
-                os.fsync(file.fileno())
-            self._ends = True
+        if self._file is not None:
+            self._file.append(record)
 
     def has(self, head: Record) -> bool:
         """Return whether the record of a search is present and complete; `head` has its values of KEYS."""
@@ -124,7 +113,7 @@ class Results:
                 counts[part] = counts.get(part, 0) + 1
         for part, count in counts.items():
             text = "%s: %d of the searches are in the file %s; those results are kept, and not used"
-            _log.warning(text, self._path, count, part)
+            _log.warning(text, self._file and self._file.path, count, part)
 
 
 def _differences(before: Any, now: dict[str, str]) -> list[str]:
@@ -135,20 +124,16 @@ def _differences(before: Any, now: dict[str, str]) -> list[str]:
     return [f"with another {part} of the same name" for part in parts]
 
 
-def _parsed(line: bytes) -> Any:
-    """Return the JSON of a line without its checksum; ValueError if it is damaged."""
-    check_checksum(line)
-    record = json.loads(line)
-    if isinstance(record, dict) and "fingerprint" in record and not has_checksum(line):
-        raise ValueError("there is no checksum")
-    if isinstance(record, dict):
-        record.pop("crc32", None)
-    return record
+def _damage(line: Line) -> str | None:
+    """Return what is wrong with a line, if anything. Lines of older versions have neither fingerprint nor checksum."""
+    if isinstance(line.document, dict) and "fingerprint" in line.document and not line.has_checksum:
+        return "there is no checksum"
+    return line.damage
 
 
-def _was_record(line: bytes) -> bool:
+def _was_record(line: Line) -> bool:
     """Return whether a line that cannot be read begins or ends as one of ours."""
-    return line.startswith(_START[: len(line)]) or has_checksum(line)
+    return line.text.startswith(_START[: len(line.text)]) or line.has_checksum
 
 
 def _is_record(record: Any) -> bool:
