@@ -71,6 +71,31 @@ class Measurement:
         """Convert a number to a measurement; a measurement is returned unchanged."""
         return value if isinstance(value, Measurement) else cls(value)
 
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Measurement | None:
+        """Restore a measurement from plain data; None if its value is None.
+
+        Parameters
+        ----------
+        document : mapping
+            ``value``, ``objectives``, ``constraints`` and ``cost``. Other entries are ignored.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If one is missing or of another type.
+
+        Examples
+        --------
+        >>> Measurement.from_dict({"value": 93.5, "objectives": {}, "constraints": {}, "cost": 1.5}).cost
+        1.5
+        """
+        value = typed(document, "value", float, optional=True)
+        if value is None:
+            return None
+        objectives, constraints = (typed(document, name, dict) for name in ("objectives", "constraints"))
+        return cls(value, objectives, constraints, typed(document, "cost", float, optional=True))
+
 
 @dataclass
 class Trial:
@@ -174,18 +199,10 @@ class Trial:
 
 def _trial_of(entry: Any, cell: Any) -> Trial:
     """Restore a trial from the output of its to_dict."""
-    value, measurement = typed(entry, "value", float, optional=True), None
-    if value is not None:
-        measurement = Measurement(
-            value,
-            typed(entry, "objectives", dict),
-            typed(entry, "constraints", dict),
-            typed(entry, "cost", float, optional=True),
-        )
     trial = Trial(
         typed(entry, "number", int),
         cell,
-        measurement,
+        Measurement.from_dict(entry),
         typed(entry, "error", str, optional=True),
         typed(entry, "asked", bool),
         typed(entry, "index", int, optional=True),
@@ -224,6 +241,9 @@ class History:
         In the order in which they were asked for or observed.
     events : list of Event
         All events in order. Replayed through a method with the same options and seed, they repeat its search.
+    on_event : callable or None
+        Called after each event, for example to write it to a file. Its exceptions are passed on; the event is recorded
+        all the same. Copies and pickles have none.
 
     Examples
     --------
@@ -237,6 +257,7 @@ class History:
     def __init__(self) -> None:
         self.trials: list[Trial] = []
         self.events: list[Event] = []
+        self.on_event: Callable[[], object] | None = None
         self._codes: list[tuple[int, ...]] = []
         self._keys: list[int] = []
         self._seen = CellSet()
@@ -249,6 +270,10 @@ class History:
         return (self.trials, self._keys, self.events) == (other.trials, other._keys, other.events)
 
     __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle holds: all but :attr:`on_event`."""
+        return {**self.__dict__, "on_event": None}
 
     def __repr__(self) -> str:
         return f"History({len(self.trials)} trials, {len(self._pending)} pending)"
@@ -276,15 +301,37 @@ class History:
             self._add(trial, codes, key)
             self._pending[trial.number] = trial
             self.events.append(Event("asked", trial.number))
+        self._notify()
         return trial
 
-    def observe(self, cell: Any, codes: Iterable[int], key: int, measurement: Measurement) -> Trial:
-        """Add a complete trial for a cell that was not asked for; the arguments are those of :meth:`ask`."""
+    def observe(
+        self, cell: Any, codes: Iterable[int], key: int, measurement: Measurement | None, error: str | None = None
+    ) -> Trial:
+        """Add a finished trial for a cell that was not asked for.
+
+        Parameters
+        ----------
+        cell, codes, key
+            As for :meth:`ask`.
+        measurement : Measurement or None
+            Result of the evaluation; None if it failed.
+        error : str, optional
+            Why the evaluation failed; ``"failed"`` by default.
+
+        Raises
+        ------
+        ValueError
+            If the class was asked for or observed before.
+        """
         trial = Trial(len(self.trials), cell, asked=False)
         with self._whole():
-            trial.take(measurement)
+            if measurement is None:
+                trial.error = error or "failed"
+            else:
+                trial.take(measurement)
             self._add(trial, codes, key)
             self.events.append(Event("observed", trial.number))
+        self._notify()
         return trial
 
     def tell(self, trial: Trial, measurement: Measurement) -> None:
@@ -293,6 +340,7 @@ class History:
             del self._pending[trial.number]
             trial.take(measurement)
             self.events.append(Event("told", trial.number))
+        self._notify()
 
     def fail(self, trial: Trial, error: str) -> None:
         """Mark a pending trial as failed; it still counts as a query."""
@@ -300,6 +348,11 @@ class History:
             del self._pending[trial.number]
             trial.error = error
             self.events.append(Event("failed", trial.number))
+        self._notify()
+
+    def _notify(self) -> None:
+        if self.on_event is not None:
+            self.on_event()
 
     @contextlib.contextmanager
     def _whole(self, trial: Trial | None = None) -> Iterator[None]:
@@ -424,6 +477,10 @@ class History:
         rows = [self._codes[trial.number] for trial in trials]
         return np.array(rows, dtype=np.uint8).reshape(len(rows), len(self._codes[0]) if self._codes else 0)
 
+    def codes_of(self, trial: Trial) -> tuple[int, ...]:
+        """Canonical codes of a trial of this history."""
+        return self._codes[trial.number]
+
     def key_of(self, trial: Trial) -> int:
         """Canonical key of a trial of this history."""
         return self._keys[trial.number]
@@ -431,7 +488,7 @@ class History:
     def latest(self, n: int) -> list[Trial]:
         """The `n` trials that were completed last, or all if there are fewer, in the order of their results."""
         done = (self.trials[number] for kind, number in reversed(self.events) if kind in ("told", "observed"))
-        return list(itertools.islice(done, n))[::-1]
+        return list(itertools.islice((trial for trial in done if trial.value is not None), n))[::-1]
 
     @property
     def improvements(self) -> list[Improvement]:

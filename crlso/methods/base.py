@@ -142,6 +142,9 @@ class Optimiser(ABC):
         Wall-clock time by phase. Time in a nested phase counts only for the inner phase.
     diagnostics : dict
         Information that the method reports, such as counts of proposals.
+    note : object
+        Plain data that the method left with the last :meth:`ask`, from which :meth:`ask_again` restores what it would
+        have to compute; None if there is none.
     on_progress : callable or None
         Called as ``on_progress(phase, done, total)``.
 
@@ -188,6 +191,7 @@ class Optimiser(ABC):
         self.stream = Stream(seed_of(rng))
         self.seconds: dict[str, float] = {}
         self.diagnostics: dict[str, Any] = {}
+        self.note: Any = None
         self.on_progress = _progress.get()
         self._n_classes = sys.maxsize if n_classes is None else n_classes
         self._learned = 0  # number of events of the history whose lessons are learned
@@ -211,20 +215,55 @@ class Optimiser(ABC):
             If `budget` trials were asked for, pending ones included, or no class is left.
         """
         self._learn_all()
-        if self.remaining == 0:
-            asked = self.history.n_asked
-            raise BudgetSpent(
-                f"ask: expected fewer than {self.budget} trials (the budget) and a class that was not seen, "
-                f"got {asked} trials and {self.history.n_seen} classes"
-            )
+        self._check_remaining()
         with self.phase("search"):
-            codes = np.asarray(self._next())[np.newaxis]
-            key = self.space.canonical_key(codes)
-            if self.history.seen(key)[0]:
-                raise RuntimeError(f"{type(self).__name__}._next: expected a class that was not seen, got {codes[0]}")
-            row = self.space.canonicalise(codes)
-            cell = self.space.cells(self.space.representative(row))[0]
-            return self.history.ask(cell, row[0].tolist(), int(key[0]))
+            self.note = None
+            return self._add(self._proposed())
+
+    def ask_again(self, codes: npt.ArrayLike, note: Any = None) -> tuple[Trial, bool]:
+        """Repeat an :meth:`ask` of an earlier run of the same search.
+
+        The trial has the cell that was asked for then. If the method proposes another one now, as a later version or
+        another processor may, it learns from the result all the same.
+
+        Parameters
+        ----------
+        codes : array_like of uint8, shape (codes per cell,)
+            The cell that was asked for.
+        note : optional
+            The :attr:`note` that was left then, by which the method need not compute the proposal again.
+
+        Returns
+        -------
+        trial : Trial
+            The pending trial.
+        is_same : bool
+            Whether the method proposes this cell.
+
+        Raises
+        ------
+        BudgetSpent
+            As :meth:`ask`.
+        ValueError
+            If the class of the cell was asked for or observed before, or `note` is not a note of this method.
+
+        Examples
+        --------
+        >>> from crlso.methods import RandomSearch
+        >>> from crlso.spaces import NASBench201
+        >>> first, again = (RandomSearch(NASBench201(), rng=0) for _ in range(2))
+        >>> again.ask_again(first.ask().cell.codes)[1]
+        True
+        """
+        self._learn_all()
+        self._check_remaining()
+        with self.phase("search"):
+            self.note = None
+            if note is not None:
+                self._recall(note)
+            given = np.asarray(codes, dtype=np.uint8)
+            keys = self.space.canonical_key(np.stack([given, self._proposed()]))
+            return self._add(given), bool(keys[0] == keys[1])
 
     def tell(
         self,
@@ -266,24 +305,31 @@ class Optimiser(ABC):
         self._learn_all()
         self.report("search", self.n_told, self.budget)
 
-    def observe(self, cell: Any, value: float | Measurement) -> Trial:
+    def observe(
+        self,
+        cell: Any,
+        value: float | Measurement | None = None,
+        state: str = "complete",
+        error: str | None = None,
+    ) -> Trial:
         """Add a result that is known already. It costs no query, and its class will not be asked for.
 
         Parameters
         ----------
         cell : Cell or anything that ``space.cell`` accepts
-        value : float or Measurement
-            Result of its evaluation.
+        value, state, error
+            Result of its evaluation, as for :meth:`tell`.
 
         Returns
         -------
         Trial
-            A complete trial.
+            A complete or failed trial.
 
         Raises
         ------
         TypeError, ValueError
-            If `cell` is not a cell of the space, `value` is not finite, or the class was asked for or observed before.
+            If `cell` is not a cell of the space, :meth:`tell` would refuse the result, or the class was asked for or
+            observed before.
 
         Examples
         --------
@@ -293,14 +339,14 @@ class Optimiser(ABC):
         >>> optimiser.observe("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|", 85.1).asked
         False
         """
-        measurement = Measurement.of(value)
+        measurement = _told_measurement(value, state)
         rows = self.space.codes([self.space.cell(cell)])
         if not self.space.valid(rows)[0]:
             raise ValueError(f"cell: expected a cell of the space, got {cell!s:.200}")
         row = self.space.canonicalise(rows)
         key = int(self.space.canonical_key(rows)[0])
         self._learn_all()
-        trial = self.history.observe(self.space.cells(row)[0], row[0].tolist(), key, measurement)
+        trial = self.history.observe(self.space.cells(row)[0], row[0].tolist(), key, measurement, error)
         self._learn_all()
         return trial
 
@@ -350,6 +396,19 @@ class Optimiser(ABC):
         A call that is interrupted is repeated. So look at a queue and skip what was seen, instead of taking from it,
         and assign what belongs together at once; :class:`Stepwise` helps.
         """
+
+    def _recall(self, note: Any) -> None:
+        """Restore what an earlier run computed for a proposal, so that the :meth:`_next` that follows is fast.
+
+        A method whose proposals take long leaves a :attr:`note` in :meth:`_next`, in types of JSON. Others propose
+        again.
+
+        Raises
+        ------
+        ValueError
+            If `note` is not a note of this method.
+        """
+        raise ValueError(f"note: expected none for the method {self.name}, got {note!r:.100}")
 
     def _learn(self, trial: Trial) -> None:  # noqa: B027  (a method need not learn from results)
         """Learn from a trial that was told or observed; its ``value`` is None if it failed.
@@ -411,6 +470,27 @@ class Optimiser(ABC):
                 if kind != "asked":
                     self._learn(self.trials[number])
                 self._learned += 1
+
+    def _check_remaining(self) -> None:
+        if self.remaining == 0:
+            asked = self.history.n_asked
+            raise BudgetSpent(
+                f"ask: expected fewer than {self.budget} trials (the budget) and a class that was not seen, "
+                f"got {asked} trials and {self.history.n_seen} classes"
+            )
+
+    def _proposed(self) -> npt.NDArray[Any]:
+        """Codes of the cell that the method proposes next, checked."""
+        codes = np.asarray(self._next())
+        if self.seen(codes[np.newaxis])[0]:
+            raise RuntimeError(f"{type(self).__name__}._next: expected a class that was not seen, got {codes}")
+        return codes
+
+    def _add(self, codes: npt.NDArray[Any]) -> Trial:
+        """Add a pending trial for the class of a cell."""
+        row = self.space.canonicalise(codes[np.newaxis])
+        cell = self.space.cells(self.space.representative(row))[0]
+        return self.history.ask(cell, row[0].tolist(), int(self.space.canonical_key(row)[0]))
 
     def _charge(self) -> None:
         """Add the time since the last call to the innermost phase."""

@@ -34,6 +34,8 @@ class UpperConfidenceBound:
     array([2., 1.])
     """
 
+    is_memoryless = True  # values depend on the posterior alone
+
     def __init__(self, beta: float) -> None:
         self.beta = check_number("beta", beta, least=0)
 

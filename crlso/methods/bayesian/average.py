@@ -119,6 +119,8 @@ class ProcessAverage:
     [0.25, 0.75]
     """
 
+    is_memoryless = True  # a posterior depends on the last fit alone
+
     def __init__(self, members: Sequence[Member], floor: float = 0.5) -> None:
         self.members, self.floor = tuple(members), check_number("floor", floor, least=0)
         if not self.members:

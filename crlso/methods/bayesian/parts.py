@@ -82,7 +82,11 @@ class Posterior(Protocol):
 
 
 class Surrogate(Protocol):
-    """A surrogate: predicts scores of cells from the scores of observed cells."""
+    """A surrogate: predicts scores of cells from the scores of observed cells.
+
+    One whose posterior depends on the last fit alone says so by an attribute ``is_memoryless = True``. A search that
+    goes on from a journal then need not repeat earlier fits.
+    """
 
     def watch(self, x: Features) -> None:
         """Store, once, the features of the reservoir, whose posterior every round needs."""
@@ -98,7 +102,10 @@ class Surrogate(Protocol):
 
 
 class Acquisition(Protocol):
-    """An acquisition function: the cell with the largest acquisition value is evaluated next."""
+    """An acquisition function: the cell with the largest acquisition value is evaluated next.
+
+    One that is a function of the posterior alone can say so by ``is_memoryless = True``, see :class:`Surrogate`.
+    """
 
     def __call__(self, posterior: Posterior) -> Floats:
         """Return the acquisition values at the m cells of a posterior, shape (m,)."""

@@ -32,6 +32,8 @@ class ProcessSurrogate:
         If `kernel` is not a Kernel.
     """
 
+    is_memoryless = True  # a posterior depends on the last fit alone
+
     def __init__(self, kernel: Kernel) -> None:
         if not isinstance(kernel, Kernel):
             raise TypeError(f"kernel: expected a Kernel, got {type(kernel).__name__}")
