@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from crlso._version import __version__
 from crlso.cli.compare import add_compare
 from crlso.cli.info import add_info
+from crlso.cli.journal import add_journal
 from crlso.cli.options import UsageError, one_line
 from crlso.cli.search import add_search
 
@@ -62,7 +63,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "crlso") -> int:
         _complain(prog, f"error: {error} (see {prog} {arguments.command} --help)")
         return USAGE
     except KeyboardInterrupt as stop:
-        _complain(prog, _interrupted(stop, getattr(arguments, "out", None)))
+        where = (getattr(arguments, name, None) for name in ("out", "journal"))
+        _complain(prog, _interrupted(stop, *where))
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of stdout is gone: let the interpreter flush the rest to the null device.
@@ -86,6 +88,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add_search(commands)
     add_compare(commands)
+    add_journal(commands)
     add_info(commands)
     return parser
 
@@ -125,12 +128,14 @@ def _ended_like_ctrl_c() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def _interrupted(stop: BaseException, out: str | None) -> str:
+def _interrupted(stop: BaseException, out: str | None, journal: str | None) -> str:
     """Return the message after Ctrl-C, and save the study so far if an output file was given."""
     study: Study | None = getattr(stop, "study", None)
     if study is None:
         return "interrupted"
     text = f"interrupted after {study.n_queries} of {study.budget} queries"
+    if journal is not None:
+        text += f"; the same command goes on from {journal}"
     if out is None:
         return text
     try:

@@ -23,6 +23,8 @@ __all__ = ["add_search"]
 _log = logging.getLogger("crlso.cli")
 
 DEFAULT_METHOD = "cr-lso"
+WRONG_USAGE = (ValueError, TypeError, FileNotFoundError, IsADirectoryError, PermissionError)
+"""Errors before a search begins that the arguments are to blame for; others are those of the system: a full disk."""
 ABLATIONS = ("gradient", "convex", "regulariser")
 PAPER = "cr-lso-paper"
 
@@ -50,12 +52,22 @@ def add_search(commands: Any) -> None:
     search.add_argument("--threads", type=at_least(1), metavar="N", help="default: CRLSO_NUM_THREADS or all cores")
     search.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     search.add_argument("--out", metavar="FILE", help="write the study with all trials (read it with Study.load)")
+    search.add_argument(
+        "--journal",
+        metavar="FILE",
+        help="write each event at once; a search that was killed goes on from the file (read it with Study.open)",
+    )
+    search.add_argument(
+        "--known",
+        metavar="FILE",
+        help="results of the same task, not to be evaluated again: a journal, a saved study or a CSV file",
+    )
     search.add_argument("-v", "--verbose", action="count", default=0, help="log more; traceback on failure")
     search.add_argument(
         "--prior",
         action="append",
         metavar="FILE",
-        help="of cr-lso: a saved study or a CSV file of another task on the same space; may be repeated",
+        help="of cr-lso: a journal, a saved study or a CSV file of another task on the same space; may be repeated",
     )
     paper = search.add_argument_group(f"options of {PAPER}")
     paper.add_argument("--preset", choices=["fast", "paper"], help="model sizes and training lengths")
@@ -84,9 +96,17 @@ def run(arguments: argparse.Namespace) -> None:
     except (ValueError, OverflowError, OSError) as error:
         raise UsageError(one_line(error)) from error
     try:
-        study = search(benchmark, arguments.method, arguments.budget, arguments.seed, **options)
+        study = search(
+            benchmark,
+            arguments.method,
+            arguments.budget,
+            arguments.seed,
+            journal=arguments.journal,
+            known=arguments.known,
+            **options,
+        )
     except Exception as error:
-        if isinstance(error, (ValueError, TypeError, OSError)) and not hasattr(error, "study"):  # no search began
+        if isinstance(error, WRONG_USAGE) and not hasattr(error, "study"):  # no search began
             raise UsageError(one_line(error)) from error
         _save_what_there_is(error, arguments.out)
         raise

@@ -7,7 +7,9 @@ import inspect
 import logging
 import math
 import operator
+import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Any
@@ -17,11 +19,14 @@ from crlso._base.environment import environment
 from crlso._base.names import refuse_foreign_names
 from crlso._base.types import Progress
 from crlso.history import Measurement, Trial
+from crlso.journal import Recorder
 from crlso.methods import METHODS
 from crlso.methods.base import Optimiser, default_budget, reporting
 from crlso.methods.naming import parse_method
+from crlso.methods.results import read_results
 from crlso.random import seed_of
 from crlso.studies.progress import listener
+from crlso.studies.resume import check_same, head_of, observe, opened, replay, results_of
 from crlso.studies.study import Study
 
 __all__ = ["EvaluationError", "check_benchmark", "last_study", "make_optimiser", "optimum_of", "search"]
@@ -48,6 +53,9 @@ def search(
     rng: Any = 0,
     progress: bool | Progress | None = None,
     callbacks: Sequence[Callback] = (),
+    *,
+    journal: str | os.PathLike[str] | None = None,
+    known: Any = None,
     **options: Any,
 ) -> Study:
     """Search for the best cell of a benchmark.
@@ -68,8 +76,8 @@ def search(
         A key of :data:`crlso.methods.METHODS`, optionally with options as in ``"evolution:population=10"``, or a
         class. The default is :class:`crlso.CRLSO`.
     budget : int, optional
-        Number of queries, from 1 to the number of classes of the space. By default 100, or all classes of a smaller
-        space, with a warning.
+        Number of queries, from 1 to the number of classes of the space. By default that of the journal, or else 100, or
+        all classes of a smaller space, with a warning.
     rng : int, numpy.random.Generator, numpy.random.SeedSequence or crlso.random.Stream
         Source of randomness. Equal integers give equal searches.
     progress : bool or callable, optional
@@ -78,6 +86,15 @@ def search(
     callbacks : sequence of callable
         Each is called as ``callback(study, trial)`` after each query, with the study so far. The search ends after
         this query if one of them raises StopIteration or calls :meth:`Study.stop`.
+    journal : path-like, optional
+        File to which each event is appended when it happens. If it has events already, the search goes on from them: it
+        asks for the cells that it would have asked for without the interruption, those first whose results are missing,
+        and evaluates none twice. The budget may be larger than before. :meth:`Study.open` reads the file.
+    known : object, optional
+        Results of the same task that are known already: a study, a path to a journal, to a file of ``Study.save`` or to
+        a CSV file that ``Tabular.from_csv`` reads, a Tabular, or a list of pairs of a cell and its value. The method
+        learns from them, they cost no query, and their cells are not asked for. Failed trials of a study count too.
+        Results of other tasks are an option of :class:`crlso.CRLSO`, `prior`.
     **options
         Options of the method.
 
@@ -89,7 +106,13 @@ def search(
     Raises
     ------
     TypeError, ValueError
-        If the benchmark lacks ``space`` or ``evaluate``, or the method, its options, the budget or `rng` is invalid.
+        If the benchmark lacks ``space`` or ``evaluate``, or the method, its options, the budget or `rng` is invalid; if
+        the journal is damaged, or is one of another benchmark, method, space, seed or option. The message names the
+        line or the difference.
+    BlockingIOError
+        If another process writes to the journal. The message names the process and its host.
+    OSError
+        If the journal cannot be read or written, for example because the disk is full, or a file of `known` not read.
     EvaluationError
         If the first evaluation failed by an error of the program, such as TypeError, NameError or a result that is no
         number; if ten did before there was a value; or if all evaluations failed. Other errors, such as MemoryError,
@@ -110,9 +133,11 @@ def search(
     callbacks = _checked_callbacks(callbacks)
     seed = rng if is_int(rng) else seed_of(rng)
     method, options = _with_options(method, options)
-    with listening:
+    with listening, opened(journal) as recorder:
         with reporting(listening.report):
-            optimiser = make_optimiser(method, benchmark.space, seed, _given_or_default(budget, benchmark), options)
+            optimiser = _begun(benchmark, method, budget, seed, options, recorder)
+            if known is not None:
+                observe(optimiser, read_results("known", benchmark.space, known))
         study = Study(
             benchmark=_text(getattr(benchmark, "name", None)),
             dataset=_text(getattr(benchmark, "dataset", None)),
@@ -128,11 +153,30 @@ def search(
         )
         listening.watch(study.history)
         try:
-            _run(benchmark, optimiser, study, callbacks)
+            _run(benchmark, optimiser, study, callbacks, recorder)
         except BaseException as error:
-            _leave_study(study, error)
+            _leave_study(study, error, journal)
             raise
     return study
+
+
+def _begun(
+    benchmark: Any, method: Any, budget: Any, seed: Any, options: dict[str, Any], recorder: Recorder | None
+) -> Optimiser:
+    """Make the optimiser of a search, which has learned what is in the journal if there is one."""
+    if recorder is None:
+        return make_optimiser(method, benchmark.space, seed, _given_or_default(budget, benchmark), options)
+    journal = recorder.journal
+    head = head_of(benchmark, method, options, seed)
+    check_same(journal, head, budget)
+    if budget is None:
+        budget = _given_or_default(None, benchmark) if journal.head is None else journal.budget
+    first = budget if journal.head is None else journal.head["budget"]
+    optimiser = make_optimiser(method, benchmark.space, seed, first, options)
+    replay(journal, optimiser, budget)
+    recorder.begin({**head, "budget": optimiser.budget})
+    recorder.follow(optimiser.history, lambda: optimiser.note)
+    return optimiser
 
 
 def last_study() -> Study:
@@ -160,7 +204,9 @@ def last_study() -> Study:
 _last: Study | None = None
 
 
-def _run(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable[Callback]) -> None:
+def _run(
+    benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable[Callback], recorder: Recorder | None
+) -> None:
     """Run a search to its end, however it ends."""
     global _last
     _last = study
@@ -174,15 +220,18 @@ def _run(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable
         optimiser.on_progress = None
         study.diagnostics = optimiser.diagnostics
         _note_results(benchmark, study)
+        if recorder is not None:
+            _note_end(recorder, study)
 
 
 def _query(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable[Callback]) -> None:
     """Ask, evaluate and tell until the budget is spent or the study is stopped."""
     evaluation, program_errors = 0.0, 0
-    optimiser.report("search", 0, optimiser.budget)  # at once, as the first evaluation may take hours
+    waiting = deque(optimiser.pending)  # trials of an earlier run without a result
+    optimiser.report("search", optimiser.n_told, optimiser.budget)  # at once: the first evaluation may take hours
     try:
-        while optimiser.remaining > 0 and not study.stopping:
-            trial = optimiser.ask()
+        while (waiting or optimiser.remaining > 0) and not study.stopping:
+            trial = waiting.popleft() if waiting else optimiser.ask()
             start = perf_counter()
             try:
                 measurement, error, is_program_error = _evaluated(benchmark, trial)
@@ -202,11 +251,21 @@ def _query(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterab
         study.seconds = _seconds(optimiser, evaluation)
 
 
-def _leave_study(study: Study, error: BaseException) -> None:
+def _note_end(recorder: Recorder, study: Study) -> None:
+    """Write to the journal how the search ended. A disk that is full is no reason to lose the study now."""
+    try:
+        recorder.stop(study.state, results_of(study))
+    except OSError as error:
+        _log.warning("the journal lacks the end of the search: %s", error)
+
+
+def _leave_study(study: Study, error: BaseException, journal: Any) -> None:
     """Let the exception that ended a search carry its study, and say where it is."""
     with contextlib.suppress(AttributeError):  # some exceptions have no __dict__
         error.study = study  # type: ignore[attr-defined]
     where = f"{study.n_queries} of {study.budget} queries are in crlso.last_study()"
+    if journal is not None:
+        where += f"; the same call goes on from {os.fspath(journal)}"
     if isinstance(error, KeyboardInterrupt) and not error.args:
         error.args = (where,)
     elif sys.version_info >= (3, 11):

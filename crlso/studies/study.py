@@ -11,10 +11,12 @@ from typing import Any
 from crlso._base.checks import is_int
 from crlso._base.checksums import check_checksum, with_checksum
 from crlso._base.files import read_text, replacing
+from crlso._base.locks import holder
 from crlso._base.plain import json_text, plain, typed
 from crlso._base.tables import drawing, html_table, number, text_table
 from crlso._version import __version__
 from crlso.history import History, Trial
+from crlso.journal import Journal
 
 __all__ = ["Study"]
 
@@ -263,6 +265,83 @@ class Study:
             raise ValueError(f"{path}: expected a file of Study.save: {error}") from error
 
     @classmethod
+    def open(cls, path: str | os.PathLike[str], space: Any = None) -> Study:
+        """Read the journal of a search, whether it is over, was killed or is running in another process.
+
+        Parameters
+        ----------
+        path : path-like
+            A file that :func:`crlso.search` wrote, see its argument `journal`. It is not changed.
+        space : optional
+            The space of the cells, an object with ``cell(codes)``. Required for a space that is not part of crlso.
+
+        Returns
+        -------
+        Study
+            Test accuracies are those that the last run looked up at its end; there are no diagnostics.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If the file is not a journal, or is damaged. The message names the line and its first byte.
+
+        Examples
+        --------
+        >>> import crlso, os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "run.jsonl")
+        >>> study = crlso.search(crlso.benchmarks.NASBench201("cifar10"), "random", budget=5, journal=path)
+        >>> Study.open(path).best == study.best
+        True
+        """
+        journal = Journal.read(path)
+        journal.check()
+        head, stopped = journal.head, journal.stopped
+        if head is None:
+            raise ValueError(f"{os.fspath(path)}: expected a journal, got a file without a whole line")
+        if stopped is None:
+            state = "interrupted" if holder(path) is None else "running"
+        else:
+            state = stopped["state"]
+        study = cls(
+            benchmark=head.get("benchmark"),
+            dataset=head.get("dataset"),
+            objective=head.get("objective"),
+            method=head["method"],
+            options=head["options"],
+            seed=head["seed"],
+            budget=journal.budget,
+            history=journal.history(_cell_maker(head.get("space")) if space is None else space.cell),
+            state=state,
+            version=head["version"],
+            environment=head["environment"],
+        )
+        study._take_results(journal)
+        return study
+
+    def _take_results(self, journal: Journal) -> None:
+        """Take over what the last run that ended looked up."""
+        for entry in reversed(journal.entries):
+            if entry.kind != "stopped":
+                continue
+            with journal.reading(entry):
+                self.seconds = _seconds(entry.document)
+                self.optimum = typed(entry.document, "optimum", float, optional=True)
+                for found in typed(entry.document, "results", list):
+                    number = typed(found, "number", int)
+                    if not 0 <= number < len(self.trials):
+                        raise ValueError(f"number: expected one of {len(self.trials)} trials, got {number}")
+                    trial = self.trials[number]
+                    trial.index = typed(found, "index", int, optional=True)
+                    trial.test = typed(found, "test", float, optional=True)
+            return
+
+    def fingerprint(self) -> Any:
+        """Return what identifies the study where it is an option of another search: its results."""
+        return [(trial.cell, trial.value) for trial in self.history.complete]
+
+    @classmethod
     def _from_document(cls, document: Any, space: Any) -> Study:
         if not isinstance(document, dict):
             raise ValueError(f"expected a JSON object, got {type(document).__name__}")
@@ -278,7 +357,7 @@ class Study:
             budget=typed(document, "budget", int),
             options=typed(document, "options", dict),
             history=History.from_dict(document, make_cell),
-            seconds=typed(document, "seconds", dict),
+            seconds=_seconds(document),
             diagnostics=typed(document, "diagnostics", dict),
             state=typed(document, "state", str),
             version=typed(document, "version", str),
@@ -332,6 +411,12 @@ def _row(trial: Trial) -> dict[str, Any]:
         taken = key in _COLUMNS or str(key).startswith(_OWN)
         row[f"{_OWN}{key}" if taken else key] = value
     return row
+
+
+def _seconds(document: Any) -> dict[str, float]:
+    """Read the seconds by phase."""
+    seconds = typed(document, "seconds", dict)
+    return {phase: typed(seconds, phase, float) for phase in seconds}
 
 
 def _refuse(constant: str) -> None:

@@ -125,7 +125,8 @@ def calls(monkeypatch):
     """What the program searches, noted instead of done."""
     noted = []
 
-    def search(benchmark, method, budget, rng, **options):
+    def search(benchmark, method, budget, rng, *, journal, known, **options):
+        assert journal is None and known is None
         noted.append((method, budget, rng, options))
         return Study("nasbench201", benchmark.dataset, method, rng, budget)
 

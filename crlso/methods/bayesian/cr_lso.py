@@ -79,11 +79,11 @@ class CRLSO(BayesianSearch):
         cells, and in large spaces again in every round, so it must be cheap. An array has the features of all classes
         of a space that is ranked completely, in the order of the canonical keys.
     prior : sequence, optional
-        Results of other tasks on the same space. Each entry is a study, a path to a file of ``Study.save`` or to a CSV
-        file that ``Tabular.from_csv`` reads, a Tabular, or a list of pairs of a cell and its value. Up to half of the
-        initial cells are those that priors predict to be best. How much the predictions count later is learned from
-        the values of this task, see :class:`PriorEncoder`. Results of the same task are no prior: :meth:`observe` adds
-        them.
+        Results of other tasks on the same space. Each entry is a study, a path to a journal, to a file of
+        ``Study.save`` or to a CSV file that ``Tabular.from_csv`` reads, a Tabular, or a list of pairs of a cell and its
+        value. Up to half of the initial cells are those that priors predict to be best. How much the predictions count
+        later is learned from the values of this task, see :class:`PriorEncoder`. Results of the same task are no prior:
+        :meth:`observe` adds them, or the argument `known` of :func:`crlso.search`.
 
     Raises
     ------

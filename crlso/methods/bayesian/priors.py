@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from crlso._base.checks import check_numbers
-from crlso._base.checksums import check_checksum
-from crlso._base.files import read_text
 from crlso._base.types import Codes, Floats, Keys, Positions, Progress
 from crlso.benchmarks import Tabular
-from crlso.history import History, Trial
+from crlso.history import Measurement
 from crlso.methods.bayesian.average import Member, ProcessAverage
 from crlso.methods.bayesian.parts import Encoder, Reservoir
+from crlso.methods.results import EXPECTED, read_results
 from crlso.models.gaussian_process import Features, normal_scores
 from crlso.random import Stream
 from crlso.spaces.base import Space
-from crlso.spaces.cell import Cell
 
 __all__ = ["Prior", "PriorEncoder", "best_predicted", "read_priors", "with_priors"]
 
 _log = logging.getLogger("crlso.search")
 
-LARGEST_FILE = 1 << 28  # bytes
 LARGEST_PRIOR = 300  # number of cells of a prior to which processes are fitted
-_EXPECTED = "a study, a path to a saved study or to a CSV file, a Tabular, or a list of (cell, value)"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,9 +63,8 @@ def read_priors(space: Space, given: Any) -> list[Prior]:
     space : Space
         Space of the cells. Cells that are not listed, if it lists only some, are left out with a warning.
     given : sequence
-        Each entry is a study or another object with ``trials``, a path to a file of ``Study.save`` or to a CSV file
-        that ``Tabular.from_csv`` reads, a Tabular, or a list of pairs of a cell and its value. A single study, path
-        or table need not be in a list.
+        Each entry is one that :func:`crlso.methods.results.read_results` reads. A single study, path or table need not
+        be in a list.
 
     Returns
     -------
@@ -97,7 +90,7 @@ def read_priors(space: Space, given: Any) -> list[Prior]:
     if isinstance(given, (str, os.PathLike, Tabular)) or hasattr(given, "trials"):
         given = [given]
     if not isinstance(given, (list, tuple)):
-        raise TypeError(f"prior: expected a list, each entry {_EXPECTED}, got {type(given).__name__}")
+        raise TypeError(f"prior: expected a list, each entry {EXPECTED}, got {type(given).__name__}")
     return [_read(f"prior[{i}]", space, entry) for i, entry in enumerate(given)]
 
 
@@ -181,66 +174,12 @@ def _correlation(x: Floats, y: Floats) -> float:
     return float(((x - x.mean()) * (y - y.mean())).mean()) / spread if spread > 0 else 0.0
 
 
-# -- reading ----------------------------------------------------------------------------------------------------------
-
-
 def _read(name: str, space: Space, given: Any) -> Prior:
-    if isinstance(given, (str, os.PathLike)):
-        given = _from_file(name, space, given)
-    if isinstance(given, Tabular):
-        if given.space.layout != space.layout:
-            raise ValueError(f"{name}: expected cells of {space!r}, got a table of {given.space!r}")
-        codes, values = given.space.all_codes(), given.values(given.space.all_codes())
-    else:
-        cells, numbers = _pairs(name, given)
-        codes = np.asarray(space.codes([_cell(name, space, cell) for cell in cells]))
-        values = check_numbers(f"values of {name}", numbers, len(cells))
-    return _prior(name, space, codes, values)
-
-
-def _prior(name: str, space: Space, codes: Codes, values: Floats) -> Prior:
-    good = space.valid(codes) if len(codes) else np.zeros(0, dtype=bool)
-    if not good.any():
-        raise ValueError(f"{name}: expected at least one cell of the space with a value, got {len(good)} cells")
-    if not good.all():
-        _log.warning("%s: %d of %d cells are not in the space and were left out", name, (~good).sum(), len(good))
-    codes, values = codes[good], values[good]
-    keys, first, inverse = np.unique(space.canonical_key(codes), return_index=True, return_inverse=True)
-    means = np.bincount(inverse.reshape(-1), weights=values) / np.bincount(inverse.reshape(-1))
-    return Prior(space.canonicalise(codes[first]), keys, normal_scores(means))
-
-
-def _pairs(name: str, given: Any) -> tuple[list[Any], list[Any]]:
-    """Cells and values of an object with trials, or of pairs."""
-    trials: Any = getattr(given, "trials", None)
-    if trials is not None:
-        complete = [trial for trial in trials if isinstance(trial, Trial) and trial.value is not None]
-        return [trial.cell for trial in complete], [trial.value for trial in complete]
-    if isinstance(given, Mapping) or not isinstance(given, Iterable):
-        raise TypeError(f"{name}: expected {_EXPECTED}, got {type(given).__name__}")
-    pairs = list(given)
-    for pair in pairs:
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise TypeError(f"{name}: expected {_EXPECTED}; got a list of {type(pair).__name__}")
-    return [cell for cell, _ in pairs], [value for _, value in pairs]
-
-
-def _cell(name: str, space: Space, cell: Any) -> Any:
-    try:
-        return space.cell(cell)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}: {error}") from None
-
-
-def _from_file(name: str, space: Space, path: str | os.PathLike[str]) -> Any:
-    """Read a saved study as its history, or a CSV file as a Tabular."""
-    text = read_text(path, LARGEST_FILE)
-    if not text.lstrip().startswith("{"):
-        return Tabular.from_csv(path, space)  # type: ignore[arg-type]  # which checks the space
-    try:
-        document = json.loads(text)
-        check_checksum(text.encode("utf-8"))
-        home = document["space"]  # None if cells are no cells of a space
-        return History.from_dict(document, lambda codes: space.cell(codes if home is None else Cell(home, codes)))
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{name}: expected a file of Study.save, got {os.fspath(path)!r}: {error}") from error
+    results = read_results(name, space, given)
+    complete = np.array([isinstance(outcome, Measurement) for outcome in results.outcomes])
+    values = np.array([outcome.value for outcome in results.outcomes if isinstance(outcome, Measurement)])
+    if not len(values):
+        raise ValueError(f"{name}: expected at least one cell of the space with a value, got {len(complete)} failures")
+    order = np.argsort(results.keys[complete])
+    codes, keys = results.codes[complete][order], results.keys[complete][order]
+    return Prior(codes, keys, normal_scores(values[order]))

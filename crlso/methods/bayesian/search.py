@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso._base.checks import check_int
+from crlso._base.plain import typed
 from crlso._base.types import Codes, Floats, Positions
 from crlso.methods.base import Optimiser, Stepwise
 from crlso.methods.bayesian.feasibility import Feasibility
@@ -54,9 +55,9 @@ class BayesianSearch(Optimiser):
     sources : sequence of Source
         Propose candidates, in this order, in spaces larger than the reservoir.
     initial : int
-        Number of initial cells. If cells have a size, half of them are from the largest third. If priors predict
-        values, up to half of them, after the first two, are those predicted to be best instead: no further one once
-        another initial cell is better.
+        Number of initial cells, less those whose values are observed and not asked for. If cells have a size, half of
+        them are from the largest third. If priors predict values, up to half of them, after the first two, are those
+        predicted to be best instead: no further one once another initial cell is better.
     batch : int
         Number of cells chosen per fit; each is conditioned on before the next is chosen.
     reservoir : int
@@ -167,6 +168,12 @@ class BayesianSearch(Optimiser):
         return self.reservoir.codes[[] if predicted is None else best_predicted(predicted, self.initial // 2)]
 
     def _first_cells(self) -> Codes:
+        """The initial cells that are still wanted: one less for each value that was observed and not asked for."""
+        known = sum(not trial.asked for trial in self.history.complete)
+        cells = self._with_predicted() if len(self._predicted) else self._initial
+        return cells[: max(self.initial - known, 0)]
+
+    def _with_predicted(self) -> Codes:
         """The initial cells: after two of them, those that priors predict, while none of the others is better."""
         usual, best = self._initial, self._predicted
         usual = usual[~np.isin(self.space.canonical_key(usual), self.space.canonical_key(best))]
@@ -179,13 +186,30 @@ class BayesianSearch(Optimiser):
 
     def _next(self) -> npt.ArrayLike:
         while True:
-            is_first = self._round == 1 and len(self._predicted) > 0
-            chosen = self._first_cells() if is_first else self._plan[1]
+            chosen = self._first_cells() if self._round == 1 else self._plan[1]
             fresh = chosen[~self.seen(chosen)]  # some may have been observed since they were chosen
             if len(fresh):
                 return fresh[0]
             with self.phase("choice"):
-                self._plan = self._round + 1, self._choose(min(self.batch, self.remaining))
+                chosen = self._choose(min(self.batch, self.remaining))
+            if self._is_memoryless:
+                self.note = {"cells": chosen.tolist(), "model": self._fit_of_round()}
+            self._plan = self._round + 1, chosen
+
+    @property
+    def _is_memoryless(self) -> bool:
+        """Whether choices depend on the history alone, so that a note can stand for those of earlier rounds."""
+        parts = (self.surrogate, self.acquisition)
+        return self.reservoir.is_complete and all(getattr(part, "is_memoryless", False) for part in parts)
+
+    def _recall(self, note: Any) -> None:
+        cells = np.array(typed(note, "cells", list), dtype=np.uint8)
+        if not self._is_memoryless or cells.ndim != 2 or not self.space.valid(cells).all():
+            raise ValueError(f"note: expected cells of the space, chosen by {self.name}, got {note!r:.100}")
+        fit = typed(note, "model", dict, optional=True)
+        if fit is not None:
+            self._note_fit(fit)
+        self._plan = self._round + 1, cells
 
     @property
     def _round(self) -> int:
@@ -233,10 +257,17 @@ class BayesianSearch(Optimiser):
         """Fit the surrogate to all observed cells, and return its posterior at the reservoir."""
         features = self._features_of(codes)
         self.surrogate.fit(features, scores, self.history.keys)
-        fit = {"observed": len(codes), **self.surrogate.summary()}
+        self._note_fit({"observed": len(codes), **self.surrogate.summary()})
+        return self.surrogate.posterior()
+
+    def _note_fit(self, fit: dict[str, Any]) -> None:
+        """Add the parameters of the fit of this round to the diagnostics."""
         self._models.put(self._round, [*self._models.before(self._round), fit])
         self.diagnostics["model"] = self._models.value
-        return self.surrogate.posterior()
+
+    def _fit_of_round(self) -> dict[str, Any] | None:
+        """The parameters of the fit of this round; None if there was none."""
+        return None if self._models.before(self._round) is self._models.value else self._models.value[-1]
 
     def _learn_from_failures(self, codes: Codes) -> None:
         """Fit the feasibility to all finished cells: the complete ones, `codes`, and those that failed."""
