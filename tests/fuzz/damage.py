@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from crlso._base.checksums import with_checksum
 from tests.fuzz.cases import Chance
 
 ODD_NUMBERS = (-1, 0, 1, 2**31, 2**63, 2**64, 10**400, 1e308, -1e308, 0.5)
@@ -73,7 +74,9 @@ def damaged_document(chance: Chance, document: Any) -> Any:
             except LookupError:  # an earlier change has removed it
                 holder[key] = None
         elif kind == 3 and isinstance(holder[key], (int, float)):
-            holder[key] = chance.of((-holder[key], holder[key] * 1000, holder[key] + 0.5, str(holder[key])))
+            number = holder[key]
+            near = number + 0.5 if abs(number) < 2**1000 else number + 1
+            holder[key] = chance.of((-number, number * 1000, near, str(number)))
         else:
             holder[key] = json.loads(json.dumps(chance.of(ODD_JSON)))
     return document
@@ -93,6 +96,23 @@ def damaged_json(chance: Chance, data: bytes) -> bytes:
         text = json.dumps(document, ensure_ascii=chance.coin())
         lines[at] = text.replace("1e+308", "1e999") if chance.coin(0.1) else text
     return ("\n".join(lines) + "\n").encode("utf-8", "surrogatepass")
+
+
+def damaged_signed_lines(chance: Chance, data: bytes) -> bytes:
+    """Damage some lines of JSON as documents, remove or repeat some, and give each its checksum."""
+    documents = [json.loads(line) for line in data.splitlines()]
+    for document in documents:
+        document.pop("crc32", None)
+    for _ in range(1 + chance.below(2)):
+        at = chance.below(len(documents))
+        if chance.coin(0.2):
+            del documents[at]
+        elif chance.coin(0.2):
+            documents.insert(chance.below(len(documents)), json.loads(json.dumps(documents[at])))
+        else:
+            documents[at] = damaged_document(chance, documents[at])
+        documents = [document for document in documents if isinstance(document, dict) and document] or [{"a": 1}]
+    return b"".join(map(with_checksum, documents))
 
 
 def _odd_array(chance: Chance, array: Any) -> Any:

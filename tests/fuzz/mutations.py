@@ -19,6 +19,7 @@ import numpy as np
 import crlso
 from crlso import benchmarks, models, spaces
 from crlso.history import Measurement
+from crlso.journal import repair
 from tests.fuzz import damage, targets
 from tests.fuzz.cases import Chance, Fault, Harness, Step
 from tests.fuzz.samples import samples
@@ -107,6 +108,42 @@ def check_comparison(path: Path) -> Any:
     expect(len(compared.records) == 4, f"expected the records of 4 searches, got {len(compared.records)}")
     compared.to_json(), str(compared)
     return compared.table()
+
+
+def _searched(path: Path) -> Any:
+    bench = benchmarks.Function(space(), _value, name="mine")
+    return crlso.search(bench, "gp", budget=9, initial=3, batch=2, journal=path, progress=False)
+
+
+@functools.cache
+def _journals() -> list[bytes]:
+    return [_written(_searched)]
+
+
+def check_journal(path: Path) -> Any:
+    """A search goes on from a journal, and is the one that was not interrupted."""
+    return _searched(path).history.to_dict()
+
+
+def _keys(study: Any) -> list[Any]:
+    return [study.history.key_of(trial) for trial in study.trials]
+
+
+def check_signed_journal(path: Path) -> None:
+    """A journal whose lines have right checksums and anything in them is shown, goes on or is refused, and repaired."""
+    copy = Path("copy")
+    copy.write_bytes(path.read_bytes())
+    repair(copy)
+    for where in (copy, path):
+        study = _searched(where)
+        expect(study.n_queries == study.budget == 9, f"expected 9 queries, got {study.n_queries} of {study.budget}")
+        keys = _keys(study)
+        expect(len(keys) == len(set(keys)), "a cell was asked for twice")
+        study.to_json()
+        opened = crlso.Study.open(where)
+        same = [_keys(found) + [(t.value, t.error, t.user_attrs) for t in found.trials] for found in (opened, study)]
+        expect(same[0] == same[1], "a journal has another history than its search")
+        repr(opened), str(opened), opened.to_json()
 
 
 # -- models ------------------------------------------------------------------------------------------------------------
@@ -259,6 +296,8 @@ def _target(name: str) -> Kind:
 KINDS = {
     "study": Kind(_studies, (damage.damaged_json,), check_study),
     "comparison": Kind(_comparisons, (damage.damaged_json,), check_comparison),
+    "journal": Kind(_journals, (), check_journal),
+    "signed journal": Kind(_journals, (damage.damaged_signed_lines,), check_signed_journal),
     "predictor": Kind(_predictors, (damage.damaged_npz,), check_predictor),
     "vae": Kind(_vaes, (damage.damaged_npz,), check_vae),
     "surrogate": Kind(_surrogates, (damage.damaged_npz,), check_surrogate),
