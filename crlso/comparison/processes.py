@@ -16,6 +16,7 @@ from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from crlso._base.processes import end_with_parent
 from crlso._core import set_num_threads
 from crlso.comparison.records import Record
 from crlso.comparison.tasks import Task, as_they_come, failed, run_search
@@ -67,10 +68,10 @@ def refuse_unguarded() -> None:
         os._exit(_UNGUARDED)
 
 
-def _begin(payload: bytes) -> None:
+def _begin(payload: bytes, parent: int) -> None:
     """Initialise a process: take the benchmarks, use one thread, and end when the parent ends."""
     global _benchmarks, _trouble
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the process without a traceback
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see _interrupts_wait
@@ -79,13 +80,6 @@ def _begin(payload: bytes) -> None:
         _benchmarks = pickle.loads(payload)[0]
     except Exception as error:
         _trouble = f"{type(error).__name__}: {error}"
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)  # whatever the main thread does
 
 
 def _get_trouble() -> str | None:
@@ -160,7 +154,7 @@ def _rounds(
     left = list(tasks)
     while left:
         context = _Context()
-        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(payload,))
+        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(payload, os.getpid()))
 
         def submit(task: Task, pool: ProcessPoolExecutor = pool) -> Future[Record]:
             with _interrupts_wait():  # submitting starts processes

@@ -18,24 +18,24 @@ from crlso._base.checks import is_int, real
 from crlso._base.environment import environment
 from crlso._base.names import refuse_foreign_names
 from crlso._base.types import Progress
-from crlso.history import Measurement, Trial
+from crlso.history import Trial
 from crlso.journal import Recorder
 from crlso.methods import METHODS
 from crlso.methods.base import Optimiser, default_budget, reporting
 from crlso.methods.naming import parse_method
 from crlso.methods.results import read_results
 from crlso.random import seed_of
+from crlso.studies.evaluation import Outcome
 from crlso.studies.progress import listener
 from crlso.studies.resume import check_same, head_of, observe, opened, replay, results_of
 from crlso.studies.study import Study
+from crlso.studies.workers import Here, Workers, evaluator
 
 __all__ = ["EvaluationError", "check_benchmark", "last_study", "make_optimiser", "optimum_of", "search"]
 
 _log = logging.getLogger("crlso.search")
 
-# Errors of the program, not of a cell: at the first query, or for the tenth time without a value, they end a search.
-_PROGRAM_ERRORS = (TypeError, NameError, AttributeError, ImportError, SyntaxError, NotImplementedError)
-_GIVE_UP = 10
+_GIVE_UP = 10  # errors of the program without a value
 
 Callback = Callable[[Study, Trial], object]
 
@@ -56,13 +56,17 @@ def search(
     *,
     journal: str | os.PathLike[str] | None = None,
     known: Any = None,
+    workers: int | None = None,
+    executor: Any = None,
+    timeout: float | None = None,
+    deterministic: bool = False,
     **options: Any,
 ) -> Study:
     """Search for the best cell of a benchmark.
 
     Each query evaluates one cell of a class that was not evaluated before. An evaluation that raises, or does not
-    return a finite number, is logged and counts as a query; its trial is failed and keeps the text of the error. The
-    methods learn from failures which cells to avoid.
+    return a finite number, is logged and counts as a query; its trial is failed and keeps the text of the error, with
+    the end of its traceback. The methods learn from failures which cells to avoid.
     After the search, test accuracies are looked up for the cells that improved the best value, if the benchmark has
     them. They do not influence the search.
 
@@ -95,6 +99,21 @@ def search(
         a CSV file that ``Tabular.from_csv`` reads, a Tabular, or a list of pairs of a cell and its value. The method
         learns from them, they cost no query, and their cells are not asked for. Failed trials of a study count too.
         Results of other tasks are an option of :class:`crlso.CRLSO`, `prior`.
+    workers : int, optional
+        Number of evaluations that run at the same time. Each runs in a process of its own, which loky starts (``pip
+        install 'crlso[parallel]'``) and which ends with this one; functions may come from a notebook. By default,
+        cells are evaluated one after the other in this process.
+    executor : concurrent.futures.Executor or callable, optional
+        Where cells are evaluated instead: an object whose ``submit(function, *arguments)`` returns a future; `workers`
+        is by default the number of its workers. Or a callable that makes an executor for one worker, such as ``lambda:
+        ProcessPoolExecutor(1)``, by which a worker is replaced that fails or takes too long. One that requires an
+        argument gets the number of the worker, from 0.
+    timeout : float, optional
+        Seconds after which an evaluation has failed, counted from when it was submitted. Its process is killed, but not
+        if `executor` is an executor: then its worker is busy until the evaluation ends.
+    deterministic : bool
+        Whether results of workers are told in the order of trials, so that a search does not depend on which of them
+        ends first. A worker that is ahead may have to wait.
     **options
         Options of the method.
 
@@ -106,9 +125,9 @@ def search(
     Raises
     ------
     TypeError, ValueError
-        If the benchmark lacks ``space`` or ``evaluate``, or the method, its options, the budget or `rng` is invalid; if
-        the journal is damaged, or is one of another benchmark, method, space, seed or option. The message names the
-        line or the difference.
+        If the benchmark lacks ``space`` or ``evaluate``, or cannot be sent to workers; if the method, its options, the
+        budget, `rng` or another argument is invalid; if the journal is damaged, or is one of another benchmark, method,
+        space, seed or option. The message names the line or the difference.
     BlockingIOError
         If another process writes to the journal. The message names the process and its host.
     OSError
@@ -117,8 +136,13 @@ def search(
         If the first evaluation failed by an error of the program, such as TypeError, NameError or a result that is no
         number; if ten did before there was a value; or if all evaluations failed. Other errors, such as MemoryError,
         do not end a search early.
+    RuntimeError
+        If the workers of an executor are gone. The same call with the same journal goes on.
+    ImportError
+        If `workers` needs loky, and it is not installed.
     KeyboardInterrupt
-        On Ctrl-C. Every exception that ends the search carries the study so far in its attribute ``study``, and
+        On Ctrl-C. With workers, the first one waits for the evaluations that run, and the second one ends them. Every
+        exception that ends the search carries the study so far in its attribute ``study``, and
         :func:`crlso.last_study` returns it. A trial whose evaluation was interrupted is pending there.
 
     Examples
@@ -131,6 +155,7 @@ def search(
     check_benchmark(benchmark)
     listening = listener(progress)
     callbacks = _checked_callbacks(callbacks)
+    place = evaluator(benchmark, workers, executor, timeout, deterministic)
     seed = rng if is_int(rng) else seed_of(rng)
     method, options = _with_options(method, options)
     with listening, opened(journal) as recorder:
@@ -153,7 +178,7 @@ def search(
         )
         listening.watch(study.history)
         try:
-            _run(benchmark, optimiser, study, callbacks, recorder)
+            _run(benchmark, place, optimiser, study, callbacks, recorder)
         except BaseException as error:
             _leave_study(study, error, journal)
             raise
@@ -205,13 +230,19 @@ _last: Study | None = None
 
 
 def _run(
-    benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable[Callback], recorder: Recorder | None
+    benchmark: Any,
+    place: Here | Workers,
+    optimiser: Optimiser,
+    study: Study,
+    callbacks: Iterable[Callback],
+    recorder: Recorder | None,
 ) -> None:
     """Run a search to its end, however it ends."""
     global _last
     _last = study
     try:
-        _query(benchmark, optimiser, study, callbacks)
+        with place:
+            _query(place, optimiser, study, callbacks)
         study.state = "stopped" if optimiser.remaining else "complete"
     except BaseException as error:
         study.state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -224,31 +255,44 @@ def _run(
             _note_end(recorder, study)
 
 
-def _query(benchmark: Any, optimiser: Optimiser, study: Study, callbacks: Iterable[Callback]) -> None:
+def _query(place: Here | Workers, optimiser: Optimiser, study: Study, callbacks: Iterable[Callback]) -> None:
     """Ask, evaluate and tell until the budget is spent or the study is stopped."""
     evaluation, program_errors = 0.0, 0
     waiting = deque(optimiser.pending)  # trials of an earlier run without a result
     optimiser.report("search", optimiser.n_told, optimiser.budget)  # at once: the first evaluation may take hours
     try:
-        while (waiting or optimiser.remaining > 0) and not study.stopping:
-            trial = waiting.popleft() if waiting else optimiser.ask()
+        while True:
+            while place.has_room and not (study.stopping or place.is_interrupted):
+                if not (waiting or optimiser.remaining > 0):
+                    break
+                place.begin(waiting.popleft() if waiting else optimiser.ask())
             start = perf_counter()
             try:
-                measurement, error, is_program_error = _evaluated(benchmark, trial)
+                finished = place.finish()
             finally:
                 evaluation += perf_counter() - start
-            _tell(optimiser, trial, measurement, error)
+            if finished is None:
+                break
+            trial, outcome = finished
+            _tell(optimiser, trial, outcome)
             study.seconds = _seconds(optimiser, evaluation)
-            for callback in callbacks:
-                try:
-                    callback(study, trial)
-                except StopIteration:
-                    study.stop()
-            program_errors += is_program_error
+            _call(callbacks, study, trial)
+            program_errors += outcome.is_program_error
             if not study.stopping:
-                _give_up_on_failures(optimiser, trial, program_errors)
+                _give_up_on_failures(optimiser, outcome, program_errors)
     finally:
         study.seconds = _seconds(optimiser, evaluation)
+    place.check()
+    if place.is_interrupted:
+        raise KeyboardInterrupt
+
+
+def _call(callbacks: Iterable[Callback], study: Study, trial: Trial) -> None:
+    for callback in callbacks:
+        try:
+            callback(study, trial)
+        except StopIteration:
+            study.stop()
 
 
 def _note_end(recorder: Recorder, study: Study) -> None:
@@ -272,32 +316,19 @@ def _leave_study(study: Study, error: BaseException, journal: Any) -> None:
         error.add_note(where)
 
 
-def _evaluated(benchmark: Any, trial: Trial) -> tuple[Measurement | None, str | None, bool]:
-    """Evaluate a cell: return its measurement or the text of the error, and whether that is one of the program."""
-    try:
-        value = benchmark.evaluate(trial.cell)
-    except Exception as error:
-        _log.debug("query %d: traceback of the failure", trial.number + 1, exc_info=True)
-        return None, f"{type(error).__name__}: {error}", isinstance(error, _PROGRAM_ERRORS)
-    try:
-        return Measurement.of(value), None, False
-    except (TypeError, ValueError) as wrong:  # no number, or not a finite one
-        return None, str(wrong), isinstance(wrong, TypeError)
-
-
-def _tell(optimiser: Optimiser, trial: Trial, measurement: Measurement | None, error: str | None) -> None:
-    if error is None:
-        optimiser.tell(trial, measurement)
+def _tell(optimiser: Optimiser, trial: Trial, outcome: Outcome) -> None:
+    if outcome.error is None:
+        optimiser.tell(trial, outcome.measurement)
         return
-    _log.warning("query %d failed: %s: %s", trial.number + 1, trial.cell, error)
-    optimiser.tell(trial, state="failed", error=error)
+    _log.warning("query %d failed: %s: %s", trial.number + 1, trial.cell, outcome.error)
+    optimiser.tell(trial, state="failed", error="\n\n".join(filter(None, (outcome.error, outcome.trace))))
 
 
-def _give_up_on_failures(optimiser: Optimiser, last: Trial, program_errors: int) -> None:
+def _give_up_on_failures(optimiser: Optimiser, last: Outcome, program_errors: int) -> None:
     """Raise if there is no value yet, and the program is at fault or the budget is spent."""
     queries = optimiser.n_told
-    is_over = program_errors == queries == 1 or program_errors == _GIVE_UP or not optimiser.remaining
-    if is_over and not optimiser.history.complete:
+    is_spent = not optimiser.remaining and not optimiser.pending
+    if (program_errors == queries == 1 or program_errors == _GIVE_UP or is_spent) and not optimiser.history.complete:
         raise EvaluationError(
             f"evaluate: expected values, got only failures in {queries} queries; the last: {last.error}"
         )

@@ -180,7 +180,7 @@ def test_an_evaluation_that_fails_is_a_query_and_goes_on(caplog):
     benchmark = Fragile()
     with caplog.at_level(logging.WARNING, logger="crlso"):
         study = search(benchmark, method="random", budget=6)
-    errors = {t.cell: t.error for t in study.trials}
+    errors = {t.cell: t.error and t.error.partition("\n\n")[0] for t in study.trials}
     assert errors == {
         (0, 0): "value: expected a finite number, got nan",
         (1, 1): "value: expected a number, got str",
@@ -195,6 +195,8 @@ def test_an_evaluation_that_fails_is_a_query_and_goes_on(caplog):
     assert study.best.value == 5.0
     assert len(caplog.records) == 4
     assert "RuntimeError: out of memory" in caplog.text
+    trace = next(t.error for t in study.trials if t.cell == (0, 1)).partition("\n\n")[2]
+    assert trace.startswith("Traceback") and trace.count("File") == 1 and 'raise RuntimeError("out of memory")' in trace
 
 
 class Failing(PairBenchmark):
