@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import logging
 import math
+import multiprocessing
 import os
 import pickle
 import queue
@@ -27,6 +28,10 @@ _log = logging.getLogger("crlso.search")
 
 _ATTEMPTS = 3  # of an evaluation whose worker fails
 _LONGEST_WAIT = 1e6  # seconds; beyond it, some systems overflow
+_GUARD = (
+    'workers: expected a script whose work is behind `if __name__ == "__main__":`, got one that calls crlso.search '
+    "wherever it is imported, as each worker does"
+)
 _HOW_TO_SEND = (
     "Put its functions and classes into a module and import them from there, or use workers=n without an executor, "
     "which can send what a notebook or a function defines"
@@ -306,6 +311,8 @@ def evaluator(benchmark: Any, workers: Any, executor: Any, timeout: Any, determi
         If an argument is invalid.
     ImportError
         If there is no executor, and loky is not installed.
+    RuntimeError
+        If this process is a worker that imports the script.
     """
     if not isinstance(deterministic, bool):
         raise TypeError(f"deterministic: expected a bool, got {type(deterministic).__name__}")
@@ -313,6 +320,8 @@ def evaluator(benchmark: Any, workers: Any, executor: Any, timeout: Any, determi
         if timeout is not None:
             raise ValueError("timeout: expected workers or an executor too: an evaluation in this process has no end")
         return Here(benchmark)
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # a worker that imports the script, to begin
+        raise RuntimeError(_GUARD)
     seconds = math.inf if timeout is None else check_number("timeout", timeout, above=0.0)
     if workers is None:
         workers = getattr(executor, "_max_workers", None)  # of the pools of Python and of loky

@@ -54,7 +54,8 @@ def test_document(module):
 
 
 def test_every_module_is_tested():
-    own = {"convexity", "designs", "failures", "priors", "repeats", "suite", "suite_statistics"}  # tests of their own
+    # These have tests of their own.
+    own = {"convexity", "designs", "failures", "priors", "repeats", "suite", "suite_statistics", "workers"}
     helpers = {"__init__", "general_optimisers", "model", "runs", "timing", "twins", *own}
     modules = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if not path.stem.startswith("with_")}
     assert modules - helpers - {"paper_protocol"} == set(CASES)  # which README's commands run

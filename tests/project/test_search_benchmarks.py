@@ -83,3 +83,29 @@ def test_priors(tmp_path):
         assert len(out.read_text(encoding="utf-8").splitlines()) == 2
     assert found[0] == found[1]
     assert [(row["source"], row["seeds"]) for row in found[0]] == [("none", 1), ("cifar100", 1)]
+
+
+@pytest.mark.slow
+def test_workers():
+    path = os.pathsep.join([str(Path(crlso.__file__).parents[1]), str(ROOT)])
+    options = "--method random --workers 3 --budget 12 --seeds 2 --mean 0.02 --jobs 1 --json"
+    command = [sys.executable, "-m", "benchmarks.workers", *options.split()]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout)
+    wall = found["wall"][0]
+    assert wall["queries"] == 12 and wall["ratio"] == wall["seconds"] / wall["ideal"] > 0.9
+    assert {n: len(each["queries"]) for n, each in found["at_optimum"].items()} == {"1": 2, "3": 2}
+
+
+def test_queries_in_flight_of_the_benchmark_of_workers():
+    from benchmarks import workers
+
+    sequential = workers.query_of_optimum(("random", 4930, 1, 0))
+    in_flight = workers.query_of_optimum(("random", 4930, 8, 0))
+    study = crlso.search(crlso.benchmarks.NASBench201("cifar10"), "random", 4930)
+    assert sequential == study.trajectory[-1]["query"]
+    assert sequential - 8 < in_flight < sequential + 8 and in_flight != sequential
+    assert workers.query_of_optimum(("random", sequential - 1, 1, 0)) is None
+    assert np.mean(workers.durations(0, 10_000)) == pytest.approx(1, abs=0.02)

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -419,6 +420,21 @@ def test_workers_alone_take_functions_of_a_notebook():
     assert (done.returncode, done.stdout) == (0, "6\n"), done.stderr
 
 
+@pytest.mark.slow
+def test_a_script_without_a_guard_is_told_so(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        SCRIPT.format(body="pass")
+        + "from concurrent.futures import ProcessPoolExecutor\n"
+        + "from multiprocessing import get_context\n"
+        + "spawned = lambda: ProcessPoolExecutor(1, mp_context=get_context('spawn'))\n"
+        + "crlso.search(bench, 'random', 6, workers=1, executor=spawned)\n"
+    )
+    done = python(str(script))
+    assert done.returncode == 1 and "EvaluationError" in done.stderr.splitlines()[-2] + done.stderr.splitlines()[-1]
+    assert 'RuntimeError: workers: expected a script whose work is behind `if __name__ == "__main__":`' in done.stderr
+
+
 def test_loky_is_named_when_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "loky", None)
     with pytest.raises(ImportError, match=r"pip install 'crlso\[parallel\]'"):
@@ -508,6 +524,40 @@ def test_ctrl_c_reaches_all_processes_and_loses_nothing(tmp_path):
         assert errors.count("Traceback") == 1 and "KeyboardInterrupt: " in errors.splitlines()[-1], errors
         study = Study.open(path)
         assert (study.n_queries, len(study.history.pending)) == ((3, 0) if times == 1 else (3, 3))
+
+
+# -- Dask -------------------------------------------------------------------------------------------------------------
+
+
+def exits_once(cell, folder):
+    marker = os.path.join(folder, "exited")
+    if CELLS.index(cell) == 2 and not os.path.exists(marker):
+        with open(marker, "w"):
+            os._exit(1)
+    return value_of(cell)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of Dask
+def test_a_worker_of_dask_that_exits(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    bench = Function(SPACE, functools.partial(exits_once, folder=str(tmp_path)), name="f")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        study = run(bench, workers=2, executor=client.get_executor(pure=False))
+    assert (tmp_path / "exited").exists()
+    assert study.n_queries == N and not errors(study)
+    assert {trial.cell for trial in study.trials} == set(CELLS)
+
+
+@pytest.mark.slow
+def test_the_example_of_dask():
+    pytest.importorskip("distributed")
+    script = Path(__file__).parents[2] / "examples" / "dask_cluster.py"
+    done = python(str(script), "--budget", "6", "--method", "random")
+    assert done.returncode == 0 and "6 of 6" in done.stdout, done.stderr
 
 
 # -- arguments --------------------------------------------------------------------------------------------------------
