@@ -96,6 +96,15 @@ class _Worker:
         self.trial: Trial | None = None
         self.deadline = math.inf
 
+    def ready(self) -> Any:
+        """Return the executor, which is made if there is none."""
+        if self.executor is None and self.make is not None:
+            made = self.make()
+            if not callable(getattr(made, "submit", None)):
+                raise TypeError(f"executor: expected a callable that makes an executor, got {type(made).__name__}")
+            self.executor = made
+        return self.executor
+
     def discard(self) -> None:
         """Drop an executor of its own, and kill its processes."""
         if self.make is not None and self.executor is not None:
@@ -216,13 +225,13 @@ class Workers:
 
     def _submit(self, worker: _Worker, trial: Trial) -> None:
         self._attempts[trial.number] = self._attempts.get(trial.number, 0) + 1
-        if worker.executor is None and worker.make is not None:
-            worker.executor = worker.make()
         try:
-            future = worker.executor.submit(evaluate_apart, self._benchmark, trial.cell, os.getpid())
+            future = worker.ready().submit(evaluate_apart, self._benchmark, trial.cell, os.getpid())
         except BrokenExecutor as error:
             self._lost(worker, trial, error)
             return
+        if not hasattr(future, "add_done_callback"):
+            raise TypeError(f"executor: expected `submit` to return a future, got {type(future).__name__}")
         worker.future, worker.trial, worker.deadline = future, trial, monotonic() + self._timeout
         future.add_done_callback(lambda future: self._done.put((worker, future)))
 

@@ -152,7 +152,7 @@ def test_the_first_interrupt_waits_and_the_second_does_not(tmp_path, caplog):
         again = run(executor=Delayed(2), journal=path)
         assert (again.state, again.n_queries) == ("complete", N)
         assert {trial.cell for trial in again.trials} == set(CELLS)
-    assert "interrupted: waiting for 3 evaluations; Ctrl-C again ends them" in caplog.text
+    assert "evaluations; Ctrl-C again ends them" in caplog.text
 
 
 @pytest.mark.parametrize("method", ["random", "gp"])
@@ -166,6 +166,30 @@ def test_a_deterministic_search_goes_on_as_if_it_was_not_interrupted(tmp_path, m
         if times == 2:  # after one, all that ran were told before new ones were asked for
             assert again.history == expected.history
         assert again.n_queries == N and not again.history.pending
+
+
+@pytest.mark.parametrize("method", ["random", "evolution", "gp"])
+def test_a_deterministic_search_goes_on_from_any_line(tmp_path, method):
+    path = tmp_path / "run.jsonl"
+    options = {"method": method, "budget": 8, "workers": 3, "deterministic": True, "journal": path}
+    expected = run(executor=Delayed(0), **options).history
+    lines = path.read_bytes().splitlines(keepends=True)
+    for n in range(1, len(lines)):
+        path.write_bytes(b"".join(lines[:n]))
+        assert run(executor=Delayed(n), **options).history == expected, n
+
+
+def test_a_search_goes_on_with_another_number_of_workers(tmp_path):
+    path = tmp_path / "run.jsonl"
+    run(executor=Delayed(0), journal=path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    for workers in (None, 1, 2, 7):
+        path.write_bytes(b"".join(lines[:9]))
+        pending = [trial.number for trial in Study.open(path).history.pending]
+        study = run(workers=workers, executor=workers and Delayed(1), journal=path)
+        assert len(pending) == 4 and study.n_queries == N and {trial.cell for trial in study.trials} == set(CELLS)
+        if workers in (None, 1):
+            assert [number for kind, number in events(study)[8:] if kind == "told"][:4] == pending
 
 
 def test_a_callback_that_raises_ends_the_search():
@@ -304,6 +328,18 @@ def test_a_fault_of_a_worker_is_not_one_of_the_cell(error):
     again = Flaky(error, 3)
     with pytest.raises(EvaluationError, match="its worker failed 3 times"):
         run(executor=lambda: again, workers=1)
+
+
+def test_executors_that_are_none():
+    with pytest.raises(TypeError, match="executor: expected a callable that makes an executor, got NoneType"):
+        run(executor=lambda: None)
+
+    class Jobs:
+        def submit(self, function, *arguments):
+            return "a job"
+
+    with pytest.raises(TypeError, match="executor: expected `submit` to return a future, got str"):
+        run(executor=Jobs())
 
 
 def test_a_pool_that_is_closed_ends_the_search():
