@@ -1,4 +1,4 @@
-"""Builds and runs the C tests under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer.
+"""Builds and runs the C tests under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, or ThreadSanitizer.
 
 Each tests/c/test_*.c is a program whose exit code 0 means success. Its first line names the sources it is linked with:
 
@@ -10,6 +10,7 @@ CR_TEST_REAL is built and run twice, with -DCR_TEST_REAL=float and -DCR_TEST_REA
 
     python -m tests.c                        all tests
     python -m tests.c philox gemm            those whose names contain one of the words
+    python -m tests.c --threads              those that start threads, under ThreadSanitizer
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ sys.path.insert(0, str(ROOT / "tools"))
 import openblas  # noqa: E402  (the finder that setup.py uses too)
 
 FLAGS = """-std=c11 -O1 -g -pthread -fno-math-errno -fno-trapping-math -ffp-contract=fast -Wall -Wextra -Werror
-           -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer""".split()
+           -fno-sanitize-recover=all -fno-omit-frame-pointer""".split()
+MEMORY, THREADS = "-fsanitize=address,undefined", "-fsanitize=thread"
+STARTS_THREADS = ("cr_threads_set", "pthread_create")  # a test with one of these words is one of threads
 MARK = "// sources:"
 TIMEOUT = 600
 
@@ -103,8 +106,9 @@ def run(command: list[str], env: dict[str, str] | None = None) -> str:
 class Builder:
     """Compiles each source once, whatever number of tests is linked with it."""
 
-    def __init__(self, root: Path, folder: Path, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, root: Path, folder: Path, pool: ThreadPoolExecutor, sanitizers: str) -> None:
         self.root, self.folder, self.pool = root, folder, pool
+        self.flags = [*FLAGS, sanitizers]
         self.compiler = shlex.split(os.environ.get("CC", "cc"))
         self.objects: dict[tuple[Path, tuple[str, ...]], Future[Path]] = {}
 
@@ -116,7 +120,7 @@ class Builder:
         return self.objects[key]
 
     def _compile(self, source: Path, macros: tuple[str, ...], target: Path) -> Path:
-        run([*self.compiler, *FLAGS, *macros, f"-I{self.root / 'csrc'}", "-c", str(source), "-o", str(target)])
+        run([*self.compiler, *self.flags, *macros, f"-I{self.root / 'csrc'}", "-c", str(source), "-o", str(target)])
         return target
 
     def start(self, case: Case) -> tuple[list[Future[Path]], tuple[str, ...]]:
@@ -135,23 +139,29 @@ class Builder:
 
     def link(self, name: str, objects: list[Path], arguments: tuple[str, ...]) -> Path:
         program = self.folder / name
-        run([*self.compiler, *FLAGS, *map(str, objects), *arguments, "-lm", "-o", str(program)])
+        run([*self.compiler, *self.flags, *map(str, objects), *arguments, "-lm", "-o", str(program)])
         return program
 
 
-def run_all(root: Path, words: list[str] | None = None) -> int:
-    """Builds and runs the tests in root/tests/c; prints a line for each and a last one; returns the exit code."""
+def run_all(root: Path, words: list[str] | None = None, threads: bool = False) -> int:
+    """Builds and runs the tests in root/tests/c; prints a line for each and a last one; returns the exit code.
+
+    With `threads`, those that start threads, under ThreadSanitizer.
+    """
     chosen = [case for case in cases(root / "tests/c") if not words or any(word in case.name for word in words)]
+    if threads:
+        chosen = [case for case in chosen if any(word in case.source.read_text("utf-8") for word in STARTS_THREADS)]
     suppressions = Path(__file__).with_name("lsan.supp")
     options = {
         "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1:"
         "allocator_may_return_null=1",
         "LSAN_OPTIONS": f"suppressions={suppressions}:print_suppressions=0",
         "UBSAN_OPTIONS": "print_stacktrace=1",
+        "TSAN_OPTIONS": "die_after_fork=0:halt_on_error=1:allocator_may_return_null=1",
     }
     failed = 0
     with tempfile.TemporaryDirectory(prefix="crlso-c-") as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
-        builder = Builder(root, Path(folder), pool)
+        builder = Builder(root, Path(folder), pool, THREADS if threads else MEMORY)
         started: dict[Case, tuple[list[Future[Path]], tuple[str, ...]] | TestError] = {}
         for case in chosen:
             try:
@@ -179,4 +189,6 @@ def run_all(root: Path, words: list[str] | None = None) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.c", description="Builds and runs the C tests.")
     parser.add_argument("words", nargs="*", help="run the tests whose names contain one of these")
-    sys.exit(run_all(ROOT, parser.parse_args().words))
+    parser.add_argument("--threads", action="store_true", help="look for races, in those that start threads")
+    given = parser.parse_args()
+    sys.exit(run_all(ROOT, given.words, given.threads))

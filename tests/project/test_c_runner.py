@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PASSING = '// sources: csrc/core/one.c\n#include "core/one.h"\nint main(void) { return one() == 1 ? 0 : 1; }\n'
 
 
-def run(tmp_path: Path, test: str | None, *words: str) -> tuple[int, str]:
+def run(tmp_path: Path, test: str | None, *words: str, threads: bool = False) -> tuple[int, str]:
     files = {
         "csrc/core/one.h": "int one(void);\n",
         "csrc/core/one.c": '#include "one.h"\nint one(void) { return 1; }\n',
@@ -24,9 +24,8 @@ def run(tmp_path: Path, test: str | None, *words: str) -> tuple[int, str]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    code = (
-        f"import sys, pathlib, tests.c.__main__ as m; sys.exit(m.run_all(pathlib.Path({str(tmp_path)!r}), {words!r}))"
-    )
+    arguments = f"pathlib.Path({str(tmp_path)!r}), {words!r}, {threads}"
+    code = f"import sys, pathlib, tests.c.__main__ as m; sys.exit(m.run_all({arguments}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     return done.returncode, done.stdout
@@ -87,3 +86,30 @@ def test_every_kind_of_failure_is_noticed(tmp_path, test, reason):
     assert re.match("FAILED test_planted\n", output)
     assert reason in output
     assert output.endswith("\n0 passed, 1 failed\n")
+
+
+RACE = """// sources:
+#include <pthread.h>
+static int count;
+static void *add(void *argument) { (void)argument; ONCE count++; return NULL; }
+int main(void) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, add, NULL);
+    add(NULL);
+    pthread_join(thread, NULL);
+    return 0;
+}
+"""
+
+
+@pytest.mark.slow
+def test_a_race_is_noticed_and_only_programs_with_threads_run(tmp_path):
+    code, output = run(tmp_path, RACE.replace("ONCE", ""), threads=True)
+    assert code == 1
+    assert "WARNING: ThreadSanitizer: data race" in output
+    locked = RACE.replace("ONCE", "pthread_mutex_lock(&lock);").replace(
+        "count++;", "count++; pthread_mutex_unlock(&lock);"
+    )
+    locked = locked.replace("static int", "static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;\nstatic int", 1)
+    assert run(tmp_path, locked, threads=True) == (0, "passed test_planted\n1 passed, 0 failed\n")
+    assert run(tmp_path, PASSING, threads=True) == (1, "no test found\n0 passed, 0 failed\n")
