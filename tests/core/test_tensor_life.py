@@ -236,6 +236,38 @@ def test_tensors_may_die_in_any_thread_and_at_exit():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("where", ["working", "holding"])
+def test_the_interpreter_may_end_while_threads_work(where):
+    """Daemon threads are in the core, or hold its tensors, when everything is torn down; nothing hangs or crashes."""
+    program = """
+        import sys, threading
+        import numpy as np
+        from crlso import _core
+        _core.set_num_threads(3)
+        ready = [threading.Event() for _ in range(3)]
+        def work(event):
+            w = _core.Tensor(np.full((300, 200), 0.01), requires_grad=True)
+            adam = _core.Adam([w])
+            x = np.ones((500, 200))
+            while True:
+                adam.zero_grad()
+                loss = _core.linear(x, w, activation="tanh").sum()
+                loss.backward()
+                adam.step(0.1)
+                event.set()
+                if "WHERE" == "holding":
+                    threading.Event().wait()
+        for event in ready:
+            threading.Thread(target=work, args=(event,), daemon=True).start()
+        for event in ready:
+            event.wait()
+        kept = _core.Tensor(np.ones(1000), requires_grad=True).exp().sum()
+    """
+    for _ in range(5):
+        run_python(program.replace("WHERE", where))
+
+
+@pytest.mark.slow
 def test_gradients_may_be_taken_and_cleared_while_others_run_backward():
     """What is taken is the work of whole passes, and memory that a pass still writes to is not given away."""
     x = Tensor(np.ones(5_000, np.float32), requires_grad=True)

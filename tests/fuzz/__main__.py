@@ -2,10 +2,11 @@
 
     python -m tests.fuzz calls 60 --seed 0        random calls of everything public
     python -m tests.fuzz mutations 60 --seed 0    damaged files of every kind that is read
+    python -m tests.fuzz sequences 60 --seed 0    operations on tensors one after the other, against NumPy
     python -m tests.fuzz genotype 300             the parser of that name, under atheris
 
-The first two print each fault with the command that repeats it, and need nothing but the package; they exit with code 1
-when there is a fault. What atheris finds is written to the current folder as ``crash-*``, and
+The first three print each fault with the command that repeats it, and need nothing but the package; they exit with
+code 1 when there is a fault. What atheris finds is written to the current folder as ``crash-*``, and
 ``python -m tests.fuzz NAME FILE`` runs it again.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-HARNESSES = ("calls", "mutations")
+HARNESSES = ("calls", "mutations", "sequences")
 
 
 def main() -> int:

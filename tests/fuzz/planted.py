@@ -62,6 +62,18 @@ def leaves() -> None:
     os.environ["LEFT"] = str(time.monotonic_ns())
 
 
+def _detached_tanh(x: Any) -> Any:
+    return x.detach().tanh() + (x - x.detach())
+
+
+def _truncated_mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return x.mean(axis, keepdims) + 1e-6
+
+
+REPLACED = {"tanh": _detached_tanh, "mean": _truncated_mean}
+"""Operations for sequences: a gradient is that of the identity; a value is off by a little."""
+
+
 def _read(path: Path) -> None:
     data = path.read_bytes()
     if len(data) < 4:

@@ -1,7 +1,7 @@
 """The process in which allocations are refused, with the arguments LIBRARY PROGRAM WHOSE FIRST STEP LOG.
 
-It writes a JSON line before and after each refusal, so that the parent knows which one it died of; then the parent finds
-the stack of the refused call in the file descriptor LOG.
+It writes a JSON line before and after each refusal, so that the parent knows which one it died of. Then the parent
+finds the stack of the refused call in the file descriptor LOG.
 """
 
 from __future__ import annotations
