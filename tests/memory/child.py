@@ -20,6 +20,7 @@ from typing import Any
 from crlso import _core
 
 REPETITIONS = 20  # of a run that left blocks behind: a leak leaves some each time, caches and free lists do not
+SETTLE = 300  # most runs before the first refusal
 COMPARE = 16  # after so many refusals the program runs to its end
 
 
@@ -32,8 +33,9 @@ class Refusal:
         if self.allocator.refuse_only(whose.encode(), log) != 0:
             raise ValueError(f"whose: expected a part of the path of a library, got {whose!r}")
         self.expected = program()
-        for _ in range(REPETITIONS):  # then what is made once, such as caches, is there
-            program()
+        gc.collect()
+        gc.freeze()  # a collection looks at what the program makes from now on, and at nothing else
+        self._settle()
 
     def count(self) -> int:
         """Return the number of allocations of one run."""
@@ -59,6 +61,16 @@ class Refusal:
         """Return what is wrong with a whole run, or None."""
         fault, _ = self._run(0)
         return fault and f"a run afterwards: {fault}"
+
+    def _settle(self) -> None:
+        """Run the program until caches and free lists are full: some runs in a row leave nothing."""
+        at_rest = 0
+        for _ in range(SETTLE):
+            before = self._live()
+            self._run(0)
+            at_rest = at_rest + 1 if self._live() <= before else 0
+            if at_rest == 5:
+                return
 
     def stack(self) -> list[str]:
         """Return who asked for what was refused last, innermost first."""
@@ -98,8 +110,6 @@ def main() -> None:
     sys.unraisablehook = ignore
     module, _, function = program.rpartition(".")
     refusal = Refusal(library, getattr(importlib.import_module(module), function)(), whose, log)
-    gc.collect()
-    gc.freeze()  # a collection looks at what the programs make, and at nothing else
     total = refusal.count()
     print(json.dumps({"total": total}), flush=True)
     for number in range(first, total + 1, step):
