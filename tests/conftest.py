@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import inspect
 import os
 import signal
 import sys
@@ -13,6 +14,24 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+# Of these there is one for all threads, so that pytest-run-parallel can run a test that uses them in one thread only:
+# fixtures (the log, files that a test changes, another process), and words in its text.
+SHARED_FIXTURES = {"caplog", "ensemble", "holder", "own", "source"}
+SHARED_WORDS = ("KeyboardInterrupt", "SIGINT", "copyreg", "last_study", "pyplot")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Say to pytest-run-parallel, where it is in use, which tests need what there is only once."""
+    if not config.getoption("parallel_threads", default=None):
+        return
+    for item in items:
+        used = SHARED_FIXTURES & {*getattr(item, "fixturenames", ())}
+        text = inspect.getsource(item.function) if isinstance(item, pytest.Function) else ""
+        used |= {word for word in SHARED_WORDS if word in text}
+        if used:
+            item.add_marker(
+                pytest.mark.thread_unsafe(reason=f"there is one for all threads: {', '.join(sorted(used))}")
+            )
 
 
 @pytest.fixture(scope="session", autouse=True)

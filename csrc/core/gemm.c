@@ -1,3 +1,4 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime: musl hides it otherwise */
 #include "gemm.h"
 
 #include <time.h>
