@@ -144,7 +144,9 @@ def test_a_climb_reaches_the_largest_acquisition_values_and_passes_seen_cells_by
     def context(seen):
         reservoir = Reservoir(space, candidates.codes, is_complete=False, is_listed=True)
         is_seen = lambda codes: np.isin(codes[:, 0], seen)  # noqa: E731
-        return Round(reservoir, Stream(0), candidates.codes, np.zeros(2), candidates, np.zeros(2), values, is_seen)
+        zeros = np.zeros(2)
+        is_key = lambda keys: np.isin(keys, seen)  # noqa: E731  (a cell of the line is its own key)
+        return Round(reservoir, Stream(0), candidates.codes, zeros, candidates, zeros, values, is_seen, is_key)
 
     climb = AcquisitionClimb(5)
     found = climb.propose(context([66]))["local search"][:, 0].tolist()

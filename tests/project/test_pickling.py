@@ -165,7 +165,7 @@ def candidates() -> Any:
 
 def context() -> Any:
     numbers = np.zeros(len(CODES))
-    return bayesian.Round(reservoir(), Stream(0), CODES, VALUES, candidates(), numbers, value, value)
+    return bayesian.Round(reservoir(), Stream(0), CODES, VALUES, candidates(), numbers, value, value, value)
 
 
 def known_rows() -> models.KnownRows:

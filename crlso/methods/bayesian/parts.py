@@ -52,6 +52,11 @@ class Reservoir:
         """Features that the space gives, scaled over the reference; encoders share them."""
         return CellFeatures(self.space, self.reference)
 
+    @functools.cached_property
+    def keys(self) -> Keys:
+        """Canonical keys of the cells, shape (n,)."""
+        return self.space.canonical_key(self.codes)
+
     def locate(self, codes: Codes) -> Positions:
         """Return the positions of canonical cells (n, codes per cell) in a complete reservoir, shape (n,)."""
         return self.space.classes().locate(codes)
@@ -118,6 +123,8 @@ class Candidates:
     ----------
     codes : ndarray of uint8, shape (n, codes per cell)
         Canonical cells, one per class.
+    keys : ndarray of int64, shape (n,)
+        Their canonical keys.
     sources : list of str
         Name of the first source that proposed each cell.
     """
@@ -125,15 +132,16 @@ class Candidates:
     def __init__(self, space: Space, width: int) -> None:
         self._space = space
         self.codes: Codes = np.zeros((0, width), dtype=np.uint8)
+        self.keys: Keys = np.zeros(0, dtype=np.int64)
         self.sources: list[str] = []
 
     def add(self, source: str, codes: Codes) -> None:
         """Add the proposals of a source; invalid rows and classes already present are dropped."""
         good = self._space.canonicalise(codes[self._space.valid(codes)])
-        joined = np.concatenate([self.codes, good])
-        first = first_of_each(self._space.canonical_key(joined))
+        keys = np.concatenate([self.keys, self._space.canonical_key(good)])
+        first = first_of_each(keys)
         self.sources += [source] * (len(first) - len(self.codes))
-        self.codes = joined[first]
+        self.codes, self.keys = np.concatenate([self.codes, good])[first], keys[first]
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -160,6 +168,8 @@ class Round:
         ``acquisition_values(codes)`` returns those of any canonical cells, shape (m,).
     seen : callable
         ``seen(codes)`` returns whether the class of each cell was asked for or observed, shape (m,).
+    seen_keys : callable
+        ``seen_keys(keys)`` returns the same for canonical keys.
     """
 
     reservoir: Reservoir
@@ -170,6 +180,7 @@ class Round:
     reservoir_values: Floats
     acquisition_values: Callable[[Codes], Floats]
     seen: Callable[[Codes], npt.NDArray[np.bool_]]
+    seen_keys: Callable[[Keys], npt.NDArray[np.bool_]]
 
     @property
     def best(self) -> Codes:

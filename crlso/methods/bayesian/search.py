@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from crlso._base.checks import check_int
 from crlso._base.plain import typed
-from crlso._base.types import Codes, Floats, Positions
+from crlso._base.types import Codes, Floats, Keys, Positions
 from crlso.methods.base import Optimiser, Stepwise
 from crlso.methods.bayesian.feasibility import Feasibility
 from crlso.methods.bayesian.parts import (
@@ -24,6 +24,7 @@ from crlso.methods.bayesian.parts import (
     Surrogate,
 )
 from crlso.methods.bayesian.priors import best_predicted
+from crlso.methods.bayesian.remembered import RememberedFeatures
 from crlso.methods.random import RandomOrder
 from crlso.models.gaussian_process import Features, normal_scores
 from crlso.spaces.base import Space
@@ -132,6 +133,7 @@ class BayesianSearch(Optimiser):
         with self.phase("encoders"):
             encoder.prepare(self.reservoir, self.stream, self.report)
             self._features = encoder.encode(self.reservoir.codes)
+        self._remembered = RememberedFeatures(encoder, space.cardinalities)
         surrogate.watch(self._features)
         self.feasibility = Feasibility(self._features)
         self._initial, self._predicted = self.reservoir.codes[self._first_positions()], self._predicted_cells()
@@ -228,13 +230,13 @@ class BayesianSearch(Optimiser):
         if self.reservoir.is_complete:
             where = self.reservoir.locate(pending)
             return self.reservoir.codes[
-                self._highest(n, self.reservoir.codes, posterior, self.feasibility.penalty(), where)
+                self._highest(n, self.reservoir.keys, posterior, self.feasibility.penalty(), where)
             ]
         found = self._candidates(posterior, codes, scores)
-        features = self.encoder.encode(np.concatenate([found.codes, pending]))
+        features = self._remembered.encode(np.concatenate([found.codes, pending]))
         where = np.arange(len(found), len(features))
         penalty = self.feasibility.penalty(features)[: len(found)]
-        chosen = self._highest(n, found.codes, self.surrogate.posterior(features), penalty, where)
+        chosen = self._highest(n, found.keys, self.surrogate.posterior(features), penalty, where)
         picks = dict(self._picks.before(self._round))
         for i in chosen:
             picks[found.sources[i]] = picks.get(found.sources[i], 0) + 1
@@ -244,7 +246,7 @@ class BayesianSearch(Optimiser):
 
     def _blind(self, n: int) -> Codes:
         """Choose at most `n` cells of the reservoir while no value is known: the least likely to fail, at random."""
-        fresh = np.flatnonzero(~self.seen(self.reservoir.codes))
+        fresh = np.flatnonzero(~self.history.seen(self.reservoir.keys))
         if not len(fresh):
             return RandomOrder(self).next()[None]
         order = fresh[self.stream.permutation("blind", self._round, len(fresh))]
@@ -278,18 +280,17 @@ class BayesianSearch(Optimiser):
 
     def _features_of(self, codes: Codes) -> Features:
         """Features of canonical cells, looked up where they are known."""
-        return (
-            self._features[self.reservoir.locate(codes)] if self.reservoir.is_complete else self.encoder.encode(codes)
-        )
+        complete = self.reservoir.is_complete
+        return self._features[self.reservoir.locate(codes)] if complete else self._remembered.encode(codes)
 
-    def _highest(self, n: int, cells: Codes, posterior: Posterior, penalty: Floats, pending: Positions) -> list[int]:
+    def _highest(self, n: int, keys: Keys, posterior: Posterior, penalty: Floats, pending: Positions) -> list[int]:
         """Positions of the `n` cells with the largest penalised acquisition values, conditioned on the pending ones."""
-        seen = self.seen(cells)
+        seen = self.history.seen(keys)
         for i in pending:
             posterior.observe(int(i))
         chosen: list[int] = []
         for _ in range(min(n, int((~seen).sum()))):
-            values = np.where(seen, -np.inf, self.acquisition(posterior)[: len(cells)] + penalty)
+            values = np.where(seen, -np.inf, self.acquisition(posterior)[: len(keys)] + penalty)
             chosen.append(int(values.argmax()))
             seen[chosen[-1]] = True
             if len(chosen) < n:
@@ -298,7 +299,7 @@ class BayesianSearch(Optimiser):
 
     def _values(self, cells: Codes) -> Floats:
         """Penalised acquisition values of canonical cells, shape (m,)."""
-        features = self.encoder.encode(cells)
+        features = self._remembered.encode(cells)
         return self.acquisition(self.surrogate.posterior(features)) + self.feasibility.penalty(features)
 
     def _candidates(self, posterior: Posterior, codes: Codes, scores: Floats) -> Candidates:
@@ -311,14 +312,17 @@ class BayesianSearch(Optimiser):
             scores=scores,
             candidates=candidates,
             reservoir_values=np.where(
-                self.seen(self.reservoir.codes), -np.inf, self.acquisition(posterior) + self.feasibility.penalty()
+                self.history.seen(self.reservoir.keys),
+                -np.inf,
+                self.acquisition(posterior) + self.feasibility.penalty(),
             ),
             acquisition_values=self._values,
             seen=self.seen,
+            seen_keys=self.history.seen,
         )
         for source in self.sources:
             for name, proposed in source.propose(context).items():
                 candidates.add(name, proposed)
-        if self.seen(candidates.codes).all():  # no source proposed an unseen class
+        if self.history.seen(candidates.keys).all():  # no source proposed an unseen class
             candidates.add("random", RandomOrder(self).next()[None])
         return candidates

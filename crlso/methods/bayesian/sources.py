@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from crlso.methods.base import Stepwise
 from crlso.methods.bayesian.parts import Round
 from crlso.models import FrozenDecoder, GraphVAE, ICNNSurrogate
 from crlso.random import Stream
+from crlso.spaces.base import Space
 from crlso.spaces.keys import first_of_each
 
 __all__ = [
@@ -209,6 +211,22 @@ class LatentMoves:
         return {"latent noise": steps.codes, "latent gradient": latent_descent(steps, z, context.scores, surrogate)}
 
 
+class _Cells(NamedTuple):
+    """Canonical cells with their keys."""
+
+    codes: Codes
+    keys: Keys
+
+    def chosen(self, rows: Any) -> _Cells:
+        """Some of the cells, by positions, a mask or a slice."""
+        return _Cells(self.codes[rows], self.keys[rows])
+
+    @staticmethod
+    def join(parts: Sequence[_Cells]) -> _Cells:
+        """Cells one after the other."""
+        return _Cells(*map(np.concatenate, zip(*parts)))
+
+
 class AcquisitionClimb:
     """Source of cells found by a local search on the acquisition value.
 
@@ -224,8 +242,8 @@ class AcquisitionClimb:
 
     def __init__(self, generations: int) -> None:
         self.generations = generations
-        self._promising: Stepwise[Codes | None] = Stepwise(None)
-        self._known: dict[bytes, Codes] = {}
+        self._promising: Stepwise[_Cells | None] = Stepwise(None)
+        self._known: dict[int, _Cells] = {}
 
     def fingerprint(self) -> Any:
         """Return what identifies the source: its number of generations, whatever it has found."""
@@ -233,41 +251,34 @@ class AcquisitionClimb:
 
     def propose(self, context: Round) -> dict[str, Codes]:
         """Return the 40 cells with the largest acquisition values."""
-        start, before = context.candidates.codes, self._promising.before(context.stream)
-        if before is not None:
-            start = np.concatenate([before, start])
-        found = self._climb(context, start)
+        start, before = _Cells(context.candidates.codes, context.candidates.keys), self._promising.before(context.stream)
+        found = self._climb(context, start if before is None else _Cells.join([before, start]))
         self._promising.put(context.stream, found)
-        return {"local search": found}
+        return {"local search": found.codes}
 
-    def _climb(self, context: Round, start: Codes) -> Codes:
-        cells = start[~context.seen(start)]
-        keys: Keys = np.zeros(0, dtype=np.int64)
-        best, values = start[:0], np.zeros(0)
-        expanded: set[bytes] = set()
+    def _climb(self, context: Round, cells: _Cells) -> _Cells:
+        best, values = cells.chosen(slice(0)), np.zeros(0)
+        met, expanded = best.keys, best.keys
         for generation in range(self.generations + 1):
-            here = context.reservoir.space.canonical_key(cells)
-            new = first_of_each(here)
-            new = new[~np.isin(here[new], keys)]
-            if not len(new):
+            new = cells.chosen(first_of_each(cells.keys))
+            new = new.chosen(~(context.seen_keys(new.keys) | np.isin(new.keys, met)))
+            if not len(new.keys):
                 break
-            keys = np.concatenate([keys, here[new]])
-            best = np.concatenate([best, cells[new]])
-            values = np.concatenate([values, context.acquisition_values(cells[new])])
+            met = np.concatenate([met, new.keys])
+            values = np.concatenate([values, context.acquisition_values(new.codes)])
             order = np.argsort(-values, kind="stable")[:POPULATION]
-            best, values = best[order], values[order]
-            front = [row for row in best if row.tobytes() not in expanded][:EXPANDED]
-            if generation == self.generations or not front:
+            best, values = _Cells.join([best, new]).chosen(order), values[order]
+            front = best.chosen(np.flatnonzero(~np.isin(best.keys, expanded))[:EXPANDED])
+            if generation == self.generations or not len(front.keys):
                 break
-            expanded |= {row.tobytes() for row in front}
-            cells = np.concatenate([self._neighbours(context, row) for row in front])
-            cells = cells[~context.seen(cells)]
+            expanded = np.concatenate([expanded, front.keys])
+            cells = self._neighbours(context.reservoir.space, front)
         return best
 
-    def _neighbours(self, context: Round, row: Codes) -> Codes:
-        """Neighbours of a cell, cached because good cells are expanded in many rounds."""
-        key = row.tobytes()
-        if key not in self._known:
-            space = context.reservoir.space
-            self._known[key] = space.canonicalise(space.neighbours(row))
-        return self._known[key]
+    def _neighbours(self, space: Space, front: _Cells) -> _Cells:
+        """Neighbours of cells, cached because good cells are expanded in many rounds."""
+        for row, key in zip(front.codes, front.keys.tolist()):
+            if key not in self._known:
+                near = space.canonicalise(space.neighbours(row))
+                self._known[key] = _Cells(near, space.canonical_key(near))
+        return _Cells.join([self._known[key] for key in front.keys.tolist()])

@@ -1,0 +1,76 @@
+"""Features of the cells that a search compares again and again, each encoded once."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crlso._base.types import Codes, Keys, Positions
+from crlso.methods.bayesian.parts import Encoder
+from crlso.models.gaussian_process import Features
+from crlso.spaces.keys import first_of_each, row_keys
+
+__all__ = ["RememberedFeatures"]
+
+CAPACITY = 20_000  # cells
+
+
+class RememberedFeatures:
+    """Features of canonical cells by an encoder, kept for the next rounds, which compare most of them again.
+
+    At most 20,000 cells are kept. When more would be, all are forgotten, and encoded again when they are needed.
+    Copies and pickles hold no features.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Must give a cell the same features whatever other cells are encoded with it.
+    cardinalities : tuple of int
+        Number of values of each code.
+    """
+
+    def __init__(self, encoder: Encoder, cardinalities: tuple[int, ...]) -> None:
+        self._encoder, self._cardinalities = encoder, cardinalities
+        self._kept: Features | None = None  # CAPACITY rows, those of the known cells first
+        self._rows: dict[int, int] = {}  # by key; a row is filled before its key is here
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_encoder": self._encoder, "_cardinalities": self._cardinalities, "_kept": None, "_rows": {}}
+
+    def encode(self, codes: Codes) -> Features:
+        """Return the features of canonical cells (n, codes per cell)."""
+        if len(codes) > CAPACITY // 2:
+            return self._encoder.encode(codes)
+        keys = row_keys(codes, self._cardinalities)
+        first = first_of_each(keys)
+        new = first[self._located(keys[first]) < 0]
+        if len(self._rows) + len(new) > CAPACITY:
+            self._rows, new = {}, first
+        if len(new) or self._kept is None:
+            self._keep(keys[new], self._encoder.encode(codes[new]))
+        assert self._kept is not None
+        return self._kept[self._located(keys)]
+
+    def _located(self, keys: Keys) -> Positions:
+        """Rows of cells; -1 for those that are not known."""
+        return np.array([*map(self._rows.get, keys.tolist(), itertools.repeat(-1))], dtype=np.int64)
+
+    def _keep(self, keys: Keys, features: Features) -> None:
+        if self._kept is None:
+            groups = tuple(map(_room, features.groups))
+            self._kept = Features(groups, _room(features.size), _room(features.predicted))
+        n = len(self._rows)
+        pairs = [*zip(self._kept.groups, features.groups)]
+        pairs += [(self._kept.size, features.size), (self._kept.predicted, features.predicted)]
+        for kept, new in pairs:
+            if kept is not None:
+                kept[n : n + len(keys)] = new
+        self._rows.update(zip(keys.tolist(), itertools.count(n)))
+
+
+def _room(part: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
+    """Return room for rows like these; pages that are never written take no memory."""
+    return None if part is None else np.empty((CAPACITY, *part.shape[1:]), part.dtype)
