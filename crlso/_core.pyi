@@ -330,6 +330,38 @@ class FrozenICNN:
         """Return the snapshot itself, which never changes."""
 
 @final
+class FrozenEncoder:
+    """A snapshot of an encoder of cells, its weights packed once for many evaluations."""
+
+    def __new__(
+        cls,
+        n_graphs: int,
+        n_codes: int,
+        edges: npt.ArrayLike,
+        columns: npt.ArrayLike,
+        kinds: npt.ArrayLike,
+        kind_columns: npt.ArrayLike,
+        message_rows: npt.ArrayLike,
+        table: Tensor,
+        types: Iterable[Tensor],
+        weights: Iterable[Tensor],
+        head: tuple[Tensor, Tensor, Tensor],
+        has_absent: bool = False,
+        both_directions: bool = True,
+        slope: float = 0.01,
+    ) -> Self:
+        """Take the snapshot; csrc/nn/encoder.h says what each argument is."""
+
+    def encode(self, codes: npt.NDArray[np.uint8], /) -> npt.NDArray[Any]:
+        """Return latents (n, outputs) of cells with codes (n, codes per cell)."""
+
+    def __copy__(self) -> Self:
+        """Return the snapshot itself, which never changes."""
+
+    def __deepcopy__(self, memo: Any, /) -> Self:
+        """Return the snapshot itself, which never changes."""
+
+@final
 class FrozenDecoder:
     """A snapshot of a decoder, its weights packed once for many evaluations."""
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 import crlso._core as _core
 from crlso._core import GraphBatch, Tensor
-from crlso.nn import GraphLayer, Module, OneHotGraphLayer
+from crlso.nn import SLOPE, GraphLayer, Module, OneHotGraphLayer, no_grad
 from crlso.random import Stream
 from crlso.spaces.base import Space
 from crlso.spaces.layout import CellLayout
@@ -60,6 +60,7 @@ class CellTemplate:
         n_graphs, n = len(layout.graphs), layout.n_nodes
         graph = np.repeat(np.arange(n_graphs), len(layout.edges))
         columns = np.tile(np.asarray(layout.edge_columns, dtype=np.int64), n_graphs)
+        self._n_graphs, self._n_codes = n_graphs, len(layout.cardinalities)
         self.n_nodes = n_graphs * n
         self.edges = np.tile(np.asarray(layout.edges, dtype=np.int64), (n_graphs, 1)) + n * graph[:, None]
         self.columns = np.where(columns < 0, -1, columns + len(layout.graph_cardinalities) * graph)
@@ -120,6 +121,32 @@ class CellTemplate:
             self.columns,
             has_absent=self.has_absent,
             both_directions=self.both_directions,
+        )
+
+    def freeze(
+        self,
+        first_layer: OneHotGraphLayer,
+        table: Tensor,
+        types: list[Tensor],
+        weights: list[Tensor],
+        head: tuple[Tensor, Tensor, Tensor],
+    ) -> _core.FrozenEncoder:
+        """Return an encoder of these cells with fixed weights; the core says what each argument is."""
+        return _core.FrozenEncoder(
+            self._n_graphs,
+            self._n_codes,
+            self.edges,
+            self.columns,
+            self._first_kind,
+            self._node_columns,
+            first_layer.rows_of_messages,
+            table,
+            types,
+            weights,
+            head,
+            has_absent=self.has_absent,
+            both_directions=self.both_directions,
+            slope=SLOPE,
         )
 
     def kinds(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
@@ -227,3 +254,29 @@ class GraphTrunk(Module):
         messages = _core.sum_pool(last.messages(x, batch.graph), batch.graph)
         root = _core.matmul(_core.matmul(weight, last.root2), last.root1)
         return _core.linear(messages, weight, bias) + _core.linear(_core.sum_pool(x, batch.graph), root)
+
+    def freeze(self, weight: Tensor, bias: Tensor | None) -> _core.FrozenEncoder:
+        """Return a snapshot of :meth:`pooled` with this weight and bias, for codes instead of batches."""
+        first, *further = self.layers
+        if bias is None:
+            bias = Tensor(np.zeros(weight.shape[0], weight.dtype))
+        with no_grad():
+            table = self.first.table()
+            products = [first.root(table), _core.linear(table, first.target), _core.linear(table, first.source)]
+            weights = [
+                _core.concat([*(() if layer is further[-1] else (_root(layer),)), layer.target, layer.source])
+                for layer in further
+            ]
+            root = _core.matmul(_core.matmul(weight, further[-1].root2), further[-1].root1) if further else weight
+            return self.template.freeze(
+                self.first,
+                _core.concat(products, axis=1),
+                [layer.types() for layer in self.layers],
+                weights,
+                (weight, root, bias),
+            )
+
+
+def _root(layer: GraphLayer) -> Tensor:
+    """Return ``R2 R1``."""
+    return _core.matmul(layer.root2, layer.root1)

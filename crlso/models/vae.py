@@ -20,16 +20,17 @@ from crlso._core import Tensor
 from crlso.assets import asset_path
 from crlso.models import shapes
 from crlso.models.base import CellModel, check_points, check_targets, train
+from crlso.models.frozen import FrozenDecoder, FrozenEncoder
 from crlso.models.graph import CellBatch, CellEncoding, GraphTrunk
 from crlso.models.surrogate import ICNNSurrogate
-from crlso.nn import SLOPE, Linear, Module, no_grad
+from crlso.nn import SLOPE, Linear, Module
 from crlso.random import Stream, seed_of
 from crlso.spaces.base import Space, check_is_space, check_space
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["AuxiliaryHeads", "FrozenDecoder", "GraphVAE"]
+__all__ = ["AuxiliaryHeads", "GraphVAE"]
 
 
 class _Encoder(Module):
@@ -47,6 +48,10 @@ class _Encoder(Module):
         both = self.trunk.pooled(batch, weight, bias)
         latent = self.mu.weight.shape[0]
         return both.slice(0, latent, axis=1), both.slice(latent, 2 * latent, axis=1)
+
+    def freeze(self) -> _core.FrozenEncoder:
+        """Return a snapshot of the map to the means, whose weights are packed once."""
+        return self.trunk.freeze(self.mu.weight, self.mu.bias)
 
 
 class _Block(Module):
@@ -93,56 +98,6 @@ class _Decoder(Module):
         for part in parts[1:]:
             total = total + part
         return total
-
-
-class FrozenDecoder:
-    """A snapshot of the decoder of a :class:`GraphVAE`, fast for many calls with few latents each.
-
-    :meth:`GraphVAE.freeze_decoder` makes it. Its weights are packed once, and later training does not change it.
-    """
-
-    def __init__(self, space: Space, network: _core.FrozenDecoder) -> None:
-        self._space = space
-        self._network = network
-
-    def logits(self, z: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Return the logits of all codes.
-
-        Parameters
-        ----------
-        z : array_like of float, shape (n, latent)
-
-        Returns
-        -------
-        ndarray, shape (n, sum of ``space.cardinalities``)
-
-        Raises
-        ------
-        ValueError
-            If z is not finite or has another shape.
-        TypeError
-            If z holds no floats.
-        """
-        return self._network.logits(z)
-
-    def decode(self, z: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-        """Return the codes of the most likely cells, as :meth:`GraphVAE.decode` does.
-
-        Parameters
-        ----------
-        z : array_like of float, shape (n, latent)
-
-        Returns
-        -------
-        ndarray of uint8, shape (n, codes per cell)
-
-        Raises
-        ------
-        TypeError, ValueError
-            As :meth:`logits` does.
-        """
-        codes: npt.NDArray[np.uint8] = self._space.from_logits(self._network.logits(z))
-        return codes
 
 
 class AuxiliaryHeads(Protocol):
@@ -460,12 +415,31 @@ class GraphVAE(CellModel):
         NotFittedError
             Before :meth:`fit`.
         """
+        return self.freeze_encoder().encode(cells)
+
+    def freeze_encoder(self) -> FrozenEncoder:
+        """Return a snapshot of the encoder that is fast for many calls with few cells each.
+
+        :meth:`encode` makes such a snapshot in every call, which pays off only for many cells.
+
+        Returns
+        -------
+        FrozenEncoder
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> encoder = GraphVAE(NASBench201(), width=16, rng=0).initialise().freeze_encoder()
+        >>> encoder.encode([0, 1, 2]).shape
+        (3, 16)
+        """
         self._check_fitted()
-        codes = self.space.codes(cells)
-        encoding = CellEncoding(self.encoder_.trunk, codes)
-        with no_grad():
-            parts = [self.encoder_(batch)[0].numpy() for batch in encoding.chunks()]
-        return np.concatenate(parts) if parts else np.zeros((0, self.latent), np.float32)
+        return FrozenEncoder(self.space, self.encoder_.freeze())
 
     def transform(self, cells: Any) -> npt.NDArray[np.float32]:
         """Return the latents of cells, as :meth:`encode` does: the step of a pipeline before a regression.

@@ -160,6 +160,8 @@ class OneHotGraphLayer(_Messages):
     ----------
     zero_row : int
         Index of the row of zeros.
+    rows_of_messages : ndarray of int64, shape (kinds, kinds, edge_types)
+        Row of each message in the table, by the kinds of target and source; -1 for those that do not occur.
     """
 
     def __init__(
@@ -185,8 +187,8 @@ class OneHotGraphLayer(_Messages):
         elif not isinstance(messages, np.ndarray) or messages.ndim != 2 or messages.shape[1] != 3:
             raise ValueError("messages: expected an array (n, 3) of the kinds of two nodes and an edge")
         self.message_kinds = tuple(np.ascontiguousarray(column) for column in messages.T)
-        self._rows = np.full((kinds, kinds, edge_types), -1)
-        self._rows[self.message_kinds] = kinds + np.arange(len(messages))
+        self.rows_of_messages = np.full((kinds, kinds, edge_types), -1)
+        self.rows_of_messages[self.message_kinds] = kinds + np.arange(len(messages))
         self.zero_row = kinds + len(messages)
         self._zeros = [np.zeros((1, outputs), dtype)] if zero_row else []
 
@@ -220,5 +222,5 @@ class OneHotGraphLayer(_Messages):
         ndarray of int64
             -1 for messages that were declared not to occur.
         """
-        rows: npt.NDArray[np.int64] = self._rows[target, source, edge]
+        rows: npt.NDArray[np.int64] = self.rows_of_messages[target, source, edge]
         return rows

@@ -73,8 +73,8 @@ static void message_chunk(void *context, size_t chunk)
     const graph_work_t *w = context;
     size_t begin, end;
     find_node_range(w, chunk, &begin, &end);
-    w->kernels->message_pass(begin, end, w->columns, kernel_edges(w->graph), w->slope, w->target, w->source, w->types,
-                             w->out);
+    w->kernels->message_pass(begin, end, w->columns, w->columns, kernel_edges(w->graph), w->slope, w->target, w->source,
+                             w->types, w->out);
 }
 
 static void message_gradient_chunk(void *context, size_t chunk)

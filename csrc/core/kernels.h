@@ -84,6 +84,9 @@ typedef struct {
     void (*column_sums)(size_t rows, size_t columns, size_t begin, size_t end, const void *x, void *y, int accumulate);
     /* out[r] = sum_k table[index[r, k]], rows of `columns` */
     void (*gather_sum)(size_t rows, size_t k, size_t columns, const void *table, const int32_t *index, void *out);
+    /* out[r] = sum of table[index[i]] for i from offsets[r] to offsets[r + 1], at least one; rows of `columns` */
+    void (*gather_lists)(size_t rows, size_t columns, const void *table, const int32_t *offsets, const int32_t *index,
+                         void *out);
     /* dtable[index[r, k], c] += dout[r, c] for columns [begin, end) */
     void (*scatter_add)(size_t rows, size_t k, size_t columns, size_t begin, size_t end, const int32_t *index,
                         const void *dout, void *dtable);
@@ -91,9 +94,10 @@ typedef struct {
     void (*segment_sum)(size_t begin, size_t end, size_t columns, const int32_t *offsets, const void *x, void *out);
     void (*segment_spread)(size_t begin, size_t end, size_t columns, const int32_t *offsets, const void *dout, void *dx,
                            int accumulate);
-    /* out[i] = sum over edges j -> i of leaky_relu(target[i] + source[j] + types[e]), targets [begin, end) */
-    void (*message_pass)(size_t begin, size_t end, size_t columns, cr_edges edges, double slope, const void *target,
-                         const void *source, const void *types, void *out);
+    /* out[i] = sum over edges j -> i of leaky_relu(target[i] + source[j] + types[e]), targets [begin, end). Rows of
+     * target and source are `stride` apart */
+    void (*message_pass)(size_t begin, size_t end, size_t columns, size_t stride, cr_edges edges, double slope,
+                         const void *target, const void *source, const void *types, void *out);
     /* d_target and d_source (+)=, for whole graphs [begin, end); d_types (n_types x columns) is
      * overwritten with the part of this chunk; each of the three may be NULL */
     void (*message_pass_gradient)(size_t begin, size_t end, size_t columns, cr_edges edges, double slope,

@@ -8,14 +8,14 @@
 #include "../core/threads.h"
 
 /* The rows of a block: their scratch memory takes about half of a second-level cache, they are whole tiles of every
- * kernel (12 or 6 rows, see gemm.h), and they are enough to repay the reading of the weights. */
+ * kernel (12 or 6 rows, see gemm.h) where items allow it, and they are enough to repay the reading of the weights. */
 #define BLOCK_BYTES ((size_t)1 << 18)
 #define ROWS_STEP 12
 #define MIN_ROWS 24
 #define MAX_ROWS 96
 
 typedef struct {
-    size_t n, rows, scratch;
+    size_t n, count, scratch; /* count: items of a block */
     cr_block_function run;
     void *context;
     atomic_int status;
@@ -23,25 +23,29 @@ typedef struct {
     cr_error *err;
 } blocks_t;
 
-static size_t choose_block_rows(size_t scratch)
+static size_t choose_block_items(size_t rows, size_t scratch)
 {
-    size_t rows = scratch == 0 ? MAX_ROWS : BLOCK_BYTES / scratch / ROWS_STEP * ROWS_STEP;
-    return rows < MIN_ROWS ? MIN_ROWS : rows > MAX_ROWS ? MAX_ROWS : rows;
+    size_t step = 1, least = MIN_ROWS / rows, most = MAX_ROWS / rows;
+    while (step < ROWS_STEP && step * rows % ROWS_STEP != 0)
+        step++;
+    size_t items = scratch == 0 ? most : BLOCK_BYTES / scratch;
+    items = items < least ? least : items > most ? most : items;
+    return items >= step ? items / step * step : items == 0 ? 1 : items;
 }
 
 static void run_block(void *context, size_t number)
 {
     blocks_t *b = context;
-    size_t begin = number * b->rows, rows = b->n - begin < b->rows ? b->n - begin : b->rows, bytes;
+    size_t begin = number * b->count, count = b->n - begin < b->count ? b->n - begin : b->count, bytes;
     cr_buffer *buffer = NULL;
     cr_error err;
     if (atomic_load(&b->status) != CR_OK)
         return;
-    cr_status status = cr_size_multiply(rows, b->scratch, &bytes, "scratch memory", &err);
+    cr_status status = cr_size_multiply(count, b->scratch, &bytes, "scratch memory", &err);
     if (status == CR_OK)
         status = cr_buffer_new(bytes, &buffer, &err);
     if (status == CR_OK)
-        status = b->run(b->context, begin, rows, cr_buffer_data(buffer), &err);
+        status = b->run(b->context, begin, count, cr_buffer_data(buffer), &err);
     cr_buffer_release(buffer);
     if (status == CR_OK || atomic_flag_test_and_set(&b->has_failed))
         return;
@@ -50,10 +54,10 @@ static void run_block(void *context, size_t number)
         *b->err = err;
 }
 
-cr_status cr_run_blocks(size_t n, size_t scratch, cr_block_function run, void *context, cr_error *err)
+cr_status cr_run_blocks(size_t n, size_t rows, size_t scratch, cr_block_function run, void *context, cr_error *err)
 {
-    blocks_t b = {n, choose_block_rows(scratch), scratch, run, context, CR_OK, ATOMIC_FLAG_INIT, err};
-    cr_parallel(n / b.rows + (n % b.rows != 0), run_block, &b);
+    blocks_t b = {n, choose_block_items(rows, scratch), scratch, run, context, CR_OK, ATOMIC_FLAG_INIT, err};
+    cr_parallel(n / b.count + (n % b.count != 0), run_block, &b);
     return (cr_status)atomic_load(&b.status);
 }
 

@@ -210,5 +210,6 @@ fail:
 cr_status cr_decoder_logits(const cr_decoder_frozen *net, const void *z, size_t n, void *logits, cr_error *err)
 {
     decoding_t d = {net, z, logits};
-    return cr_run_blocks(n, (net->layers[0].outputs + net->widest) * cr_dtype_size(net->dtype), decode_block, &d, err);
+    return cr_run_blocks(n, 1, (net->layers[0].outputs + net->widest) * cr_dtype_size(net->dtype), decode_block, &d,
+                         err);
 }

@@ -261,5 +261,5 @@ cr_status cr_icnn_evaluate(const cr_icnn_frozen *net, const void *z, size_t n, v
                            cr_error *err)
 {
     evaluation_t e = {net, z, value, gradient};
-    return cr_run_blocks(n, scratch_per_row(net), evaluate_block, &e, err);
+    return cr_run_blocks(n, 1, scratch_per_row(net), evaluate_block, &e, err);
 }

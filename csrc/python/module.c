@@ -155,7 +155,7 @@ static int initialise_module(PyObject *module)
         return -1;
     }
     int (*const parts[])(PyObject *) = {cr_py_add_runtime, cr_py_add_random, cr_py_add_tensor, cr_py_add_graph,
-                                        cr_py_add_ops, cr_py_add_optim, cr_py_add_linalg, cr_py_add_frozen,
+                                        cr_py_add_ops, cr_py_add_optim, cr_py_add_linalg, cr_py_add_frozen, cr_py_add_encoder,
                                         cr_py_add_search, cr_py_add_nasbench101, cr_py_add_nasbench201};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (parts[i](module) < 0)
@@ -172,6 +172,7 @@ static int traverse_state(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->cell_set);
     Py_VISIT(state->frozen_icnn);
     Py_VISIT(state->frozen_decoder);
+    Py_VISIT(state->frozen_encoder);
     return 0;
 }
 
@@ -184,6 +185,7 @@ static int clear_state(PyObject *module)
     Py_CLEAR(state->cell_set);
     Py_CLEAR(state->frozen_icnn);
     Py_CLEAR(state->frozen_decoder);
+    Py_CLEAR(state->frozen_encoder);
     return 0;
 }
 

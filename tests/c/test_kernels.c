@@ -319,6 +319,13 @@ static void columns_and_rows(size_t columns)
         }
         kernels->gather_sum(ROWS, k, columns, table, index, out);
         expect("gather_sum", ROWS * columns, out, expected, LOOSE);
+        if (k > 0) {
+            int32_t lists[ROWS + 1];
+            for (size_t r = 0; r <= ROWS; r++)
+                lists[r] = (int32_t)(r * k);
+            kernels->gather_lists(ROWS, columns, table, lists, index, out);
+            expect("gather_lists", ROWS * columns, out, expected, LOOSE);
+        }
         for (size_t i = 0; i < TABLE * columns; i++)
             expected[i] = (double)table[i];
         for (size_t i = 0; i < ROWS * k; i++)
@@ -398,8 +405,8 @@ static void messages(size_t d)
                 expected[TYPE][k] += g;
             }
         }
-    kernels->message_pass(0, 2, d, edges, 0.2, target, source, types, out);
-    kernels->message_pass(2, NODES, d, edges, 0.2, target, source, types, out);
+    kernels->message_pass(0, 2, d, d, edges, 0.2, target, source, types, out);
+    kernels->message_pass(2, NODES, d, d, edges, 0.2, target, source, types, out);
     expect("message_pass", NODES * d, out, sum, LOOSE);
     void *const added[] = {grads[ADDED_TARGET], grads[ADDED_SOURCE]};
     kernels->message_pass_gradient(0, 3, d, edges, 0.2, target, source, types, dout, added[0], added[1], 0, NULL, 1, 1);

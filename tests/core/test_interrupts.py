@@ -61,6 +61,15 @@ CALLS = {
         start()
         net.logits(z)
         """,
+    "FrozenEncoder.encode": """
+        wide, flat = ones(2, 768), ones(1, 256)
+        net = _core.FrozenEncoder(1, 4, [[0, 1]], [0], [0, 1, 2], [-1, -1], -np.ones((2, 2, 1), int), wide, [flat] * 9,
+                                  [ones(768, 256)] * 7 + [ones(512, 256)], (flat, flat, ones(1, 1).reshape((1,))), True)
+        cells = np.zeros((20_000_000, 4), np.uint8)
+        cells[:, 1:] = np.frombuffer(np.arange(20_000_000, dtype="<i4").tobytes(), np.uint8).reshape(-1, 4)[:, :3]
+        start()
+        net.encode(cells)
+        """,
     "fma_peak": """
         start()
         while True:

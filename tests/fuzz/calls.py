@@ -27,8 +27,8 @@ MODULES = """crlso crlso._core crlso.nn crlso.optim crlso.random crlso.spaces cr
 ALLOWED = (TypeError, ValueError, IndexError, OverflowError, MemoryError, RuntimeError, OSError, ImportError)
 # Parts of search methods and of models trust each other's arrays: any exception will do, but no crash.
 PARTS = frozenset(
-    """Event Features FrozenDecoder GaussianProcess GaussianProcessClassifier Improvement Kernel KnownRows Posterior
-       SideInformation kept_vae shaped_vae query_of_optimum queries_for_share""".split()
+    """Event Features FrozenDecoder FrozenEncoder GaussianProcess GaussianProcessClassifier Improvement Kernel KnownRows
+       Posterior SideInformation kept_vae shaped_vae query_of_optimum queries_for_share""".split()
 )
 # Records hold what they are given: any exception will do once one of them was made of anything.
 RECORDS = frozenset("Comparison ConvexityCertificate LatentReport Measurement StepReport Study Trial".split())

@@ -84,6 +84,9 @@ class Objects:
     def _FrozenDecoder(self) -> Any:
         return self._fitted().freeze_decoder()
 
+    def _FrozenEncoder(self) -> Any:
+        return self._fitted().freeze_encoder()
+
     def _Linear(self) -> Any:
         return nn.Linear(3, 2, Stream(0), dtype=self.values.dtype)
 

@@ -30,6 +30,6 @@ void prepare(void)
 __attribute__((noinline)) void measured(const cr_kernel_table *kernels)
 {
     cr_edges edges = {offsets, sources, types};
-    kernels->message_pass(0, N, WIDTH, edges, 0.01, target, source, rows, out);
+    kernels->message_pass(0, N, WIDTH, WIDTH, edges, 0.01, target, source, rows, out);
     kernels->message_pass_gradient(0, N, WIDTH, edges, 0.01, target, source, rows, out, d_target, d_source, TYPES, d_rows, 0, 0);
 }

@@ -271,6 +271,7 @@ TWICE: dict[str, tuple[Any, ...]] = {  # names of a space and of its benchmark
 SNAPSHOTS: dict[str, Any] = {  # never change: a copy is the same object, and a pickle is refused
     "FrozenICNN": lambda: ICNNSurrogate(width=4).initialise(3).freeze(),
     "FrozenDecoder": lambda: vae().freeze_decoder(),
+    "FrozenEncoder": lambda: vae().freeze_encoder(),
     "LatentSteps": latent_steps,
 }
 ABSTRACT = {"Benchmark", "Optimiser"}  # no instances of their own
@@ -457,7 +458,7 @@ class Forged:
         return self.call
 
 
-C_TYPES = ("Tensor", "GraphBatch", "CellSet", "Adam", "FrozenICNN", "FrozenDecoder")
+C_TYPES = ("Tensor", "GraphBatch", "CellSet", "Adam", "FrozenICNN", "FrozenDecoder", "FrozenEncoder")
 
 
 @pytest.mark.parametrize("name", C_TYPES)

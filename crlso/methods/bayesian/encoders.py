@@ -13,7 +13,7 @@ import numpy.typing as npt
 from crlso._base.cache import digest
 from crlso._base.types import Codes, EpochProgress, Floats, Progress
 from crlso.methods.bayesian.parts import Encoder, Reservoir
-from crlso.models import GraphVAE, kept_vae, shipped_latents, shipped_vaes
+from crlso.models import FrozenEncoder, GraphVAE, kept_vae, shipped_latents, shipped_vaes
 from crlso.models.gaussian_process import Features
 from crlso.models.shaped import shaped_vae
 from crlso.random import Stream
@@ -153,6 +153,10 @@ class LatentEncoder:
     def __init__(self, given: GraphVAE | Sequence[GraphVAE] | npt.ArrayLike | None = None) -> None:
         self._given = given
         self._models: list[GraphVAE] = []
+        self._frozen: list[FrozenEncoder] = []  # of the models, made when they are needed
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_frozen": []}  # snapshots cannot be pickled
 
     def fingerprint(self) -> Any:
         """Return what identifies the encoder: the models or latents it was given."""
@@ -176,9 +180,9 @@ class LatentEncoder:
         if reservoir.is_complete:
             self._by_class = _joined(self._class_latents(stream, report))
             return
-        self._models = self._large_space_models(stream, report)
+        self._models, self._frozen = self._large_space_models(stream, report), []
         reference = reservoir.reference
-        self._scales = [1.0 / _total_spread(vae.encode(reference).astype(np.float64)) for vae in self._models]
+        self._scales = [1.0 / _total_spread(z.astype(np.float64)) for z in self._encoded(reference)]
         self._scale = 1.0
         self._scale = 1.0 / (np.sqrt(2.0) * _total_spread(self._latents(reference)))
 
@@ -193,9 +197,15 @@ class LatentEncoder:
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _latents(self, codes: Codes) -> Floats:
-        parts = [vae.encode(codes) * np.float64(scale) for vae, scale in zip(self._models, self._scales)]
+        parts = [z * np.float64(scale) for z, scale in zip(self._encoded(codes), self._scales)]
         latents: Floats = np.concatenate(parts, axis=1) * self._scale
         return latents
+
+    def _encoded(self, codes: Codes) -> list[Latents]:
+        """Latents of each model."""
+        if not self._frozen:
+            self._frozen = [vae.freeze_encoder() for vae in self._models]
+        return [frozen.encode(codes) for frozen in self._frozen]
 
     def _class_latents(self, stream: Stream, report: Progress) -> npt.NDArray[Any]:
         """Latents of all classes, shape (encoders, classes, d)."""

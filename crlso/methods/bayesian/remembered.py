@@ -6,9 +6,8 @@ import itertools
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from crlso._base.types import Codes, Keys, Positions
+from crlso._base.types import Codes, Floats, Keys, Positions
 from crlso.methods.bayesian.parts import Encoder
 from crlso.models.gaussian_process import Features
 from crlso.spaces.keys import first_of_each, row_keys
@@ -60,17 +59,18 @@ class RememberedFeatures:
 
     def _keep(self, keys: Keys, features: Features) -> None:
         if self._kept is None:
-            groups = tuple(map(_room, features.groups))
-            self._kept = Features(groups, _room(features.size), _room(features.predicted))
+            size, predicted = (None if part is None else _room(part) for part in (features.size, features.predicted))
+            self._kept = Features(tuple(map(_room, features.groups)), size, predicted)
         n = len(self._rows)
-        pairs = [*zip(self._kept.groups, features.groups)]
-        pairs += [(self._kept.size, features.size), (self._kept.predicted, features.predicted)]
-        for kept, new in pairs:
-            if kept is not None:
-                kept[n : n + len(keys)] = new
+        for kept, new in zip(_parts(self._kept), _parts(features)):
+            kept[n : n + len(keys)] = new
         self._rows.update(zip(keys.tolist(), itertools.count(n)))
 
 
-def _room(part: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
+def _parts(features: Features) -> list[Floats]:
+    return [*features.groups, *(part for part in (features.size, features.predicted) if part is not None)]
+
+
+def _room(part: Floats) -> Floats:
     """Return room for rows like these; pages that are never written take no memory."""
-    return None if part is None else np.empty((CAPACITY, *part.shape[1:]), part.dtype)
+    return np.empty((CAPACITY, *part.shape[1:]), part.dtype)

@@ -251,7 +251,10 @@ class AcquisitionClimb:
 
     def propose(self, context: Round) -> dict[str, Codes]:
         """Return the 40 cells with the largest acquisition values."""
-        start, before = _Cells(context.candidates.codes, context.candidates.keys), self._promising.before(context.stream)
+        start, before = (
+            _Cells(context.candidates.codes, context.candidates.keys),
+            self._promising.before(context.stream),
+        )
         found = self._climb(context, start if before is None else _Cells.join([before, start]))
         self._promising.put(context.stream, found)
         return {"local search": found.codes}

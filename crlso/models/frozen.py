@@ -1,0 +1,94 @@
+"""Snapshots of the two halves of a graph VAE, outside the graph of operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import crlso._core as _core
+from crlso.spaces.base import Space
+
+__all__ = ["FrozenDecoder", "FrozenEncoder"]
+
+
+class FrozenEncoder:
+    """A snapshot of the encoder of a :class:`GraphVAE`, fast for many calls with few cells each.
+
+    :meth:`GraphVAE.freeze_encoder` makes it. Its weights are packed once, and later training does not change it. The
+    latent of a cell does not depend on the cells that are encoded with it.
+    """
+
+    def __init__(self, space: Space, network: _core.FrozenEncoder) -> None:
+        self._space = space
+        self._network = network
+
+    def encode(self, cells: Any) -> npt.NDArray[np.float32]:
+        """Return the latents of cells, as :meth:`GraphVAE.encode` does.
+
+        Parameters
+        ----------
+        cells : array_like
+            n cells: anything that ``space.codes`` accepts.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, latent)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `cells` are no cells of the space.
+        """
+        return self._network.encode(self._space.codes(cells))
+
+
+class FrozenDecoder:
+    """A snapshot of the decoder of a :class:`GraphVAE`, fast for many calls with few latents each.
+
+    :meth:`GraphVAE.freeze_decoder` makes it. Its weights are packed once, and later training does not change it.
+    """
+
+    def __init__(self, space: Space, network: _core.FrozenDecoder) -> None:
+        self._space = space
+        self._network = network
+
+    def logits(self, z: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Return the logits of all codes.
+
+        Parameters
+        ----------
+        z : array_like of float, shape (n, latent)
+
+        Returns
+        -------
+        ndarray, shape (n, sum of ``space.cardinalities``)
+
+        Raises
+        ------
+        ValueError
+            If z is not finite or has another shape.
+        TypeError
+            If z holds no floats.
+        """
+        return self._network.logits(z)
+
+    def decode(self, z: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+        """Return the codes of the most likely cells, as :meth:`GraphVAE.decode` does.
+
+        Parameters
+        ----------
+        z : array_like of float, shape (n, latent)
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, codes per cell)
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`logits` does.
+        """
+        codes: npt.NDArray[np.uint8] = self._space.from_logits(self._network.logits(z))
+        return codes
