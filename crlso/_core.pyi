@@ -16,6 +16,7 @@ _Axes: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
 _Rows: TypeAlias = npt.NDArray[np.integer[Any]] | npt.NDArray[np.bool_] | list[Any]
 _Item: TypeAlias = SupportsIndex | builtins.slice[Any, Any, Any] | EllipsisType | _Rows | None
 _Codes: TypeAlias = npt.NDArray[np.uint8]
+_Layout: TypeAlias = tuple[int, int, int, bool, bool, int, int | None, int | None]
 _Network: TypeAlias = tuple[Tensor, Tensor, Iterable[Tensor], Iterable[Tensor], Tensor, Tensor, Tensor]
 
 class _PoolStatistics(TypedDict):
@@ -560,15 +561,26 @@ def cell_graph(
 ) -> GraphBatch:
     """Return the graphs of cells; edges (m, 2), columns (m,): the code that is the type of each edge, -1 for none."""
 
-def cell_prune(
-    codes: _Codes,
-    n_nodes: SupportsIndex,
-    n_inputs: SupportsIndex,
-    has_output: bool,
-    operations_on_nodes: bool,
-    canonical: bool,
-) -> _Codes:
-    """Return cells with free edges without the nodes that do nothing, on request in canonical order."""
+def cell_prune(codes: _Codes, layout: _Layout, canonical: bool) -> _Codes:
+    """Return cells with free edges without the nodes that do nothing, on request in canonical order.
+
+    `layout` is a tuple of n_graphs, n_nodes, n_inputs, has_output, operations_on_nodes, n_operations, max_edges (or
+    None) and in_degree (or None).
+    """
+
+def cell_valid(codes: _Codes, layout: _Layout) -> npt.NDArray[np.bool_]:
+    """Return whether rows of codes are cells of the space when they are pruned, (n,)."""
+
+def cell_neighbours(codes: _Codes, layout: _Layout, canonical: bool) -> tuple[_Codes, npt.NDArray[np.int64]]:
+    """Return the cells one step away from pruned cells, (m, codes per cell), and how many each of these has, (n,)."""
+
+def cell_different(
+    codes: _Codes, keys: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], own: npt.NDArray[np.int64]
+) -> tuple[_Codes, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the different cells of each group, without those whose key is its own: codes, keys and counts."""
+
+def cell_keys(codes: _Codes, cardinalities: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return one integer for each row of codes: in mixed radix, or a hash where that exceeds 63 bits."""
 
 def nb101_hash(codes: _Codes, /) -> npt.NDArray[np.uint8]:
     """Return the MD5 hashes, uint8 (n, 16), by which NAS-Bench-101 names the pruned cells of codes (n, 26)."""
@@ -590,9 +602,6 @@ def nb201_class(codes: _Codes, level: str, /) -> npt.NDArray[np.int64]:
 
 def nb201_representative(codes: _Codes, level: str, /) -> _Codes:
     """Return the representative (n, 6) of each cell's class."""
-
-def nb201_neighbours(codes: _Codes, /) -> _Codes:
-    """Return the cells (24, 6) that differ from codes (6,) in exactly one edge."""
 
 def nb201_one_hot(codes: _Codes, /) -> npt.NDArray[np.float32]:
     """Return an array (n, 6, 5) with 1 at each edge's operation."""

@@ -14,6 +14,7 @@ from crlso._base.types import Codes, Floats, Keys
 from crlso.spaces.cell import Cell
 from crlso.spaces.keys import Classes
 from crlso.spaces.layout import CellLayout
+from crlso.spaces.neighbours import Neighbourhoods
 
 __all__ = ["PAPER_PRESETS", "Preset", "Shipped", "Space", "check_is_space", "check_space"]
 
@@ -215,6 +216,9 @@ class Space(Protocol):
 
     def neighbours(self, cell: Any) -> Codes:
         """Return the different cells one step away: canonical, in the order of their keys, without the cell itself."""
+
+    def neighbourhoods(self, cells: Any) -> Neighbourhoods:
+        """Return the neighbours of many cells: codes, keys, and how many each cell has."""
 
     def mutate(self, codes: Any, rng: Any) -> Codes:
         """Return a random neighbour of each cell."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+import crlso._core as _core
 from crlso._base.types import Codes, Keys, Positions
 
 __all__ = ["Classes", "first_of_each", "row_keys", "rows_of_keys"]
@@ -87,13 +86,7 @@ def first_of_each(keys: Keys) -> Positions:
 
 def row_keys(rows: Codes, cardinalities: tuple[int, ...]) -> Keys:
     """Return one integer per row: the row as a number in mixed radix, or a hash where that exceeds 63 bits."""
-    if math.prod(cardinalities) < 2**63:
-        numbers: Keys = rows.astype(np.int64) @ _radix_weights(cardinalities)
-        return numbers
-    keys = np.zeros(len(rows), dtype=np.uint64)
-    for column in range(rows.shape[1]):  # rounds of splitmix64 (Steele, Lea, Flood 2014)
-        keys = _mixed(keys + rows[:, column] + np.uint64(0x9E3779B97F4A7C15))
-    return (keys >> np.uint64(1)).view(np.int64)  # keys are not negative
+    return _core.cell_keys(np.asarray(rows, dtype=np.uint8), cardinalities)
 
 
 def rows_of_keys(keys: Keys, cardinalities: tuple[int, ...]) -> Codes:
@@ -105,9 +98,3 @@ def rows_of_keys(keys: Keys, cardinalities: tuple[int, ...]) -> Codes:
 def _radix_weights(cardinalities: tuple[int, ...]) -> Keys:
     """The weight of each code in a row that is read as one number, the first code the most significant."""
     return np.append(np.cumprod(cardinalities[:0:-1], dtype=np.int64)[::-1], np.int64(1))
-
-
-def _mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))

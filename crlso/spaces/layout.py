@@ -101,6 +101,12 @@ class CellLayout:
         return tuple(runs)
 
     @functools.cached_property
+    def of_core(self) -> tuple[int, int, int, bool, bool, int, int | None, int | None]:
+        """The layout as functions of the core take it, where edges are free."""
+        sizes = (len(self.graphs), self.n_nodes, self.n_inputs, self.has_output, self.operations_on_nodes)
+        return (*sizes, len(self.operations), self.max_edges, self.in_degree)
+
+    @functools.cached_property
     def edge_columns(self) -> tuple[int, ...]:
         """The code of each edge of the first graph; -1 where edges have none."""
         first = len(self.intermediate) if self.operations_on_nodes else 0

@@ -304,10 +304,6 @@ class NASBench201(CellSpace):
         representatives: Codes = _core.nb201_representative(self.codes(codes), level)
         return representatives
 
-    def _moves(self, row: Codes) -> Codes:
-        moved: Codes = _core.nb201_neighbours(row)
-        return moved
-
     def one_hot(self, codes: Any) -> npt.NDArray[np.float32]:
         """Return codes as indicators, float32 of shape (n, 30): five for each edge."""
         hot: npt.NDArray[np.float32] = _core.nb201_one_hot(self.codes(codes))

@@ -26,7 +26,7 @@ from crlso.spaces.cell import Cell
 from crlso.spaces.features import live_operations
 from crlso.spaces.keys import Classes, first_of_each, row_keys
 from crlso.spaces.layout import CellLayout, make_layout, register_layout
-from crlso.spaces.neighbours import moves
+from crlso.spaces.neighbours import Neighbourhoods, changed_codes
 from crlso.spaces.sampling import draw_cells
 from crlso.spaces.text import bare_text, cell_text, parse_cell
 
@@ -384,22 +384,7 @@ class CellSpace:
         Where edges are not free, nothing is removed.
         """
         rows = self.codes(codes)
-        return self._each_graph(rows, canonical=False) if self._layout.free else rows
-
-    def _each_graph(self, rows: Codes, canonical: bool) -> Codes:
-        layout = self._layout
-        parts = [
-            _core.cell_prune(
-                np.ascontiguousarray(part),
-                layout.n_nodes,
-                layout.n_inputs,
-                layout.has_output,
-                layout.operations_on_nodes,
-                canonical,
-            )
-            for part in layout.split(rows)
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        return _core.cell_prune(rows, self._layout.of_core, False) if self._layout.free else rows
 
     def valid(self, codes: Any) -> npt.NDArray[np.bool_]:
         """Tell which rows of codes are cells of the space, shape (n,).
@@ -408,31 +393,17 @@ class CellSpace:
         A subset has its own cells only.
         """
         rows = self.codes(codes)
-        good = np.ones(len(rows), dtype=bool)
-        if self._layout.free:
-            for part in self._layout.split(self.prune(rows)):
-                good &= self._valid_graph(part)
+        layout = self._layout
+        good = _core.cell_valid(rows, layout.of_core) if layout.free else np.ones(len(rows), dtype=bool)
         if self._members is not None:
             good[good] = np.isin(self.canonical_key(rows[good]), self._members.keys)
-        return good
-
-    def _valid_graph(self, rows: Codes) -> npt.NDArray[np.bool_]:
-        layout = self._layout
-        present = rows[:, list(layout.edge_columns)] > 0
-        good = np.logical_or(present.any(axis=1), not layout.has_output)
-        if layout.max_edges is not None:
-            good &= present.sum(axis=1) <= layout.max_edges
-        if layout.in_degree is not None:
-            targets = np.array([target for _, target in layout.edges])
-            for node in layout.intermediate:
-                good &= present[:, targets == node].sum(axis=1) == layout.in_degree
         return good
 
     def canonicalise(self, codes: Any) -> Codes:
         """Return the canonical cell of each cell's class, shape (n, codes per cell)."""
         rows = self.codes(codes)
         if self._layout.free:
-            return self._each_graph(rows, canonical=True)
+            return _core.cell_prune(rows, self._layout.of_core, True)
         symmetries = _symmetries(self._layout)
         if len(symmetries) == 1:
             return rows
@@ -593,24 +564,57 @@ class CellSpace:
         ndarray of uint8, shape (n, codes per cell)
             Canonical cells in the order of their keys, without the cell's own class.
         """
-        row = self.prune(self.codes([cell]))
-        rows = self._moves(row[0])
-        near = Classes.among(rows[self.valid(rows)], self.canonicalise, self.canonical_key)
-        return near.codes[near.keys != self.canonical_key(row)[0]]
+        return self.neighbourhoods([cell]).codes
 
-    def _moves(self, row: Codes) -> Codes:
-        """Rows one step away from a pruned row; some may be equal, or no cells."""
-        return moves(self._layout, row)
+    def neighbourhoods(self, cells: Any) -> Neighbourhoods:
+        """Return the neighbours of many cells, see :meth:`neighbours`.
+
+        Parameters
+        ----------
+        cells : array_like or iterable
+            Anything that :meth:`codes` accepts.
+
+        Returns
+        -------
+        Neighbourhoods
+            A tuple ``codes, keys, counts``: the neighbours of all cells one after the other, their keys, and how many
+            each cell has.
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"])
+        >>> near = space.neighbourhoods(space.sample(4, rng=0))
+        >>> near.codes.shape, near.counts
+        ((12, 3), array([3, 3, 3, 3]))
+        """
+        rows = self.prune(cells)
+        codes, counts = self._steps(rows)
+        keys = row_keys(codes, self.cardinalities)
+        return Neighbourhoods(*_core.cell_different(codes, keys, counts, self.canonical_key(rows)))
+
+    def _steps(self, rows: Codes) -> tuple[Codes, npt.NDArray[np.int64]]:
+        """Canonical cells of the space one step away from pruned rows, and how many each has; some may be equal."""
+        kind, layout = type(self), self._layout
+        is_usual = layout.free and kind.canonicalise is CellSpace.canonicalise
+        moved, counts = _core.cell_neighbours(rows, layout.of_core, is_usual) if layout.free else self._changed(rows)
+        if self._members is not None or kind.valid is not CellSpace.valid:
+            good, owner = self.valid(moved), np.repeat(np.arange(len(rows)), counts)
+            moved, counts = moved[good], np.bincount(owner[good], minlength=len(rows))
+        return moved if is_usual else self.canonicalise(moved), counts
+
+    def _changed(self, rows: Codes) -> tuple[Codes, npt.NDArray[np.int64]]:
+        """Where edges are fixed: rows with one other code, and how many each row has."""
+        return changed_codes(rows, self.cardinalities)
 
     @native_names
     def mutate(self, codes: Any, rng: Any) -> Codes:
         """Return a random neighbour of each cell, shape (n, codes per cell); a cell without any stays as it is."""
         rows = self.codes(codes).copy()
         draw = Stream(seed_of(rng)).uniform("mutate", 0, len(rows), "float64")
-        for i, row in enumerate(rows):
-            near = self.neighbours(row)
-            if len(near):
-                rows[i] = near[int(draw[i] * len(near))]
+        near = self.neighbourhoods(rows)
+        has_any = near.counts > 0
+        chosen = np.cumsum(near.counts) - near.counts + (draw * near.counts).astype(np.int64)
+        rows[has_any] = near.codes[chosen[has_any]]
         return rows
 
     # -- for graph networks ---------------------------------------------------------------------------------------

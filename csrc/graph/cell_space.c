@@ -6,19 +6,13 @@
 
 #define MAX_NODES CR_CELL_MAX_NODES
 
-/* A cell as a matrix: edge[s][t] is the code of the edge from s to t. */
-typedef struct {
-    uint8_t operation[MAX_NODES];
-    uint8_t edge[MAX_NODES][MAX_NODES];
-} cell_t;
-
 /* The nodes that have a position. Blocks are runs of positions whose nodes could exchange their places without a change
  * of the sequence up to here, so that their order is open. Sets of nodes, or of positions, have a bit for each. */
 typedef struct {
     size_t n_placed;
     uint32_t placed;         /* nodes */
     uint32_t starts;         /* positions where a block begins */
-    size_t order[MAX_NODES]; /* nodes by position; the first are the inputs */
+    uint8_t order[MAX_NODES]; /* nodes by position; the first are the inputs */
 } placing_t;
 
 /* A node's part of the sequence: one byte for its operation and one for the edge from each node before it. */
@@ -27,19 +21,23 @@ typedef uint8_t part_t[MAX_NODES + 1];
 /* The search for the smallest sequence over all orders of the present intermediate nodes. */
 typedef struct {
     const cr_cell_layout *layout;
-    const cell_t *cell;
+    const cr_cell_matrix *cell;
     uint32_t present;                   /* the intermediate nodes to be ordered */
     uint32_t needed[MAX_NODES];         /* the nodes of these that come before a node */
     size_t end;                         /* the number of positions, without the output's */
+    size_t limit;                       /* present nodes are below */
     part_t part[MAX_NODES], best[MAX_NODES]; /* by position */
     uint32_t path[MAX_NODES], best_path[MAX_NODES]; /* the sets of nodes that were placed together, one after the other */
-    size_t best_order[MAX_NODES];
+    uint8_t best_order[MAX_NODES];
     bool found;
     size_t return_to;                   /* the depth to go on at: what is below, has been tried in another place */
 } ordering_t;
 
 cr_status cr_cell_layout_check(const cr_cell_layout *layout, cr_error *err)
 {
+    if (layout->n_graphs == 0 || layout->n_graphs > CR_CELL_MAX_GRAPHS || layout->n_operations > CR_CELL_MAX_OPERATIONS)
+        return cr_fail(err, CR_ERR_VALUE, "layout: expected 1 to %d graphs and at most %d operations, got %zu and %zu",
+                       CR_CELL_MAX_GRAPHS, CR_CELL_MAX_OPERATIONS, layout->n_graphs, layout->n_operations);
     if (layout->n_nodes > MAX_NODES || layout->n_inputs == 0 || layout->n_inputs + layout->has_output > layout->n_nodes)
         return cr_fail(err, CR_ERR_VALUE, "layout: expected at least one input, and room for the output, among at most %d "
                        "nodes, got %zu inputs, %s output and %zu nodes", MAX_NODES, layout->n_inputs,
@@ -47,32 +45,47 @@ cr_status cr_cell_layout_check(const cr_cell_layout *layout, cr_error *err)
     return CR_OK;
 }
 
-static size_t count_intermediate(const cr_cell_layout *layout)
+size_t cr_cell_intermediate(const cr_cell_layout *layout)
 {
     return layout->n_nodes - layout->n_inputs - layout->has_output;
 }
 
-size_t cr_cell_row_length(const cr_cell_layout *layout)
+size_t cr_cell_graph_length(const cr_cell_layout *layout)
 {
-    size_t n = layout->operations_on_nodes ? count_intermediate(layout) : 0;
+    size_t n = layout->operations_on_nodes ? cr_cell_intermediate(layout) : 0;
     for (size_t t = layout->n_inputs; t < layout->n_nodes; t++)
         n += t;
     return n;
 }
 
-static void read_cell(const cr_cell_layout *layout, const uint8_t *row, cell_t *cell)
+size_t cr_cell_row_length(const cr_cell_layout *layout)
 {
-    memset(cell, 0, sizeof *cell);
+    return layout->n_graphs * cr_cell_graph_length(layout);
+}
+
+void cr_cell_read(const cr_cell_layout *layout, const uint8_t *codes, cr_cell_matrix *graph)
+{
+    memset(graph, 0, sizeof *graph);
     if (layout->operations_on_nodes)
-        for (size_t i = 0; i < count_intermediate(layout); i++)
-            cell->operation[layout->n_inputs + i] = *row++;
+        for (size_t i = 0; i < cr_cell_intermediate(layout); i++)
+            graph->operation[layout->n_inputs + i] = *codes++;
     for (size_t t = layout->n_inputs; t < layout->n_nodes; t++)
         for (size_t s = 0; s < t; s++)
-            cell->edge[s][t] = *row++;
+            graph->edge[s][t] = *codes++;
+}
+
+void cr_cell_write(const cr_cell_layout *layout, const cr_cell_matrix *graph, uint8_t *codes)
+{
+    if (layout->operations_on_nodes)
+        for (size_t i = 0; i < cr_cell_intermediate(layout); i++)
+            *codes++ = graph->operation[layout->n_inputs + i];
+    for (size_t t = layout->n_inputs; t < layout->n_nodes; t++)
+        for (size_t s = 0; s < t; s++)
+            *codes++ = graph->edge[s][t];
 }
 
 /* Writes the row of a cell with its nodes in `order`: n_placed inputs and intermediate nodes, then absent ones. */
-static void write_cell(const cr_cell_layout *layout, const cell_t *cell, const size_t *order, size_t n_placed,
+static void write_cell(const cr_cell_layout *layout, const cr_cell_matrix *cell, const uint8_t *order, size_t n_placed,
                        uint8_t *row)
 {
     size_t n_before_output = layout->n_nodes - layout->has_output, last = layout->n_nodes - 1;
@@ -91,7 +104,7 @@ static void write_cell(const cr_cell_layout *layout, const cell_t *cell, const s
 /* Finds the present intermediate nodes: those that have an operation, where nodes have one, and are on a path to the
  * output. Writes them to nodes in their order and returns their number. *reached = whether an input reaches the
  * output. */
-static size_t find_present(const cr_cell_layout *layout, const cell_t *cell, size_t *nodes, bool *reached)
+static size_t find_present(const cr_cell_layout *layout, const cr_cell_matrix *cell, size_t *nodes, bool *reached)
 {
     bool from_input[MAX_NODES] = {false}, to_output[MAX_NODES] = {false};
     size_t n = 0, last = layout->n_nodes - 1;
@@ -129,10 +142,11 @@ static bool has(uint32_t set, size_t element)
 
 /* Moves the nodes of each block with the smaller codes of edges to v to the front, and cuts the block where codes
  * change. */
-static void split_blocks(const cell_t *cell, placing_t *p, size_t v)
+static void split_blocks(const cr_cell_matrix *cell, placing_t *p, size_t v)
 {
     for (size_t i = 1; i < p->n_placed; i++) { /* insertion sort within blocks; `starts` is still the old one */
-        size_t node = p->order[i], j = i;
+        const uint8_t node = p->order[i];
+        size_t j = i;
         for (; !has(p->starts, j) && cell->edge[p->order[j - 1]][v] > cell->edge[node][v]; j--)
             p->order[j] = p->order[j - 1];
         p->order[j] = node;
@@ -143,7 +157,7 @@ static void split_blocks(const cell_t *cell, placing_t *p, size_t v)
 }
 
 /* Writes the smallest part that v can have after the placed nodes. */
-static void write_part(const cell_t *cell, const placing_t *p, size_t v, uint8_t *part)
+static void write_part(const cr_cell_matrix *cell, const placing_t *p, size_t v, uint8_t *part)
 {
     part[0] = cell->operation[v];
     for (size_t i = 0; i < p->n_placed; i++) {
@@ -156,7 +170,7 @@ static void write_part(const cell_t *cell, const placing_t *p, size_t v, uint8_t
 }
 
 /* Whether two nodes with the same operation have the same edges from all placed nodes. */
-static bool have_same_sources(const cell_t *cell, const placing_t *p, size_t u, size_t v)
+static bool have_same_sources(const cr_cell_matrix *cell, const placing_t *p, size_t u, size_t v)
 {
     for (size_t i = 0; i < p->n_placed; i++)
         if (cell->edge[p->order[i]][u] != cell->edge[p->order[i]][v])
@@ -170,7 +184,7 @@ static size_t find_next_groups(const ordering_t *o, const placing_t *p, uint32_t
 {
     size_t n = 0, length = 1 + p->n_placed, first[MAX_NODES];
     part_t other;
-    for (size_t v = 0; v < MAX_NODES; v++) {
+    for (size_t v = o->layout->n_inputs; v < o->limit; v++) {
         if (!has(o->present & ~p->placed, v) || (o->needed[v] & ~p->placed) != 0)
             continue;
         write_part(o->cell, p, v, other);
@@ -200,7 +214,7 @@ static size_t find_next_sets(const ordering_t *o, const placing_t *p, uint32_t g
     size_t n = 1;
     part_t other;
     sets[0] = group;
-    for (size_t w = 0; w < MAX_NODES; w++) {
+    for (size_t w = o->layout->n_inputs; w < o->limit; w++) {
         uint32_t set = o->needed[w] & group;
         if (!has(o->present & ~p->placed & ~group, w) || set == 0 || (o->needed[w] & ~p->placed & ~group) != 0 ||
             count_bits(set) > count_bits(sets[0]))
@@ -227,7 +241,7 @@ static int place_set(ordering_t *o, placing_t *p, uint32_t set, const uint8_t *p
     int order = o->found ? 0 : -1;
     p->starts |= (uint32_t)1 << n_before;
     p->placed |= set;
-    for (size_t v = 0; v < MAX_NODES; v++) {
+    for (size_t v = o->layout->n_inputs; v < o->limit; v++) {
         if (!has(set, v))
             continue;
         uint8_t *own = o->part[p->n_placed];
@@ -235,7 +249,7 @@ static int place_set(ordering_t *o, placing_t *p, uint32_t set, const uint8_t *p
         memcpy(own, part, 1 + n_before);
         if (order == 0)
             order = memcmp(own, o->best[p->n_placed], sizeof *o->part);
-        p->order[p->n_placed++] = v;
+        p->order[p->n_placed++] = (uint8_t)v;
     }
     return order;
 }
@@ -301,11 +315,19 @@ static void place_nodes(ordering_t *o, placing_t *p, size_t depth)
 }
 
 /* Finds the order of the smallest sequence. */
-static void find_canonical_order(const cr_cell_layout *layout, const cell_t *cell, const size_t *present, size_t n,
-                                 size_t *order)
+static void find_canonical_order(const cr_cell_layout *layout, const cr_cell_matrix *cell, const size_t *present, size_t n,
+                                 uint8_t *order)
 {
-    ordering_t o = {.layout = layout, .cell = cell, .end = layout->n_inputs + n, .return_to = MAX_NODES};
+    ordering_t o; /* its sequences are written before they are read, and too long to be cleared for each cell */
     placing_t p = {.n_placed = layout->n_inputs};
+    o.layout = layout;
+    o.cell = cell;
+    o.end = layout->n_inputs + n;
+    o.limit = n == 0 ? 0 : present[n - 1] + 1;
+    o.return_to = MAX_NODES;
+    o.found = false;
+    o.present = 0;
+    memset(o.needed, 0, sizeof o.needed);
     for (size_t i = 0; i < n; i++)
         o.present |= (uint32_t)1 << present[i];
     for (size_t i = 0; i < n; i++)
@@ -313,7 +335,7 @@ static void find_canonical_order(const cr_cell_layout *layout, const cell_t *cel
             if (cell->edge[present[j]][present[i]] != 0)
                 o.needed[present[i]] |= (uint32_t)1 << present[j];
     for (size_t i = 0; i < layout->n_inputs; i++) { /* each in its own place */
-        p.order[i] = i;
+        p.order[i] = (uint8_t)i;
         p.starts |= (uint32_t)1 << i;
         p.placed |= (uint32_t)1 << i;
     }
@@ -321,19 +343,20 @@ static void find_canonical_order(const cr_cell_layout *layout, const cell_t *cel
     memcpy(order, o.best_order, sizeof o.best_order);
 }
 
-static void prune_cell(const cr_cell_layout *layout, const uint8_t *row, bool canonical, uint8_t *out)
+void cr_cell_prune_graph(const cr_cell_layout *layout, const uint8_t *codes, bool canonical, uint8_t *out)
 {
-    cell_t cell;
-    size_t present[MAX_NODES], order[MAX_NODES];
+    cr_cell_matrix cell;
+    size_t present[MAX_NODES];
+    uint8_t order[MAX_NODES];
     bool reached;
-    read_cell(layout, row, &cell);
+    cr_cell_read(layout, codes, &cell);
     size_t n = find_present(layout, &cell, present, &reached), n_placed = layout->n_inputs + n;
     if (!reached) {
-        memset(out, 0, cr_cell_row_length(layout));
+        memset(out, 0, cr_cell_graph_length(layout));
         return;
     }
     for (size_t p = 0; p < n_placed; p++)
-        order[p] = p < layout->n_inputs ? p : present[p - layout->n_inputs];
+        order[p] = (uint8_t)(p < layout->n_inputs ? p : present[p - layout->n_inputs]);
     if (canonical)
         find_canonical_order(layout, &cell, present, n, order);
     write_cell(layout, &cell, order, n_placed, out);
@@ -345,19 +368,84 @@ typedef struct {
     size_t n, n_chunks;
     bool canonical;
     uint8_t *out;
-} prune_t;
+    bool *valid;
+} rows_t;
 
 static void prune_chunk(void *context, size_t chunk)
 {
-    const prune_t *p = context;
-    size_t begin, end, length = cr_cell_row_length(p->layout);
+    const rows_t *p = context;
+    size_t begin, end, length = cr_cell_graph_length(p->layout), n_graphs = p->layout->n_graphs;
     cr_chunk_range(p->n, p->n_chunks, chunk, &begin, &end);
-    for (size_t i = begin; i < end; i++)
-        prune_cell(p->layout, p->codes + i * length, p->canonical, p->out + i * length);
+    for (size_t i = begin * n_graphs; i < end * n_graphs; i++)
+        cr_cell_prune_graph(p->layout, p->codes + i * length, p->canonical, p->out + i * length);
 }
 
 void cr_cell_prune(const cr_cell_layout *layout, const uint8_t *codes, size_t n, bool canonical, uint8_t *out)
 {
-    prune_t p = {layout, codes, n, cr_chunk_count(n, 1000), canonical, out};
+    rows_t p = {layout, codes, n, cr_chunk_count(n, 1000 * layout->n_graphs), canonical, out, NULL};
     cr_parallel(p.n_chunks, prune_chunk, &p);
+}
+
+/* ---- which rows are cells ---- */
+
+bool cr_cell_is_valid_graph(const cr_cell_layout *layout, const uint8_t *codes)
+{
+    const size_t last = layout->n_nodes - layout->has_output;
+    size_t n_edges = 0;
+    codes += layout->operations_on_nodes ? cr_cell_intermediate(layout) : 0;
+    for (size_t t = layout->n_inputs; t < layout->n_nodes; t++) {
+        size_t into = 0;
+        for (size_t s = 0; s < t; s++)
+            into += *codes++ != 0;
+        n_edges += into;
+        if (t < last && layout->in_degree != CR_CELL_ANY && into != layout->in_degree)
+            return false;
+    }
+    return (n_edges > 0 || !layout->has_output) && n_edges <= layout->max_edges;
+}
+
+static void check_chunk(void *context, size_t chunk)
+{
+    const rows_t *p = context;
+    size_t begin, end, length = cr_cell_graph_length(p->layout), n_graphs = p->layout->n_graphs;
+    uint8_t pruned[CR_CELL_MAX_LENGTH];
+    cr_chunk_range(p->n, p->n_chunks, chunk, &begin, &end);
+    for (size_t i = begin; i < end; i++) {
+        p->valid[i] = true;
+        for (size_t g = 0; g < n_graphs && p->valid[i]; g++) {
+            cr_cell_prune_graph(p->layout, p->codes + (i * n_graphs + g) * length, false, pruned);
+            p->valid[i] = cr_cell_is_valid_graph(p->layout, pruned);
+        }
+    }
+}
+
+void cr_cell_valid(const cr_cell_layout *layout, const uint8_t *codes, size_t n, bool *valid)
+{
+    rows_t p = {layout, codes, n, cr_chunk_count(n, 500 * layout->n_graphs), false, NULL, valid};
+    cr_parallel(p.n_chunks, check_chunk, &p);
+}
+
+/* ---- keys ---- */
+
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ x >> 27) * 0x94D049BB133111EBu;
+    return x ^ x >> 31;
+}
+
+void cr_cell_keys(const uint8_t *codes, size_t n, size_t length, const int64_t *cardinalities, int64_t *keys)
+{
+    bool fits = true;
+    int64_t most = 1;
+    for (size_t c = 0; c < length && fits; c++)
+        if ((fits = cardinalities[c] <= INT64_MAX / most))
+            most *= cardinalities[c];
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *row = codes + i * length;
+        uint64_t key = 0;
+        for (size_t c = 0; c < length; c++)
+            key = fits ? key * (uint64_t)cardinalities[c] + row[c] : mix(key + row[c] + 0x9E3779B97F4A7C15u);
+        keys[i] = (int64_t)(fits ? key : key >> 1);
+    }
 }

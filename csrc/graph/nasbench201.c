@@ -128,7 +128,7 @@ cr_status cr_nb201_format(const uint8_t codes[CR_NB201_EDGES], char text[CR_NB20
     return CR_OK;
 }
 
-/* ---- ranks and neighbours --------------------------------------------------------------------------------- */
+/* ---- ranks ------------------------------------------------------------------------------------------------ */
 
 cr_status cr_nb201_rank(const uint8_t codes[CR_NB201_EDGES], uint32_t *rank, cr_error *err)
 {
@@ -155,23 +155,6 @@ cr_status cr_nb201_unrank(uint32_t rank, uint8_t codes[CR_NB201_EDGES], cr_error
     if (rank >= CR_NB201_CELLS)
         return cr_fail(err, CR_ERR_INDEX, "rank: expected 0 to %d, got %lu", CR_NB201_CELLS - 1, (unsigned long)rank);
     write_codes_of_rank(rank, codes);
-    return CR_OK;
-}
-
-cr_status cr_nb201_neighbours(const uint8_t codes[CR_NB201_EDGES],
-                              uint8_t neighbours[CR_NB201_NEIGHBOURS][CR_NB201_EDGES], cr_error *err)
-{
-    cr_status status = check_codes(codes, err);
-    if (status != CR_OK)
-        return status;
-    int row = 0;
-    for (int e = 0; e < CR_NB201_EDGES; e++)
-        for (uint8_t k = 0; k < CR_NB201_OPS; k++) {
-            if (k == codes[e])
-                continue;
-            memcpy(neighbours[row], codes, CR_NB201_EDGES);
-            neighbours[row++][e] = k;
-        }
     return CR_OK;
 }
 

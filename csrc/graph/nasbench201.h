@@ -1,4 +1,4 @@
-/* Cells of the NAS-Bench-201 space: strings, ranks, neighbours and canonical forms.
+/* Cells of the NAS-Bench-201 space: strings, ranks and canonical forms.
  *
  * A cell has four nodes and one operation on each of its six edges. It is six codes in string order,
  * (1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2), each 0 none, 1 skip_connect, 2 nor_conv_1x1, 3 nor_conv_3x3 or
@@ -19,7 +19,6 @@
 #define CR_NB201_EDGES 6
 #define CR_NB201_OPS 5
 #define CR_NB201_CELLS 15625                                      /* OPS ^ EDGES */
-#define CR_NB201_NEIGHBOURS (CR_NB201_EDGES * (CR_NB201_OPS - 1)) /* 24 */
 #define CR_NB201_STRING_SIZE 104 /* the longest string, 95 characters, and its NUL fit */
 
 typedef enum {
@@ -62,11 +61,6 @@ CR_MUST_USE cr_status cr_nb201_rank(const uint8_t codes[CR_NB201_EDGES], uint32_
 
 /* The cell of a rank. CR_ERR_INDEX when rank is not below CR_NB201_CELLS. */
 CR_MUST_USE cr_status cr_nb201_unrank(uint32_t rank, uint8_t codes[CR_NB201_EDGES], cr_error *err);
-
-/* The 24 cells that differ in exactly one edge, edge by edge in string order, codes ascending.
- * CR_ERR_VALUE when a code is not below CR_NB201_OPS. */
-CR_MUST_USE cr_status cr_nb201_neighbours(const uint8_t codes[CR_NB201_EDGES],
-                                          uint8_t neighbours[CR_NB201_NEIGHBOURS][CR_NB201_EDGES], cr_error *err);
 
 /* *table = CR_NB201_CELLS entries: for each rank, the rank of the representative of its class, which is also the key
  * of the class. The representative is the member with the fewest operations (edges that are not none), then the

@@ -5,8 +5,6 @@
 #include <string.h>
 
 #include "../graph/cell_batch.h"
-#include "../graph/cell_space.h"
-#include "rows.h"
 
 static void graph_dealloc(PyObject *object)
 {
@@ -286,58 +284,8 @@ static const char cell_graph_doc[] =
     "that is always there, with type 0 (by default the edges are the codes). With has_absent code 0 is no edge, and code c\n"
     "type c - 1. Edges are used in both directions, or from source to target alone.";
 
-/* ---- pruning and canonical form ---- */
-
-typedef struct {
-    cr_cell_layout layout;
-    uint8_t *codes;
-    bool canonical;
-} pruning_t;
-
-static cr_status prune_rows(void *context, size_t begin, size_t end, cr_error *err)
-{
-    const pruning_t *p = context;
-    uint8_t *first = p->codes + begin * cr_cell_row_length(&p->layout);
-    (void)err;
-    cr_cell_prune(&p->layout, first, end - begin, p->canonical, first);
-    return CR_OK;
-}
-
-static PyObject *cell_prune(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
-{
-    static char *names[] = {"codes", "n_nodes", "n_inputs", "has_output", "operations_on_nodes", "canonical", NULL};
-    PyObject *object;
-    Py_ssize_t n_nodes, n_inputs;
-    int has_output, on_nodes, canonical;
-    cr_error err;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "Onnppp:cell_prune", names, &object, &n_nodes, &n_inputs, &has_output,
-                                     &on_nodes, &canonical))
-        return NULL;
-    if (n_nodes < 0 || n_inputs < 0)
-        return PyErr_Format(PyExc_ValueError, "n_nodes, n_inputs: expected counts >= 0, got %zd and %zd", n_nodes, n_inputs);
-    cr_cell_layout layout = {(size_t)n_nodes, (size_t)n_inputs, has_output != 0, on_nodes != 0};
-    cr_status status = cr_cell_layout_check(&layout, &err);
-    if (status != CR_OK)
-        return cr_py_raise(status, &err);
-    const npy_intp length = (npy_intp)cr_cell_row_length(&layout);
-    PyArrayObject *codes = cr_py_copy_array(object, "codes", NPY_UINT8, 2, length);
-    if (codes == NULL)
-        return NULL;
-    pruning_t pruning = {layout, PyArray_DATA(codes), canonical != 0};
-    if (cr_py_run_rows((size_t)PyArray_DIM(codes, 0), 0, prune_rows, &pruning) < 0)
-        Py_CLEAR(codes);
-    return (PyObject *)codes;
-}
-
-static const char cell_prune_doc[] =
-    "cell_prune(codes, n_nodes, n_inputs, has_output, operations_on_nodes, canonical)\n--\n\n"
-    "Cells with free edges without the nodes that do nothing, the others moved to the front; with canonical, the same row\n"
-    "for all orders of the intermediate nodes. codes: uint8 (n, codes per cell), operations of the intermediate nodes (where\n"
-    "they are on nodes), then edges by target and source, 0 for an absent one. See csrc/graph/cell_space.h.";
-
 static PyMethodDef functions[] = {
     {"cell_graph", (PyCFunction)(void (*)(void))cell_graph, METH_VARARGS | METH_KEYWORDS, cell_graph_doc},
-    {"cell_prune", (PyCFunction)(void (*)(void))cell_prune, METH_VARARGS | METH_KEYWORDS, cell_prune_doc},
     {NULL, NULL, 0, NULL}};
 
 int cr_py_add_graph(PyObject *module)

@@ -207,26 +207,6 @@ static PyObject *nb201_representative(PyObject *module, PyObject *const *args, P
     return out;
 }
 
-PyDoc_STRVAR(neighbours_doc, "nb201_neighbours(codes, /)\n--\n\nuint8 (24, 6): the cells that differ from codes, uint8 "
-                             "(6,), in exactly one edge.");
-
-static PyObject *nb201_neighbours(PyObject *Py_UNUSED(module), PyObject *object)
-{
-    PyArrayObject *codes = read_codes(object, 1);
-    if (codes == NULL)
-        return NULL;
-    uint8_t rows[CR_NB201_NEIGHBOURS][EDGES];
-    cr_error err;
-    cr_status status = cr_nb201_neighbours(PyArray_DATA(codes), rows, &err);
-    Py_DECREF(codes);
-    if (status != CR_OK)
-        return cr_py_raise(status, &err);
-    PyObject *out = new_codes(CR_NB201_NEIGHBOURS);
-    if (out != NULL)
-        memcpy(PyArray_DATA((PyArrayObject *)out), rows, sizeof rows);
-    return out;
-}
-
 PyDoc_STRVAR(one_hot_doc, "nb201_one_hot(codes, /)\n--\n\nfloat32 (n, 6, 5): 1 at each edge's operation, else 0.");
 
 static PyObject *nb201_one_hot(PyObject *Py_UNUSED(module), PyObject *object)
@@ -259,7 +239,6 @@ static PyMethodDef functions[] = {
     {"nb201_codes", nb201_codes, METH_O, codes_doc},
     {"nb201_class", FASTCALL(nb201_class), METH_FASTCALL, class_doc},
     {"nb201_representative", FASTCALL(nb201_representative), METH_FASTCALL, representative_doc},
-    {"nb201_neighbours", nb201_neighbours, METH_O, neighbours_doc},
     {"nb201_one_hot", nb201_one_hot, METH_O, one_hot_doc},
     {NULL, NULL, 0, NULL},
 };

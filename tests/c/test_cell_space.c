@@ -9,7 +9,7 @@
 
 enum { NODES = 7, INNER = 5, EDGES = 21, ROW = INNER + EDGES, TRIALS = 2000 };
 
-static const cr_cell_layout LAYOUT = {NODES, 1, true, true};
+static const cr_cell_layout LAYOUT = {1, NODES, 1, true, true, 3, CR_CELL_ANY, CR_CELL_ANY};
 
 /* The row of the edge from s to t. */
 static size_t edge(size_t s, size_t t)
@@ -80,11 +80,13 @@ static void what_does_nothing_is_left_out(void)
 static void layouts(void)
 {
     cr_error err = {""};
-    const cr_cell_layout bad[] = {{17, 1, true, true}, {4, 0, true, true}, {1, 1, true, false}};
-    for (size_t i = 0; i < 3; i++)
+    const cr_cell_layout bad[] = {{1, 17, 1, true, true, 1, 0, 0}, {1, 4, 0, true, true, 1, 0, 0},
+                                  {1, 1, 1, true, false, 1, 0, 0}, {0, 4, 1, true, true, 1, 0, 0},
+                                  {9, 4, 1, true, true, 1, 0, 0},  {1, 4, 1, true, true, 255, 0, 0}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         CHECK(cr_cell_layout_check(&bad[i], &err) == CR_ERR_VALUE, "layout %zu", i);
     CHECK(cr_cell_layout_check(&LAYOUT, &err) == CR_OK && cr_cell_row_length(&LAYOUT) == ROW, "%s", err.text);
-    CHECK(cr_cell_row_length(&(cr_cell_layout){6, 2, false, false}) == 14, "a cell of DARTS");
+    CHECK(cr_cell_row_length(&(cr_cell_layout){2, 6, 2, false, false, 7, CR_CELL_ANY, 2}) == 28, "a pair of DARTS");
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 // sources: csrc/graph/nasbench201.c csrc/core/status.c
-/* Cells of NAS-Bench-201: strings against all cells and against damaged and random ones, ranks, neighbours, and the
+/* Cells of NAS-Bench-201: strings against all cells and against damaged and random ones, ranks, and the
  * classes against two oracles of their own: the authors' unique string written out with the official names, and the
  * value of the cell as a function on 64-bit words. */
 #include "../../csrc/graph/nasbench201.h"
@@ -72,7 +72,7 @@ static void every_cell_round_trips(void)
 
 static void bad_codes_and_ranks(void)
 {
-    uint8_t codes[EDGES] = {0, 0, 0, 0, 0, 0}, rows[CR_NB201_NEIGHBOURS][EDGES];
+    uint8_t codes[EDGES] = {0, 0, 0, 0, 0, 0};
     char text[CR_NB201_STRING_SIZE];
     uint32_t rank = 7;
     for (int e = 0; e < EDGES; e++)
@@ -80,7 +80,6 @@ static void bad_codes_and_ranks(void)
             codes[e] = (uint8_t)value;
             CHECK(cr_nb201_rank(codes, &rank, &err) == CR_ERR_VALUE && rank == 7, "edge %d value %d", e, value);
             CHECK(cr_nb201_format(codes, text, NULL, &err) == CR_ERR_VALUE, "edge %d value %d", e, value);
-            CHECK(cr_nb201_neighbours(codes, rows, NULL) == CR_ERR_VALUE, "edge %d value %d", e, value);
             codes[e] = 0;
         }
     CHECK(cr_nb201_unrank(CELLS, codes, &err) == CR_ERR_INDEX, "rank one too large");
@@ -171,23 +170,6 @@ static void random_strings(void)
     uint8_t codes[EDGES];
     CHECK(zeros != NULL && cr_nb201_parse(zeros, huge, codes, &err) == CR_ERR_VALUE, "a megabyte of NULs");
     free(zeros);
-}
-
-static void neighbours(void)
-{
-    for (uint32_t rank = 0; rank < CELLS; rank += 31) {
-        uint8_t codes[EDGES], rows[CR_NB201_NEIGHBOURS][EDGES];
-        codes_of(rank, codes);
-        CHECK(cr_nb201_neighbours(codes, rows, &err) == CR_OK, "%s", err.text);
-        for (int i = 0; i < CR_NB201_NEIGHBOURS; i++) {
-            int changed = 0;
-            for (int e = 0; e < EDGES; e++)
-                changed += rows[i][e] != codes[e];
-            CHECK(changed == 1, "rank %u row %d: %d edges changed", (unsigned)rank, i, changed);
-            for (int j = 0; j < i; j++)
-                CHECK(memcmp(rows[i], rows[j], EDGES) != 0, "rank %u: rows %d and %d are equal", (unsigned)rank, i, j);
-        }
-    }
 }
 
 static void *ask_for_classes(void *level)
@@ -342,7 +324,6 @@ int main(void)
     RUN(damaged_strings);
     RUN(error_messages);
     RUN(random_strings);
-    RUN(neighbours);
     RUN(classes);
     return check_finish("test_nasbench201");
 }

@@ -12,13 +12,16 @@ from crlso import _core
 CODES = np.zeros((2, 6), np.uint8)
 EDGES = np.array([[0, 1], [0, 2], [1, 2], [0, 3], [1, 3], [2, 3]])
 NET = _core.FrozenDecoder([(_core.Tensor(np.ones((3, 4))), None), (_core.Tensor(np.ones((2, 3))), None)])
+LAYOUT = (1, 3, 1, True, False, 4, None, None)
 
 READ_CODES = {
     "nb101_hash": (lambda codes: _core.nb101_hash(codes), "(n, 26)"),
     "nb201_rank": (lambda codes: _core.nb201_rank(codes), "(n, 6)"),
-    "nb201_neighbours": (lambda codes: _core.nb201_neighbours(codes), "(6,)"),
     "cell_graph": (lambda codes: _core.cell_graph(codes, EDGES, 4, 5), "(n, m)"),
-    "cell_prune": (lambda codes: _core.cell_prune(codes, 3, 1, True, False, True), "(n, 3)"),
+    "cell_prune": (lambda codes: _core.cell_prune(codes, LAYOUT, True), "(n, 3)"),
+    "cell_valid": (lambda codes: _core.cell_valid(codes, LAYOUT), "(n, 3)"),
+    "cell_neighbours": (lambda codes: _core.cell_neighbours(codes, LAYOUT, True), "(n, 3)"),
+    "cell_keys": (lambda codes: _core.cell_keys(codes, (2, 3, 4)), "(n, 3)"),
 }
 RAGGED = [[1], [2, 3]]
 

@@ -41,7 +41,19 @@ CALLS = {
         cell = [2] * 7 + [1] * 7 + [edges.get((s, t), 0) for t in range(1, 16) for s in range(t)]
         cells = np.repeat(np.array([cell], np.uint8), 500_000, axis=0)
         start()
-        _core.cell_prune(cells, 16, 1, True, True, True)
+        _core.cell_prune(cells, (1, 16, 1, True, True, 2, None, None), True)
+        """,
+    "cell_valid": """
+        cells = np.ones((4_000_000, 134), np.uint8)
+        start()
+        for _ in range(1000):
+            _core.cell_valid(cells, (1, 16, 1, True, True, 2, None, None))
+        """,
+    "cell_neighbours": """
+        cells = np.ones((20_000, 134), np.uint8)
+        start()
+        for _ in range(1000):
+            _core.cell_neighbours(cells, (1, 16, 1, True, True, 2, None, None), True)
         """,
     "FrozenICNN.evaluate": """
         net = make_icnn()

@@ -26,6 +26,7 @@ from crlso.models import Kernel
 from crlso.models.gaussian_process import Features
 from crlso.random import Stream
 from crlso.spaces import DARTS, CellSpace, NASBench101, NASBench201
+from crlso.spaces.neighbours import Neighbourhoods
 
 SMALL = CellSpace(4, ["conv", "pool", "skip"], operations_on="nodes", edges="free", max_edges=5, identity=["skip"])
 ON_EDGES = CellSpace(3, ["none", "a", "b", "skip"], operations_on="edges", zero=["none"], identity=["skip"])
@@ -127,8 +128,10 @@ class Line:
     def valid(self, codes):
         return np.asarray(codes)[:, 0] < 100
 
-    def neighbours(self, row):
-        return np.array([[x] for x in (int(row[0]) - 2, int(row[0]) + 2) if 0 <= x < 100], dtype=np.uint8)
+    def neighbourhoods(self, rows):
+        near = [[x for x in (int(row[0]) - 2, int(row[0]) + 2) if 0 <= x < 100] for row in rows]
+        keys = np.array([x for some in near for x in some])
+        return Neighbourhoods(keys[:, None].astype(np.uint8), keys, np.array([len(some) for some in near]))
 
 
 def test_a_climb_reaches_the_largest_acquisition_values_and_passes_seen_cells_by():

@@ -30,6 +30,30 @@ def test_long_rows_have_hashes():
     assert 0.45 < (keys > 2**62).mean() < 0.55
 
 
+def key_twin(row, cardinalities):
+    """The key of a row in Python integers."""
+    if np.prod(cardinalities, dtype=object) < 2**63:
+        key = 0
+        for code, k in zip(row, cardinalities):
+            key = key * k + code
+        return key
+    key = 0
+    for code in row:
+        key = (key + code + 0x9E3779B97F4A7C15) % 2**64
+        key = (key ^ key >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        key = (key ^ key >> 27) * 0x94D049BB133111EB % 2**64
+        key ^= key >> 31
+    return key >> 1
+
+
+@pytest.mark.parametrize("cardinalities", [(8,) * 28, (2,) * 62, (2,) * 63, (255,) * 7, (255,) * 8, (1, 3, 1), ()])
+def test_keys_are_those_of_a_twin(cardinalities):
+    rng = np.random.default_rng(1)
+    rows = np.stack([rng.integers(0, k, 50) for k in cardinalities] or [np.zeros((50, 0))], axis=1).astype(np.uint8)
+    rows = rows.reshape(50, len(cardinalities))
+    assert row_keys(rows, cardinalities).tolist() == [key_twin(row, cardinalities) for row in rows.tolist()]
+
+
 def test_first_of_each_is_that_of_a_loop():
     keys = np.random.default_rng(0).integers(0, 20, 100)
     seen: set[int] = set()

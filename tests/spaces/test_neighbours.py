@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crlso.spaces import DARTS
+from crlso.spaces import DARTS, CellSpace
+from tests.twins.neighbours import neighbours_twin
 
-from .examples import FREE_NODES, SPACES
+from .examples import FREE_NODES, SPACES, TWO_INPUTS, random_rows
+
+NO_INNER = CellSpace(nodes=3, operations=["a", "b"], edges="free", input_nodes=2)
+MANY = CellSpace(nodes=6, operations=list("abcde"), edges="free")
+CHAINS = CellSpace(nodes=7, operations=list("abc"), operations_on="nodes", edges=[(i, i + 1) for i in range(6)])
 
 
 @pytest.mark.parametrize("space", [*SPACES, DARTS()], ids=lambda space: space.name)
@@ -51,3 +56,56 @@ def test_mutants_are_neighbours():
         assert mutant.tolist() in FREE_NODES.neighbours(row).tolist()
     np.testing.assert_array_equal(mutants, FREE_NODES.mutate(rows, rng=1))
     assert (mutants != FREE_NODES.mutate(rows, rng=2)).any()
+
+
+@pytest.mark.parametrize("space", [*SPACES, DARTS(), NO_INNER, MANY, CHAINS], ids=lambda space: space.name[:40])
+def test_neighbours_of_many_cells_are_those_of_a_twin(space):
+    rows = np.concatenate([space.sample_up_to(8, rng=1), random_rows(space, 12, seed=2)])  # some are no cells
+    near = space.neighbourhoods(rows)
+    expected = [neighbours_twin(space, row) for row in rows]
+    assert near.counts.tolist() == [len(part) for part in expected]
+    np.testing.assert_array_equal(near.codes, np.concatenate(expected))
+    np.testing.assert_array_equal(near.keys, space.canonical_key(near.codes))
+    for row, part in zip(rows[:5], expected):
+        np.testing.assert_array_equal(space.neighbours(row), part)
+    none = space.neighbourhoods(rows[:0])
+    assert none.codes.shape == (0, rows.shape[1]) and none.keys.shape == none.counts.shape == (0,)
+
+
+def test_neighbours_follow_what_a_subclass_calls_equal():
+    class Ordered(CellSpace):
+        """Cells are equal when their rows are, pruned."""
+
+        def canonicalise(self, codes):
+            return self.prune(codes)
+
+    class Shapes(CellSpace):
+        """Cells are equal when they have the same edges, whatever is on them; no cell has five edges."""
+
+        def canonicalise(self, codes):
+            return super().canonicalise(np.minimum(self.codes(codes), 1))
+
+        def valid(self, codes):
+            return super().valid(codes) & ((self.prune(codes) > 0).sum(axis=1) != 5)
+
+    ordered = Ordered(nodes=5, operations=["conv", "pool"], operations_on="nodes", edges="free", max_edges=6)
+    row = ordered.codes("conv(0)+pool(0)+output(1,2)")[0]
+    near = ordered.neighbours(row)
+    np.testing.assert_array_equal(near, neighbours_twin(ordered, row))
+    assert (FREE_NODES.canonicalise(near) != near).any()
+    shapes = Shapes(nodes=4, operations=["a", "b"], edges="free")
+    for cell in ([1, 1, 2, 1, 1, 1], [1, 0, 2, 1, 0, 1]):  # six edges, and four
+        row = np.array(cell, np.uint8)
+        near = shapes.neighbours(row)
+        np.testing.assert_array_equal(near, neighbours_twin(shapes, row))
+        assert near.max() == 1 and 5 not in near.sum(axis=1)
+
+
+def test_neighbours_in_a_subset_are_of_it():
+    rows = TWO_INPUTS.sample(300, rng=0)
+    part = TWO_INPUTS.subset(rows)
+    near = part.neighbourhoods(rows[:20])
+    keys = set(part.classes().keys.tolist())
+    for row, first, count in zip(rows, np.cumsum(near.counts) - near.counts, near.counts):
+        everywhere = TWO_INPUTS.neighbourhoods([row]).keys.tolist()
+        assert near.keys[first : first + count].tolist() == [key for key in everywhere if key in keys]

@@ -218,22 +218,47 @@ def test_from_logits_takes_the_likely_cell():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error"),
+    ("change", "error", "words"),
     [
-        ((np.zeros((1, 6), np.uint8), 17, 1, True, False, True), ValueError),
-        ((np.zeros((1, 6), np.uint8), 4, 0, True, False, True), ValueError),
-        ((np.zeros((1, 6), np.uint8), 1, 1, True, False, True), ValueError),
-        ((np.zeros((1, 6), np.uint8), -4, 1, True, False, True), ValueError),
-        ((np.zeros((1, 7), np.uint8), 4, 1, True, False, True), ValueError),
-        ((np.zeros((1, 6), np.uint8), 2**62, 1, True, False, True), ValueError),
-        ((np.zeros((1, 6)), 4, 1, True, False, True), TypeError),
-        ((np.zeros(6, np.uint8), 4, 1, True, False, True), ValueError),
-        ((None, 4, 1, True, False, True), TypeError),
+        ({"n_nodes": 17}, ValueError, "layout: expected at least one input, and room for the output, among at most 16"),
+        ({"n_inputs": 0}, ValueError, "layout: expected at least one input"),
+        ({"n_nodes": 1}, ValueError, "layout: expected at least one input"),
+        ({"n_nodes": -4}, ValueError, "n_nodes: expected"),
+        ({"n_nodes": 2**62}, ValueError, "n_nodes: expected"),
+        ({"n_nodes": "4"}, TypeError, "n_nodes: expected"),
+        ({"n_graphs": 0}, ValueError, "layout: expected 1 to 8 graphs"),
+        ({"n_graphs": 9}, ValueError, "layout: expected 1 to 8 graphs"),
+        ({"n_operations": 255}, ValueError, "at most 254 operations"),
+        ({"max_edges": "x"}, TypeError, "max_edges: expected"),
+        ({"in_degree": -1}, ValueError, "in_degree: expected"),
+        ({"codes": np.zeros((1, 7), np.uint8)}, ValueError, "codes: expected shape"),
+        ({"codes": np.zeros((1, 6))}, TypeError, "codes: expected a uint8 array"),
+        ({"codes": np.zeros(6, np.uint8)}, ValueError, "codes: expected shape"),
+        ({"codes": None}, TypeError, "codes: expected a uint8 array"),
     ],
 )
-def test_bad_arguments_of_cell_prune(arguments, error):
-    with pytest.raises(error):
-        _core.cell_prune(*arguments)
+@pytest.mark.parametrize("function", ["cell_prune", "cell_valid", "cell_neighbours"])
+def test_bad_arguments_of_functions_of_free_cells(function, change, error, words):
+    given = {
+        "codes": np.zeros((1, 6), np.uint8),
+        "n_graphs": 1,
+        "n_nodes": 4,
+        "n_inputs": 1,
+        "has_output": True,
+        "operations_on_nodes": False,
+        "n_operations": 3,
+        "max_edges": None,
+        "in_degree": None,
+    }
+    codes, *layout = {**given, **change}.values()
+    with pytest.raises(error, match=words):
+        getattr(_core, function)(codes, tuple(layout), *([] if function == "cell_valid" else [True]))
+
+
+def test_a_layout_is_a_tuple_of_eight():
+    for wrong in (None, (), (1,) * 7, [1] * 8):
+        with pytest.raises(TypeError, match="layout: expected a tuple of 8"):
+            _core.cell_valid(np.zeros((1, 6), np.uint8), wrong)
 
 
 @by_name

@@ -79,8 +79,7 @@ class Neighbours:
 
     def propose(self, context: Round) -> dict[str, Codes]:
         """Return the neighbours of the `n` best cells."""
-        near = [context.reservoir.space.neighbours(row) for row in context.best[: self.n]]
-        return {"neighbours": np.concatenate(near)}
+        return {"neighbours": context.reservoir.space.neighbourhoods(context.best[: self.n]).codes}
 
 
 class Mutations:
@@ -280,8 +279,10 @@ class AcquisitionClimb:
 
     def _neighbours(self, space: Space, front: _Cells) -> _Cells:
         """Neighbours of cells, cached because good cells are expanded in many rounds."""
-        for row, key in zip(front.codes, front.keys.tolist()):
-            if key not in self._known:
-                near = space.canonicalise(space.neighbours(row))
-                self._known[key] = _Cells(near, space.canonical_key(near))
-        return _Cells.join([self._known[key] for key in front.keys.tolist()])
+        keys = front.keys.tolist()
+        new = np.array([key not in self._known for key in keys])
+        if new.any():
+            near = space.neighbourhoods(front.codes[new])
+            parts = (np.split(part, np.cumsum(near.counts)[:-1]) for part in (near.codes, near.keys))
+            self._known.update(zip(front.keys[new].tolist(), map(_Cells, *parts)))
+        return _Cells.join([self._known[key] for key in keys])

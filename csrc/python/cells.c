@@ -1,0 +1,369 @@
+/* Cells of spaces with free edges for Python: pruning, canonical form, neighbours and keys. */
+#include "arguments.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../graph/neighbours.h"
+#include "rows.h"
+
+/* ---- arguments ---- */
+
+/* Reads a count of a layout: an integer of at least 0, or, where `any` says so, None. */
+static int read_count(PyObject *object, const char *name, bool any, size_t *out)
+{
+    uint64_t number = CR_CELL_ANY;
+    if ((!any || object != Py_None) && cr_py_read_unsigned(object, name, INT32_MAX, &number) < 0)
+        return -1;
+    *out = (size_t)number;
+    return 0;
+}
+
+/* Reads and checks a layout: a tuple of n_graphs, n_nodes, n_inputs, has_output, operations_on_nodes, n_operations,
+ * max_edges or None, in_degree or None. */
+static int read_layout(PyObject *object, cr_cell_layout *layout)
+{
+    PyObject *const *item = PyTuple_Check(object) ? ((PyTupleObject *)object)->ob_item : NULL;
+    cr_error err;
+    if (item == NULL || PyTuple_GET_SIZE(object) != 8) {
+        PyErr_SetString(PyExc_TypeError, "layout: expected a tuple of 8: n_graphs, n_nodes, n_inputs, has_output, "
+                                         "operations_on_nodes, n_operations, max_edges, in_degree");
+        return -1;
+    }
+    const int has_output = PyObject_IsTrue(item[3]), on_nodes = PyObject_IsTrue(item[4]);
+    if (has_output < 0 || on_nodes < 0 || read_count(item[0], "n_graphs", false, &layout->n_graphs) < 0 ||
+        read_count(item[1], "n_nodes", false, &layout->n_nodes) < 0 ||
+        read_count(item[2], "n_inputs", false, &layout->n_inputs) < 0 ||
+        read_count(item[5], "n_operations", false, &layout->n_operations) < 0 ||
+        read_count(item[6], "max_edges", true, &layout->max_edges) < 0 ||
+        read_count(item[7], "in_degree", true, &layout->in_degree) < 0)
+        return -1;
+    layout->has_output = has_output != 0;
+    layout->operations_on_nodes = on_nodes != 0;
+    cr_status status = cr_cell_layout_check(layout, &err);
+    if (status == CR_OK)
+        return 0;
+    cr_py_raise(status, &err);
+    return -1;
+}
+
+/* Some cells with free edges, and what is made of them. */
+typedef struct {
+    cr_cell_layout layout;
+    PyArrayObject *codes; /* a private copy */
+    size_t length;        /* codes of a row */
+    bool canonical;
+    bool *valid;
+    size_t *counts, *begins;
+    uint8_t *rows;
+} cells_t;
+
+static uint8_t *row_of(const cells_t *c, size_t row)
+{
+    return (uint8_t *)PyArray_DATA(c->codes) + row * c->length;
+}
+
+static int read_cells(PyObject *codes, PyObject *layout, cells_t *cells)
+{
+    if (read_layout(layout, &cells->layout) < 0)
+        return -1;
+    cells->length = cr_cell_row_length(&cells->layout);
+    cells->codes = cr_py_copy_array(codes, "codes", NPY_UINT8, 2, (npy_intp)cells->length);
+    return cells->codes == NULL ? -1 : 0;
+}
+
+/* ---- pruning and canonical form ---- */
+
+static cr_status prune_rows(void *context, size_t begin, size_t end, cr_error *err)
+{
+    const cells_t *c = context;
+    (void)err;
+    cr_cell_prune(&c->layout, row_of(c, begin), end - begin, c->canonical, row_of(c, begin));
+    return CR_OK;
+}
+
+static PyObject *cell_prune(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"codes", "layout", "canonical", NULL};
+    PyObject *codes, *layout;
+    int canonical;
+    cells_t cells = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOp:cell_prune", names, &codes, &layout, &canonical) ||
+        read_cells(codes, layout, &cells) < 0)
+        return NULL;
+    cells.canonical = canonical != 0;
+    if (cr_py_run_rows((size_t)PyArray_DIM(cells.codes, 0), 0, prune_rows, &cells) < 0)
+        Py_CLEAR(cells.codes);
+    return (PyObject *)cells.codes;
+}
+
+static cr_status check_rows(void *context, size_t begin, size_t end, cr_error *err)
+{
+    const cells_t *c = context;
+    (void)err;
+    cr_cell_valid(&c->layout, row_of(c, begin), end - begin, c->valid + begin);
+    return CR_OK;
+}
+
+static PyObject *cell_valid(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"codes", "layout", NULL};
+    PyObject *codes, *layout;
+    cells_t cells = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO:cell_valid", names, &codes, &layout) ||
+        read_cells(codes, layout, &cells) < 0)
+        return NULL;
+    npy_intp n = PyArray_DIM(cells.codes, 0);
+    PyArrayObject *valid = (PyArrayObject *)PyArray_SimpleNew(1, &n, NPY_BOOL);
+    if (valid != NULL) {
+        cells.valid = PyArray_DATA(valid);
+        if (cr_py_run_rows((size_t)n, 0, check_rows, &cells) < 0)
+            Py_CLEAR(valid);
+    }
+    Py_DECREF(cells.codes);
+    return (PyObject *)valid;
+}
+
+/* ---- neighbours ---- */
+
+static cr_status count_rows(void *context, size_t begin, size_t end, cr_error *err)
+{
+    const cells_t *c = context;
+    (void)err;
+    cr_cell_count_steps(&c->layout, row_of(c, begin), end - begin, c->counts + begin);
+    return CR_OK;
+}
+
+static cr_status neighbour_rows(void *context, size_t begin, size_t end, cr_error *err)
+{
+    const cells_t *c = context;
+    (void)err;
+    cr_cell_neighbours(&c->layout, row_of(c, begin), end - begin, c->canonical, c->begins + begin, c->rows,
+                       c->counts + begin);
+    return CR_OK;
+}
+
+/* Turns counts into begins, and returns their sum. */
+static size_t add_up(const size_t *counts, size_t n, size_t *begins)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++) {
+        begins[i] = total;
+        total += counts[i];
+    }
+    return total;
+}
+
+/* Copies the rows that were written, and their numbers, into arrays: a tuple (rows, counts). */
+static PyObject *collect_neighbours(const cells_t *c, size_t n)
+{
+    npy_intp shape[2] = {0, (npy_intp)c->length}, cells = (npy_intp)n;
+    for (size_t i = 0; i < n; i++)
+        shape[0] += (npy_intp)c->counts[i];
+    PyArrayObject *rows = (PyArrayObject *)PyArray_SimpleNew(2, shape, NPY_UINT8);
+    PyArrayObject *counts = (PyArrayObject *)PyArray_SimpleNew(1, &cells, NPY_INT64);
+    PyObject *both = NULL;
+    if (rows != NULL && counts != NULL) {
+        uint8_t *to = PyArray_DATA(rows);
+        for (size_t i = 0; i < n; i++, to += c->counts[i - 1] * c->length) {
+            ((int64_t *)PyArray_DATA(counts))[i] = (int64_t)c->counts[i];
+            if (c->counts[i] > 0)
+                memcpy(to, c->rows + c->begins[i] * c->length, c->counts[i] * c->length);
+        }
+        both = PyTuple_Pack(2, rows, counts);
+    }
+    Py_XDECREF(rows);
+    Py_XDECREF(counts);
+    return both;
+}
+
+static PyObject *find_neighbours(cells_t *c, size_t n)
+{
+    size_t bytes;
+    cr_error err;
+    if (cr_py_run_rows(n, 0, count_rows, c) < 0)
+        return NULL;
+    cr_status status = cr_size_multiply(add_up(c->counts, n, c->begins), c->length, &bytes, "neighbours", &err);
+    if (status != CR_OK)
+        return cr_py_raise(status, &err);
+    if ((c->rows = malloc(bytes + 1)) == NULL)
+        return PyErr_NoMemory();
+    return cr_py_run_rows(n, 0, neighbour_rows, c) < 0 ? NULL : collect_neighbours(c, n);
+}
+
+static PyObject *cell_neighbours(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"codes", "layout", "canonical", NULL};
+    PyObject *codes, *layout, *both = NULL;
+    int canonical;
+    cells_t cells = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOp:cell_neighbours", names, &codes, &layout, &canonical) ||
+        read_cells(codes, layout, &cells) < 0)
+        return NULL;
+    const size_t n = (size_t)PyArray_DIM(cells.codes, 0);
+    cells.canonical = canonical != 0;
+    cells.counts = malloc((n + 1) * sizeof *cells.counts);
+    cells.begins = malloc((n + 1) * sizeof *cells.begins);
+    if (cells.counts == NULL || cells.begins == NULL)
+        PyErr_NoMemory();
+    else
+        both = find_neighbours(&cells, n);
+    free(cells.counts);
+    free(cells.begins);
+    free(cells.rows);
+    Py_DECREF(cells.codes);
+    return both;
+}
+
+/* ---- keys ---- */
+
+static PyObject *cell_keys(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"codes", "cardinalities", NULL};
+    PyObject *codes_object, *cardinalities_object;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO:cell_keys", names, &codes_object, &cardinalities_object))
+        return NULL;
+    PyArrayObject *cardinalities = cr_py_copy_integers(cardinalities_object, "cardinalities", 1), *codes = NULL, *keys = NULL;
+    if (cardinalities == NULL)
+        return NULL;
+    const npy_intp length = PyArray_DIM(cardinalities, 0);
+    for (npy_intp i = 0; i < length; i++)
+        if (((const int64_t *)PyArray_DATA(cardinalities))[i] < 1) {
+            PyErr_SetString(PyExc_ValueError, "cardinalities: expected numbers of at least 1");
+            goto done;
+        }
+    if ((codes = cr_py_copy_array(codes_object, "codes", NPY_UINT8, 2, length)) == NULL)
+        goto done;
+    npy_intp n = PyArray_DIM(codes, 0);
+    if ((keys = (PyArrayObject *)PyArray_SimpleNew(1, &n, NPY_INT64)) != NULL)
+        cr_cell_keys(PyArray_DATA(codes), (size_t)n, (size_t)length, PyArray_DATA(cardinalities), PyArray_DATA(keys));
+done:
+    Py_DECREF(cardinalities);
+    Py_XDECREF(codes);
+    return (PyObject *)keys;
+}
+
+/* ---- different neighbours ---- */
+
+/* Arrays of cells of which each of `n` has some, one after the other, and which of them are kept. */
+typedef struct {
+    PyArrayObject *codes, *keys, *counts, *own;
+    cr_cell_keyed *kept;
+} groups_t;
+
+/* Sorts the cells of each group and drops equal ones; counts become those that stay. Returns their sum. */
+static size_t keep_different(groups_t *g)
+{
+    const int64_t *keys = PyArray_DATA(g->keys), *own = PyArray_DATA(g->own);
+    int64_t *counts = PyArray_DATA(g->counts);
+    size_t row = 0, kept = 0;
+    for (npy_intp i = 0; i < PyArray_SIZE(g->counts); i++) {
+        const size_t n = (size_t)counts[i];
+        for (size_t j = 0; j < n; j++, row++) /* kept <= row: what is overwritten has been moved down */
+            g->kept[kept + j] = (cr_cell_keyed){keys[row], row};
+        counts[i] = (int64_t)cr_cell_different(g->kept + kept, n, own[i]);
+        kept += (size_t)counts[i];
+    }
+    return kept;
+}
+
+/* The kept cells: a tuple (codes, keys, counts). */
+static PyObject *collect_different(const groups_t *g, size_t kept)
+{
+    const size_t length = (size_t)PyArray_DIM(g->codes, 1);
+    npy_intp shape[2] = {(npy_intp)kept, (npy_intp)length};
+    PyArrayObject *codes = (PyArrayObject *)PyArray_SimpleNew(2, shape, NPY_UINT8);
+    PyArrayObject *keys = (PyArrayObject *)PyArray_SimpleNew(1, shape, NPY_INT64);
+    PyObject *all = NULL;
+    if (codes != NULL && keys != NULL) {
+        for (size_t i = 0; i < kept; i++) {
+            ((int64_t *)PyArray_DATA(keys))[i] = g->kept[i].key;
+            memcpy((uint8_t *)PyArray_DATA(codes) + i * length, (uint8_t *)PyArray_DATA(g->codes) + g->kept[i].row * length,
+                   length);
+        }
+        all = PyTuple_Pack(3, codes, keys, g->counts);
+    }
+    Py_XDECREF(codes);
+    Py_XDECREF(keys);
+    return all;
+}
+
+/* Whether there is a key for each cell, and as many own keys as counts, which add up to the cells. */
+static bool groups_agree(const groups_t *g)
+{
+    const npy_intp n = PyArray_DIM(g->codes, 0);
+    const int64_t *counts = PyArray_DATA(g->counts);
+    int64_t left = n;
+    bool fits = PyArray_SIZE(g->keys) == n && PyArray_SIZE(g->own) == PyArray_SIZE(g->counts);
+    for (npy_intp i = 0; fits && i < PyArray_SIZE(g->counts); i++) {
+        fits = counts[i] >= 0 && counts[i] <= left;
+        left -= fits ? counts[i] : 0;
+    }
+    if (!fits || left != 0)
+        PyErr_Format(PyExc_ValueError, "counts: expected one per own key, which add up to the %zd cells and keys", n);
+    return fits && left == 0;
+}
+
+static PyObject *cell_different(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"codes", "keys", "counts", "own", NULL};
+    PyObject *codes, *keys, *counts, *own, *all = NULL;
+    groups_t g = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOO:cell_different", names, &codes, &keys, &counts, &own))
+        return NULL;
+    if ((g.codes = cr_py_copy_array(codes, "codes", NPY_UINT8, 2, -1)) != NULL &&
+        (g.keys = cr_py_copy_array(keys, "keys", NPY_INT64, 1, -1)) != NULL &&
+        (g.counts = cr_py_copy_array(counts, "counts", NPY_INT64, 1, -1)) != NULL &&
+        (g.own = cr_py_copy_array(own, "own", NPY_INT64, 1, -1)) != NULL && groups_agree(&g)) {
+        g.kept = PyMem_Malloc((size_t)PyArray_DIM(g.codes, 0) * sizeof *g.kept + 1);
+        all = g.kept == NULL ? PyErr_NoMemory() : collect_different(&g, keep_different(&g));
+    }
+    PyMem_Free(g.kept);
+    Py_XDECREF(g.codes);
+    Py_XDECREF(g.keys);
+    Py_XDECREF(g.counts);
+    Py_XDECREF(g.own);
+    return all;
+}
+
+/* ---- the functions ---- */
+
+static const char cell_prune_doc[] =
+    "cell_prune(codes, layout, canonical)\n--\n\n"
+    "Cells with free edges without the nodes that do nothing, the others moved to the front; with canonical, the same row\n"
+    "for all orders of the intermediate nodes. codes: uint8 (n, codes per cell), graph by graph: operations of the\n"
+    "intermediate nodes (where they are on nodes), then edges by target and source, 0 for an absent one. layout: a tuple of\n"
+    "n_graphs, n_nodes and n_inputs (of a graph), has_output, operations_on_nodes, n_operations, max_edges (or None) and\n"
+    "in_degree (or None). See csrc/graph/cell_space.h.";
+
+static const char cell_valid_doc[] =
+    "cell_valid(codes, layout)\n--\n\n"
+    "Whether rows of codes are cells of the space when they are pruned: bool (n,). Arguments as of cell_prune.";
+
+static const char cell_neighbours_doc[] =
+    "cell_neighbours(codes, layout, canonical)\n--\n\n"
+    "The cells of the space one step away from pruned cells, and how many each of these has: uint8 (m, codes per cell) and\n"
+    "int64 (n,). Some may be equal; with canonical, all are canonical. Arguments as of cell_prune.\n"
+    "See csrc/graph/neighbours.h.";
+
+static const char cell_keys_doc[] =
+    "cell_keys(codes, cardinalities)\n--\n\n"
+    "One integer of at least 0 for each row of codes: the row in mixed radix, or a hash where that exceeds 63 bits.";
+
+static const char cell_different_doc[] =
+    "cell_different(codes, keys, counts, own)\n--\n\n"
+    "The different ones among groups of cells: of each group, `counts` says how many cells, those with another key than\n"
+    "`own`, once each, in the order of their keys. A tuple of codes, keys and counts.";
+
+static PyMethodDef functions[] = {
+    {"cell_prune", (PyCFunction)(void (*)(void))cell_prune, METH_VARARGS | METH_KEYWORDS, cell_prune_doc},
+    {"cell_valid", (PyCFunction)(void (*)(void))cell_valid, METH_VARARGS | METH_KEYWORDS, cell_valid_doc},
+    {"cell_neighbours", (PyCFunction)(void (*)(void))cell_neighbours, METH_VARARGS | METH_KEYWORDS, cell_neighbours_doc},
+    {"cell_different", (PyCFunction)(void (*)(void))cell_different, METH_VARARGS | METH_KEYWORDS, cell_different_doc},
+    {"cell_keys", (PyCFunction)(void (*)(void))cell_keys, METH_VARARGS | METH_KEYWORDS, cell_keys_doc},
+    {NULL, NULL, 0, NULL}};
+
+int cr_py_add_cells(PyObject *module)
+{
+    return PyModule_AddFunctions(module, functions);
+}
