@@ -582,6 +582,24 @@ def cell_different(
 def cell_keys(codes: _Codes, cardinalities: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """Return one integer for each row of codes: in mixed radix, or a hash where that exceeds 63 bits."""
 
+def cell_sequences(
+    codes: _Codes, form: tuple[Any, ...], paths: tuple[npt.ArrayLike, npt.ArrayLike]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    """Return a number for the sequence of operations on each path of each graph, and whether the path is open.
+
+    `form` is a tuple of n_graphs, length (codes of a graph), n_nodes, n_inputs, n_operations, has_output,
+    operations_on_nodes, free, edges (m, 2) by target, columns (m,), and the indices of dead operations and identities.
+    `paths` are offsets (paths + 1,) and the edges of all paths.
+    """
+
+def cell_sequence_counts(
+    codes: _Codes, form: tuple[Any, ...], paths: tuple[npt.ArrayLike, npt.ArrayLike], known: npt.ArrayLike
+) -> npt.NDArray[np.float64]:
+    """Return how many open paths of each cell have each known number, (n, known)."""
+
+def cell_descriptors(codes: _Codes, form: tuple[Any, ...]) -> npt.NDArray[np.float64]:
+    """Return descriptors of each graph of cells, (n, graphs * (8 + 2 * n_operations))."""
+
 def nb101_hash(codes: _Codes, /) -> npt.NDArray[np.uint8]:
     """Return the MD5 hashes, uint8 (n, 16), by which NAS-Bench-101 names the pruned cells of codes (n, 26)."""
 

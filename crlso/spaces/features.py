@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+import crlso._core as _core
 from crlso._base.types import Codes, Floats
 from crlso.spaces.base import Space
 from crlso.spaces.layout import CellLayout
@@ -23,6 +24,16 @@ __all__ = [
     "standardised",
 ]
 
+_DESCRIPTORS = (
+    "longest path",
+    "shortest path",
+    "path without operations",
+    "edges out of inputs",
+    "edges into output",
+    "nodes",
+    "edges",
+    "log paths",
+)
 MAX_PATHS = 1024  # paths through a graph that are followed, the shortest first
 
 _Flags = npt.NDArray[np.bool_]
@@ -63,11 +74,11 @@ class CellFeatures:
             raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
         self._space = space
         self.layout: CellLayout = space.layout
-        self._paths = _paths(self.layout)
-        self._is_identity = _flags(self.layout, self.layout.identities)
-        numbers, is_open = self._sequences(reference)
+        paths = _paths(self.layout)
+        self._paths = np.cumsum([0, *map(len, paths)]), np.array([edge for path in paths for edge in path], np.int64)
+        numbers, is_open = _core.cell_sequences(reference, self.layout.form, self._paths)
         self._known: npt.NDArray[np.uint64] = np.unique(numbers[is_open])
-        spread = self._counts(reference).std(axis=0)
+        spread = self._counts(reference).std(axis=0)[: len(self._known)]
         self._known = self._known[np.sort(np.argsort(-spread, kind="stable")[:columns])]
         sizes = space.log_size(reference)
         self._centre = None if sizes is None else (float(sizes.mean()), float(sizes.std()) or 1.0)
@@ -125,44 +136,20 @@ class CellFeatures:
         return np.stack(list(graph_descriptors(self._space, codes).values()), axis=1)
 
     def _count_features(self, codes: Codes) -> Floats:
-        parts = []
-        for part in self.layout.split(codes):
-            counts = [_live_counts(self.layout, part)]
-            if self.layout.operations_on_nodes:
-                counts.append((part[:, list(self.layout.edge_columns)] > 0).sum(axis=1)[:, None])
-            for count in np.concatenate(counts, axis=1).T:
-                # A count is written as that many ones: the squared distance of two rows is the difference of counts.
-                parts.append(np.arange(len(self.layout.edges)) < count[:, None])
-        return np.concatenate(parts, axis=1).astype(np.float64)
-
-    def _sequences(self, codes: Codes) -> tuple[npt.NDArray[np.uint64], _Flags]:
-        """A number for the sequence of operations on each path, and whether it is open: (n, graphs times paths)."""
-        found, are_open = [], []
-        base = np.uint64(len(self.layout.operations) + 1)
-        for graph, part in enumerate(self.layout.split(codes)):
-            passing, numbers = _passing(self.layout, part), operation_numbers(self.layout, part)
-            skipped = (numbers < 0) | self._is_identity[numbers]
-            digits = (numbers + 1).astype(np.uint64)
-            for path in self._paths:
-                number = np.full(len(part), graph + 1, dtype=np.uint64)
-                for position in self._positions(path):
-                    number = np.where(skipped[:, position], number, number * base + digits[:, position])
-                found.append(number)
-                are_open.append(passing[:, list(path)].all(axis=1))
-        return np.stack(found, axis=1), np.stack(are_open, axis=1)
-
-    def _positions(self, path: tuple[int, ...]) -> Iterator[int]:
-        """Positions of the operations on a path among those of a graph."""
-        for edge in path:
-            if not self.layout.operations_on_nodes:
-                yield edge
-            elif self.layout.edges[edge][1] in self.layout.intermediate:
-                yield self.layout.edges[edge][1] - self.layout.n_inputs
+        layout = self.layout
+        counts = _described(layout, codes)[:, :, len(_DESCRIPTORS) :: 2]
+        if layout.operations_on_nodes:
+            edges = [(part[:, list(layout.edge_columns)] > 0).sum(axis=1) for part in layout.split(codes)]
+            counts = np.concatenate([counts, np.stack(edges, axis=1)[:, :, None]], axis=2)
+        # A count is written as that many ones: the squared distance of two rows is the difference of counts.
+        ones = np.arange(len(layout.edges)) < counts[..., None]
+        return ones.reshape(len(codes), -1).astype(np.float64)
 
     def _counts(self, codes: Codes) -> Floats:
         """How many open paths of each cell have each known sequence: (n, sequences)."""
-        numbers, is_open = self._sequences(codes)
-        return count_known(numbers, self._known, is_open)
+        if not len(self._known):
+            return np.zeros((len(codes), 1))
+        return _core.cell_sequence_counts(codes, self.layout.form, self._paths, self._known)
 
 
 def count_known(labels: npt.NDArray[Any], known: npt.NDArray[Any], chosen: _Flags | None = None) -> Floats:
@@ -200,7 +187,7 @@ def count_known(labels: npt.NDArray[Any], known: npt.NDArray[Any], chosen: _Flag
 
 def live_operations(layout: CellLayout, codes: Codes) -> Floats:
     """Count how often each operation is on a path from an input to the output: (n, graphs times operations)."""
-    return np.concatenate([_live_counts(layout, part) for part in layout.split(codes)], axis=1).astype(np.float64)
+    return _described(layout, codes)[:, :, len(_DESCRIPTORS) :: 2].reshape(len(codes), -1)
 
 
 def graph_descriptors(space: Space, codes: Codes) -> dict[str, Floats]:
@@ -237,9 +224,13 @@ def graph_descriptors(space: Space, codes: Codes) -> dict[str, Floats]:
     [2.0, 0.0, 4.0, 1.099]
     """
     found: dict[str, Floats] = {}
-    for title, part in zip(space.layout.graphs, space.layout.split(codes)):
-        for name, column in _described(space.layout, part):
-            found[f"{title} {name}" if title else name] = column.astype(np.float64)
+    names = [*_DESCRIPTORS]
+    for operation in space.layout.operations:
+        names += [f"count of {operation}", f"most {operation} on a path"]
+    described = _described(space.layout, codes)
+    for graph, title in enumerate(space.layout.graphs):
+        for i, name in enumerate(names):
+            found[f"{title} {name}" if title else name] = described[:, graph, i]
     channels, size = space.channels(codes), space.log_size(codes)
     if channels is not None:
         numbers = np.concatenate([operation_numbers(space.layout, part) for part in space.layout.split(codes)], axis=1)
@@ -293,66 +284,12 @@ def live_parts(layout: CellLayout, part: Codes) -> tuple[_Flags, _Flags]:
     return reached & used, passing & reached[:, sources] & used[:, targets]
 
 
-def _live_counts(layout: CellLayout, part: Codes) -> _Numbers:
-    """How often each operation of one graph is on a path from an input to the output: (n, operations)."""
-    nodes, edges = live_parts(layout, part)
-    live = nodes[:, list(layout.intermediate)] if layout.operations_on_nodes else edges
-    numbers = operation_numbers(layout, part)
-    return np.stack([(live & (numbers == k)).sum(axis=1) for k in range(len(layout.operations))], axis=1)
-
-
-def _described(layout: CellLayout, part: Codes) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    """Descriptors of one graph of each cell by name, see :func:`graph_descriptors`."""
-    nodes, edges = live_parts(layout, part)
-    inner, sources, targets = list(layout.intermediate), *np.array(layout.edges).T
-    passed, n_paths = _passed(layout, part), _n_paths(layout, edges)
-    counted = (passed >= 0) & ~_flags(layout, layout.identities)[passed]
-    shortest = -_longest(layout, edges, -counted.astype(np.int16))
-    yield "longest path", _longest(layout, edges, counted)
-    yield "shortest path", shortest
-    yield "path without operations", (n_paths > 0) & (shortest == 0)
-    yield "edges out of inputs", edges[:, sources < layout.n_inputs].sum(axis=1)
-    into_output = edges[:, targets == layout.n_nodes - 1] if layout.has_output else nodes[:, inner]
-    yield "edges into output", into_output.sum(axis=1)
-    yield "nodes", nodes[:, inner].sum(axis=1)
-    yield "edges", edges.sum(axis=1)
-    yield "log paths", np.log1p(n_paths)
-    counts = _live_counts(layout, part)
-    for k, operation in enumerate(layout.operations):
-        yield f"count of {operation}", counts[:, k]
-        yield f"most {operation} on a path", _longest(layout, edges, passed == k)
-
-
-def _passed(layout: CellLayout, part: Codes) -> _Numbers:
-    """Operation that each edge of one graph leads through: its own, or that of its target; -1 for none: (n, edges)."""
-    numbers = operation_numbers(layout, part)
-    if not layout.operations_on_nodes:
-        return numbers
-    none = np.full((len(part), 1), -1, dtype=np.int64)
-    columns = [target - layout.n_inputs if target in layout.intermediate else -1 for _, target in layout.edges]
-    return np.concatenate([numbers, none], axis=1)[:, columns]
-
-
-def _n_paths(layout: CellLayout, live: _Flags) -> Floats:
-    """How many paths lead from an input to the output over live edges: (n,)."""
-    ways = np.zeros((layout.n_nodes, len(live)))
-    ways[: layout.n_inputs] = 1.0
-    for edge, (source, target) in enumerate(layout.edges):  # by target: sources come before
-        ways[target] += live[:, edge] * ways[source]
-    ends: Floats = ways[_ends(layout)].sum(axis=0)
-    return ends
-
-
-def _longest(layout: CellLayout, live: _Flags, steps: npt.NDArray[Any]) -> npt.NDArray[np.int16]:
-    """Largest sum of the steps (n, edges) along a path over live edges; 0 where there is no path: (n,)."""
-    closed = -1000  # less than any sum
-    most = np.full((layout.n_nodes, len(live)), closed, dtype=np.int16)
-    most[: layout.n_inputs] = 0
-    for edge, (source, target) in enumerate(layout.edges):
-        through = np.where(live[:, edge], most[source] + steps[:, edge], closed)
-        most[target] = np.maximum(most[target], through)
-    longest: npt.NDArray[np.int16] = most[_ends(layout)].max(axis=0)
-    return np.where(longest > closed // 2, longest, np.int16(0))
+def _described(layout: CellLayout, codes: Codes) -> Floats:
+    """Descriptors of each graph, then how often each operation is there and the most on a path: (n, graphs, k)."""
+    described = _core.cell_descriptors(codes, layout.form).reshape(len(codes), len(layout.graphs), -1)
+    paths = described[:, :, len(_DESCRIPTORS) - 1]
+    paths[...] = np.log1p(paths)
+    return described
 
 
 def _ends(layout: CellLayout) -> list[int]:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from crlso._base.checks import check_choice, check_int, is_int
 from crlso._base.types import Codes
 
@@ -105,6 +107,15 @@ class CellLayout:
         """The layout as functions of the core take it, where edges are free."""
         sizes = (len(self.graphs), self.n_nodes, self.n_inputs, self.has_output, self.operations_on_nodes)
         return (*sizes, len(self.operations), self.max_edges, self.in_degree)
+
+    @functools.cached_property
+    def form(self) -> tuple[Any, ...]:
+        """The layout as functions of the core take it that compute features, for edges of any kind."""
+        sizes = (len(self.graphs), len(self.graph_cardinalities), self.n_nodes, self.n_inputs, len(self.operations))
+        edges = np.array(self.edges, dtype=np.int64).reshape(-1, 2)
+        kinds = (self.has_output, self.operations_on_nodes, self.free)
+        roles = (np.array(sorted(role), dtype=np.int64) for role in (self.dead_operations, self.identities))
+        return (*sizes, *kinds, edges, np.array(self.edge_columns, dtype=np.int64), *roles)
 
     @functools.cached_property
     def edge_columns(self) -> tuple[int, ...]:

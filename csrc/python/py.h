@@ -53,6 +53,7 @@ int cr_py_add_random(PyObject *module);
 int cr_py_add_tensor(PyObject *module);
 int cr_py_add_graph(PyObject *module);
 int cr_py_add_cells(PyObject *module);
+int cr_py_add_features(PyObject *module);
 int cr_py_add_linalg(PyObject *module);
 int cr_py_add_ops(PyObject *module);
 int cr_py_add_optim(PyObject *module);

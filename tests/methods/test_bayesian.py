@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -158,6 +159,32 @@ def test_a_climb_reaches_the_largest_acquisition_values_and_passes_seen_cells_by
     found = climb.propose(context([]))["local search"][:, 0].tolist()
     assert found[0] == 70  # goes on from the most promising cells of the round before
     assert values(np.array(found)[:, None]).tolist() == sorted(values(np.array(found)[:, None]), reverse=True)
+
+
+def calls_of_a_round(candidates: int) -> int:
+    """How many functions a round in a large space calls, in Python and in C."""
+    optimiser = make("cr-lso", NASBench101(), rng=0, budget=20, candidates=candidates, reservoir=300)
+    for _ in range(12):
+        trial = optimiser.ask()
+        optimiser.tell(trial, value_of(trial.cell))
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        optimiser.ask()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.slow
+def test_a_round_makes_no_call_for_each_candidate():
+    few, many = calls_of_a_round(50), calls_of_a_round(400)  # of two sources
+    assert abs(many - few) < 350 and many < 25_000, (few, many)
 
 
 def test_pending_cells_are_known_in_large_spaces():

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import crlso
+from crlso import _core
 from crlso.spaces import DARTS, CellSpace, NASBench101, NASBench201
-from crlso.spaces.features import CellFeatures, graph_descriptors, standardised
-from tests.spaces.examples import SPACES
+from crlso.spaces.features import CellFeatures, _paths, count_known, graph_descriptors, standardised
+from tests.spaces.examples import SPACES, random_rows
+from tests.twins import features as twin
 
 SMALL = CellSpace(4, ["conv", "pool", "skip"], operations_on="nodes", edges="free", max_edges=5, identity=["skip"])
 ON_EDGES = CellSpace(3, ["none", "a", "b", "skip"], operations_on="edges", zero=["none"], identity=["skip"])
@@ -126,6 +128,62 @@ def test_descriptors_are_those_of_all_ways(space):
             assert described[name][i] == pytest.approx(value), (str(cell), name)
     others = set(described) - set(expected)
     assert all(name == "log size" or name.startswith("channels of") for name in others)
+
+
+@pytest.mark.parametrize("space", [*SPACES, SMALL, ON_EDGES, DARTS()], ids=lambda space: space.name[:40])
+def test_features_are_those_of_a_twin_to_the_bit(space):
+    codes = np.concatenate([space.canonicalise(space.sample_up_to(50, rng=2)), random_rows(space, 50)])
+    columns = list(graph_descriptors(space, codes).values())
+    for got, expected in zip(columns, twin.describe(space.layout, codes)):
+        np.testing.assert_array_equal(got, expected)
+    features = CellFeatures(space, codes, columns=10_000)
+    np.testing.assert_array_equal(features.live_operations(codes), twin.live_operations(space.layout, codes))
+    paths = _paths(space.layout)
+    numbers, is_open = _core.cell_sequences(codes, space.layout.form, features._paths)
+    expected, expected_open = twin.sequences(space.layout, codes, paths)
+    np.testing.assert_array_equal(numbers, expected)
+    np.testing.assert_array_equal(is_open, expected_open)
+    known = np.unique(expected[expected_open])
+    np.testing.assert_array_equal(features.paths(codes), np.sqrt(count_known(expected, known, expected_open)))
+    assert features.paths(codes[:0]).shape == (0, len(known))
+
+
+def test_spaces_without_edges_that_pass_have_no_paths():
+    space = CellSpace(3, ["none", "zero"], operations_on="edges", zero=["none", "zero"])
+    features = CellFeatures(space, space.all_codes())
+    np.testing.assert_array_equal(features.paths(space.all_codes()), np.zeros((len(space), 1)))
+
+
+FORM = SMALL.layout.form
+PATHS = (np.array([0, 1]), np.array([0]))
+
+
+@pytest.mark.parametrize(
+    ("form", "paths", "error", "words"),
+    [
+        (FORM[:11], PATHS, TypeError, "form: expected a tuple of 12"),
+        (None, PATHS, TypeError, "form: expected a tuple of 12"),
+        ((0, *FORM[1:]), PATHS, ValueError, "form: expected graphs"),
+        ((*FORM[:2], 17, *FORM[3:]), PATHS, ValueError, "form: expected graphs of at most 16 nodes"),
+        ((*FORM[:3], 0, *FORM[4:]), PATHS, ValueError, "form: expected graphs"),
+        ((*FORM[:4], 256, *FORM[5:]), PATHS, ValueError, "1 to 255 operations"),
+        ((1, 1, *FORM[2:]), PATHS, ValueError, "form: expected at least 2 codes of a graph"),
+        ((*FORM[:8], FORM[8][::-1], *FORM[9:]), PATHS, ValueError, "edges: expected pairs"),
+        ((*FORM[:8], FORM[8] + 1, *FORM[9:]), PATHS, ValueError, "edges: expected pairs"),
+        ((*FORM[:8], FORM[8][:, ::-1], *FORM[9:]), PATHS, ValueError, "edges: expected pairs"),
+        ((*FORM[:9], FORM[9] + 3, *FORM[10:]), PATHS, ValueError, "columns: expected -1 or a code below"),
+        ((*FORM[:9], FORM[9][1:], *FORM[10:]), PATHS, ValueError, "form: expected edges"),
+        ((*FORM[:10], np.array([3]), FORM[11]), PATHS, ValueError, "dead: expected indices of 3 operations, got 3"),
+        (FORM, (PATHS[0], np.array([6])), ValueError, "paths: expected ascending offsets"),
+        (FORM, (np.array([0, 2, 1]), PATHS[1]), ValueError, "paths: expected ascending offsets"),
+        (FORM, (np.array([1, 1]), PATHS[1]), ValueError, "paths: expected ascending offsets"),
+        (FORM, (np.array([], int), PATHS[1]), ValueError, "paths: expected at least one offset"),
+        (FORM, None, TypeError, "paths: expected a tuple"),
+    ],
+)
+def test_the_core_checks_forms_and_paths(form, paths, error, words):
+    with pytest.raises(error, match=words):
+        _core.cell_sequences(SMALL.all_codes(), form, paths)
 
 
 def test_descriptors_of_a_cell_without_a_path():
