@@ -105,8 +105,8 @@ def main() -> int:
     shares = quality(method, budget, workers, arguments.seeds, arguments.jobs)
     document = {"method": method, "workers": workers, "wall": walls, "at_optimum": shares} | timing.about()
     lines = [
-        f"{wall['queries']} evaluations by {workers} workers: {wall['seconds']:.1f} s, {wall['ratio']:.3f} of the ideal, "
-        f"{wall['choosing']:.1f} s of which to choose cells"
+        f"{wall['queries']} evaluations by {workers} workers: {wall['seconds']:.1f} s, "
+        f"{wall['ratio']:.3f} of the ideal, {wall['choosing']:.1f} s of which to choose cells"
         for wall in walls
     ]
     lines += [
