@@ -53,7 +53,7 @@ def wall_time(method: str, budget: int, workers: int, mean: float) -> dict[str, 
     with ThreadPoolExecutor(workers) as executor:
         study = crlso.search(benchmark, method, budget, executor=executor, progress=False)
     wall, ideal = max(benchmark.times) - min(benchmark.times), float(seconds.sum()) / workers
-    choosing = study.seconds["search"]
+    choosing = sum(value for phase, value in study.seconds.items() if phase != "evaluation")
     return {"queries": study.n_queries, "seconds": wall, "ideal": ideal, "ratio": wall / ideal, "choosing": choosing}
 
 
@@ -105,8 +105,8 @@ def main() -> int:
     shares = quality(method, budget, workers, arguments.seeds, arguments.jobs)
     document = {"method": method, "workers": workers, "wall": walls, "at_optimum": shares} | timing.about()
     lines = [
-        f"{wall['queries']} evaluations by {workers} workers: {wall['seconds']:.1f} s, "
-        f"{wall['ratio']:.3f} of the ideal, {wall['choosing']:.1f} s of which to choose cells"
+        f"{wall['queries']} evaluations by {workers} workers: {wall['seconds']:.1f} s, {wall['ratio']:.3f} of the "
+        f"ideal, {wall['choosing']:.1f} s to choose cells"
         for wall in walls
     ]
     lines += [
