@@ -17,6 +17,7 @@ from tests.fuzz.mutations import KINDS
 from tests.fuzz.parent import ROOT, run
 from tests.processes import environment
 
+pytestmark = pytest.mark.thread_unsafe(reason="a harness replaces standard output and signals")
 MODULE = planted.__name__
 FOUND = {
     "crashes": "SIGSEGV",

@@ -9,6 +9,8 @@ from tests.fuzz import planted
 from tests.fuzz.cases import Chance, judge
 from tests.fuzz.sequences import Call, draw, harness
 
+pytestmark = pytest.mark.thread_unsafe(reason="a harness replaces standard output and signals")
+
 
 def faults(number_of_cases: int, module: str | None = None, seed: int = 0) -> list[str]:
     sequences = harness(module)
