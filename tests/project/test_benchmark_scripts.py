@@ -23,6 +23,7 @@ CASES = {
     "memory": "--cells 1100 --width 16 --epochs 2",
     "scaling": "--cells 64 128 --widths 8 16 --of 64",
     "startup": "--rounds 1",
+    "large_spaces": "--rounds 1 --queries 1 --cells 2",
     "predictors": "--labels 30 --seeds 0 --cells 300",
     "peers": "--quick --methods cr-lso tpe",
 }
