@@ -11,7 +11,7 @@ import numpy.typing as npt
 from crlso._base.cache import cache_folder
 from crlso.assets import asset_path, open_npz
 from crlso.models.vae import GraphVAE
-from crlso.spaces.base import Space
+from crlso.spaces.base import Shipped, Space
 
 __all__ = ["kept_vae", "shipped_latents", "shipped_vaes"]
 
@@ -20,16 +20,24 @@ _log = logging.getLogger(__name__)
 
 def shipped_vaes(space: Space) -> list[GraphVAE]:
     """Return the shaped graph VAEs that come with crlso for a space; none for most."""
-    return [GraphVAE.load(asset_path(name), space) for name in space.shipped.shaped_encoders]
+    return [GraphVAE.load(asset_path(name), space) for name in _shipped(space).shaped_encoders]
 
 
 def shipped_latents(space: Space) -> npt.NDArray[np.float32] | None:
     """Return the latents (encoders, classes, d) that come with crlso for the classes of a space; None for most."""
-    if space.shipped.class_latents is None:
+    name = _shipped(space).class_latents
+    if name is None:
         return None
-    with open_npz(space.shipped.class_latents) as asset:
+    with open_npz(name) as asset:
         latents: npt.NDArray[np.float32] = asset["latents"]
     return latents
+
+
+def _shipped(space: Space) -> Shipped:
+    shipped = getattr(space, "shipped", None)
+    if not isinstance(shipped, Shipped):
+        raise TypeError(f"space: expected a space of crlso.spaces, got {type(space).__name__}")
+    return shipped
 
 
 def kept_vae(key: str, space: Space, train: Callable[[], GraphVAE]) -> GraphVAE:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crlso.assets import asset_path
-from crlso.models import GraphVAE
+from crlso.models import GraphVAE, shipped_latents, shipped_vaes
 from crlso.spaces import DARTS, CellSpace, NASBench101
 
 
@@ -43,3 +43,10 @@ def test_training_goes_on_from_a_pretrained_model():
 def test_other_spaces_have_none():
     with pytest.raises(FileNotFoundError, match=r"space: expected one with a pretrained model .*got cells\[nodes=3"):
         GraphVAE.pretrained(CellSpace(nodes=3, operations=["a"]))
+
+
+@pytest.mark.parametrize("shipped", [shipped_latents, shipped_vaes])
+@pytest.mark.parametrize("space", [b"", "nasbench201", None, np.ones])
+def test_what_is_no_space_has_no_shipped_models(shipped, space):
+    with pytest.raises(TypeError, match="space: expected a space"):
+        shipped(space)
