@@ -39,9 +39,12 @@ class FrozenEncoder:
         Raises
         ------
         TypeError, ValueError
-            If `cells` are no cells of the space.
+            If `cells` are no cells of the space, or the weights are so large that a latent is not finite.
         """
-        return self._network.encode(self._space.codes(cells))
+        latents = self._network.encode(self._space.codes(cells))
+        if not np.isfinite(latents).all():
+            raise ValueError("model: expected weights whose latents are finite, as those of a damaged file may not be")
+        return latents
 
 
 class FrozenDecoder:

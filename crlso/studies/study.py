@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from crlso._base.checks import check_number, is_int
+from crlso._base.checks import is_int
 from crlso._base.checksums import check_checksum, with_checksum
 from crlso._base.files import read_text, replacing
 from crlso._base.locks import holder
