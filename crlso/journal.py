@@ -38,7 +38,7 @@ _log = logging.getLogger("crlso.journal")
 
 SCHEMA = 1
 _START = b'{"crlso": "journal"'  # of the first line
-_WRONG = (KeyError, TypeError, ValueError, OverflowError)
+_WRONG = (KeyError, TypeError, ValueError, OverflowError, RuntimeError)  # RuntimeError: more queries than the budget
 
 
 def __dir__() -> list[str]:
