@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from crlso._base.types import Codes, Floats
+from crlso.spaces.features import _flags, _passing, live_parts, operation_numbers
 from crlso.spaces.layout import CellLayout
 
 __all__ = ["describe", "live_operations", "sequences"]
@@ -52,43 +53,6 @@ def describe(layout: CellLayout, codes: Codes) -> list[Floats]:
 def live_operations(layout: CellLayout, codes: Codes) -> Floats:
     """How often each operation is on a path from an input to the output: (n, graphs times operations)."""
     return np.concatenate([_live_counts(layout, part) for part in layout.split(codes)], axis=1).astype(np.float64)
-
-
-def _flags(layout: CellLayout, operations: Collection[int]) -> _Flags:
-    """For each operation, whether it is one of some."""
-    return np.array([i in operations for i in range(len(layout.operations))])
-
-
-def operation_numbers(layout: CellLayout, part: Codes) -> _Numbers:
-    """Index of each operation of one graph; those that are not there are below 0."""
-    n = len(layout.intermediate if layout.operations_on_nodes else layout.edges)
-    numbers: _Numbers = part[:, :n].astype(np.int64) - layout.free
-    return numbers
-
-
-def _passing(layout: CellLayout, part: Codes) -> _Flags:
-    """Which edges of one graph pass something on: (n, edges)."""
-    columns = np.asarray(layout.edge_columns)
-    if layout.operations_on_nodes:
-        return (columns < 0) | (part[:, columns] > 0)
-    numbers = operation_numbers(layout, part)
-    return (numbers >= 0) & ~_flags(layout, layout.dead_operations)[numbers]
-
-
-def live_parts(layout: CellLayout, part: Codes) -> tuple[_Flags, _Flags]:
-    """Which nodes and which edges of one graph are on a path from an input to the output: (n, nodes), (n, edges)."""
-    passing = _passing(layout, part)
-    reached = np.zeros((len(part), layout.n_nodes), dtype=bool)
-    used = reached.copy()
-    reached[:, : layout.n_inputs] = True
-    used[:, (layout.n_nodes - 1 if layout.has_output else layout.n_inputs) :] = True
-    for edge, (source, target) in enumerate(layout.edges):  # by target: sources come before
-        reached[:, target] |= passing[:, edge] & reached[:, source]
-    for edge in sorted(range(len(layout.edges)), key=lambda e: -layout.edges[e][0]):
-        source, target = layout.edges[edge]
-        used[:, source] |= passing[:, edge] & used[:, target]
-    sources, targets = np.array(layout.edges).T
-    return reached & used, passing & reached[:, sources] & used[:, targets]
 
 
 def _live_counts(layout: CellLayout, part: Codes) -> _Numbers:
