@@ -4,6 +4,7 @@
 #define CR_TESTS_CHECK_H
 
 #include <stdio.h>
+#include <string.h>
 
 static int check_failures;
 
@@ -16,6 +17,14 @@ static int check_failures;
             fprintf(stderr, __VA_ARGS__);                                           \
             fputc('\n', stderr);                                                    \
         }                                                                           \
+    } while (0)
+
+/* Checks that a call gave the expected status, and an error text with the given words. */
+#define CHECK_STATUS(status, expected, text, words)                                                                  \
+    do {                                                                                                             \
+        const int status_ = (int)(status), expected_ = (int)(expected);                                              \
+        CHECK(status_ == expected_, "status %d, expected %d", status_, expected_);                                   \
+        CHECK(strstr(text, words) != NULL, "'%s', expected '%s'", text, words);                                      \
     } while (0)
 
 /* Runs a function of no arguments and prints `name: ok` or `name: FAILED (count)`. */

@@ -115,9 +115,8 @@ static void refuse(const cr_decoder *net, cr_status expected, const char *words)
 {
     cr_error err = {""};
     cr_decoder_frozen *frozen;
-    cr_status status = cr_decoder_freeze(net, &frozen, &err);
-    CHECK(status == expected && frozen == NULL, "status %d, expected %d", (int)status, (int)expected);
-    CHECK(strstr(err.text, words) != NULL, "'%s', expected '%s'", err.text, words);
+    CHECK_STATUS(cr_decoder_freeze(net, &frozen, &err), expected, err.text, words);
+    CHECK(frozen == NULL, "a snapshot of a refused network");
 }
 
 static void bad_networks(void)

@@ -233,9 +233,8 @@ static void refuse(const cr_encoder *net, cr_status expected, const char *words)
 {
     cr_error err = {""};
     cr_encoder_frozen *frozen;
-    cr_status status = cr_encoder_freeze(net, &frozen, &err);
-    CHECK(status == expected && frozen == NULL, "status %d, expected %d", (int)status, (int)expected);
-    CHECK(strstr(err.text, words) != NULL, "'%s', expected '%s'", err.text, words);
+    CHECK_STATUS(cr_encoder_freeze(net, &frozen, &err), expected, err.text, words);
+    CHECK(frozen == NULL, "a snapshot of a refused network");
 }
 
 /* Refuses the network with another number somewhere, and puts the old one back. */
