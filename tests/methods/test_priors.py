@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import crlso
-from crlso.benchmarks import Function, NASBench201, Tabular
+from crlso.benchmarks import Function, NASBench201
 from crlso.methods import CRLSO
 from crlso.methods.bayesian import Member, Prior, PriorEncoder, ProcessAverage, Reservoir, encoders, read_priors
 from crlso.methods.bayesian.priors import LARGEST_PRIOR, best_predicted, with_priors
@@ -18,6 +18,7 @@ from crlso.models.gaussian_process import Features, normal_scores
 from crlso.random import Stream
 from crlso.spaces import DARTS, CellSpace
 from crlso.studies.study import Study
+from tests.methods.forms import forms_of
 
 SPACE = CellSpace(4, ["none", "a", "b", "skip"], zero=["none"], identity=["skip"])
 KERNEL = Kernel(((0.5,),), (0.05, 0.5))
@@ -42,34 +43,15 @@ def short_training(monkeypatch):
 # ---- reading ----
 
 
-def forms(study, folder):
-    """The same results in every form that is accepted."""
-    study.save(folder / "study.json")
-    rows = [(str(trial.cell), trial.value) for trial in study.trials]
-    text = "cell,value\n" + "\n".join(f'"{cell}",{value}' for cell, value in rows)
-    (folder / "table.csv").write_text(text, encoding="utf-8")
-    return {
-        "study": study,
-        "history": study.history,
-        "saved study": folder / "study.json",
-        "path as text": str(folder / "study.json"),
-        "csv": folder / "table.csv",
-        "table": Tabular.from_csv(text, SPACE),
-        "pairs of text": rows,
-        "pairs of cells": [(trial.cell, trial.value) for trial in study.trials],
-        "generator": (pair for pair in rows),
-    }
-
-
 def test_every_form_has_the_same_content(study, tmp_path):
     order = np.argsort(study.history.keys)
-    given = forms(study, tmp_path)
+    given = forms_of(study, SPACE, tmp_path)
     for name, prior in zip(given, read_priors(SPACE, list(given.values()))):
         np.testing.assert_array_equal(prior.keys, study.history.keys[order], err_msg=name)
         np.testing.assert_array_equal(prior.codes, study.history.rows[order], err_msg=name)
         np.testing.assert_allclose(prior.scores, normal_scores(study.history.values)[order], atol=1e-9, err_msg=name)
     for name in ("study", "saved study", "path as text", "csv", "table"):  # one needs no list
-        assert len(read_priors(SPACE, forms(study, tmp_path)[name])) == 1
+        assert len(read_priors(SPACE, forms_of(study, SPACE, tmp_path)[name])) == 1
     assert read_priors(SPACE, None) == read_priors(SPACE, []) == []
 
 
@@ -131,7 +113,7 @@ def test_wrong_priors_are_named(given, error, words):
 
 def test_results_in_other_spaces_are_refused(study, tmp_path):
     study.save(tmp_path / "study.json")
-    for given in forms(study, tmp_path).values():
+    for given in forms_of(study, SPACE, tmp_path).values():
         with pytest.raises(ValueError, match=r"prior\[0\]|table"):
             read_priors(DARTS(), [given])
 

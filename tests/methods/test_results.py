@@ -9,13 +9,14 @@ import pytest
 
 import crlso
 from crlso import cli
-from crlso.benchmarks import Function, Tabular
+from crlso.benchmarks import Function
 from crlso.history import Measurement
 from crlso.journal import Journal
 from crlso.methods import METHODS, Evolution
 from crlso.methods.results import read_results
 from crlso.spaces import DARTS, CellSpace
 from crlso.studies import Study, search
+from tests.methods.forms import forms_of
 
 SPACE = CellSpace(nodes=4, operations=["conv", "pool"], edges="free")
 
@@ -42,22 +43,7 @@ def study(tmp_path):
 
 
 def forms(study, folder):
-    """The same results in every form that is read; tables have no failures."""
-    study.save(folder / "study.json")
-    rows = [(str(trial.cell), trial.value) for trial in study.history.complete]
-    text = "cell,value\n" + "\n".join(f'"{cell}",{value}' for cell, value in rows)
-    (folder / "table.csv").write_text(text, encoding="utf-8")
-    return {
-        "study": study,
-        "history": study.history,
-        "journal": folder / "known.jsonl",
-        "saved study": str(folder / "study.json"),
-        "csv": folder / "table.csv",
-        "table": Tabular.from_csv(text, SPACE),
-        "pairs": rows,
-        "pairs of cells": [(trial.cell, trial.measurement) for trial in study.history.complete],
-        "generator": (pair for pair in rows),
-    }
+    return {**forms_of(study, SPACE, folder), "journal": folder / "known.jsonl"}
 
 
 def keys_of(cells):
@@ -71,7 +57,7 @@ def test_every_form_is_read(study, tmp_path):
         results = read_results("known", SPACE, given)
         values = [outcome.value if isinstance(outcome, Measurement) else None for outcome in results.outcomes]
         found = dict(zip(results.keys.tolist(), values))
-        if name in ("study", "history", "journal", "saved study"):
+        if name in ("study", "history", "journal", "saved study", "path as text"):
             assert found == expected and list(found) == list(expected), name
             assert any(str(outcome).startswith("ValueError: unlucky") for outcome in results.outcomes)
         else:
