@@ -24,13 +24,13 @@ import functools
 import json
 import logging
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import crlso
+from benchmarks.runs import rows_of
 from crlso.benchmarks import NASBench201, Tabular
 
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
@@ -103,11 +103,6 @@ def run(job: Job) -> dict[str, Any]:
     return {"target": target, "source": source, "kind": kind, "seed": seed, "queries": queries}
 
 
-def run_all(jobs: list[Job]) -> list[dict[str, Any]]:
-    """Run the searches of one source and seed, which share the search on the source."""
-    return [run(job) for job in jobs]
-
-
 def all_jobs(targets: list[str], sources: list[str], kinds: list[str], seeds: range) -> list[Job]:
     """Return target, source, kind of prior and seed of each search."""
     pairs = [(target, "none", "") for target in targets]
@@ -172,23 +167,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="file of searches, one a line, which are not run again")
     arguments = parser.parse_args()
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    records = []
-    if arguments.out is not None and arguments.out.exists():
-        records = [json.loads(line) for line in arguments.out.read_text(encoding="utf-8").splitlines()]
-    done = {(r["target"], r["source"], r["kind"], r["seed"]) for r in records}
     wanted = all_jobs(arguments.targets, arguments.sources, arguments.kinds, seeds)
-    groups: dict[tuple[int, str], list[Job]] = {}
-    for job in wanted:
-        if job not in done:
-            groups.setdefault((job[3], job[1]), []).append(job)
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        for found in pool.map(run_all, [groups[key] for key in sorted(groups)]):
-            records += found
-            if arguments.out is not None:
-                with arguments.out.open("a", encoding="utf-8") as file:
-                    file.write("".join(json.dumps(record) + "\n" for record in found))
-    chosen = set(wanted)
-    rows = summaries([r for r in records if (r["target"], r["source"], r["kind"], r["seed"]) in chosen])
+    records = rows_of(
+        run,
+        sorted(wanted, key=lambda job: (job[3], job[1])),  # one after the other, searches that share one on the source
+        ("target", "source", "kind", "seed"),
+        jobs=arguments.jobs,
+        path=arguments.out,
+        text=lambda row: f"{row['target']} {row['source']} {row['kind']} seed {row['seed']}: {row['queries']} queries",
+    )
+    rows = summaries(records)
     sys.stdout.write((json.dumps(rows, indent=1) if arguments.json else text_of(rows)) + "\n")
 
 
