@@ -36,6 +36,8 @@ _DESCRIPTORS = (
 )
 MAX_PATHS = 1024  # paths through a graph that are followed, the shortest first
 
+_ROWS = 256  # cells whose sequences are counted at a time
+
 _Flags = npt.NDArray[np.bool_]
 _Numbers = npt.NDArray[np.int64]
 
@@ -78,8 +80,9 @@ class CellFeatures:
         self._paths = np.cumsum([0, *map(len, paths)]), np.array([edge for path in paths for edge in path], np.int64)
         numbers, is_open = _core.cell_sequences(reference, self.layout.form, self._paths)
         self._known: npt.NDArray[np.uint64] = np.unique(numbers[is_open])
-        spread = self._counts(reference).std(axis=0)[: len(self._known)]
-        self._known = self._known[np.sort(np.argsort(-spread, kind="stable")[:columns])]
+        if len(self._known) > columns:
+            spread = self._spread_of_counts(reference)
+            self._known = self._known[np.sort(np.argsort(-spread, kind="stable")[:columns])]
         sizes = space.log_size(reference)
         self._centre = None if sizes is None else (float(sizes.mean()), float(sizes.std()) or 1.0)
         self._reference = reference
@@ -144,6 +147,15 @@ class CellFeatures:
         # A count is written as that many ones: the squared distance of two rows is the difference of counts.
         ones = np.arange(len(layout.edges)) < counts[..., None]
         return ones.reshape(len(codes), -1).astype(np.float64)
+
+    def _spread_of_counts(self, codes: Codes) -> Floats:
+        """The squares of the standard deviations of :meth:`_counts` times those of n: integers, so without rounding."""
+        sums, squares = np.zeros((2, len(self._known)))
+        for start in range(0, len(codes), _ROWS):  # in spaces of chains, there are as many sequences as cells
+            counts = self._counts(codes[start : start + _ROWS])
+            sums += counts.sum(axis=0)
+            squares += np.einsum("ij,ij->j", counts, counts)
+        return len(codes) * squares - sums * sums
 
     def _counts(self, codes: Codes) -> Floats:
         """How many open paths of each cell have each known sequence: (n, sequences)."""
