@@ -23,7 +23,7 @@ __all__ = ["add_search"]
 _log = logging.getLogger("crlso.cli")
 
 DEFAULT_METHOD = "cr-lso"
-WRONG_USAGE = (ValueError, TypeError, FileNotFoundError, IsADirectoryError, PermissionError)
+WRONG_USAGE = (ValueError, TypeError, FileNotFoundError, IsADirectoryError, PermissionError, ImportError)
 """Errors before a search begins that the arguments are to blame for; others are those of the system: a full disk."""
 ABLATIONS = ("gradient", "convex", "regulariser")
 PAPER = "cr-lso-paper"
@@ -62,6 +62,7 @@ def add_search(commands: Any) -> None:
         metavar="FILE",
         help="results of the same task, not to be evaluated again: a journal, a saved study or a CSV file",
     )
+    _add_evaluation(search)
     search.add_argument("-v", "--verbose", action="count", default=0, help="log more; traceback on failure")
     search.add_argument(
         "--prior",
@@ -74,6 +75,20 @@ def add_search(commands: Any) -> None:
     paper.add_argument("--no-gradient", action="store_true", help="move latents by noise alone")
     paper.add_argument("--no-convex", action="store_true", help="drop the convexity constraint of the surrogate")
     paper.add_argument("--no-regulariser", action="store_true", help="train the VAE without the surrogate term")
+
+
+def _add_evaluation(search: argparse.ArgumentParser) -> None:
+    """Add what says where cells are evaluated, and for how long."""
+    search.add_argument(
+        "--workers", type=at_least(1), metavar="N", help="evaluations at the same time, each in a process (needs loky)"
+    )
+    search.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="with --workers: an evaluation that takes longer has failed"
+    )
+    search.add_argument("--target", type=float, metavar="VALUE", help="end with the first value that is at least this")
+    search.add_argument(
+        "--max-seconds", type=float, metavar="SECONDS", help="begin no query after this time; goes on with --journal"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -103,6 +118,10 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.seed,
             journal=arguments.journal,
             known=arguments.known,
+            workers=arguments.workers,
+            timeout=arguments.timeout,
+            target=arguments.target,
+            max_seconds=arguments.max_seconds,
             **options,
         )
     except Exception as error:

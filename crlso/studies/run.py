@@ -26,6 +26,7 @@ from crlso.methods.naming import parse_method
 from crlso.methods.results import read_results
 from crlso.random import seed_of
 from crlso.studies.evaluation import Outcome
+from crlso.studies.limits import Limits
 from crlso.studies.progress import listener
 from crlso.studies.resume import check_same, head_of, observe, opened, replay, results_of
 from crlso.studies.study import Study
@@ -60,6 +61,8 @@ def search(
     executor: Any = None,
     timeout: float | None = None,
     deterministic: bool = False,
+    target: float | None = None,
+    max_seconds: float | None = None,
     **options: Any,
 ) -> Study:
     """Search for the best cell of a benchmark.
@@ -114,6 +117,13 @@ def search(
     deterministic : bool
         Whether results of workers are told in the order of trials, so that a search does not depend on which of them
         ends first. A worker that is ahead may have to wait.
+    target : float, optional
+        A value that is good enough: the search ends with the first result that is at least this, also one that is known
+        or in the journal.
+    max_seconds : float, optional
+        Seconds after which no further query begins, the training of encoders included. Evaluations that run are waited
+        for. A search that `target` or this ends has the state ``"stopped"``, and goes on with the same journal and
+        other limits.
     **options
         Options of the method.
 
@@ -154,7 +164,8 @@ def search(
     """
     check_benchmark(benchmark)
     listening = listener(progress)
-    callbacks = _checked_callbacks(callbacks)
+    limits = Limits(target, max_seconds)
+    callbacks = (limits, *_checked_callbacks(callbacks))
     place = evaluator(benchmark, workers, executor, timeout, deterministic)
     seed = rng if is_int(rng) else seed_of(rng)
     method, options = _with_options(method, options)
@@ -163,26 +174,32 @@ def search(
             optimiser = _begun(benchmark, method, budget, seed, options, recorder)
             if known is not None:
                 observe(optimiser, read_results("known", benchmark.space, known))
-        study = Study(
-            benchmark=_text(getattr(benchmark, "name", None)),
-            dataset=_text(getattr(benchmark, "dataset", None)),
-            objective=_text(getattr(benchmark, "objective", None)),
-            method=method if isinstance(method, str) else optimiser.name,
-            seed=operator.index(seed),
-            budget=optimiser.budget,
-            options=options,
-            history=optimiser.history,
-            diagnostics=optimiser.diagnostics,
-            state="running",
-            environment=environment(),
-        )
+        study = _new_study(benchmark, method, seed, options, optimiser)
         listening.watch(study.history)
+        limits.apply(study, study.history.complete)
         try:
             _run(benchmark, place, optimiser, study, callbacks, recorder)
         except BaseException as error:
             _leave_study(study, error, journal)
             raise
     return study
+
+
+def _new_study(benchmark: Any, method: Any, seed: Any, options: dict[str, Any], optimiser: Optimiser) -> Study:
+    """Make the study of a search, which shares its history with the optimiser."""
+    return Study(
+        benchmark=_text(getattr(benchmark, "name", None)),
+        dataset=_text(getattr(benchmark, "dataset", None)),
+        objective=_text(getattr(benchmark, "objective", None)),
+        method=method if isinstance(method, str) else optimiser.name,
+        seed=operator.index(seed),
+        budget=optimiser.budget,
+        options=options,
+        history=optimiser.history,
+        diagnostics=optimiser.diagnostics,
+        state="running",
+        environment=environment(),
+    )
 
 
 def _begun(

@@ -120,13 +120,26 @@ def test_threads_are_set(capsys):
         crlso.set_num_threads(before)
 
 
+@pytest.mark.slow
+def test_workers_and_limits(tmp_path):
+    pytest.importorskip("loky")
+    command = [*RANDOM, "--seed", "3", "--json", "--budget", "20"]
+    done = run(*command, "--workers", "2", "--timeout", "60", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    whole, here = parse(done.stdout), parse(run(*command).stdout)
+    assert whole["n_queries"] == 20 and whole["best"] == here["best"]
+    stopped = parse(run(*command, "--target", str(here["trajectory"][0]["value"])).stdout)
+    assert stopped["n_queries"] == 1
+    assert parse(run(*command, "--max-seconds", "1e-9").stdout)["n_queries"] == 0
+
+
 @pytest.fixture
 def calls(monkeypatch):
     """What the program searches, noted instead of done."""
     noted = []
 
-    def search(benchmark, method, budget, rng, *, journal, known, **options):
-        assert journal is None and known is None
+    def search(benchmark, method, budget, rng, *, journal, known, workers, timeout, target, max_seconds, **options):
+        assert journal is known is workers is timeout is target is max_seconds is None
         noted.append((method, budget, rng, options))
         return Study("nasbench201", benchmark.dataset, method, rng, budget)
 

@@ -138,6 +138,9 @@ def test_a_method_of_ones_own():
         ({"progress": "yes"}, TypeError, "progress: expected None, a bool or a callable, got str"),
         ({"callbacks": print}, TypeError, "callbacks: expected a sequence of callables, got one callable"),
         ({"callbacks": [3]}, TypeError, "callbacks: expected callables, got int"),
+        ({"target": "high"}, TypeError, "target: expected"),
+        ({"target": float("nan")}, ValueError, "target: expected a finite number"),
+        ({"max_seconds": 0}, ValueError, "max_seconds: expected"),
     ],
 )
 def test_wrong_arguments(arguments, error, message):
@@ -316,6 +319,34 @@ def test_a_stopped_study_is_saved_as_such(tmp_path):
 def test_a_stop_at_the_last_query_changes_nothing():
     study = search(PairBenchmark(), method="random", budget=3, callbacks=[lambda s, t: t.number == 2 and s.stop()])
     assert (study.n_queries, study.state) == (3, "complete")
+
+
+def test_a_target_ends_a_search_also_one_that_goes_on(tmp_path):
+    whole = search(table(), "random", budget=5)
+    target = whole.trials[2].value
+    first = next(i for i, trial in enumerate(whole.trials, 1) if trial.value >= target)
+    journal = tmp_path / "run.jsonl"
+    for _ in range(2):
+        study = search(table(), "random", budget=5, target=target, journal=journal)
+        assert (study.n_queries, study.state) == (first, "stopped")
+    assert search(table(), "random", budget=5, known=study, target=target).n_queries == 0
+    study = search(table(), "random", budget=5, target=1e9, journal=journal)
+    assert study.state == "complete" and [t.cell for t in study.trials] == [t.cell for t in whole.trials]
+    failed = search(PairBenchmark(), "random", budget=6, target=-1.0)  # a failure has no value
+    assert failed.n_queries == 1
+
+
+def test_no_query_begins_after_the_last_second(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("crlso.studies.limits.perf_counter", lambda: now[0])
+
+    class Slow(PairBenchmark):
+        def evaluate(self, cell):
+            now[0] += 10.0
+            return super().evaluate(cell)
+
+    study = search(Slow(), "random", budget=6, max_seconds=25.0)
+    assert (study.n_queries, study.state) == (3, "stopped")
 
 
 def test_another_thread_ends_a_search():
