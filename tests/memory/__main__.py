@@ -72,7 +72,7 @@ PLANS = (
     Plan("other_calls"),
     Plan("random_search"),
     Plan("default_search", whose="core"),
-    Plan("default_search", every=97),
+    Plan("default_search", every=199),
 )
 
 
