@@ -14,20 +14,24 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-# Of these there is one for all threads, so that pytest-run-parallel can run a test that uses them in one thread only:
-# fixtures (the log, files that a test changes, another process), and words in its text.
-SHARED_FIXTURES = {"caplog", "ensemble", "holder", "own", "source"}
+# Of what these words in a test stand for there is one for all threads.
 SHARED_WORDS = ("KeyboardInterrupt", "SIGINT", "copyreg", "last_study", "pyplot")
 
 
+def shared_by_threads(item: pytest.Function) -> set[str]:
+    """Name what a test uses of which there is one for all threads: files that a fixture made, the log, and the like."""
+    fixtures = item._fixtureinfo.name2fixturedefs  # of each name the definitions, the one in force last
+    used = {name for name, found in fixtures.items() if "tmp_path" in found[-1].argnames or name == "caplog"}
+    text = inspect.getsource(item.function)
+    return used | {word for word in SHARED_WORDS if word in text}
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Say to pytest-run-parallel, where it is in use, which tests need what there is only once."""
+    """Say to pytest-run-parallel, where it is in use, which tests it can run in one thread only."""
     if not config.getoption("parallel_threads", default=None):
         return
     for item in items:
-        used = SHARED_FIXTURES & {*getattr(item, "fixturenames", ())}
-        text = inspect.getsource(item.function) if isinstance(item, pytest.Function) else ""
-        used |= {word for word in SHARED_WORDS if word in text}
+        used = shared_by_threads(item) if isinstance(item, pytest.Function) else set()
         if used:
             item.add_marker(
                 pytest.mark.thread_unsafe(reason=f"there is one for all threads: {', '.join(sorted(used))}")

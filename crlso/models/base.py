@@ -9,6 +9,7 @@ import inspect
 import math
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -52,11 +53,17 @@ class NotFittedError(ValueError, AttributeError):
         """Make an error that is also scikit-learn's, if that is loaded."""
         theirs = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", None)
         kind: Any = cls
-        return super().__new__(kind if theirs is None or issubclass(kind, theirs) else _joined(kind, theirs), *args)
+        if theirs is not None and not issubclass(kind, theirs):
+            with _joining:  # or two threads would make a class each
+                kind = _joined(kind, theirs)
+        return super().__new__(kind, *args)
 
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
         """Return what pickle calls: another process may have loaded scikit-learn, or not."""
         return NotFittedError, self.args
+
+
+_joining = threading.Lock()
 
 
 @functools.cache
