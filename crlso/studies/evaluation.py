@@ -13,7 +13,7 @@ from crlso._base.plain import plain
 from crlso._base.processes import end_with_parent
 from crlso.history import Measurement
 
-__all__ = ["Outcome", "evaluate", "evaluate_apart"]
+__all__ = ["Outcome", "evaluate", "evaluate_apart", "prepare_process"]
 
 # Errors of the program, not of a cell: at the first query, or for the tenth time without a value, they end a search.
 _PROGRAM_ERRORS = (TypeError, NameError, AttributeError, ImportError, SyntaxError, NotImplementedError)
@@ -70,7 +70,7 @@ def evaluate_apart(benchmark: Any, cell: Any, caller: int) -> Outcome:
     a terminal sends to all processes.
     """
     if os.getppid() == caller:
-        _prepare_process(caller)
+        prepare_process(caller)
     try:
         outcome = evaluate(benchmark, cell)
     except KeyboardInterrupt:
@@ -87,7 +87,8 @@ def evaluate_apart(benchmark: Any, cell: Any, caller: int) -> Outcome:
 _prepared = 0  # the process that ends with its parent: one that is forked inherits the number, but no thread
 
 
-def _prepare_process(caller: int) -> None:
+def prepare_process(caller: int) -> None:
+    """Let this process, a worker that `caller` started, end with it, and leave the first Ctrl-C to it."""
     global _prepared
     if _prepared != os.getpid():
         end_with_parent(caller)

@@ -20,7 +20,7 @@ from typing import Any
 
 from crlso._base.checks import check_int, check_number
 from crlso.history import Trial
-from crlso.studies.evaluation import Outcome, evaluate, evaluate_apart
+from crlso.studies.evaluation import Outcome, evaluate, evaluate_apart, prepare_process
 
 __all__ = ["Here", "Workers", "evaluator"]
 
@@ -373,4 +373,5 @@ def _check_loky() -> None:
 def _own_process() -> Any:
     import loky
 
-    return loky.ProcessPoolExecutor(1)
+    # Prepared when it starts, as this process may be killed before the first evaluation.
+    return loky.ProcessPoolExecutor(1, initializer=prepare_process, initargs=(os.getpid(),))

@@ -24,7 +24,8 @@ from crlso.history import Measurement
 from crlso.journal import Journal
 from crlso.spaces import CellSpace
 from crlso.studies import EvaluationError, Study, search
-from tests.processes import environment
+from tests import kills
+from tests.processes import environment, living
 
 SPACE = CellSpace(nodes=4, operations=["conv", "pool"], edges="free")
 N = 12
@@ -477,11 +478,6 @@ def test_loky_is_named_when_it_is_missing(monkeypatch):
         run()
 
 
-def living(group):
-    lines = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True).stdout.splitlines()
-    return sum(line.split()[0] == str(group) and not line.split()[1].startswith("Z") for line in lines)
-
-
 KILLED = """
 if __name__ == "__main__":
     from concurrent.futures import ProcessPoolExecutor
@@ -623,3 +619,28 @@ def test_lines_of_a_journal_are_whole(tmp_path):
     path = tmp_path / "run.jsonl"
     run(executor=Delayed(3), journal=path)
     assert [json.loads(line)["event"] for line in path.read_text().splitlines()[1:]].count("told") == N
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_lose_nothing():
+    pytest.importorskip("loky")
+    counts = kills.check(3, 1)
+    assert (counts["kills"], counts["queries"]) == (3, 38)
+
+
+@pytest.mark.slow
+def test_a_lost_result_is_found(monkeypatch):
+    pytest.importorskip("loky")
+    usual, calls = kills.kill_at_random, []
+
+    def lossy(folder, moments, budget):
+        was_running = usual(folder, moments, budget)
+        path = folder / "killed.jsonl"
+        calls.append(len(kills.results(path)))
+        if len(calls) > 1 and calls[-2] > 0:  # there were results before this kill
+            path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+        return was_running
+
+    monkeypatch.setattr(kills, "kill_at_random", lossy)
+    with pytest.raises(AssertionError, match="lost"):
+        kills.check(8, 1)
