@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
 
 import crlso
+from benchmarks.runs import without_warnings
 from crlso.random import Stream
 from crlso.spaces.features import CellFeatures
 
@@ -69,11 +69,11 @@ def run(job: tuple[str, str, str, float, int, int]) -> dict[str, Any]:
     """Run one search."""
     dataset, method, kind, percent, seed, budget = job
     benchmark = Failing(dataset, kind, percent)
-    logging.getLogger("crlso").setLevel(logging.ERROR)  # failures are wanted here
-    try:
-        study = crlso.search(benchmark, method, budget=budget, rng=seed)
-    except crlso.EvaluationError as error:
-        study = error.study
+    with without_warnings():  # failures are wanted here
+        try:
+            study = crlso.search(benchmark, method, budget=budget, rng=seed)
+        except crlso.EvaluationError as error:
+            study = error.study
     failed = [trial.number for trial in study.trials if trial.state == "failed"]
     best = study.best.value if study.trajectory else float(benchmark.values.min())
     name = f"{kind} {percent:g} %" if percent else kind

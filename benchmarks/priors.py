@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from typing import Any
 import numpy as np
 
 import crlso
-from benchmarks.runs import rows_of
+from benchmarks.runs import rows_of, without_warnings
 from crlso.benchmarks import NASBench201, Tabular
 
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
@@ -89,7 +88,6 @@ def run(job: Job) -> dict[str, Any]:
     """Run one search on a target, up to the optimum."""
     target, source, kind, seed = job
     crlso.set_num_threads(1)
-    logging.getLogger("crlso.search").setLevel(logging.ERROR)  # which warns of each prior that is not used
     benchmark = NASBench201(target)
     optimum = benchmark.optimal_value()
 
@@ -98,7 +96,8 @@ def run(job: Job) -> dict[str, Any]:
             study.stop()
 
     options = {} if source == "none" else {"prior": [prior(source, kind, seed)]}
-    study = crlso.search(benchmark, budget=BUDGET, rng=seed, progress=False, callbacks=[at_optimum], **options)
+    with without_warnings():  # of each prior that is not used
+        study = crlso.search(benchmark, budget=BUDGET, rng=seed, progress=False, callbacks=[at_optimum], **options)
     queries = study.n_queries if study.best.value >= optimum else None
     return {"target": target, "source": source, "kind": kind, "seed": seed, "queries": queries}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +14,18 @@ from typing import Any
 
 Job = tuple[Any, ...]
 Row = dict[str, Any]
+
+
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+    """Log errors of crlso only, until the end of the block."""
+    log = logging.getLogger("crlso")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def rows_of(

@@ -107,7 +107,8 @@ def _logging_to_stderr(prog: str, verbosity: int) -> Any:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.level, logger.propagate = before
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 @contextlib.contextmanager
