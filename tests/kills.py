@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from crlso.studies import Study
-from tests.processes import environment, living
+from tests.processes import environment, wait_for_end
 
 SCRIPT = """
 import os, sys, time
@@ -79,10 +79,7 @@ def kill_at_random(folder: Path, moments: random.Random, budget: int) -> bool:
     was_running = process.poll() is None
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 60.0
-    while living(process.pid):
-        assert time.monotonic() < deadline, "the processes of a search that was killed live on"
-        time.sleep(0.05)
+    wait_for_end(process.pid)
     return was_running
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import crlso
@@ -31,3 +32,11 @@ def living(group: int) -> int:
     """Return how many processes of a process group are alive."""
     lines = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True).stdout.splitlines()
     return sum(line.split()[0] == str(group) and not line.split()[1].startswith("Z") for line in lines)
+
+
+def wait_for_end(group: int) -> None:
+    """Wait until all processes of a group have ended; AssertionError after a minute."""
+    deadline = time.monotonic() + 60.0
+    while living(group):
+        assert time.monotonic() < deadline, f"{living(group)} processes of group {group} live on"
+        time.sleep(0.05)

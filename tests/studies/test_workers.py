@@ -25,7 +25,7 @@ from crlso.journal import Journal
 from crlso.spaces import CellSpace
 from crlso.studies import EvaluationError, Study, search
 from tests import kills
-from tests.processes import environment, living
+from tests.processes import environment, wait_for_end
 
 SPACE = CellSpace(nodes=4, operations=["conv", "pool"], edges="free")
 N = 12
@@ -509,10 +509,7 @@ def test_a_killed_search_goes_on_and_its_processes_end(tmp_path, executor):
                 assert process.stdout.readline() == "begun\n"
             os.kill(process.pid, signal.SIGKILL)
             process.wait(60)
-            deadline = time.monotonic() + 60
-            while living(process.pid):
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_for_end(process.pid)
         finally:
             process.stdout.close()
             with contextlib.suppress(ProcessLookupError):
