@@ -99,7 +99,7 @@ def _logging_to_stderr(prog: str, verbosity: int) -> Any:
     logger = logging.getLogger("crlso")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(f"{prog}: %(levelname)s: %(message)s"))
-    before = logger.level, logger.propagate
+    level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)])
     logger.propagate = False
@@ -107,8 +107,8 @@ def _logging_to_stderr(prog: str, verbosity: int) -> Any:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 @contextlib.contextmanager
