@@ -332,8 +332,19 @@ def test_a_target_ends_a_search_also_one_that_goes_on(tmp_path):
     assert search(table(), "random", budget=5, known=study, target=target).n_queries == 0
     study = search(table(), "random", budget=5, target=1e9, journal=journal)
     assert study.state == "complete" and [t.cell for t in study.trials] == [t.cell for t in whole.trials]
-    failed = search(PairBenchmark(), "random", budget=6, target=-1.0)  # a failure has no value
-    assert failed.n_queries == 1
+    assert search(PairBenchmark(), "random", budget=6, target=-1.0).n_queries == 1
+
+
+def test_a_failure_does_not_reach_a_target():
+    class FailingFirst(PairBenchmark):
+        def evaluate(self, cell):
+            value = super().evaluate(cell)
+            if len(self.asked) == 1:
+                raise ValueError("unlucky")
+            return value
+
+    study = search(FailingFirst(), "random", budget=6, target=-1.0)
+    assert [trial.state for trial in study.trials] == ["failed", "complete"]
 
 
 def test_no_query_begins_after_the_last_second(monkeypatch):
