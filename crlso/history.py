@@ -68,8 +68,29 @@ class Measurement:
 
     @classmethod
     def of(cls, value: Any) -> Measurement:
-        """Convert a number to a measurement; a measurement is returned unchanged."""
-        return value if isinstance(value, Measurement) else cls(value)
+        """Convert what an evaluation returned to a measurement.
+
+        Parameters
+        ----------
+        value : float, mapping or Measurement
+            The value to maximise; or a mapping of ``"value"`` and further objectives to numbers; or a measurement,
+            which is returned unchanged.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a number is none or not finite, or a mapping lacks the value.
+
+        Examples
+        --------
+        >>> Measurement.of({"value": 93.5, "latency": 4.0}).objectives
+        {'latency': 4.0}
+        """
+        if not isinstance(value, Mapping):
+            return value if isinstance(value, Measurement) else cls(value)
+        if "value" not in value:
+            raise TypeError(f"value: expected a number by the name 'value', got {', '.join(map(str, value)):.100}")
+        return cls(value["value"], {str(name): number for name, number in value.items() if name != "value"})
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Measurement | None:

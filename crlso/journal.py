@@ -287,6 +287,10 @@ def _checked_head(document: Any) -> dict[str, Any]:
         typed(document, name, str, optional=True)
     for name, kind in (("method", str), ("seed", int), ("options", dict), ("fingerprint", dict)):
         typed(document, name, kind)
+    for name, usual in (("objectives", ["value"]), ("constraints", {})):  # which older journals lack
+        texts: Any = typed({name: usual, **document}, name, type(usual))
+        if not all(isinstance(text, str) for text in (texts.values() if isinstance(texts, dict) else texts)):
+            raise ValueError(f"{name}: expected texts, got {texts!r:.100}")
     _check_run(document)
     head: dict[str, Any] = document
     return head
@@ -469,8 +473,9 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     Parameters
     ----------
     before, now : mapping
-        ``benchmark``, ``dataset``, ``objective``, ``method``, ``options``, ``seed``, ``space``, and ``fingerprint``, a
-        dict of ``space`` and of each option.
+        ``benchmark``, ``dataset``, ``objective``, ``objectives`` (by default the value alone), ``constraints`` (by
+        default none), ``method``, ``options``, ``seed``, ``space``, and ``fingerprint``, a dict of ``space`` and of
+        each option.
 
     Returns
     -------
@@ -483,7 +488,8 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
     >>> difference(same, {**same, "seed": 1})
     'seed: expected 0, got 1'
     """
-    for name in ("benchmark", "dataset", "objective", "method", "seed", "space"):
+    before, now = ({"objectives": ["value"], "constraints": {}, **head} for head in (before, now))
+    for name in ("benchmark", "dataset", "objective", "objectives", "constraints", "method", "seed", "space"):
         if before.get(name) != now.get(name):
             return f"{name}: expected {before.get(name)!r:.200}, got {now.get(name)!r:.200}"
     for name in dict.fromkeys([*before["fingerprint"], *now["fingerprint"]]):

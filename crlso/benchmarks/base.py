@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from crlso._base.checks import check_number, check_numbers, real
 from crlso._base.files import read_text
 from crlso._base.fingerprint import Named
 from crlso._base.types import Floats, Keys, Positions
+from crlso.benchmarks.measures import Measure, check_measure, measures_of
 from crlso.history import Measurement
 from crlso.spaces import Cell, CellSpace
 
@@ -75,7 +78,46 @@ class Benchmark(ABC):
         Returns
         -------
         float
+            Or a mapping of ``"value"`` and the measures that are queried to numbers, or a
+            :class:`crlso.history.Measurement`.
         """
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """What can be asked of a cell, by name: ``"value"``, which ``evaluate`` returns, and further measures.
+
+        :func:`crlso.search` takes their names as objectives and constraints.
+        """
+        return {"value": Measure("value")}
+
+    def measure(self, name: str, cells: Any) -> Floats:
+        """Return a measure of cells that is known without a query.
+
+        Parameters
+        ----------
+        name : str
+            One of :attr:`measures`.
+        cells : array_like or iterable
+            n cells: anything that ``space.codes`` accepts.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            In the unit of the measure; NaN where it is not known.
+
+        Raises
+        ------
+        ValueError
+            If the benchmark has no such measure (the message has the nearest name), or it is queried.
+
+        Examples
+        --------
+        >>> from crlso.benchmarks import NASBench201
+        >>> bench = NASBench201("cifar10")
+        >>> bench.measure("latency:pixel3", [bench.optimum()]), bench.measures["latency:pixel3"].unit
+        (array([23.585]), 'ms')
+        """
+        return check_measure("measure", name, self.measures)(self.space.codes(cells))
 
     def for_seed(self, seed: int) -> Self:
         """Return the benchmark that searches with this seed use.
@@ -139,11 +181,14 @@ class Function(Benchmark):
         ``test(cell) -> float`` returns the test value. It is called for the best cells when the search is over.
     objective : str
         Name of the value that `f` returns.
+    measures : mapping, optional
+        Further measures by name, for objectives and constraints: a function of a cell that returns a number, a
+        :class:`Measure`, or None for one that `f` returns with the value, as in ``{"value": 93.1, "latency": 4.2}``.
 
     Raises
     ------
     TypeError
-        If `space` is not a CellSpace, or `f` or `test` is not callable.
+        If `space` is not a CellSpace, or `f`, `test` or a measure is not callable.
 
     Examples
     --------
@@ -154,6 +199,8 @@ class Function(Benchmark):
     3.0
     """
 
+    _measures: Mapping[str, Measure] = MappingProxyType({"value": Measure("value")})
+
     def __init__(
         self,
         space: CellSpace,
@@ -161,6 +208,7 @@ class Function(Benchmark):
         name: str | None = None,
         test: Callable[[Cell], float] | None = None,
         objective: str = "value",
+        measures: Mapping[str, Callable[[Cell], float] | Measure | None] | None = None,
     ) -> None:
         if not isinstance(space, CellSpace):
             raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
@@ -170,7 +218,14 @@ class Function(Benchmark):
         self.space, self.objective = space, objective
         self.name = getattr(f, "__name__", type(f).__name__) if name is None else name
         self._f, self._test = f, test
+        if measures is not None:
+            self._measures = measures_of(SimpleNamespace(space=space, measures=measures))
         self._is_named = name is not None
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """The value and the measures that were given, by name."""
+        return self._measures
 
     def evaluate(self, cell: Any) -> float:
         """Return what the function returns for a cell; its exceptions are passed on."""
@@ -189,7 +244,8 @@ class Function(Benchmark):
         A name that was given stands for what has no identity in the functions, such as a lambda.
         """
         state = dict(vars(self))
-        return {**state, "_f": Named(self._f), "_test": Named(self._test)} if self._is_named else state
+        named = {name: Named(state[name]) for name in ("_f", "_test", "_measures") if name in state}
+        return {**state, **named} if self._is_named else state
 
 
 class Tabular(Benchmark):
@@ -214,6 +270,9 @@ class Tabular(Benchmark):
         Name of the benchmark.
     objective : str
         Name of the values.
+    measures : mapping, optional
+        Further columns by name: numbers of the cells, shape (n,), NaN where they are not known. Searches know them
+        without a query and can have them as objectives and constraints.
 
     Attributes
     ----------
@@ -235,6 +294,8 @@ class Tabular(Benchmark):
     (2, 92.5)
     """
 
+    _columns: Mapping[str, Floats] = MappingProxyType({})
+
     def __init__(
         self,
         space: CellSpace,
@@ -243,6 +304,7 @@ class Tabular(Benchmark):
         test_values: npt.ArrayLike | None = None,
         name: str = "table",
         objective: str = "value",
+        measures: Mapping[str, npt.ArrayLike] | None = None,
     ) -> None:
         if not isinstance(space, CellSpace):
             raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
@@ -255,7 +317,22 @@ class Tabular(Benchmark):
             if np.isnan(tests).all():
                 raise ValueError("test_values: expected None or at least one number, got NaN alone")
             self._test = _means(keys, tests)
+        if measures is not None:
+            self._columns = {
+                str(column): _means(keys, check_numbers(f"measures[{column!r:.60}]", numbers, len(codes), unknown=True))
+                for column, numbers in measures.items()
+            }
         self.space, self.name, self.objective = space.subset(codes), name, objective
+        measures_of(self)  # which checks the names
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """The value and the further columns, by name."""
+        columns = {name: Measure(name, known=functools.partial(self._column, name)) for name in self._columns}
+        return {"value": Measure("value"), **columns}
+
+    def _column(self, name: str, cells: Any) -> Floats:
+        return self._columns[name][self._rows(cells)]
 
     def __len__(self) -> int:
         return len(self._values)

@@ -18,6 +18,7 @@ from crlso._base.types import Floats
 from crlso.assets import open_npz
 from crlso.benchmarks.base import Benchmark
 from crlso.benchmarks.files.natsbench import COLUMNS, ApiTable, Table, read_folder
+from crlso.benchmarks.measures import Measure
 from crlso.spaces.cell import Cell
 from crlso.spaces.nasbench201 import NASBench201 as Space
 
@@ -402,6 +403,17 @@ class NASBench201(Benchmark):
         codes = self.space.codes(cells)
         counts = np.stack([np.ones(len(codes)), *((codes == code).sum(axis=1) for code in _CONVOLUTIONS)], axis=1)
         return counts @ _network_costs(self._n_classes, self._side) / 1e6
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """The value, parameters and FLOPs in millions, and latencies in milliseconds, by name."""
+        known = [
+            Measure("value", "%"),
+            Measure("parameters", "million", self.parameters),
+            Measure("flops", "million", self.flops),
+            *(Measure(f"latency:{name}", "ms", functools.partial(self.latency, device=name)) for name in self.devices),
+        ]
+        return {measure.name: measure for measure in known}
 
     @property
     def devices(self) -> tuple[str, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy.typing as npt
 
 from crlso.methods.base import Optimiser
+from crlso.objectives import Objective
 from crlso.spaces.base import Space
 
 __all__ = ["RandomOrder", "RandomSearch"]
@@ -85,6 +87,8 @@ class RandomSearch(Optimiser):
     ----------
     space, rng, budget
         See :class:`crlso.methods.Optimiser`.
+    objectives : sequence of Objective
+        Any; random search does not choose by them.
 
     Examples
     --------
@@ -96,7 +100,9 @@ class RandomSearch(Optimiser):
 
     name = "random"
 
-    def __init__(self, space: Space, *, rng: Any = 0, budget: int | None = None) -> None:
+    def __init__(
+        self, space: Space, *, rng: Any = 0, budget: int | None = None, objectives: Sequence[Objective] = ()
+    ) -> None:
         super().__init__(space, rng=rng, budget=budget)
         self._order = RandomOrder(self)
 

@@ -24,13 +24,16 @@ def shipped_vaes(space: Space) -> list[GraphVAE]:
 
 
 def shipped_latents(space: Space) -> npt.NDArray[np.float32] | None:
-    """Return the latents (encoders, classes, d) that come with crlso for the classes of a space; None for most."""
+    """Return the latents (encoders, classes, d) that come with crlso for the classes of a space, or of a part of it; or None."""
     name = _shipped(space).class_latents
     if name is None:
         return None
     with open_npz(name) as asset:
         latents: npt.NDArray[np.float32] = asset["latents"]
-    return latents
+    if space.whole is space:
+        return latents
+    rows: npt.NDArray[np.float32] = latents[:, space.whole.classes().locate(space.classes().codes)]
+    return rows
 
 
 def _shipped(space: Space) -> Shipped:

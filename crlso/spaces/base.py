@@ -169,6 +169,10 @@ class Space(Protocol):
     def shipped(self) -> Shipped:
         """Names of the assets that come with crlso for the space."""
 
+    @property
+    def whole(self) -> Space:
+        """The space of which this one is a part; itself if it is none."""
+
     # -- cells and codes ------------------------------------------------------------------------------------------
 
     def cell(self, x: Any) -> Cell:

@@ -126,7 +126,7 @@ class NASBench201(CellSpace):
     @property
     def shipped(self) -> Shipped:
         """Names of the assets that come with crlso: latents of all classes by function."""
-        return Shipped() if self._members is not None else Shipped(class_latents="latents_nasbench201.npz")
+        return Shipped(class_latents="latents_nasbench201.npz")
 
     def log_size(self, codes: Codes) -> Floats:
         """Return the logarithm of the size of networks: the number of live convolutions, a small one counting 0.35."""

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
-from crlso._base.types import Codes
+from crlso._base.types import Codes, Floats
 from crlso.random import Stream
 from crlso.spaces.base import Space
 from crlso.spaces.keys import first_of_each
 from crlso.spaces.layout import CellLayout
 
-__all__ = ["draw_cells", "random_rows"]
+__all__ = ["Condition", "draw_cells", "draw_near", "find_cells", "random_rows"]
+
+Condition: TypeAlias = Callable[[Codes], Floats]
+"""A condition on cells: how far each is from satisfying it, 0 where it does."""
 
 _FRUITLESS = 50  # rounds without a new cell after which no more are expected
+_ROUNDS = 4  # of random rows, when a condition is to be satisfied
+_TRIED = 2000  # random cells among which those that satisfy a condition are looked for first
+_EXPANDED = 20  # cells whose neighbours are computed in one step
+_STEPS = 50  # towards cells that satisfy a condition
 
 
-def draw_cells(space: Space, n: int, stream: Stream) -> Codes:
+def draw_cells(space: Space, n: int, stream: Stream, rounds: int | None = None) -> Codes:
     """Draw `n` different canonical cells, or fewer where hardly any new ones turn up.
 
-    Random rows are drawn in rounds. Rows that are no cells, and cells that are known already, are dropped.
+    Random rows are drawn in rounds, by default in as many as are needed. Rows that are no cells, and cells that are
+    known already, are dropped.
     """
     found: Codes = np.zeros((0, len(space.cardinalities)), dtype=np.uint8)
     draw = fruitless = 0
-    while len(found) < n and fruitless < _FRUITLESS:
+    while len(found) < n and fruitless < _FRUITLESS and draw != rounds:
         rows = random_rows(space.layout, 2 * (n - len(found)) + 100, stream, draw)
         rows = space.canonicalise(rows[space.valid(rows)])
         joined = np.concatenate([found, rows])
@@ -31,6 +42,63 @@ def draw_cells(space: Space, n: int, stream: Stream) -> Codes:
         fruitless = 0 if len(first) > len(found) else fruitless + 1
         found, draw = joined[first], draw + 1
     return found[:n]
+
+
+def draw_near(space: Space, starts: Codes, n: int, stream: Stream) -> Codes:
+    """Draw cells of a space that few random rows belong to: random ones, then neighbours of these and of `starts`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, codes per cell)
+        Different canonical cells in random order, or fewer where no more were found.
+    """
+    found = draw_cells(space, n, stream, _ROUNDS)
+    if len(found) == n:
+        return found
+    found = _joined(space, found, starts)
+    step = fruitless = 0
+    while len(found) < n and fruitless < _ROUNDS:
+        chosen = found[stream.permutation("expanded", step, len(found))[:_EXPANDED]]
+        near = space.neighbourhoods(chosen).codes
+        kept = _joined(space, found, near[stream.permutation("near", step, len(near))[: max(n // 4, 1)]])
+        fruitless = 0 if len(kept) > len(found) else fruitless + 1
+        found, step = kept, step + 1
+    return found[stream.permutation("order", 0, len(found))[:n]]
+
+
+def _joined(space: Space, found: Codes, more: Codes) -> Codes:
+    joined = np.concatenate([found, more])
+    return joined[first_of_each(space.canonical_key(joined))]
+
+
+def find_cells(space: Space, excess: Condition) -> Codes:
+    """Find canonical cells that satisfy a condition: among random ones, or by steps to cells with less excess.
+
+    Raises
+    ------
+    ValueError
+        If none is found.
+    """
+    cells = space.sample_up_to(_TRIED, rng=0)
+    left = excess(cells)
+    met, expanded = space.canonical_key(cells), np.zeros(0, dtype=np.int64)
+    for _ in range(_STEPS):
+        if not left.min() > 0:
+            break
+        fresh = np.flatnonzero(~np.isin(space.canonical_key(cells), expanded))
+        best = fresh[np.argsort(left[fresh], kind="stable")[:_EXPANDED]]
+        if not len(best):
+            break
+        near = space.neighbourhoods(cells[best])
+        expanded = np.concatenate([expanded, space.canonical_key(cells[best])])
+        first = first_of_each(near.keys)
+        new = near.codes[first][~np.isin(near.keys[first], met)]
+        met = np.concatenate([met, near.keys[first]])
+        cells, left = np.concatenate([cells, new]), np.concatenate([left, excess(new)])
+    found = cells[left <= 0]
+    if not len(found):
+        raise ValueError(f"constraints: expected at least one cell that satisfies them, found none among {len(cells)}")
+    return found
 
 
 def random_rows(layout: CellLayout, n: int, stream: Stream, draw: int) -> Codes:

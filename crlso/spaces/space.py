@@ -27,7 +27,7 @@ from crlso.spaces.features import live_operations
 from crlso.spaces.keys import Classes, first_of_each, row_keys
 from crlso.spaces.layout import CellLayout, make_layout, register_layout
 from crlso.spaces.neighbours import Neighbourhoods, changed_codes
-from crlso.spaces.sampling import draw_cells
+from crlso.spaces.sampling import Condition, draw_cells, draw_near, find_cells
 from crlso.spaces.text import bare_text, cell_text, parse_cell
 
 __all__ = ["CellSpace"]
@@ -101,6 +101,8 @@ class CellSpace:
     """
 
     _cost: tuple[float, ...] | Callable[[Sequence[Cell]], npt.ArrayLike] | None = None
+    _conditions: tuple[Condition, ...] = ()  # of a part that is too large to list
+    _starts: Codes  # and some of its cells
     _members: Classes | None = None  # the classes of a subset
     _listed: Codes  # and the cell that was given for each
     _lists_classes = True  # whether all_codes() has one row of each class
@@ -213,6 +215,8 @@ class CellSpace:
         if not isinstance(other, CellSpace) or type(self) is not type(other):
             return False
         if self.name != other.name or self._cost != other._cost or (self._members is None) != (other._members is None):
+            return False
+        if self._conditions != other._conditions:
             return False
         return self._members is None or self._listed is other._listed or np.array_equal(self._listed, other._listed)
 
@@ -390,13 +394,15 @@ class CellSpace:
         """Tell which rows of codes are cells of the space, shape (n,).
 
         With free edges, a path must lead from an input to the output, and pruning must leave at most `max_edges` edges.
-        A subset has its own cells only.
+        A part of a space has its own cells only.
         """
         rows = self.codes(codes)
         layout = self._layout
         good = _core.cell_valid(rows, layout.of_core) if layout.free else np.ones(len(rows), dtype=bool)
         if self._members is not None:
-            good[good] = np.isin(self.canonical_key(rows[good]), self._members.keys)
+            good[good] = self._members.locate(rows[good]) >= 0
+        for excess in self._conditions:
+            good[good] = excess(self.canonicalise(rows[good])) <= 0
         return good
 
     def canonicalise(self, codes: Any) -> Codes:
@@ -495,11 +501,59 @@ class CellSpace:
         if not good.all():
             wrong = cell_text(self._layout, tuple(rows[~good][0].tolist()))
             raise ValueError(f"cells: expected cells of the space, got {wrong!r:.200}")
-        smaller = copy.copy(self)
+        smaller = copy.copy(self.whole)
         smaller._members = Classes.among(rows, self.canonicalise, self.canonical_key)
         smaller._listed = rows[np.unique(self.canonical_key(rows), return_index=True)[1]]
         smaller._listed.flags.writeable = False
         return smaller
+
+    def where(self, excess: Condition) -> CellSpace:
+        """Return the same space with only the cells that satisfy a condition.
+
+        A space that can be listed is asked cell by cell, and what is left of it is a :meth:`subset`. In a larger space,
+        some cells that satisfy the condition are found first, at random or by steps to cells with less excess; they and
+        their neighbours are drawn where random cells hardly ever satisfy it.
+
+        Parameters
+        ----------
+        excess : callable
+            ``excess(codes)`` returns how far the cells that a search would ask for are from the condition, shape (n,):
+            0 for those that satisfy it.
+
+        Returns
+        -------
+        CellSpace
+
+        Raises
+        ------
+        ValueError
+            If no cell satisfies the condition; in a large space, if none was found.
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=4, operations=["conv", "pool"])
+        >>> len(space), len(space.where(lambda codes: (codes == 0).sum(axis=1) - 2))  # at most two convolutions
+        (64, 22)
+        """
+        if self.n_cells is not None:
+            rows = self.representative(self.classes().codes)
+            allowed = rows[excess(rows) <= 0]
+            if not len(allowed):
+                raise ValueError(f"constraints: expected at least one cell that satisfies them, got none of {len(rows)}")
+            return self.subset(allowed)
+        smaller = copy.copy(self)
+        smaller._starts = find_cells(self, excess)
+        smaller._conditions = (*self._conditions, excess)
+        return smaller
+
+    @property
+    def whole(self) -> CellSpace:
+        """The space of which this one is a part; itself if it is none."""
+        if self._members is None and not self._conditions:
+            return self
+        whole = copy.copy(self)
+        whole._members, whole._conditions = None, ()
+        return whole
 
     @native_names
     def sample(self, n: int, rng: Any, unique_classes: bool = False) -> Codes:
@@ -534,7 +588,7 @@ class CellSpace:
         number, stream = self.n_cells, Stream(seed_of(rng))
         if number is None:
             n = check_int("n", n, 0)
-            found = draw_cells(self, n, stream)
+            found = self._drawn(n, stream)
             if len(found) < n:
                 raise ValueError(f"n: expected at most about {len(found)} (the different cells found), got {n}")
             return found
@@ -547,7 +601,10 @@ class CellSpace:
     def sample_up_to(self, n: int, rng: Any) -> Codes:
         """Draw cells as :meth:`sample` does, but fewer where the space has no more, or hardly any more can be found."""
         n, number = check_int("n", n, 0), self.n_cells
-        return draw_cells(self, n, Stream(seed_of(rng))) if number is None else self.sample(min(n, number), rng)
+        return self._drawn(n, Stream(seed_of(rng))) if number is None else self.sample(min(n, number), rng)
+
+    def _drawn(self, n: int, stream: Stream) -> Codes:
+        return draw_near(self, self._starts, n, stream) if self._conditions else draw_cells(self, n, stream)
 
     def neighbours(self, cell: Any) -> Codes:
         """Return all different cells one step away.
@@ -597,7 +654,7 @@ class CellSpace:
         kind, layout = type(self), self._layout
         is_usual = layout.free and kind.canonicalise is CellSpace.canonicalise
         moved, counts = _core.cell_neighbours(rows, layout.of_core, is_usual) if layout.free else self._changed(rows)
-        if self._members is not None or kind.valid is not CellSpace.valid:
+        if self._members is not None or self._conditions or kind.valid is not CellSpace.valid:
             good, owner = self.valid(moved), np.repeat(np.arange(len(rows)), counts)
             moved, counts = moved[good], np.bincount(owner[good], minlength=len(rows))
         return moved if is_usual else self.canonicalise(moved), counts

@@ -20,6 +20,7 @@ from crlso.history import Measurement
 from crlso.journal import Entry, Journal, Recorder, difference
 from crlso.methods.base import Optimiser, check_budget, count_classes
 from crlso.methods.results import Results
+from crlso.studies.goals import Goals
 from crlso.studies.study import Study
 
 __all__ = ["check_same", "head_of", "observe", "opened", "replay", "results_of"]
@@ -41,17 +42,20 @@ def opened(path: str | os.PathLike[str] | None) -> Iterator[Recorder | None]:
             yield recorder
 
 
-def head_of(benchmark: Any, method: Any, options: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def head_of(goals: Goals, method: Any, options: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Return what identifies a search, as the first line of its journal has it.
 
     An option that is long is shown by its kind; a fingerprint of each option and of the space tells others apart.
     """
+    benchmark = goals.benchmark
     labels = {name: getattr(benchmark, name, None) for name in ("benchmark", "dataset", "objective")}
     labels["benchmark"] = getattr(benchmark, "name", None)
     space = benchmark.space
     name = getattr(space, "name", None)
     return {
         **{label: None if value is None else str(value) for label, value in labels.items()},
+        "objectives": [str(objective) for objective in goals.objectives],
+        "constraints": goals.constraints,
         "method": method if isinstance(method, str) else str(getattr(method, "name", method)),
         "options": {key: _shown(value) for key, value in options.items()},
         "seed": seed,
@@ -168,9 +172,8 @@ def _warn(journal: Journal, other: list[int]) -> None:
 
 def results_of(study: Study) -> dict[str, Any]:
     """Return what the last line of a journal has of a study that is over."""
-    best = [trial for _, trial in study.history.improvements]
     return {
         "seconds": study.seconds,
         "optimum": study.optimum,
-        "results": [{"number": trial.number, "index": trial.index, "test": trial.test} for trial in best],
+        "results": [{"number": trial.number, "index": trial.index, "test": trial.test} for trial in study.chosen],
     }

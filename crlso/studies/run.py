@@ -10,7 +10,7 @@ import operator
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -24,8 +24,10 @@ from crlso.methods import METHODS
 from crlso.methods.base import Optimiser, default_budget, reporting
 from crlso.methods.naming import parse_method
 from crlso.methods.results import read_results
+from crlso.objectives import Objective
 from crlso.random import seed_of
 from crlso.studies.evaluation import Outcome
+from crlso.studies.goals import Goals, goals_of
 from crlso.studies.limits import Limits
 from crlso.studies.progress import listener
 from crlso.studies.resume import check_same, head_of, observe, opened, replay, results_of
@@ -55,6 +57,8 @@ def search(
     progress: bool | Progress | None = None,
     callbacks: Sequence[Callback] = (),
     *,
+    objectives: Sequence[str] | None = None,
+    constraints: Mapping[str, Any] | None = None,
     journal: str | os.PathLike[str] | None = None,
     known: Any = None,
     workers: int | None = None,
@@ -93,6 +97,14 @@ def search(
     callbacks : sequence of callable
         Each is called as ``callback(study, trial)`` after each query, with the study so far. The search ends after
         this query if one of them raises StopIteration or calls :meth:`Study.stop`.
+    objectives : sequence of str, optional
+        ``"value"`` and names of the benchmark's measures, with a minus before those to minimise, as in ``["value",
+        "-latency:pixel3"]``: the search is for the front of cells that no other dominates, ``study.front``. ``gp`` and
+        ``cr-lso`` take one measure beside the value, which is known without a query; ``nsga2`` and ``random`` take any.
+    constraints : mapping, optional
+        Bounds by the names of measures that are known without a query: a number is an upper bound, and text has one or
+        more, as in ``{"parameters": 1.0, "latency:pixel3": ">= 2, <= 5"}``. Or functions, by any name, that return
+        whether a cell satisfies the constraint. Only cells that satisfy all of them are evaluated.
     journal : path-like, optional
         File to which each event is appended when it happens. If it has events already, the search goes on from them: it
         asks for the cells that it would have asked for without the interruption, those first whose results are missing,
@@ -163,6 +175,8 @@ def search(
     ['complete', 'complete', 'complete', 'complete', 'complete']
     """
     check_benchmark(benchmark)
+    goals = goals_of(benchmark, objectives, constraints)
+    benchmark = goals.benchmark
     listening = listener(progress)
     limits = Limits(target, max_seconds)
     callbacks = (limits, *_checked_callbacks(callbacks))
@@ -171,10 +185,10 @@ def search(
     method, options = _with_options(method, options)
     with listening, opened(journal) as recorder:
         with reporting(listening.report):
-            optimiser = _begun(benchmark, method, budget, seed, options, recorder)
+            optimiser = _begun(goals, method, budget, seed, options, recorder)
             if known is not None:
                 observe(optimiser, read_results("known", benchmark.space, known))
-        study = _new_study(benchmark, method, seed, options, optimiser)
+        study = _new_study(goals, method, seed, options, optimiser)
         listening.watch(study.history)
         limits.apply(study, study.history.complete)
         try:
@@ -185,8 +199,9 @@ def search(
     return study
 
 
-def _new_study(benchmark: Any, method: Any, seed: Any, options: dict[str, Any], optimiser: Optimiser) -> Study:
+def _new_study(goals: Goals, method: Any, seed: Any, options: dict[str, Any], optimiser: Optimiser) -> Study:
     """Make the study of a search, which shares its history with the optimiser."""
+    benchmark = goals.benchmark
     return Study(
         benchmark=_text(getattr(benchmark, "name", None)),
         dataset=_text(getattr(benchmark, "dataset", None)),
@@ -195,6 +210,8 @@ def _new_study(benchmark: Any, method: Any, seed: Any, options: dict[str, Any], 
         seed=operator.index(seed),
         budget=optimiser.budget,
         options=options,
+        objectives=tuple(map(str, goals.objectives)),
+        constraints=goals.constraints,
         history=optimiser.history,
         diagnostics=optimiser.diagnostics,
         state="running",
@@ -203,18 +220,20 @@ def _new_study(benchmark: Any, method: Any, seed: Any, options: dict[str, Any], 
 
 
 def _begun(
-    benchmark: Any, method: Any, budget: Any, seed: Any, options: dict[str, Any], recorder: Recorder | None
+    goals: Goals, method: Any, budget: Any, seed: Any, options: dict[str, Any], recorder: Recorder | None
 ) -> Optimiser:
     """Make the optimiser of a search, which has learned what is in the journal if there is one."""
+    benchmark = goals.benchmark
     if recorder is None:
-        return make_optimiser(method, benchmark.space, seed, _given_or_default(budget, benchmark), options)
+        budget = _given_or_default(budget, benchmark)
+        return make_optimiser(method, benchmark.space, seed, budget, options, goals.objectives)
     journal = recorder.journal
-    head = head_of(benchmark, method, options, seed)
+    head = head_of(goals, method, options, seed)
     check_same(journal, head, budget)
     if budget is None:
         budget = _given_or_default(None, benchmark) if journal.head is None else journal.budget
     first = budget if journal.head is None else journal.head["budget"]
-    optimiser = make_optimiser(method, benchmark.space, seed, first, options)
+    optimiser = make_optimiser(method, benchmark.space, seed, first, options, goals.objectives)
     replay(journal, optimiser, budget)
     recorder.begin({**head, "budget": optimiser.budget})
     recorder.follow(optimiser.history, lambda: optimiser.note)
@@ -358,9 +377,9 @@ def _seconds(optimiser: Optimiser, evaluation: float) -> dict[str, float]:
 
 
 def _note_results(benchmark: Any, study: Study) -> None:
-    """Record the optimum, and the index and test accuracy of each cell that improved the best value."""
+    """Record the optimum, and the index and test accuracy of each cell that improved the best value or is in the front."""
     study.optimum = optimum_of(benchmark)
-    chosen = [trial for _, trial in study.history.improvements]
+    chosen = study.chosen
     for trial, index in zip(chosen, _looked_up("index", benchmark.space, chosen)):
         trial.index = None if index is None else int(index)
     if not str(getattr(benchmark, "objective", "")).startswith("test"):
@@ -424,7 +443,14 @@ def check_benchmark(benchmark: Any) -> None:
         )
 
 
-def make_optimiser(method: Any, space: Any, seed: Any, budget: Any, options: dict[str, Any]) -> Optimiser:
+def make_optimiser(
+    method: Any,
+    space: Any,
+    seed: Any,
+    budget: Any,
+    options: dict[str, Any],
+    objectives: Sequence[Objective] = (),
+) -> Optimiser:
     """Make the optimiser of a method.
 
     Parameters
@@ -435,11 +461,13 @@ def make_optimiser(method: Any, space: Any, seed: Any, budget: Any, options: dic
     budget : int
     options : dict
         Options of the method.
+    objectives : sequence of Objective
+        By default the value alone.
 
     Raises
     ------
     TypeError, ValueError
-        If the method is unknown, lacks one of the options, or an argument is invalid.
+        If the method is unknown, takes one objective only, lacks one of the options, or an argument is invalid.
     """
     if isinstance(method, str):
         if method not in METHODS:
@@ -451,7 +479,7 @@ def make_optimiser(method: Any, space: Any, seed: Any, budget: Any, options: dic
         raise TypeError(f"method: expected a name or a subclass of Optimiser, got {method!r:.100}")
     parameters = inspect.signature(factory).parameters.values()
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
-        known = {p.name for p in parameters} - {"space", "rng", "budget"}
+        known = {p.name for p in parameters} - {"space", "rng", "budget", "objectives"}
         unknown = sorted(set(options) - known)
         refuse_foreign_names("search", unknown, {*known, "rng", "budget"})
         if unknown:
@@ -459,6 +487,10 @@ def make_optimiser(method: Any, space: Any, seed: Any, budget: Any, options: dic
             raise TypeError(f"options of method {name!r}: expected {expected}, got {', '.join(unknown)}")
     if budget is None:
         raise TypeError("budget: expected an int, got NoneType")
+    if len(objectives) > 1:
+        if not any(p.name == "objectives" for p in parameters):
+            raise ValueError(f"objectives: expected 'value' alone for the method {name}, got {len(objectives)}")
+        options = {**options, "objectives": objectives}
     optimiser: Optimiser = factory(space, rng=seed, budget=budget, **options)
     return optimiser
 

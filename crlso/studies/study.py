@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crlso._base.checks import is_int
+from crlso._base.checks import check_number, is_int
 from crlso._base.checksums import check_checksum, with_checksum
 from crlso._base.files import read_text, replacing
 from crlso._base.locks import holder
@@ -17,10 +18,11 @@ from crlso._base.tables import drawing, html_table, number, text_table
 from crlso._version import __version__
 from crlso.history import History, Trial
 from crlso.journal import Journal
+from crlso.objectives import VALUE, Objective, front, hypervolume, points_of
 
 __all__ = ["Study"]
 
-_HEAD = ("benchmark", "dataset", "objective", "method", "options", "seed", "budget")
+_HEAD = ("benchmark", "dataset", "objective", "objectives", "constraints", "method", "options", "seed", "budget")
 _TAIL = ("optimum", "trajectory", "seconds", "diagnostics", "version", "environment")
 LARGEST_FILE = 1 << 28  # bytes
 _COLUMNS = ("number", "cell", "value", "test", "state", "asked", "error")  # of the table of trials
@@ -68,6 +70,10 @@ class Study:
     objective : str or None
         What the value of a trial is, according to the benchmark: ``"validation"``, ``"test (oracle)"``, ``"validation
         (stand-in)"``, ``"simulated validation (test + noise)"`` or ``"value"``; None if unknown.
+    objectives : sequence of str
+        What the search was for: ``"value"``, and measures with a minus before those that were minimised.
+    constraints : dict of str to str
+        Bounds of measures, such as ``"<= 1.0"``, by name. All queries satisfy them.
 
     Raises
     ------
@@ -98,11 +104,15 @@ class Study:
     environment: dict[str, str] = field(default_factory=dict)
     objective: str | None = None
     optimum: float | None = None
+    objectives: Sequence[str] = (VALUE,)
+    constraints: dict[str, str] = field(default_factory=dict)
     _stopping: bool = field(default=False, init=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.state not in STUDY_STATES:
             raise ValueError(f"state: expected one of {', '.join(STUDY_STATES)}, got {self.state!r:.100}")
+        self._aims = [Objective.parse(text) for text in self.objectives]
+        self.objectives = tuple(map(str, self._aims))
 
     @property
     def trials(self) -> list[Trial]:
@@ -123,6 +133,55 @@ class Study:
     def trajectory(self) -> list[dict[str, Any]]:
         """Improvements as dicts: ``query``, ``value`` (best so far) and ``test`` of that cell, or None."""
         return self.history.trajectory
+
+    @property
+    def front(self) -> list[Trial]:
+        """Complete trials that no other dominates in the objectives, in descending order of the first objective.
+
+        With one objective, it is the best trial.
+        """
+        trials = [trial for trial in self.history.complete if all(aim.of(trial) is not None for aim in self._aims)]
+        return [trials[i] for i in front(points_of(self._aims, trials))]
+
+    @property
+    def chosen(self) -> list[Trial]:
+        """Trials that improved the best value or are in the front: those whose test accuracies are looked up."""
+        found = {trial.number: trial for trial in (*(trial for _, trial in self.history.improvements), *self.front)}
+        return [found[number] for number in sorted(found)]
+
+    def hypervolume(self, reference: Mapping[str, float] | Sequence[float]) -> float:
+        """Return the volume of objectives between a reference point and the front.
+
+        Parameters
+        ----------
+        reference : mapping or sequence
+            The worst number of each objective that counts, in its own unit: by the name of the measure, or in the order
+            of :attr:`objectives`.
+
+        Returns
+        -------
+        float
+            In the product of the units of the objectives; 0 if no trial is better than the reference in all of them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is not one finite number for each objective.
+
+        Examples
+        --------
+        >>> import crlso
+        >>> bench = crlso.benchmarks.NASBench201("cifar10")
+        >>> study = crlso.search(bench, "random", budget=30, objectives=["value", "-latency:pixel3"])
+        >>> study.hypervolume({"value": 80.0, "latency:pixel3": 30.0}) > study.hypervolume([80.0, 20.0])
+        True
+        """
+        names = [aim.name for aim in self._aims]
+        given = reference if isinstance(reference, Mapping) else dict(zip(names, reference))
+        if set(given) != set(names) or len(reference) != len(names):
+            raise ValueError(f"reference: expected a number for each of {', '.join(names)}, got {reference!r:.100}")
+        worst = [aim.sign * check_number(f"reference[{aim.name!r}]", given[aim.name]) for aim in self._aims]
+        return hypervolume(points_of(self._aims, self.front), worst)
 
     @property
     def stopping(self) -> bool:
@@ -155,7 +214,8 @@ class Study:
         -------
         pandas.DataFrame
             One row per trial, with columns ``number``, ``cell`` (text), ``value``, ``test``, ``state``, ``asked`` and
-            ``error``, and a column for each key of ``user_attrs``. A key that is the name of one of these columns, or
+            ``error``, a column for each further objective and for each measure with a bound, in its own unit, and a
+            column for each key of ``user_attrs``. A key that is the name of one of these columns, or
             begins with ``user_attrs_``, has ``user_attrs_`` before it. Integers stay integers where some trials have
             none. :meth:`crlso.benchmarks.Tabular.from_csv` reads ``trials_dataframe().to_csv(path)``.
 
@@ -185,14 +245,21 @@ class Study:
 
         return plot_trajectory(self, ax=ax, regret=regret)
 
+    def plot_front(self, ax: Any = None, known: Any = None) -> Any:
+        """Plot the trials and the front of two objectives; see :func:`crlso.plotting.plot_front`."""
+        from crlso.plotting import plot_front
+
+        return plot_front(self, ax=ax, known=known)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the study as a document of plain data.
 
         Returns
         -------
         dict
-            ``benchmark``, ``dataset``, ``objective``, ``method``, ``options``, ``seed``, ``budget``, ``n_queries``,
-            ``best`` (``cell``, ``index``, ``value``, ``test``), ``optimum``, ``trajectory`` (``query``, ``value``,
+            ``benchmark``, ``dataset``, ``objective``, ``objectives``, ``constraints``, ``method``, ``options``,
+            ``seed``, ``budget``, ``n_queries``, ``best`` (``cell``, ``index``, ``value``, ``test``), ``front`` (the
+            same and ``objectives`` of each cell), ``optimum``, ``trajectory`` (``query``, ``value``,
             ``test`` of each improvement), ``seconds`` by phase, ``diagnostics``, ``version``, ``environment``. Unknown
             values are None; there is no NaN or infinity.
         """
@@ -200,10 +267,15 @@ class Study:
         document = {
             **{name: getattr(self, name) for name in (*_HEAD, "n_queries")},
             "best": self.best.result() if self.trajectory else nothing,
+            "front": [{**trial.result(), "objectives": self._further(trial)} for trial in self.front],
             **{name: getattr(self, name) for name in _TAIL},
         }
         found: dict[str, Any] = plain(document)
         return found
+
+    def _further(self, trial: Trial) -> dict[str, float | None]:
+        """The objectives of a trial beside the value, in their units."""
+        return {aim.name: aim.of(trial) for aim in self._aims if aim.name != VALUE}
 
     def to_json(self, indent: int | None = None) -> str:
         """:meth:`to_dict` as strict JSON."""
@@ -308,6 +380,8 @@ class Study:
             benchmark=head.get("benchmark"),
             dataset=head.get("dataset"),
             objective=head.get("objective"),
+            objectives=head.get("objectives", (VALUE,)),
+            constraints=head.get("constraints", {}),
             method=head["method"],
             options=head["options"],
             seed=head["seed"],
@@ -363,6 +437,8 @@ class Study:
             version=typed(document, "version", str),
             environment=typed({"environment": {}, **document}, "environment", dict),  # older files have none
             objective=typed(document, "objective", str, optional=True),
+            objectives=typed({"objectives": [VALUE], **document}, "objectives", list),  # older files have none
+            constraints=typed({"constraints": {}, **document}, "constraints", dict),
             optimum=typed(document, "optimum", float, optional=True),
         )
 
@@ -376,6 +452,10 @@ class Study:
             rows += [("index", str(best.index))] if best.index is not None else []
             rows.append((self.objective or "value", number(best.value)))
             rows += [("test", number(best.test))] if best.test is not None else []
+        if len(self.objectives) > 1:
+            rows.append(("front", f"{len(self.front)} cells by {', '.join(self.objectives)}"))
+        if self.constraints:
+            rows.append(("constraints", "; ".join(f"{name} {text}" for name, text in self.constraints.items())))
         failed = sum(trial.state == "failed" for trial in self.trials)
         queries = f"{self.n_queries} of {self.budget}" + (f", {failed} failed" if failed else "")
         rows.append(("queries", queries + (f" ({self.state})" if self.state != "complete" else "")))
@@ -405,10 +485,11 @@ def _row(trial: Trial) -> dict[str, Any]:
     """The row of a trial in a table, with its user attributes under names that no column has."""
     document = trial.to_dict()
     row = {name: document[name] for name in _COLUMNS}
+    row |= {name: x for kind in ("constraints", "objectives") for name, x in document[kind].items() if name not in row}
     if row["error"] is not None:
         row["error"] = row["error"].replace("\r", "\n")  # which writers of CSV files do not quote
     for key, value in trial.user_attrs.items():
-        taken = key in _COLUMNS or str(key).startswith(_OWN)
+        taken = key in row or str(key).startswith(_OWN)
         row[f"{_OWN}{key}" if taken else key] = value
     return row
 

@@ -23,7 +23,7 @@ FLOORS = (
     {"_core", "_version"},
     {"_base", "random"},
     {"assets", "optim", "nn", "history"},
-    {"journal", "spaces"},
+    {"journal", "objectives", "spaces"},
     {"models", "benchmarks"},
     {"methods"},
     {"studies"},

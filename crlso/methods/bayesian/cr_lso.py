@@ -25,6 +25,7 @@ from crlso.methods.bayesian.search import RESERVOIR, BayesianSearch
 from crlso.methods.bayesian.sources import AcquisitionClimb, BestOfReservoir, LatentMoves
 from crlso.models import GraphVAE
 from crlso.models.gaussian_process import Kernel
+from crlso.objectives import Objective
 from crlso.spaces.base import Space
 from crlso.spaces.cell import Cell
 
@@ -84,6 +85,8 @@ class CRLSO(BayesianSearch):
         value. Up to half of the initial cells are those that priors predict to be best. How much the predictions count
         later is learned from the values of this task, see :class:`PriorEncoder`. Results of the same task are no prior:
         :meth:`observe` adds them, or the argument `known` of :func:`crlso.search`.
+    objectives : sequence of Objective
+        See :class:`BayesianSearch`.
 
     Raises
     ------
@@ -123,6 +126,7 @@ class CRLSO(BayesianSearch):
         reservoir: int = RESERVOIR,
         features: Callable[[Sequence[Cell]], npt.ArrayLike] | npt.ArrayLike | None = None,
         prior: Any = None,
+        objectives: Sequence[Objective] = (),
     ) -> None:
         latents, priors = LatentEncoder(encoder), read_priors(space, prior)
         parts: list[Encoder] = [latents, GraphEncoder(), DescriptorEncoder()]
@@ -140,6 +144,7 @@ class CRLSO(BayesianSearch):
             batch=batch,
             reservoir=reservoir,
             cells=np.concatenate([prior.codes for prior in priors]) if priors else None,
+            objectives=objectives,
             rng=rng,
             budget=budget,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from crlso.methods.bayesian.acquisition import UpperConfidenceBound
@@ -10,6 +11,7 @@ from crlso.methods.bayesian.process import ProcessSurrogate
 from crlso.methods.bayesian.search import BayesianSearch
 from crlso.methods.bayesian.sources import BestOfReservoir, Mutations, Neighbours, RandomCells
 from crlso.models.gaussian_process import Kernel
+from crlso.objectives import Objective
 from crlso.spaces.base import Space
 
 __all__ = ["GRAPH_KERNEL", "GPSearch"]
@@ -50,6 +52,8 @@ class GPSearch(BayesianSearch):
         Number of new random cells per round, in spaces with more than 10,000 classes.
     kernel : Kernel, optional
         Grids for the weights of H / 2 and of P, and for the noise.
+    objectives : sequence of Objective
+        See :class:`BayesianSearch`.
 
     Raises
     ------
@@ -76,6 +80,7 @@ class GPSearch(BayesianSearch):
         batch: int = 4,
         candidates: int = 10_000,
         kernel: Kernel = GRAPH_KERNEL,
+        objectives: Sequence[Objective] = (),
     ) -> None:
         super().__init__(
             space,
@@ -85,6 +90,7 @@ class GPSearch(BayesianSearch):
             sources=[BestOfReservoir(), RandomCells(candidates), Neighbours(), Mutations()],
             initial=initial,
             batch=batch,
+            objectives=objectives,
             rng=rng,
             budget=budget,
         )

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from crlso._base.checks import check_int
 from crlso._base.plain import typed
-from crlso._base.types import Codes, Floats, Keys, Positions
+from crlso._base.types import Codes, Floats, Positions
 from crlso.methods.base import Optimiser, Stepwise
 from crlso.methods.bayesian.feasibility import Feasibility
+from crlso.methods.bayesian.gains import gain_of
 from crlso.methods.bayesian.parts import (
     Acquisition,
     Candidates,
@@ -27,6 +28,7 @@ from crlso.methods.bayesian.priors import best_predicted
 from crlso.methods.bayesian.remembered import RememberedFeatures
 from crlso.methods.random import RandomOrder
 from crlso.models.gaussian_process import Features, normal_scores
+from crlso.objectives import Objective
 from crlso.spaces.base import Space
 from crlso.spaces.keys import first_of_each
 
@@ -65,6 +67,9 @@ class BayesianSearch(Optimiser):
         Number of random cells drawn once.
     cells : ndarray of uint8, shape (n, codes per cell), optional
         Canonical cells to add to a reservoir that does not hold all classes, such as good cells of other tasks.
+    objectives : sequence of Objective
+        The value alone, or the value and one other that is known without a query: then the acquisition values are
+        bounds by which cells may extend the front of both, see :class:`FrontGain`.
     rng, budget
         See :class:`crlso.methods.Optimiser`.
 
@@ -119,6 +124,7 @@ class BayesianSearch(Optimiser):
         batch: int = 1,
         reservoir: int = RESERVOIR,
         cells: Codes | None = None,
+        objectives: Sequence[Objective] = (),
         rng: Any = 0,
         budget: int | None = None,
     ) -> None:
@@ -130,6 +136,7 @@ class BayesianSearch(Optimiser):
         self._models: Stepwise[list[dict[str, Any]]] = Stepwise([])
         self._picks: Stepwise[dict[str, int]] = Stepwise({})
         self.reservoir = self._draw_reservoir(check_int("reservoir", reservoir, 1), cells)
+        self.gain = gain_of(objectives, self.reservoir.codes)
         with self.phase("encoders"):
             encoder.prepare(self.reservoir, self.stream, self.report)
             self._features = encoder.encode(self.reservoir.codes)
@@ -226,17 +233,16 @@ class BayesianSearch(Optimiser):
             return self._blind(n)
         scores = normal_scores(self.history.values)
         posterior = self._fit(codes, scores)
+        self.gain.update(codes, scores)
         pending = self.history.rows_of(self.pending)
         if self.reservoir.is_complete:
-            where = self.reservoir.locate(pending)
-            return self.reservoir.codes[
-                self._highest(n, self.reservoir.keys, posterior, self.feasibility.penalty(), where)
-            ]
+            where, cells = self.reservoir.locate(pending), self.reservoir
+            return cells.codes[self._highest(n, cells, posterior, self.feasibility.penalty(), where)]
         found = self._candidates(posterior, codes, scores)
         features = self._remembered.encode(np.concatenate([found.codes, pending]))
         where = np.arange(len(found), len(features))
         penalty = self.feasibility.penalty(features)[: len(found)]
-        chosen = self._highest(n, found.keys, self.surrogate.posterior(features), penalty, where)
+        chosen = self._highest(n, found, self.surrogate.posterior(features), penalty, where)
         picks = dict(self._picks.before(self._round))
         for i in chosen:
             picks[found.sources[i]] = picks.get(found.sources[i], 0) + 1
@@ -283,24 +289,27 @@ class BayesianSearch(Optimiser):
         complete = self.reservoir.is_complete
         return self._features[self.reservoir.locate(codes)] if complete else self._remembered.encode(codes)
 
-    def _highest(self, n: int, keys: Keys, posterior: Posterior, penalty: Floats, pending: Positions) -> list[int]:
-        """Positions of the `n` cells with the largest penalised acquisition values, conditioned on the pending ones."""
-        seen = self.history.seen(keys)
+    def _highest(
+        self, n: int, cells: Reservoir | Candidates, posterior: Posterior, penalty: Floats, pending: Positions
+    ) -> list[int]:
+        """Positions of the `n` cells that promise most, conditioned on the pending ones."""
+        seen = self.history.seen(cells.keys)
         for i in pending:
             posterior.observe(int(i))
         chosen: list[int] = []
         for _ in range(min(n, int((~seen).sum()))):
-            values = np.where(seen, -np.inf, self.acquisition(posterior)[: len(keys)] + penalty)
-            chosen.append(int(values.argmax()))
+            bounds = self.acquisition(posterior)[: len(seen)] + penalty
+            chosen.append(int(np.where(seen, -np.inf, self.gain(bounds, cells.codes)).argmax()))
             seen[chosen[-1]] = True
             if len(chosen) < n:
                 posterior.observe(chosen[-1])
         return chosen
 
     def _values(self, cells: Codes) -> Floats:
-        """Penalised acquisition values of canonical cells, shape (m,)."""
+        """What canonical cells promise, shape (m,): the gain by their penalised acquisition values."""
         features = self._remembered.encode(cells)
-        return self.acquisition(self.surrogate.posterior(features)) + self.feasibility.penalty(features)
+        bounds = self.acquisition(self.surrogate.posterior(features)) + self.feasibility.penalty(features)
+        return self.gain(bounds, cells)
 
     def _candidates(self, posterior: Posterior, codes: Codes, scores: Floats) -> Candidates:
         """Collect the candidates of a round in a space larger than the reservoir."""
@@ -309,12 +318,12 @@ class BayesianSearch(Optimiser):
             reservoir=self.reservoir,
             stream=self.stream.child(f"pool{self._round}"),
             codes=codes,
-            scores=scores,
+            scores=self.gain.ranking(scores),
             candidates=candidates,
             reservoir_values=np.where(
                 self.history.seen(self.reservoir.keys),
                 -np.inf,
-                self.acquisition(posterior) + self.feasibility.penalty(),
+                self.gain(self.acquisition(posterior) + self.feasibility.penalty(), self.reservoir.codes),
             ),
             acquisition_values=self._values,
             seen=self.seen,

@@ -1,0 +1,221 @@
+"""What a search is for: objectives, bounds of constraints, fronts of cells that no other dominates, hypervolumes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crlso._base.checks import check_number, real
+from crlso._base.types import Codes, Floats, Positions
+from crlso.history import Trial
+
+__all__ = ["VALUE", "Bounds", "Objective", "front", "hypervolume", "points_of"]
+
+VALUE = "value"
+_BOUND = re.compile(r"\s*(<=|>=)\s*(\S+)\s*")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """An objective of a search: a measure of cells that is maximised or minimised.
+
+    Parameters
+    ----------
+    name : str
+        Name of the measure; ``"value"`` is what ``evaluate`` returns.
+    is_minimised : bool
+        Whether small numbers are good ones.
+    known : callable, optional
+        ``known(codes)`` returns the numbers of canonical cells (n, codes per cell) without a query, shape (n,). By
+        default, evaluations return the number, see :class:`crlso.history.Measurement`.
+
+    Examples
+    --------
+    >>> Objective.parse("-latency:pixel3")
+    Objective(name='latency:pixel3', is_minimised=True)
+    >>> str(Objective("value"))
+    'value'
+    """
+
+    name: str
+    is_minimised: bool = False
+    known: Callable[[Codes], Floats] | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, text: Any) -> Objective:
+        """Return the objective that a text names: the name of a measure, with a minus before it to minimise it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is no text, or an empty one.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"objectives: expected names of measures, got {type(text).__name__}")
+        name = text.strip().removeprefix("-").strip()
+        if not name:
+            raise ValueError(f"objectives: expected names of measures, got {text!r}")
+        return cls(name, text.strip().startswith("-"))
+
+    @property
+    def sign(self) -> int:
+        """1 if the measure is maximised, -1 if it is minimised."""
+        return -1 if self.is_minimised else 1
+
+    def of(self, trial: Trial) -> float | None:
+        """Return the number of a trial, in the unit of the measure; None if the trial has none."""
+        measured = trial.measurement
+        if measured is None:
+            return None
+        return measured.value if self.name == VALUE else measured.objectives.get(self.name)
+
+    def __str__(self) -> str:
+        return f"-{self.name}" if self.is_minimised else self.name
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Inclusive bounds of a measure.
+
+    Parameters
+    ----------
+    least, most : float
+        Minus and plus infinity where there is no bound.
+
+    Examples
+    --------
+    >>> bounds = Bounds.parse("parameters", ">= 0.2, <= 1")
+    >>> str(bounds), bounds.excess(np.array([0.1, 0.5, 1.5]))
+    ('>= 0.2, <= 1.0', array([0.5, 0. , 0.5]))
+    """
+
+    least: float = -math.inf
+    most: float = math.inf
+
+    @classmethod
+    def parse(cls, name: str, given: Any) -> Bounds:
+        """Return the bounds of a measure: a number is an upper bound, text has one or more after ``<=`` and ``>=``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is neither, a bound is not finite, or the bounds contradict each other.
+        """
+        where = f"constraints[{name!r:.60}]"
+        parts = given.split(",") if isinstance(given, str) else []
+        found = [_BOUND.fullmatch(part) for part in parts]
+        if isinstance(given, str) and not all(found):
+            raise ValueError(f"{where}: expected bounds such as '<= 1.0' or '>= 0.5, <= 1.0', got {given!r:.100}")
+        if not isinstance(given, str):
+            return cls(most=check_number(where, real(where, given)))
+        sides: dict[str, list[float]] = {"<=": [math.inf], ">=": [-math.inf]}
+        for match in found:
+            if match is not None:
+                sides[match[1]].append(_number(where, match[2]))
+        bounds = cls(max(sides[">="]), min(sides["<="]))
+        if bounds.least > bounds.most:
+            raise ValueError(f"{where}: expected bounds that a number can satisfy, got {given!r:.100}")
+        return bounds
+
+    def excess(self, numbers: Floats) -> Floats:
+        """Return how far numbers are beyond the bounds, in units of the bound (if it is not 0), shape (n,); or 0."""
+        over, under = numbers - self.most, self.least - numbers
+        sides = [np.maximum(side, 0.0) / (abs(bound) or 1.0) for side, bound in self._finite(over, under)]
+        return np.sum([np.zeros(len(numbers)), *sides], axis=0)
+
+    def _finite(self, over: Floats, under: Floats) -> list[tuple[Floats, float]]:
+        sides = [(over, self.most), (under, self.least)]
+        return [(side, bound) for side, bound in sides if math.isfinite(bound)]
+
+    def __str__(self) -> str:
+        sides = [(">=", self.least), ("<=", self.most)]
+        return ", ".join(f"{sign} {bound!r}" for sign, bound in sides if math.isfinite(bound))
+
+
+def _number(where: str, text: str) -> float:
+    try:
+        return check_number(where, float(text))
+    except ValueError:
+        raise ValueError(f"{where}: expected a finite number after <= or >=, got {text!r:.100}") from None
+
+
+def points_of(objectives: Sequence[Objective], trials: Sequence[Trial]) -> Floats:
+    """Return the objectives of trials as numbers to be maximised, shape (trials, objectives); NaN where unknown."""
+    rows = [[_or_nan(objective.of(trial)) * objective.sign for objective in objectives] for trial in trials]
+    return np.array(rows, dtype=np.float64).reshape(len(trials), len(objectives))
+
+
+def _or_nan(number: float | None) -> float:
+    return math.nan if number is None else number
+
+
+def front(points: npt.ArrayLike) -> Positions:
+    """Return the positions of the points that no other point dominates.
+
+    A point dominates another one if it is not worse in any objective, and better in one.
+
+    Parameters
+    ----------
+    points : array_like, shape (n, k)
+        Objectives, to be maximised.
+
+    Returns
+    -------
+    ndarray of int64, shape (m,)
+        In descending order of the first objective. The first of equal points stands for all.
+
+    Examples
+    --------
+    >>> front([[90.0, -3.0], [93.0, -5.0], [92.0, -6.0], [91.0, -4.0], [93.0, -5.0]])
+    array([1, 3, 0])
+    """
+    numbers = np.asarray(points, dtype=np.float64)
+    order: Positions = np.lexsort(-numbers.T[::-1]) if len(numbers) else np.zeros(0, dtype=np.int64)
+    found: list[int] = []
+    while len(order):  # the first of those that are left is dominated by none of them
+        found.append(int(order[0]))
+        order = order[(numbers[order] > numbers[order[0]]).any(axis=1)]
+    return np.array(found, dtype=np.int64)
+
+
+def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
+    """Return the volume between a reference point and the points that are better than it in all objectives.
+
+    Parameters
+    ----------
+    points : array_like, shape (n, k)
+        Objectives, to be maximised.
+    reference : array_like, shape (k,)
+        The worst number of each objective that counts.
+
+    Returns
+    -------
+    float
+        Exact, at a cost that grows by a factor of n for each objective beyond the second.
+
+    Examples
+    --------
+    >>> hypervolume([[3.0, 1.0], [1.0, 2.0], [0.5, 0.5]], [0.0, 0.0])
+    4.0
+    """
+    above = np.asarray(points, dtype=np.float64) - np.asarray(reference, dtype=np.float64)
+    above = above[(above > 0).all(axis=1)]
+    above = above[front(above)]
+    if above.shape[-1] == 1 or not len(above):
+        return float(above.sum())  # of at most one number
+    if above.shape[1] == 2:  # from the widest point to the highest
+        return float(above[:, 0] @ np.diff(above[:, 1], prepend=0.0))
+    above = above[np.argsort(-above[:, -1], kind="stable")]
+    heights = above[:, -1] - np.append(above[1:, -1], 0.0)
+    zero = np.zeros(above.shape[1] - 1)
+    return float(sum(height * hypervolume(above[: i + 1, :-1], zero) for i, height in enumerate(heights)))

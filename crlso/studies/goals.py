@@ -1,0 +1,263 @@
+"""What a search is asked for: its objectives and constraints, checked against the measures of its benchmark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from crlso._base.fingerprint import Named
+from crlso._base.types import Codes, Floats
+from crlso.benchmarks.measures import Measure, check_measure, measures_of
+from crlso.history import Measurement
+from crlso.objectives import VALUE, Bounds, Objective
+
+__all__ = ["Goals", "goals_of"]
+
+_VALUE_ALONE = (Objective(VALUE),)
+
+
+@dataclass(frozen=True)
+class Goals:
+    """What a search is asked for.
+
+    Attributes
+    ----------
+    benchmark : object
+        Its space has the cells that satisfy the constraints, and ``evaluate`` returns a measurement of all that the
+        search is asked for.
+    objectives : tuple of Objective
+    constraints : dict of str to str
+        Bounds of measures as text, and functions by their names.
+    """
+
+    benchmark: Any
+    objectives: tuple[Objective, ...] = _VALUE_ALONE
+    constraints: dict[str, str] = field(default_factory=dict)
+
+
+def goals_of(
+    benchmark: Any, objectives: Sequence[str] | None = None, constraints: Mapping[str, Any] | None = None
+) -> Goals:
+    """Check what a search is asked for, and apply it to the benchmark.
+
+    Parameters
+    ----------
+    benchmark : object
+        An object with ``space`` and ``evaluate(cell)``.
+    objectives : sequence of str, optional
+        ``"value"`` and names of measures, with a minus before those to minimise.
+    constraints : mapping, optional
+        Bounds by the names of measures, see :meth:`Bounds.parse`; or functions of a cell, which return whether the cell
+        satisfies the constraint, by any name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown, a bound is wrong, a known measure is NaN for a cell, or no cell satisfies the constraints.
+
+    Examples
+    --------
+    >>> from crlso.benchmarks import NASBench201
+    >>> goals = goals_of(NASBench201("cifar10"), ["value", "-latency:pixel3"], {"parameters": 0.3})
+    >>> goals.constraints, goals.benchmark.space
+    ({'parameters': '<= 0.3'}, NASBench201(4 nodes, 5 operations on edges, 2111 cells listed))
+    """
+    if objectives is None and not constraints:
+        return Goals(benchmark)
+    measures = measures_of(benchmark)
+    wanted = _objectives(objectives, measures, benchmark.space)
+    rules = _rules(constraints, measures, benchmark.space)
+    space = benchmark.space
+    if rules:
+        if not callable(getattr(space, "where", None)):
+            raise TypeError(f"constraints: expected a space with the method where, got {type(space).__name__}")
+        space = space.where(_Condition(space, rules))
+    for objective in wanted:
+        if objective.known is not None:  # an early check: later ones might come after hours
+            objective.known(space.canonicalise(space.sample_up_to(_CHECKED, rng=0)))
+    texts = {rule.name: str(rule) for rule in rules}
+    return Goals(_Measured(benchmark, space, wanted, rules), wanted, texts)
+
+
+_CHECKED = 20_000  # cells whose known measures are checked before a search
+
+
+def _objectives(given: Any, measures: Mapping[str, Measure], space: Any) -> tuple[Objective, ...]:
+    if given is None:
+        return _VALUE_ALONE
+    if isinstance(given, (str, Mapping)):
+        raise TypeError(f"objectives: expected a sequence of names of measures, got {type(given).__name__}")
+    parsed = [Objective.parse(text) for text in given]
+    names = [objective.name for objective in parsed]
+    for objective in parsed:
+        measure = check_measure("objectives", objective.name, measures)
+        if names.count(objective.name) > 1:
+            raise ValueError(f"objectives: expected each measure once, got {objective.name!r} again")
+        if objective.name == VALUE and objective.is_minimised:
+            raise ValueError("objectives: expected 'value', which is maximised, got '-value'")
+        if measure.is_known:
+            parsed[names.index(objective.name)] = Objective(
+                objective.name, objective.is_minimised, _Known(space, measure)
+            )
+    if VALUE not in names:
+        raise ValueError(f"objectives: expected 'value' among them, got {', '.join(map(str, parsed)) or 'none'}")
+    return tuple(parsed)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Numbers of canonical cells that are known without a query: those of the cells that a search would ask for."""
+
+    space: Any
+    measure: Measure
+
+    def __call__(self, codes: Codes) -> Floats:
+        return _numbers(self.measure, self.space, self.space.representative(codes))
+
+
+def _numbers(measure: Measure, space: Any, cells: Codes) -> Floats:
+    """Return the numbers of cells, checked to be known."""
+    numbers = measure(cells)
+    if np.isnan(numbers).any():
+        cell = space.cells(cells[np.isnan(numbers)][:1])[0]
+        raise ValueError(f"{measure.name}: expected a number for each cell, got NaN for {cell!s:.200}")
+    return numbers
+
+
+@dataclass(frozen=True)
+class _Bounded:
+    """A constraint by bounds of a measure."""
+
+    measure: Measure
+    bounds: Bounds
+
+    @property
+    def name(self) -> str:
+        return self.measure.name
+
+    def excess(self, space: Any, cells: Codes) -> Floats:
+        return self.bounds.excess(_numbers(self.measure, space, cells))
+
+    def fingerprint(self) -> Any:
+        return Named((self.name, str(self.bounds), self.measure.known))
+
+    def __str__(self) -> str:
+        return str(self.bounds)
+
+
+@dataclass(frozen=True)
+class _Satisfied:
+    """A constraint by a function of a cell, which returns whether the cell satisfies it."""
+
+    name: str
+    function: Callable[[Any], Any]
+
+    def excess(self, space: Any, cells: Codes) -> Floats:
+        return np.array([0.0 if self._holds(cell) else 1.0 for cell in space.cells(cells)])
+
+    def _holds(self, cell: Any) -> bool:
+        found = self.function(cell)
+        if not isinstance(found, (bool, np.bool_)):
+            kind = type(found).__name__
+            raise TypeError(f"constraints[{self.name!r:.60}]: expected a function that returns a bool, got {kind}")
+        return bool(found)
+
+    def fingerprint(self) -> Any:
+        return Named((self.name, self.function))
+
+    def __str__(self) -> str:
+        return f"a function {getattr(self.function, '__name__', type(self.function).__name__)}"
+
+
+def _rules(given: Any, measures: Mapping[str, Measure], space: Any) -> tuple[_Bounded | _Satisfied, ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, Mapping):
+        raise TypeError(f"constraints: expected a mapping of measures to bounds, got {type(given).__name__}")
+    rules: list[_Bounded | _Satisfied] = []
+    for name, entry in given.items():
+        if not isinstance(name, str):
+            raise TypeError(f"constraints: expected names of measures, got {type(name).__name__}")
+        if callable(entry):
+            rules.append(_Satisfied(name, entry))
+            continue
+        measure = check_measure("constraints", name, measures)
+        if not measure.is_known:
+            raise ValueError(f"constraints: expected measures that are known without a query, got {name!r:.100}")
+        rules.append(_Bounded(measure, Bounds.parse(name, entry)))
+    return tuple(rules)
+
+
+@dataclass(frozen=True)
+class _Condition:
+    """All constraints together, as a condition of :meth:`CellSpace.where`."""
+
+    space: Any
+    rules: tuple[_Bounded | _Satisfied, ...]
+
+    def __call__(self, codes: Codes) -> Floats:
+        excess = np.zeros(len(codes))
+        for rule in self.rules:
+            excess += rule.excess(self.space, codes)
+        return excess
+
+
+class _Measured:
+    """A benchmark whose evaluations return a measurement of all that a search is asked for.
+
+    Parameters
+    ----------
+    benchmark : object
+    space : Space
+        The cells that satisfy the constraints.
+    objectives, rules
+        What is measured.
+    """
+
+    def __init__(
+        self, benchmark: Any, space: Any, objectives: tuple[Objective, ...], rules: tuple[_Bounded | _Satisfied, ...]
+    ) -> None:
+        self.benchmark, self.space = benchmark, space
+        self.name, self.dataset, self.objective = (
+            getattr(benchmark, label, None) for label in ("name", "dataset", "objective")
+        )
+        self.test = getattr(benchmark, "test", None)
+        self._measures = measures_of(benchmark)
+        self._objectives = [objective for objective in objectives if objective.name != VALUE]
+        self._bounded = [rule for rule in rules if isinstance(rule, _Bounded)]
+
+    def evaluate(self, cell: Any) -> Measurement:
+        """Return the value, the objectives and the numbers that constraints bound.
+
+        Raises
+        ------
+        ValueError
+            If the evaluation did not return one of the objectives.
+        """
+        found = Measurement.of(self.benchmark.evaluate(cell))
+        known = {objective.name: self._known(objective.name, cell) for objective in self._objectives}
+        objectives = {**found.objectives, **{name: number for name, number in known.items() if number is not None}}
+        for name in known:
+            if name not in objectives:
+                raise ValueError(f"{name}: expected a number, got none from the evaluation")
+        constraints = {rule.name: self._known(rule.name, cell) for rule in self._bounded}
+        return Measurement(found.value, objectives, {**found.constraints, **constraints}, found.cost, found.user_attrs)
+
+    def _known(self, name: str, cell: Any) -> float | None:
+        measure = self._measures[name]
+        return float(measure(self.space.codes([cell]))[0]) if measure.is_known else None
+
+    def optimal_value(self) -> float | None:
+        """Return the highest value of the cells that satisfy the constraints; None if it is unknown."""
+        values = getattr(self.benchmark, "values", None)
+        if not callable(values) or self.space.n_cells is None:
+            known = getattr(self.benchmark, "optimal_value", None)
+            return known() if callable(known) and self.space is self.benchmark.space else None
+        found = float(values(self.space.representative(self.space.classes().codes)).max())
+        return found if math.isfinite(found) else None
+
+
