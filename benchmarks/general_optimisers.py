@@ -13,7 +13,7 @@ import importlib.metadata
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import crlso
@@ -51,14 +51,14 @@ class _Categorical:
 
 
 class Optuna(_Categorical):
-    """A sampler of Optuna."""
+    """A sampler of Optuna, for the directions of one or several values."""
 
-    def __init__(self, space: Any, sampler: Any) -> None:
+    def __init__(self, space: Any, sampler: Any, directions: Sequence[str] = ("maximize",)) -> None:
         import optuna
 
         super().__init__(space)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        self._study = optuna.create_study(directions=list(directions), sampler=sampler)
         choices = optuna.distributions.CategoricalDistribution(self.operations)
         self._distributions = dict.fromkeys(self.names, choices)
 
@@ -67,8 +67,8 @@ class Optuna(_Categorical):
         self._trial = self._study.ask(self._distributions)
         return self.cell(self._trial.params)
 
-    def tell(self, value: float) -> None:
-        """Report the value of the cell asked for last."""
+    def tell(self, value: float | Sequence[float]) -> None:
+        """Report the value of the cell asked for last, or one for each direction."""
         self._study.tell(self._trial, value)
 
 
@@ -84,6 +84,17 @@ def optuna_gp(space: Any, seed: int, budget: int) -> Optuna:
     import optuna
 
     return Optuna(space, optuna.samplers.GPSampler(deterministic_objective=True, seed=seed))
+
+
+def optuna_front(method: str, space: Any, seed: int) -> Optuna:
+    """Optuna for a value to be maximised and one to be minimised: ``"optuna-tpe"`` or ``"optuna-nsga2"``."""
+    import optuna
+
+    if method == "optuna-tpe":
+        sampler: Any = optuna.samplers.TPESampler(multivariate=True, seed=seed)
+    else:
+        sampler = optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
+    return Optuna(space, sampler, ("maximize", "minimize"))
 
 
 class SMAC(_Categorical):

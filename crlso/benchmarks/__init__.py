@@ -14,11 +14,12 @@ nasbench301-standin, cifar10, validation (stand-in)
 """
 
 from crlso.benchmarks.base import Benchmark, Function, Tabular
+from crlso.benchmarks.measures import Measure
 from crlso.benchmarks.nasbench101 import NASBench101
 from crlso.benchmarks.nasbench201 import NASBench201
 from crlso.benchmarks.nasbench301 import NASBench301
 
-__all__ = ["Benchmark", "Function", "NASBench101", "NASBench201", "NASBench301", "Tabular"]
+__all__ = ["Benchmark", "Function", "Measure", "NASBench101", "NASBench201", "NASBench301", "Tabular"]
 
 
 def __dir__() -> list[str]:

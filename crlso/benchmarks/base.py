@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import io
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Benchmark", "Function", "Tabular"]
 
 LARGEST_FILE = 1 << 28  # bytes
+_NO_MEASURES = {"cell", "value", "test", "state", "asked", "error", "number", "index"}  # columns of a CSV file
 
 
 class Benchmark(ABC):
@@ -374,7 +376,7 @@ class Tabular(Benchmark):
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str], space: CellSpace) -> Tabular:
-        """Read a benchmark from a CSV file with the columns ``cell`` and ``value``, and optionally ``test``.
+        """Read a benchmark from a CSV file with the columns ``cell`` and ``value``, and optionally ``test`` and others.
 
         The table of a study is such a file: ``study.trials_dataframe().to_csv(path)``.
 
@@ -384,7 +386,8 @@ class Tabular(Benchmark):
             A CSV file in UTF-8 with a header, or its text, which has more than one line. Cells are written as text that
             ``space.cell`` reads, in quotes if they contain commas. A field of ``test`` that is empty is not known. Rows
             whose field in a column ``state`` is ``failed`` or ``pending`` are left out, as trials without a value.
-            Other columns and blank lines are ignored.
+            Other columns in which all fields are numbers, or empty where they are not known, are measures; ``number``,
+            ``index`` and columns of other text are ignored, and blank lines too.
         space : CellSpace
             Space of the cells.
 
@@ -407,6 +410,9 @@ class Tabular(Benchmark):
         >>> text = "cell,value,test\\n|conv~0|+|pool~1|,91.0,\\n|pool~0|+|conv~1|,92.5,92.1\\n"
         >>> Tabular.from_csv(text, space).test(["|conv~0|+|pool~1|", "|pool~0|+|conv~1|"])
         array([ nan, 92.1])
+        >>> text = "cell,value,latency\\n|conv~0|+|pool~1|,91.0,3.5\\n|pool~0|+|conv~1|,92.5,4.5\\n"
+        >>> Tabular.from_csv(text, space).measure("latency", ["|pool~0|+|conv~1|"])
+        array([4.5])
         """
         if not isinstance(space, CellSpace):
             raise TypeError(f"space: expected a CellSpace, got {type(space).__name__}")
@@ -418,23 +424,32 @@ class Tabular(Benchmark):
             where, name = f"table {os.fspath(path)!r}", Path(path).stem
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         try:
-            rows = list(_rows_of_table(reader, space))
+            header, rows = _rows_of_table(reader, space)
         except (ValueError, csv.Error) as error:
             raise ValueError(f"{where}, line {max(reader.line_num, 1)}: {error}") from None
         if not rows:
             raise ValueError(f"{where}: expected at least one row with a value, got none")
-        cells, values, tests = zip(*rows)
-        return cls(space, cells, values, None if all(map(math.isnan, tests)) else tests, name=name)
+        cells, values, tests, others = zip(*rows)
+        measures = _measures_of_table(header, others)
+        known = None if all(map(math.isnan, tests)) else tests
+        return cls(space, cells, values, known, name=name, measures=measures or None)
 
 
-def _rows_of_table(reader: Any, space: CellSpace) -> Iterator[tuple[Cell, float, float]]:
-    """Yield cell, value and test value (NaN where not known) of each row of a CSV file that has a value, checked."""
+_Row: TypeAlias = tuple[Cell, float, float, list[str]]
+
+
+def _rows_of_table(reader: Any, space: CellSpace) -> tuple[list[str], list[_Row]]:
+    """Return the header of a CSV file, and cell, value, test value (NaN where not known) and fields of its rows.
+
+    Rows that have no value are left out; the others are checked.
+    """
     lines = ([field.strip() for field in row] for row in reader)
     filled = (row for row in lines if any(row))
     header = next(filled, [])
     columns = {name: header.index(name) for name in ("cell", "value", "test", "state") if header.count(name) == 1}
     if not {"cell", "value"} <= set(columns) or header.count("test") > 1:
         raise ValueError(f"expected a header with one column cell, one value and at most one test, got {header!r:.200}")
+    rows: list[_Row] = []
     for row in filled:
         if len(row) != len(header):
             raise ValueError(
@@ -446,7 +461,20 @@ def _rows_of_table(reader: Any, space: CellSpace) -> Iterator[tuple[Cell, float,
         if not space.valid([cell])[0]:
             raise ValueError(f"expected a cell of the space, got {cell!s:.200}")
         test = row[columns["test"]] if "test" in columns else ""
-        yield cell, _number(row[columns["value"]], "value"), _number(test, "test") if test else math.nan
+        known = _number(test, "test") if test else math.nan
+        rows.append((cell, _number(row[columns["value"]], "value"), known, row))
+    return header, rows
+
+
+def _measures_of_table(header: list[str], rows: Sequence[list[str]]) -> dict[str, list[float]]:
+    """Return the columns of further numbers by name, NaN where they are not known."""
+    found: dict[str, list[float]] = {}
+    for i, name in enumerate(header):
+        if not name or name in _NO_MEASURES or name[0] == "-" or header.count(name) > 1:
+            continue
+        with contextlib.suppress(ValueError):
+            found[name] = [_number(row[i], name) if row[i] else math.nan for row in rows]
+    return {name: numbers for name, numbers in found.items() if not all(map(math.isnan, numbers))}
 
 
 def _number(text: str, column: str) -> float:

@@ -16,6 +16,7 @@ from crlso._base.types import Floats
 from crlso.assets import open_npz
 from crlso.benchmarks.base import Benchmark
 from crlso.benchmarks.files.tfrecord import load_tfrecord
+from crlso.benchmarks.measures import Measure
 from crlso.random import Stream, seed_of
 from crlso.spaces.cell import Cell
 from crlso.spaces.keys import rows_of_keys
@@ -257,6 +258,23 @@ class NASBench101(Benchmark):
             If the cell is not in the benchmark.
         """
         return float(self._values[self._rows([self.space.cell(cell)])[0]])
+
+    def values(self, cells: Any) -> Floats:
+        """Return the values of cells, shape (n,), see :meth:`evaluate`."""
+        return self._values[self._rows(cells)]
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """The value, parameters in millions and, from an official file, seconds of training, by name."""
+        known = [Measure("value", "%"), Measure("parameters", "million", self.parameters)]
+        if self._table.seconds is not None:
+            known.append(Measure("training_seconds", "s", self._training_seconds))
+        return {measure.name: measure for measure in known}
+
+    def _training_seconds(self, cells: Any) -> Floats:
+        seconds = self._table.seconds
+        assert seconds is not None
+        return seconds[self._rows(cells)]
 
     def validation(self, cells: Any) -> Floats:
         """Return the measured or simulated validation accuracies of cells.

@@ -301,6 +301,10 @@ class NASBench201(Benchmark):
         """
         return float(self.validation([self.space.cell(cell)])[0])
 
+    def values(self, cells: Any) -> Floats:
+        """Return the values of cells, shape (n,), see :meth:`evaluate`."""
+        return self.validation(cells)
+
     def validation(self, cells: Any, epochs: int = 200, seed: int | None = None) -> Floats:
         """Return the validation accuracies of cells.
 

@@ -20,8 +20,10 @@ from crlso._base.files import open_regular, read_bytes
 from crlso._base.names import native_names
 from crlso._base.types import Codes, Floats
 from crlso.benchmarks.base import Benchmark
+from crlso.benchmarks.darts_network import network_parameters
 from crlso.benchmarks.files.booster import Booster, load_booster
 from crlso.benchmarks.files.nb301_vector import NAMES, nb301_vectors
+from crlso.benchmarks.measures import Measure
 from crlso.benchmarks.standin import StandIn, features, load_standin
 from crlso.random import Stream, seed_of
 from crlso.spaces.darts import DARTS
@@ -215,6 +217,29 @@ class NASBench301(Benchmark):
             Predicted validation accuracy, percent.
         """
         return float(self.validation([self.space.cell(cell)])[0])
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """The value and the parameters in millions, by name."""
+        return {
+            "value": Measure("value", "%"),
+            "parameters": Measure("parameters", "million", self.parameters),
+        }
+
+    def parameters(self, cells: Any) -> Floats:
+        """Return the numbers of parameters of the networks: 8 cells, the first with 32 channels, without other heads.
+
+        Parameters
+        ----------
+        cells : array_like or iterable
+            n cells: anything that ``space.codes`` accepts.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            Millions, computed from the layers of the networks.
+        """
+        return network_parameters(check_codes(self.space.codes(cells)))
 
     def validation(self, cells: Any) -> Floats:
         """Return the predicted validation accuracies of cells.

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from crlso.cli.options import (
+    SIMULATED,
     UsageError,
     add_source,
     at_least,
@@ -14,6 +15,7 @@ from crlso.cli.options import (
     check_method,
     check_out,
     check_source,
+    objectives_of,
     one_line,
 )
 
@@ -71,6 +73,8 @@ def run(arguments: argparse.Namespace) -> None:
     """
     check_out(arguments.out)
     check_source(arguments)
+    if objectives_of(arguments) is not None:
+        raise UsageError(f"--objective: expected {SIMULATED} or value, got {', '.join(arguments.objective):.100}")
     # Imported here to keep --help fast.
     from crlso.comparison import compare
 

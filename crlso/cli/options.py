@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "SIMULATED",
     "UsageError",
     "add_source",
     "at_least",
@@ -15,6 +17,8 @@ __all__ = [
     "check_method",
     "check_out",
     "check_source",
+    "constraints_of",
+    "objectives_of",
     "one_line",
 ]
 
@@ -33,8 +37,11 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", help="dataset of the benchmark; default: cifar10")
     parser.add_argument(
         "--objective",
-        choices=[SIMULATED],
-        help="nasbench101: test accuracy with simulated validation noise, instead of the test accuracy itself",
+        action="append",
+        metavar="NAME",
+        help=f"{SIMULATED}: of nasbench101, test accuracy with simulated validation noise instead of the test accuracy "
+        "itself; of crlso search also value, and measures to maximise or, with a minus, to minimise, as in --objective "
+        "value --objective=-latency:pixel3 (crlso info --benchmark NAME lists them)",
     )
     parser.add_argument(
         "--models", metavar="DIR", help="nasbench301: folder of the official ensemble, instead of the stand-in of crlso"
@@ -66,12 +73,34 @@ def check_source(arguments: argparse.Namespace) -> None:
         raise UsageError("--table: expected without --benchmark and --dataset")
     if arguments.table is None and arguments.benchmark is None:
         arguments.benchmark = DEFAULT_BENCHMARK
-    for flag, value, home in (
-        ("--objective", arguments.objective, "nasbench101"),
-        ("--models", arguments.models, "nasbench301"),
+    for flag, is_given, home in (
+        (f"--objective {SIMULATED}", is_simulated(arguments), "nasbench101"),
+        ("--models", arguments.models is not None, "nasbench301"),
     ):
-        if value is not None and arguments.benchmark != home:
+        if is_given and arguments.benchmark != home:
             raise UsageError(f"{flag}: expected with --benchmark {home} only")
+
+
+def is_simulated(arguments: argparse.Namespace) -> bool:
+    """Return whether the value is a simulated validation accuracy."""
+    return SIMULATED in (arguments.objective or ())
+
+
+def objectives_of(arguments: argparse.Namespace) -> list[str] | None:
+    """Return the objectives that were named; None if the value is the only one. A simulated validation is the value."""
+    names = ["value" if name == SIMULATED else name for name in arguments.objective or ()]
+    return None if names in ([], ["value"]) else names
+
+
+def constraints_of(arguments: argparse.Namespace) -> dict[str, str] | None:
+    """Return the bounds that were given, by measure, those of one measure together; None without any."""
+    bounds: dict[str, list[str]] = {}
+    for text in arguments.constraint or ():
+        found = re.fullmatch(r"\s*([^<>=]+?)\s*([<>]=.+)", text, re.DOTALL)
+        if found is None:
+            raise UsageError(f"--constraint: expected a bound such as 'parameters<=1.0', got {text!r:.100}")
+        bounds.setdefault(found[1], []).append(found[2])
+    return {name: ",".join(texts) for name, texts in bounds.items()} or None
 
 
 def benchmark_of(arguments: argparse.Namespace) -> Any:
@@ -90,7 +119,7 @@ def _nasbench101(arguments: argparse.Namespace, dataset: str) -> Any:
 
     _check_only_dataset(arguments, dataset)
     table = NASBench101()
-    return table.simulated_validation(arguments.seed) if arguments.objective == SIMULATED else table
+    return table.simulated_validation(arguments.seed) if is_simulated(arguments) else table
 
 
 def _nasbench201(arguments: argparse.Namespace, dataset: str) -> Any:

@@ -15,6 +15,8 @@ from crlso.cli.options import (
     check_method,
     check_out,
     check_source,
+    constraints_of,
+    objectives_of,
     one_line,
 )
 
@@ -49,6 +51,12 @@ def add_search(commands: Any) -> None:
         "--budget", type=at_least(1), metavar="N", help="queries; default: 100, or all cells of a smaller space"
     )
     search.add_argument("--seed", type=at_least(0), default=0, metavar="N", help="default: %(default)s")
+    search.add_argument(
+        "--constraint",
+        action="append",
+        metavar="BOUND",
+        help="bound of a measure, as in 'parameters<=1.0'; may be repeated; only cells that satisfy all are evaluated",
+    )
     search.add_argument("--threads", type=at_least(1), metavar="N", help="default: CRLSO_NUM_THREADS or all cores")
     search.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     search.add_argument("--out", metavar="FILE", help="write the study with all trials (read it with Study.load)")
@@ -94,6 +102,7 @@ def _add_evaluation(search: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Run the search, print its result, and save the study if asked to."""
     options = _options(arguments)
+    objectives, constraints = objectives_of(arguments), constraints_of(arguments)
     check_method("--method", arguments.method)
     check_out(arguments.out)
     check_source(arguments)
@@ -122,6 +131,8 @@ def run(arguments: argparse.Namespace) -> None:
             timeout=arguments.timeout,
             target=arguments.target,
             max_seconds=arguments.max_seconds,
+            objectives=objectives,
+            constraints=constraints,
             **options,
         )
     except Exception as error:

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from crlso.methods.bayesian.gp import GPSearch
     from crlso.methods.evolution import Evolution
     from crlso.methods.local import LocalSearch
+    from crlso.methods.nsga2 import NSGA2
     from crlso.methods.paper import PaperCRLSO
     from crlso.methods.random import RandomSearch
 
 __all__ = [
     "CRLSO",
     "METHODS",
+    "NSGA2",
     "BudgetSpent",
     "Evolution",
     "GPSearch",
@@ -45,6 +47,7 @@ METHODS = Registry(
         "evolution": "crlso.methods.evolution:Evolution",
         "gp": "crlso.methods.bayesian.gp:GPSearch",
         "local": "crlso.methods.local:LocalSearch",
+        "nsga2": "crlso.methods.nsga2:NSGA2",
         "random": "crlso.methods.random:RandomSearch",
     }
 )
@@ -58,6 +61,7 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of them
             "Evolution": "crlso.methods.evolution",
             "GPSearch": "crlso.methods.bayesian.gp",
             "LocalSearch": "crlso.methods.local",
+            "NSGA2": "crlso.methods.nsga2",
             "Optimiser": "crlso.methods.base",
             "PaperCRLSO": "crlso.methods.paper",
             "RandomSearch": "crlso.methods.random",

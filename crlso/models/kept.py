@@ -24,7 +24,7 @@ def shipped_vaes(space: Space) -> list[GraphVAE]:
 
 
 def shipped_latents(space: Space) -> npt.NDArray[np.float32] | None:
-    """Return the latents (encoders, classes, d) that come with crlso for the classes of a space, or of a part of it; or None."""
+    """Return the latents (encoders, classes, d) that come with crlso for the classes of a space or a part; or None."""
     name = _shipped(space).class_latents
     if name is None:
         return None

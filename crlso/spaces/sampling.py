@@ -97,7 +97,7 @@ def find_cells(space: Space, excess: Condition) -> Codes:
         cells, left = np.concatenate([cells, new]), np.concatenate([left, excess(new)])
     found = cells[left <= 0]
     if not len(found):
-        raise ValueError(f"constraints: expected at least one cell that satisfies them, found none among {len(cells)}")
+        raise ValueError(f"constraints: expected a cell that satisfies them, found none among {len(cells)}")
     return found
 
 

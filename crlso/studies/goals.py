@@ -13,9 +13,9 @@ from crlso._base.fingerprint import Named
 from crlso._base.types import Codes, Floats
 from crlso.benchmarks.measures import Measure, check_measure, measures_of
 from crlso.history import Measurement
-from crlso.objectives import VALUE, Bounds, Objective
+from crlso.objectives import VALUE, Bounds, Objective, front
 
-__all__ = ["Goals", "goals_of"]
+__all__ = ["Goals", "goals_of", "known_front"]
 
 _VALUE_ALONE = (Objective(VALUE),)
 
@@ -239,17 +239,18 @@ class _Measured:
             If the evaluation did not return one of the objectives.
         """
         found = Measurement.of(self.benchmark.evaluate(cell))
-        known = {objective.name: self._known(objective.name, cell) for objective in self._objectives}
-        objectives = {**found.objectives, **{name: number for name, number in known.items() if number is not None}}
-        for name in known:
-            if name not in objectives:
-                raise ValueError(f"{name}: expected a number, got none from the evaluation")
-        constraints = {rule.name: self._known(rule.name, cell) for rule in self._bounded}
-        return Measurement(found.value, objectives, {**found.constraints, **constraints}, found.cost, found.user_attrs)
+        objectives = {**found.objectives, **self._known(self._objectives, cell)}
+        for objective in self._objectives:
+            if objective.name not in objectives:
+                raise ValueError(f"{objective.name}: expected a number, got none from the evaluation")
+        constraints = {**found.constraints, **self._known(self._bounded, cell)}
+        return Measurement(found.value, objectives, constraints, found.cost, found.user_attrs)
 
-    def _known(self, name: str, cell: Any) -> float | None:
-        measure = self._measures[name]
-        return float(measure(self.space.codes([cell]))[0]) if measure.is_known else None
+    def _known(self, wanted: Sequence[Objective | _Bounded], cell: Any) -> dict[str, float]:
+        """Numbers of a cell that are known without a query, by name."""
+        codes = self.space.codes([cell])
+        measures = [self._measures[one.name] for one in wanted]
+        return {measure.name: float(measure(codes)[0]) for measure in measures if measure.is_known}
 
     def optimal_value(self) -> float | None:
         """Return the highest value of the cells that satisfy the constraints; None if it is unknown."""
@@ -261,3 +262,42 @@ class _Measured:
         return found if math.isfinite(found) else None
 
 
+def known_front(benchmark: Any, objectives: Sequence[str], constraints: Mapping[str, Any] | None = None) -> Floats:
+    """Return the front of a benchmark that knows the value of each of its cells.
+
+    Parameters
+    ----------
+    benchmark : object
+        With ``values(cells)`` and a space that can be listed, such as :class:`NASBench201` and :class:`Tabular`.
+    objectives, constraints
+        As for :func:`crlso.search`; the measures are known without a query.
+
+    Returns
+    -------
+    ndarray of float64, shape (m, objectives)
+        In the units of the objectives, in descending order of the first one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the benchmark does not know the objectives of its cells, or as for :func:`crlso.search`.
+
+    Examples
+    --------
+    >>> from crlso.benchmarks import NASBench201
+    >>> known_front(NASBench201("cifar10"), ["value", "-latency:pixel3"]).shape
+    (44, 2)
+    """
+    goals = goals_of(benchmark, objectives, constraints)
+    values, space = getattr(benchmark, "values", None), goals.benchmark.space
+    if not callable(values) or space.n_cells is None:
+        raise TypeError(f"benchmark: expected one that knows the value of all cells, got {benchmark!r:.200}")
+    cells = space.representative(space.classes().codes)
+    measures = measures_of(benchmark)
+    columns = [
+        values(cells) if objective.name == VALUE else measures[objective.name](cells) for objective in goals.objectives
+    ]
+    numbers = np.stack(columns, axis=1)
+    signs = np.array([objective.sign for objective in goals.objectives])
+    best: Floats = numbers[front(numbers * signs)]
+    return best

@@ -377,7 +377,7 @@ def _seconds(optimiser: Optimiser, evaluation: float) -> dict[str, float]:
 
 
 def _note_results(benchmark: Any, study: Study) -> None:
-    """Record the optimum, and the index and test accuracy of each cell that improved the best value or is in the front."""
+    """Record the optimum, and the indices and test accuracies of cells that improved the value or are in the front."""
     study.optimum = optimum_of(benchmark)
     chosen = study.chosen
     for trial, index in zip(chosen, _looked_up("index", benchmark.space, chosen)):

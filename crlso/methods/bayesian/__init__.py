@@ -16,6 +16,7 @@ from crlso.methods.bayesian.encoders import (
     class_latents,
 )
 from crlso.methods.bayesian.feasibility import Feasibility
+from crlso.methods.bayesian.gains import FrontGain, Gain, ValueGain
 from crlso.methods.bayesian.gp import GPSearch
 from crlso.methods.bayesian.parts import (
     Acquisition,
@@ -53,7 +54,9 @@ __all__ = [
     "DescriptorEncoder",
     "Encoder",
     "Feasibility",
+    "FrontGain",
     "GPSearch",
+    "Gain",
     "GivenEncoder",
     "GraphEncoder",
     "JoinedEncoder",
@@ -74,6 +77,7 @@ __all__ = [
     "Source",
     "Surrogate",
     "UpperConfidenceBound",
+    "ValueGain",
     "class_latents",
     "latent_descent",
     "latent_steps",
