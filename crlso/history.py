@@ -214,6 +214,9 @@ class Trial:
         notes = {"index": self.index, "test": self.test, "error": self.error}
         known = {key: value for key, value in notes.items() if value is not None}
         rows = [("trial", str(self.number)), ("state", self.state), ("value", number(self.value))]
+        if self.measurement is not None:
+            further = {**self.measurement.objectives, **self.measurement.constraints}
+            rows += [(name, number(value)) for name, value in further.items()]
         rows += [(str(key), number(value)) for key, value in [*known.items(), *self.user_attrs.items()]]
         return html_table([*rows, ("cell", str(self.cell))]) + drawing(self.cell)
 

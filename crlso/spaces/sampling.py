@@ -23,7 +23,8 @@ _FRUITLESS = 50  # rounds without a new cell after which no more are expected
 _ROUNDS = 4  # of random rows, when a condition is to be satisfied
 _TRIED = 2000  # random cells among which those that satisfy a condition are looked for first
 _EXPANDED = 20  # cells whose neighbours are computed in one step
-_STEPS = 50  # towards cells that satisfy a condition
+_STEPS = 500  # towards cells that satisfy a condition
+_PATIENCE = 10  # of these without getting closer
 
 
 def draw_cells(space: Space, n: int, stream: Stream, rounds: int | None = None) -> Codes:
@@ -80,21 +81,22 @@ def find_cells(space: Space, excess: Condition) -> Codes:
         If none is found.
     """
     cells = space.sample_up_to(_TRIED, rng=0)
-    left = excess(cells)
-    met, expanded = space.canonical_key(cells), np.zeros(0, dtype=np.int64)
+    keys, left = space.canonical_key(cells), excess(cells)
+    is_fresh = np.ones(len(cells), dtype=bool)  # whether neighbours of a cell are not known yet
+    fruitless = 0
     for _ in range(_STEPS):
-        if not left.min() > 0:
+        fresh, closest = np.flatnonzero(is_fresh), left.min(initial=np.inf)
+        if closest <= 0 or not len(fresh) or fruitless == _PATIENCE:
             break
-        fresh = np.flatnonzero(~np.isin(space.canonical_key(cells), expanded))
         best = fresh[np.argsort(left[fresh], kind="stable")[:_EXPANDED]]
-        if not len(best):
-            break
+        is_fresh[best] = False
         near = space.neighbourhoods(cells[best])
-        expanded = np.concatenate([expanded, space.canonical_key(cells[best])])
         first = first_of_each(near.keys)
-        new = near.codes[first][~np.isin(near.keys[first], met)]
-        met = np.concatenate([met, near.keys[first]])
-        cells, left = np.concatenate([cells, new]), np.concatenate([left, excess(new)])
+        first = first[~np.isin(near.keys[first], keys)]
+        cells, keys = np.concatenate([cells, near.codes[first]]), np.concatenate([keys, near.keys[first]])
+        left = np.concatenate([left, excess(near.codes[first])])
+        fruitless = 0 if left.min() < closest else fruitless + 1
+        is_fresh = np.concatenate([is_fresh, np.ones(len(first), dtype=bool)])
     found = cells[left <= 0]
     if not len(found):
         raise ValueError(f"constraints: expected a cell that satisfies them, found none among {len(cells)}")

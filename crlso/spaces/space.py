@@ -539,9 +539,7 @@ class CellSpace:
             rows = self.representative(self.classes().codes)
             allowed = rows[excess(rows) <= 0]
             if not len(allowed):
-                raise ValueError(
-                    f"constraints: expected at least one cell that satisfies them, got none of {len(rows)}"
-                )
+                raise ValueError(f"constraints: expected a cell that satisfies them, got none of {len(rows)}")
             return self.subset(allowed)
         smaller = copy.copy(self)
         smaller._starts = find_cells(self, excess)

@@ -38,6 +38,16 @@ class Goals:
     objectives: tuple[Objective, ...] = _VALUE_ALONE
     constraints: dict[str, str] = field(default_factory=dict)
 
+    def completed(self, cell: Any, found: Measurement) -> Measurement:
+        """Return a result of a cell that is known already, with the numbers that are known without a query.
+
+        Raises
+        ------
+        ValueError
+            If it still lacks an objective.
+        """
+        return self.benchmark.completed(cell, found) if isinstance(self.benchmark, _Measured) else found
+
 
 def goals_of(
     benchmark: Any, objectives: Sequence[str] | None = None, constraints: Mapping[str, Any] | None = None
@@ -64,7 +74,7 @@ def goals_of(
     >>> from crlso.benchmarks import NASBench201
     >>> goals = goals_of(NASBench201("cifar10"), ["value", "-latency:pixel3"], {"parameters": 0.3})
     >>> goals.constraints, goals.benchmark.space
-    ({'parameters': '<= 0.3'}, NASBench201(4 nodes, 5 operations on edges, 2111 cells listed))
+    ({'parameters': '<= 0.3'}, NASBench201(4 nodes, 5 operations on edges, 871 cells listed))
     """
     if objectives is None and not constraints:
         return Goals(benchmark)
@@ -227,37 +237,41 @@ class _Measured:
         )
         self.test = getattr(benchmark, "test", None)
         self._measures = measures_of(benchmark)
-        self._objectives = [objective for objective in objectives if objective.name != VALUE]
-        self._bounded = [rule for rule in rules if isinstance(rule, _Bounded)]
+        self._objectives = [objective.name for objective in objectives if objective.name != VALUE]
+        self._bounded = [rule.name for rule in rules if isinstance(rule, _Bounded)]
 
     def evaluate(self, cell: Any) -> Measurement:
-        """Return the value, the objectives and the numbers that constraints bound.
+        """Return the value, the objectives and the numbers that constraints bound; see :meth:`completed`."""
+        return self.completed(cell, Measurement.of(self.benchmark.evaluate(cell)))
+
+    def completed(self, cell: Any, found: Measurement) -> Measurement:
+        """Return a measurement of a cell with the numbers that are known without a query.
 
         Raises
         ------
         ValueError
-            If the evaluation did not return one of the objectives.
+            If it still lacks an objective.
         """
-        found = Measurement.of(self.benchmark.evaluate(cell))
         objectives = {**found.objectives, **self._known(self._objectives, cell)}
-        for objective in self._objectives:
-            if objective.name not in objectives:
-                raise ValueError(f"{objective.name}: expected a number, got none from the evaluation")
+        for name in self._objectives:
+            if name not in objectives:
+                raise ValueError(f"{name}: expected a number, got none from the evaluation")
         constraints = {**found.constraints, **self._known(self._bounded, cell)}
         return Measurement(found.value, objectives, constraints, found.cost, found.user_attrs)
 
-    def _known(self, wanted: Sequence[Objective | _Bounded], cell: Any) -> dict[str, float]:
-        """Numbers of a cell that are known without a query, by name."""
+    def _known(self, names: Sequence[str], cell: Any) -> dict[str, float]:
         codes = self.space.codes([cell])
-        measures = [self._measures[one.name] for one in wanted]
+        measures = [self._measures[name] for name in names]
         return {measure.name: float(measure(codes)[0]) for measure in measures if measure.is_known}
 
     def optimal_value(self) -> float | None:
         """Return the highest value of the cells that satisfy the constraints; None if it is unknown."""
+        if self.space is self.benchmark.space:
+            known = getattr(self.benchmark, "optimal_value", None)
+            return known() if callable(known) else None
         values = getattr(self.benchmark, "values", None)
         if not callable(values) or self.space.n_cells is None:
-            known = getattr(self.benchmark, "optimal_value", None)
-            return known() if callable(known) and self.space is self.benchmark.space else None
+            return None
         found = float(values(self.space.representative(self.space.classes().codes)).max())
         return found if math.isfinite(found) else None
 
@@ -286,7 +300,7 @@ def known_front(benchmark: Any, objectives: Sequence[str], constraints: Mapping[
     --------
     >>> from crlso.benchmarks import NASBench201
     >>> known_front(NASBench201("cifar10"), ["value", "-latency:pixel3"]).shape
-    (44, 2)
+    (24, 2)
     """
     goals = goals_of(benchmark, objectives, constraints)
     values, space = getattr(benchmark, "values", None), goals.benchmark.space

@@ -108,14 +108,24 @@ def replay(journal: Journal, optimiser: Optimiser, budget: int) -> None:
         _warn(journal, other)
 
 
-def observe(optimiser: Optimiser, results: Results) -> None:
-    """Let an optimiser learn from results that are known already, but for those of cells that it knows."""
+def observe(optimiser: Optimiser, results: Results, goals: Goals) -> None:
+    """Let an optimiser learn from results that are known already, but for those of cells that it knows.
+
+    Raises
+    ------
+    ValueError
+        If one of them lacks an objective.
+    """
     fresh = ~optimiser.history.seen(results.keys)
     cells = optimiser.space.cells(results.codes)
     for i in np.flatnonzero(fresh).tolist():
         outcome = results.outcomes[i]
         if isinstance(outcome, Measurement):
-            optimiser.observe(cells[i], outcome)
+            try:
+                measurement = goals.completed(cells[i], outcome)
+            except ValueError as error:
+                raise ValueError(f"known: {error}") from None
+            optimiser.observe(cells[i], measurement)
         else:
             optimiser.observe(cells[i], state="failed", error=outcome)
     _log.info("%d results are known already; the cells of %d were evaluated before", fresh.sum(), (~fresh).sum())

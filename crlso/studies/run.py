@@ -187,7 +187,7 @@ def search(
         with reporting(listening.report):
             optimiser = _begun(goals, method, budget, seed, options, recorder)
             if known is not None:
-                observe(optimiser, read_results("known", benchmark.space, known))
+                observe(optimiser, read_results("known", benchmark.space, known), goals)
         study = _new_study(goals, method, seed, options, optimiser)
         listening.watch(study.history)
         limits.apply(study, study.history.complete)

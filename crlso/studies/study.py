@@ -111,8 +111,11 @@ class Study:
     def __post_init__(self) -> None:
         if self.state not in STUDY_STATES:
             raise ValueError(f"state: expected one of {', '.join(STUDY_STATES)}, got {self.state!r:.100}")
-        self._aims = [Objective.parse(text) for text in self.objectives]
         self.objectives = tuple(map(str, self._aims))
+
+    @property
+    def _aims(self) -> list[Objective]:
+        return [Objective.parse(text) for text in self.objectives]
 
     @property
     def trials(self) -> list[Trial]:
@@ -140,8 +143,9 @@ class Study:
 
         With one objective, it is the best trial.
         """
-        trials = [trial for trial in self.history.complete if all(aim.of(trial) is not None for aim in self._aims)]
-        return [trials[i] for i in front(points_of(self._aims, trials))]
+        aims = self._aims
+        trials = [trial for trial in self.history.complete if all(aim.of(trial) is not None for aim in aims)]
+        return [trials[i] for i in front(points_of(aims, trials))]
 
     @property
     def chosen(self) -> list[Trial]:

@@ -12,6 +12,18 @@ from crlso._version import __version__
 from crlso.cli import main
 
 
+def test_the_measures_of_a_benchmark(capsys):
+    assert main(["info", "--benchmark", "nasbench201"]) == 0
+    rows = [re.split(r"  +", line) for line in capsys.readouterr().out.splitlines()]
+    assert rows[:3] == [
+        ["value", "%", "by evaluation"],
+        ["parameters", "million", "known without a query"],
+        ["flops", "million", "known without a query"],
+    ]
+    devices = crlso.benchmarks.NASBench201().devices
+    assert rows[3:] == [[f"latency:{device}", "ms", "known without a query"] for device in devices]
+
+
 def test_info(capsys):
     assert main(["info"]) == 0
     out, err = capsys.readouterr()

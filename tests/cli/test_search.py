@@ -20,7 +20,10 @@ from tests.cli.shell import RANDOM, parse, run
 KEYS = {"benchmark", "dataset", "method", "options", "seed", "budget", "n_queries", "best", "optimum", "trajectory"}
 
 
-KEYS |= {"seconds", "diagnostics"}
+KEYS |= {"seconds", "diagnostics", "objectives", "constraints", "front"}
+
+
+NO_GOALS = {"objectives": None, "constraints": None}
 
 
 @pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "ImageNet16-120"])
@@ -164,14 +167,61 @@ def calls(monkeypatch):
 )
 def test_flags_become_options(flags, options, calls):
     assert main(["search", "--method", "cr-lso-paper", *flags]) == 0
-    assert calls == [("cr-lso-paper", None, 0, options)]
+    assert calls == [("cr-lso-paper", None, 0, {**NO_GOALS, **options})]
 
 
 def test_defaults_are_those_of_the_library(calls):
     assert main(["search"]) == 0
     parameters = inspect.signature(crlso.search).parameters
-    assert [(*(parameters[name].default for name in ("method", "budget", "rng")), {})] == calls
-    assert calls == [("cr-lso", None, 0, {})]
+    assert [(*(parameters[name].default for name in ("method", "budget", "rng")), NO_GOALS)] == calls
+    assert calls == [("cr-lso", None, 0, NO_GOALS)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "goals"),
+    [
+        (["--objective", "value"], {}),
+        (["--objective", "value", "--objective=-flops"], {"objectives": ["value", "-flops"]}),
+        (["--constraint", "flops<=30"], {"constraints": {"flops": "<=30"}}),
+        (["--constraint", "flops <= 30", "--constraint", "flops>=2"], {"constraints": {"flops": "<= 30,>=2"}}),
+    ],
+)
+def test_objectives_and_bounds_become_arguments(flags, goals, calls):
+    assert main(["search", *flags]) == 0
+    assert calls == [("cr-lso", None, 0, {**NO_GOALS, **goals})]
+
+
+def test_a_simulated_validation_can_be_one_of_two_objectives(capsys):
+    both = ["--objective", "simulated-validation", "--objective=-parameters"]
+    assert main([*RANDOM, "--benchmark", "nasbench101", *both, "--budget", "5", "--json"]) == 0
+    document = parse(capsys.readouterr().out)
+    assert document["objectives"] == ["value", "-parameters"]
+    assert document["objective"] == "simulated validation (test + noise)"
+    assert all(set(found["objectives"]) == {"parameters"} for found in document["front"])
+
+
+def test_further_columns_of_a_table_are_objectives_and_constraints(capsys, tmp_path):
+    (tmp_path / "space.toml").write_text('nodes = 3\noperations = ["conv", "pool"]\nedges = "free"\n')
+    rows = [
+        "cell,value,ms,note",
+        "|conv~0|+|pool~1|,91.5,3,a",
+        "|pool~0|+|conv~1|,92.5,5,b",
+        "|pool~0|+|pool~1|,90,4,c",
+    ]
+    (tmp_path / "cells.csv").write_text("\n".join(rows))
+    source = ["--table", str(tmp_path / "cells.csv"), "--space", str(tmp_path / "space.toml")]
+    assert main(["info", *source]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in out] == [
+        ["value", "-", "by", "evaluation"],
+        ["ms", "-", "known", "without", "a", "query"],
+    ]
+    assert main([*RANDOM, *source, "--objective", "value", "--objective=-ms", "--budget", "3", "--json"]) == 0
+    front = parse(capsys.readouterr().out)["front"]
+    assert [(found["value"], found["objectives"]) for found in front] == [(92.5, {"ms": 5.0}), (91.5, {"ms": 3.0})]
+    assert main([*RANDOM, *source, "--constraint", "ms<=4", "--json"]) == 0
+    document = parse(capsys.readouterr().out)
+    assert (document["best"]["value"], document["budget"], document["optimum"]) == (91.5, 2, 91.5)
 
 
 def test_options_of_a_method_are_written_behind_its_name(capsys):

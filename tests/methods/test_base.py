@@ -203,7 +203,7 @@ def test_progress_is_reported():
 
 
 def test_the_registry():
-    assert list(METHODS) == ["cr-lso", "cr-lso-paper", "evolution", "gp", "local", "random"]
+    assert list(METHODS) == ["cr-lso", "cr-lso-paper", "evolution", "gp", "local", "nsga2", "random"]
     assert METHODS["random"] is RandomSearch
     assert METHODS["cr-lso"] is crlso.CRLSO is crlso.methods.CRLSO
     assert METHODS["gp"] is crlso.methods.GPSearch

@@ -12,7 +12,7 @@ import pytest
 
 import crlso
 from crlso.history import History, Measurement
-from crlso.methods import CRLSO, METHODS, Evolution, GPSearch, LocalSearch, PaperCRLSO, RandomSearch
+from crlso.methods import CRLSO, METHODS, NSGA2, Evolution, GPSearch, LocalSearch, PaperCRLSO, RandomSearch
 from crlso.methods.base import Stepwise
 from crlso.models import GraphVAE, Predictor
 from crlso.spaces import CellSpace
@@ -122,11 +122,12 @@ MAKE = {
     "evolution": lambda budget: Evolution(SPACE, rng=1, budget=budget, population=3, tournament=2),
     "local": lambda budget: LocalSearch(SPACE, rng=1, budget=budget),
     "steepest": lambda budget: LocalSearch(SPACE, rng=1, budget=budget, improvement="steepest"),
+    "nsga2": lambda budget: NSGA2(SPACE, rng=1, budget=budget, population=3),
     "gp": lambda budget: GPSearch(SPACE, rng=1, budget=budget, initial=3, batch=2),
 }
 
 
-@pytest.mark.parametrize("name", ["random", "local"])
+@pytest.mark.parametrize("name", ["random", "local", "nsga2"])
 def test_an_interrupt_anywhere_changes_nothing(name):
     assert compare(MAKE[name], budget=8, times=1) > 50
 

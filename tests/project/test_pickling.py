@@ -31,13 +31,21 @@ from crlso.models import (
     Predictor,
     SideInformation,
 )
+from crlso.objectives import Bounds, Objective
 from crlso.optim import SGD, Adam
 from crlso.random import Stream
 from crlso.spaces.features import CellFeatures
 
 MODULES = (
     *("crlso", "crlso.nn", "crlso.optim", "crlso.random", "crlso.history", "crlso.spaces", "crlso.models"),
-    *("crlso.benchmarks", "crlso.methods", "crlso.methods.bayesian", "crlso.studies", "crlso.comparison"),
+    *(
+        "crlso.objectives",
+        "crlso.benchmarks",
+        "crlso.methods",
+        "crlso.methods.bayesian",
+        "crlso.studies",
+        "crlso.comparison",
+    ),
     *("crlso.diagnostics", "crlso._core"),
 )
 WAYS = {"pickle": lambda x: pickle.loads(pickle.dumps(x)), "deepcopy": copy.deepcopy}
@@ -145,6 +153,16 @@ def feasibility() -> Any:
     return learned
 
 
+def count(codes: Any) -> Any:
+    return np.asarray(codes, dtype=np.float64).sum(axis=1)
+
+
+def front_gain() -> Any:
+    gain = bayesian.FrontGain(count, CODES)
+    gain.update(CODES[:6], VALUES[:6])
+    return gain
+
+
 def reservoir() -> Any:
     return bayesian.Reservoir(SPACE, CODES, is_complete=True, is_listed=True)
 
@@ -230,11 +248,17 @@ MAKERS: dict[str, Any] = {
     "HullCertificate": lambda: hull_certificate(POINTS, 0),
     "StepReport": lambda: StepReport(0.1, 0.2, 0.3, 0.4, 0.5),
     # benchmarks
-    "Function": lambda: Function(SPACE, value, test=value),
+    "Function": lambda: Function(SPACE, value, test=value, measures={"size": value}),
+    "Measure": lambda: crlso.benchmarks.Measure("latency", "ms"),
+    "Objective": lambda: Objective("latency", is_minimised=True),
+    "Bounds": lambda: Bounds(0.0, 1.0),
     "Tabular": lambda: Tabular(SPACE, CODES[::3], VALUES[::3], VALUES[::3]),
     "NASBench301": lambda: crlso.benchmarks.NASBench301.standin(),
     # methods and their parts
     "RandomSearch": lambda: search("random"),
+    "NSGA2": lambda: search("nsga2"),
+    "ValueGain": bayesian.ValueGain,
+    "FrontGain": front_gain,
     "Evolution": lambda: search("evolution"),
     "LocalSearch": lambda: search("local"),
     "PaperCRLSO": lambda: search("cr-lso-paper"),

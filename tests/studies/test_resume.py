@@ -64,6 +64,7 @@ RUNS = {
     "evolution": ("evolution", {"population": 3, "tournament": 2}),
     "local": ("local", {}),
     "steepest": ("local", {"improvement": "steepest"}),
+    "nsga2": ("nsga2", {"population": 3}),
     "gp": ("gp", {"initial": 3, "batch": 4}),
     "cr-lso": ("cr-lso", {"initial": 3}),
     "cr-lso of a large space": ("cr-lso", {"initial": 3, "candidates": 6, "reservoir": 20}),

@@ -99,22 +99,18 @@ class FrontGain:
         return np.where(added > 0, added, lacks)
 
 
-class _Known:
+class _OnScale:
     """A known objective on the scale of areas: to be maximised, logarithms of what is positive."""
 
-    def __init__(self, objective: Objective, codes: Codes) -> None:
-        self._objective = objective
-        self._is_positive = bool((self._of(codes) > 0).all())
-
-    def _of(self, codes: Codes) -> Floats:
-        assert self._objective.known is not None
-        return np.asarray(self._objective.known(codes), dtype=np.float64)
+    def __init__(self, known: Callable[[Codes], Floats], sign: int, codes: Codes) -> None:
+        self._known, self._sign = known, sign
+        self._is_positive = bool((np.asarray(known(codes)) > 0).all())
 
     def __call__(self, codes: Codes) -> Floats:
-        numbers = self._of(codes)
+        numbers = np.asarray(self._known(codes), dtype=np.float64)
         if self._is_positive:
             numbers = np.log(np.maximum(numbers, np.finfo(np.float64).tiny))
-        return self._objective.sign * numbers
+        return self._sign * numbers
 
 
 def gain_of(objectives: Sequence[Objective], codes: Codes) -> Gain:
@@ -134,7 +130,8 @@ def gain_of(objectives: Sequence[Objective], codes: Codes) -> Gain:
     others = [objective for objective in objectives if objective.name != VALUE]
     if not others:
         return ValueGain()
-    if len(others) > 1 or others[0].known is None or len(objectives) != 2:
+    other = others[0]
+    if other.known is None or len(others) > 1 or len(objectives) != 2:
         names = ", ".join(map(str, objectives))
         raise ValueError(f"objectives: expected 'value' and one measure that is known without a query, got {names}")
-    return FrontGain(_Known(others[0], codes), codes)
+    return FrontGain(_OnScale(other.known, other.sign, codes), codes)
