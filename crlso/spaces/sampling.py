@@ -85,7 +85,7 @@ def find_cells(space: Space, excess: Condition) -> Codes:
     is_fresh = np.ones(len(cells), dtype=bool)  # whether neighbours of a cell are not known yet
     fruitless = 0
     for _ in range(_STEPS):
-        fresh, closest = np.flatnonzero(is_fresh), left.min(initial=np.inf)
+        fresh, closest = np.flatnonzero(is_fresh), left.min() if len(left) else 0.0
         if closest <= 0 or not len(fresh) or fruitless == _PATIENCE:
             break
         best = fresh[np.argsort(left[fresh], kind="stable")[:_EXPANDED]]
