@@ -192,7 +192,7 @@ def summaries(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 numbers = [row[name][mark] for row in own]
                 spread = statistics.stdev(numbers) if len(numbers) > 1 else 0.0
                 summary.setdefault(name, {})[mark] = {"mean": statistics.mean(numbers), "deviation": spread}
-                if kind == "large" and ("large", task, "cr-lso") in groups:
+                if kind == "large" and method != "cr-lso" and ("large", task, "cr-lso") in groups:
                     ours = {row["seed"]: row[name][mark] for row in groups["large", task, "cr-lso"]}
                     pairs = [(ours[row["seed"]], row[name][mark]) for row in own if row["seed"] in ours]
                     summary[name][mark]["p"] = signed_rank_test(*zip(*pairs))
