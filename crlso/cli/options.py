@@ -11,6 +11,7 @@ from typing import Any
 __all__ = [
     "SIMULATED",
     "UsageError",
+    "add_constraint",
     "add_source",
     "at_least",
     "benchmark_of",
@@ -48,6 +49,16 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--table", metavar="FILE.csv", help="your own cells: columns cell, value and optionally test")
     parser.add_argument("--space", metavar="SPEC.toml", help="space of the cells in --table: arguments of CellSpace")
+
+
+def add_constraint(parser: argparse.ArgumentParser) -> None:
+    """Add the option that bounds a measure."""
+    parser.add_argument(
+        "--constraint",
+        action="append",
+        metavar="BOUND",
+        help="bound of a measure, as in 'parameters<=1.0'; may be repeated; only cells that satisfy all are evaluated",
+    )
 
 
 def at_least(lowest: int) -> Any:

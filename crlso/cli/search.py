@@ -9,6 +9,7 @@ from typing import Any
 
 from crlso.cli.options import (
     UsageError,
+    add_constraint,
     add_source,
     at_least,
     benchmark_of,
@@ -51,12 +52,7 @@ def add_search(commands: Any) -> None:
         "--budget", type=at_least(1), metavar="N", help="queries; default: 100, or all cells of a smaller space"
     )
     search.add_argument("--seed", type=at_least(0), default=0, metavar="N", help="default: %(default)s")
-    search.add_argument(
-        "--constraint",
-        action="append",
-        metavar="BOUND",
-        help="bound of a measure, as in 'parameters<=1.0'; may be repeated; only cells that satisfy all are evaluated",
-    )
+    add_constraint(search)
     search.add_argument("--threads", type=at_least(1), metavar="N", help="default: CRLSO_NUM_THREADS or all cores")
     search.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     search.add_argument("--out", metavar="FILE", help="write the study with all trials (read it with Study.load)")
