@@ -8,6 +8,8 @@ import json
 import multiprocessing
 import os
 import random
+import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -581,11 +583,44 @@ def test_a_worker_of_dask_that_exits(tmp_path):
     assert {trial.cell for trial in study.trials} == set(CELLS)
 
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
 @pytest.mark.slow
 def test_the_example_of_dask():
     pytest.importorskip("distributed")
-    script = Path(__file__).parents[2] / "examples" / "dask_cluster.py"
-    done = python(str(script), "--budget", "6", "--method", "random")
+    done = python(str(EXAMPLES / "dask_cluster.py"), "--budget", "6", "--method", "random")
+    assert done.returncode == 0 and "6 of 6" in done.stdout, done.stderr
+
+
+@pytest.mark.slow
+def test_the_example_of_submitit(tmp_path):
+    pytest.importorskip("submitit")
+    done = python(str(EXAMPLES / "submitit_jobs.py"), "--folder", str(tmp_path), "--budget", "4", "--method", "random")
+    assert done.returncode == 0 and "4 of 4" in done.stdout, done.stderr
+    assert len(list(tmp_path.glob("*_result.pkl"))) == 4
+
+
+@pytest.mark.slow
+def test_a_job_of_submitit_that_exits(tmp_path):
+    submitit = pytest.importorskip("submitit")
+    jobs = runpy.run_path(str(EXAMPLES / "submitit_jobs.py"))["Jobs"]
+    bench = Function(SPACE, functools.partial(exits_once, folder=str(tmp_path)), name="f")
+    executor = submitit.AutoExecutor(folder=tmp_path / "jobs", cluster="local")
+    study = run(bench, budget=4, workers=2, executor=jobs(executor, seconds=0.1))
+    assert (tmp_path / "exited").exists()
+    assert study.n_queries == 4 and not errors(study)
+
+
+@pytest.mark.slow
+def test_the_example_of_mpi():
+    pytest.importorskip("mpi4py")
+    start = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if start is None:
+        pytest.skip("needs mpiexec, as of `pip install mpich`")
+    script = str(EXAMPLES / "mpi_workers.py")
+    command = [start, "-n", "3", sys.executable, "-m", "mpi4py.futures", script, "--budget", "6", "--method", "random"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment())
     assert done.returncode == 0 and "6 of 6" in done.stdout, done.stderr
 
 
