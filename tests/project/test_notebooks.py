@@ -1,11 +1,17 @@
-"""Every notebook runs from top to bottom, in a kernel of this environment, and is kept without outputs."""
+"""Every notebook runs from top to bottom, in a kernel of this environment, and is kept without outputs.
+
+Each is a page of the tutorial: it begins with a title, says how long it takes, and its links lead somewhere.
+"""
 
 from __future__ import annotations
 
 import ast
+import itertools
 import json
+import re
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +24,22 @@ import crlso
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PACKAGE = Path(crlso.__file__).resolve().parent
+NAMES = (
+    "01_first_search",
+    "02_compare_methods",
+    "03_latent_space",
+    "04_your_own_space",
+    "05_own_surrogate",
+    "06_hardware",
+    "07_many_workers",
+)
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+TIME = re.compile(r"\*\*Time:\*\* .* on two cores\.$")  # the last line of the first cell
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+DRAWING = re.compile(r"(plot\w*|figure)\(")  # a call that draws
 CELL_TIMEOUT = 600  # seconds
 PROBE = """
 import json, sys
@@ -76,7 +98,7 @@ def budgets(notebook: Any) -> dict[str, int]:
     """The budget asked for by each ``name = crlso.search(..., budget=number, ...)`` at the top level of a cell."""
     found = {}
     for cell in notebook.cells:
-        if cell.cell_type != "code":
+        if cell.cell_type != "code" or cell.source.startswith("%%"):  # a file that the cell writes
             continue
         for statement in ast.parse(cell.source).body:
             if not (isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call)):
@@ -88,21 +110,83 @@ def budgets(notebook: Any) -> dict[str, int]:
     return found
 
 
+def faults(notebook: Any, folder: Path) -> Iterator[str]:
+    """What a notebook in `folder` should not have, or lacks: outputs, metadata, a title, its time, text, targets."""
+    cells = notebook.cells
+    lines = cells[0].source.splitlines()
+    if notebook.metadata != METADATA:
+        yield f"metadata {notebook.metadata}"
+    if len({cell.id for cell in cells}) < len(cells):
+        yield "equal ids"
+    if cells[0].cell_type != "markdown" or not re.match(r"# \w", lines[0]):
+        yield "no title"
+    if not TIME.match(lines[-1]):
+        yield f"no time, but {lines[-1]}"
+    if "pip install 'crlso[notebook]'" not in " ".join(lines):
+        yield "no command that installs"
+    if cells[-1].cell_type != "markdown":
+        yield "no text at its end"
+    for before, cell in itertools.pairwise(cells):
+        yield from (f"{cell.id}: {fault}" for fault in _faults_of_cell(cell, before, folder))
+
+
+def _faults_of_cell(cell: Any, before: Any, folder: Path) -> Iterator[str]:
+    if not cell.source.strip():
+        yield "empty"
+    if cell.metadata:
+        yield f"metadata {cell.metadata}"
+    if cell.cell_type == "code":
+        if cell.outputs or cell.execution_count is not None:
+            yield "outputs"
+        if before.cell_type == "code":
+            yield "code without text before it"
+        return
+    if re.match(r"# \w", cell.source):
+        yield "a second title"
+    targets = [link.partition("#")[0] for link in LINK.findall(cell.source) if "://" not in link]
+    yield from (f"a link to nothing: {target}" for target in targets if not (folder / target).is_file())
+
+
 def test_there_are_notebooks():
-    assert [path.name for path in NOTEBOOKS][:2] == ["01_first_search.ipynb", "02_compare_methods.ipynb"]
+    assert tuple(path.stem for path in NOTEBOOKS) == NAMES
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_outputs_are_cleared(path):
+def test_is_kept_as_a_tutorial(path):
     notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
     nbformat.validate(notebook)
     assert notebook.nbformat == 4
-    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            assert cell.outputs == []
-            assert cell.execution_count is None
-    assert "widgets" not in notebook.metadata
+    assert list(faults(notebook, path.parent)) == []
+
+
+PLANTED = {
+    "an output": lambda cells: cells[2].update(outputs=[nbformat.v4.new_output("stream", text="1")]),
+    "a count": lambda cells: cells[2].update(execution_count=1),
+    "metadata of a cell": lambda cells: cells[2].metadata.update(scrolled=True),
+    "the id of another": lambda cells: cells[2].update(id=cells[0].id),
+    "an empty cell": lambda cells: cells[2].update(source=" "),
+    "no title": lambda cells: cells[0].update(source=cells[0].source.replace("# A", "A", 1)),
+    "a second title": lambda cells: cells[1].update(source="# Again"),
+    "no time": lambda cells: cells[0].update(source=cells[0].source.replace("**Time:**", "Time:")),
+    "no command": lambda cells: cells[0].update(source=cells[0].source.replace("pip install", "install")),
+    "code without text": lambda cells: cells.pop(3),
+    "no text at its end": lambda cells: cells.append(nbformat.v4.new_code_cell("1", id="last")),
+    "a link to nothing": lambda cells: cells[1].update(source="[there](nothing.md)"),
+}
+
+
+@pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
+def test_a_fault_is_found(plant):
+    path = NOTEBOOKS[0]
+    notebook = nbformat.read(path, as_version=4)
+    plant(notebook.cells)
+    assert len(list(faults(notebook, path.parent))) == 1
+
+
+def test_metadata_of_an_editor_are_found():
+    notebook = nbformat.read(NOTEBOOKS[0], as_version=4)
+    notebook.metadata["widgets"] = {}
+    assert len(list(faults(notebook, NOTEBOOKS[0].parent))) == 1
 
 
 @pytest.mark.slow
@@ -110,7 +194,7 @@ def test_outputs_are_cleared(path):
 def test_runs_from_top_to_bottom(path, kernel, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     asked = budgets(notebook)
-    assert asked
+    assert asked or any("optimiser.ask()" in cell.source for cell in notebook.cells)
     folder = tmp_path / "empty"
     folder.mkdir()
     told = run(notebook, kernel, folder)
@@ -123,7 +207,7 @@ def test_runs_from_top_to_bottom(path, kernel, tmp_path):
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     stderr = "".join(output.text for output in outputs if output.get("name") == "stderr")
     assert "Warning" not in stderr
-    drawing = [cell for cell in notebook.cells[:-1] if cell.cell_type == "code" and "plot" in cell.source]
+    drawing = [cell for cell in notebook.cells[:-1] if cell.cell_type == "code" and DRAWING.search(cell.source)]
     assert drawing
     for cell in drawing:
         assert any(len(output.get("data", {}).get("image/png", "")) > 1000 for output in cell.outputs), cell.source
