@@ -7,7 +7,7 @@ Settings of the default method are chosen by the aggregate over these tasks:
 - NAS-Bench-201: the six objectives on CIFAR-10 of ``benchmarks.designs``;
 - NAS-Bench-101: test accuracy, and simulated validation;
 - the stand-in of NAS-Bench-301 for the DARTS space;
-- NAS-Bench-Macro: chains of eight layers;
+- NAS-Bench-Macro: networks of eight layers;
 - NAS-Bench-Graph: arxiv, cora and physics, 26,206 measured cells of a larger space;
 - TransNAS-Bench-101 micro: jigsaw, segmentsemantic and class_object.
 
@@ -18,9 +18,8 @@ best one: a benchmark of which every search misses the goal would tell nothing b
 themselves and are in no aggregate. ``--tasks`` runs some tasks only. ``--quick`` takes about two minutes: a few tasks
 that are ranked completely, three seeds, 48 queries.
 
-The last three benchmarks are read from a folder of tables, ``--data`` or ``$CRLSO_SUITE_DATA``, by default
-``../shared/data`` beside the repository. It has the files ``suite/*.csv.gz`` with their spaces, and
-``other/nas-bench-macro_cifar10.json``.
+The last two benchmarks are read from a folder of tables, ``--data`` or ``$CRLSO_SUITE_DATA``, by default
+``../shared/data`` beside the repository. It has the files ``suite/*.csv.gz`` with their spaces.
 
 Searches that are in the file ``--out`` are not run again, so that a run can be continued and methods added.
 The method ``latents-alone`` is cr-lso as it was before, with a process on latents alone.
@@ -125,6 +124,10 @@ def _of_test(benchmark: Any) -> Any:
     return benchmark.test(benchmark.space.all_codes())
 
 
+def _of_test_of_classes(benchmark: Any) -> Any:
+    return benchmark.test(benchmark.space.classes().codes)
+
+
 def _of_validation(benchmark: Any) -> Any:
     return benchmark.validation(benchmark.space.all_codes())
 
@@ -144,8 +147,7 @@ def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
     folder = Path(given or os.environ.get(DATA) or _BESIDE)
     if not (folder / "suite").is_dir():
         raise FileNotFoundError(
-            f"data: expected a folder with suite/*.csv.gz and other/*.json, got {str(folder)!r}. "
-            f"Name it by --data or in ${DATA}"
+            f"data: expected a folder with suite/*.csv.gz, got {str(folder)!r}. Name it by --data or in ${DATA}"
         )
     return folder
 
@@ -192,7 +194,7 @@ def _makers(data: Any) -> dict[str, Callable[[str], Task]]:
     makers["nb101 test"] = lambda name: Task(name, crlso.benchmarks.NASBench101(), _of_test, goal_rank=2)
     makers["nb101 simulated"] = _nb101_simulated
     makers["darts stand-in"] = _darts
-    makers["macro"] = lambda name: Task(name, _macro(data_folder(data)), _of_table)
+    makers["macro"] = lambda name: Task(name, crlso.benchmarks.NASBenchMacro(), _of_test_of_classes)
     for table in ("arxiv", "cora", "physics"):
         makers[f"graph {table}"] = functools.partial(_tabular, data, f"nasbenchgraph_{table}", "nasbenchgraph", 10)
     for table in ("jigsaw", "segmentsemantic", "class_object"):
@@ -232,20 +234,6 @@ def _table(folder: Path, name: str, space: str) -> crlso.benchmarks.Tabular:
     )
     benchmark.name = name
     return benchmark
-
-
-def _macro(folder: Path) -> crlso.benchmarks.Tabular:
-    """Read NAS-Bench-Macro: a chain of eight layers with three choices, and the mean accuracy of three runs."""
-    rows = json.loads((folder / "other" / "nas-bench-macro_cifar10.json").read_text())
-    layers = len(next(iter(rows)))
-    space = crlso.spaces.CellSpace(
-        nodes=layers + 2,
-        operations=["identity", "mb3_k3", "mb6_k5"],
-        operations_on="nodes",
-        edges=[(i, i + 1) for i in range(layers + 1)],
-    )
-    codes = np.array([list(map(int, text)) for text in rows], dtype=np.uint8)
-    return crlso.benchmarks.Tabular(space, codes, [row["mean_acc"] for row in rows.values()], name="nas-bench-macro")
 
 
 class Factory:

@@ -6,11 +6,12 @@ cells. The others are published benchmarks.
 
 Examples
 --------
->>> for bench in (NASBench101(), NASBench201("cifar100"), NASBench301.standin()):
+>>> for bench in (NASBench101(), NASBench201("cifar100"), NASBench301.standin(), NASBenchMacro()):
 ...     print(bench.name, bench.dataset, bench.objective, sep=", ")
 nasbench101, cifar10, test (oracle)
 nasbench201, cifar100, validation
 nasbench301-standin, cifar10, validation (stand-in)
+nasbenchmacro, cifar10, test (oracle)
 """
 
 from crlso.benchmarks.base import Benchmark, Function, Tabular
@@ -18,8 +19,18 @@ from crlso.benchmarks.measures import Measure
 from crlso.benchmarks.nasbench101 import NASBench101
 from crlso.benchmarks.nasbench201 import NASBench201
 from crlso.benchmarks.nasbench301 import NASBench301
+from crlso.benchmarks.nasbenchmacro import NASBenchMacro
 
-__all__ = ["Benchmark", "Function", "Measure", "NASBench101", "NASBench201", "NASBench301", "Tabular"]
+__all__ = [
+    "Benchmark",
+    "Function",
+    "Measure",
+    "NASBench101",
+    "NASBench201",
+    "NASBench301",
+    "NASBenchMacro",
+    "Tabular",
+]
 
 
 def __dir__() -> list[str]:

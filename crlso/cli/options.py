@@ -146,12 +146,24 @@ def _nasbench301(arguments: argparse.Namespace, dataset: str) -> Any:
     return NASBench301.standin() if arguments.models is None else NASBench301.from_official(arguments.models)
 
 
+def _nasbenchmacro(arguments: argparse.Namespace, dataset: str) -> Any:
+    from crlso.benchmarks import NASBenchMacro
+
+    _check_only_dataset(arguments, dataset)
+    return NASBenchMacro()
+
+
 def _check_only_dataset(arguments: argparse.Namespace, dataset: str) -> None:
     if dataset != DATASET:
         raise ValueError(f"--dataset: expected {DATASET}, the only one of {arguments.benchmark}, got {dataset!r:.100}")
 
 
-BENCHMARKS = {"nasbench101": _nasbench101, "nasbench201": _nasbench201, "nasbench301": _nasbench301}
+BENCHMARKS = {
+    "nasbench101": _nasbench101,
+    "nasbench201": _nasbench201,
+    "nasbench301": _nasbench301,
+    "nasbenchmacro": _nasbenchmacro,
+}
 
 
 def check_method(flag: str, text: str) -> None:

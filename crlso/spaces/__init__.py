@@ -21,9 +21,10 @@ from crlso.spaces.darts import DARTS
 from crlso.spaces.drawing import Graph
 from crlso.spaces.nasbench101 import NASBench101
 from crlso.spaces.nasbench201 import NASBench201
+from crlso.spaces.nasbenchmacro import NASBenchMacro
 from crlso.spaces.space import CellSpace
 
-__all__ = ["DARTS", "Cell", "CellSpace", "Graph", "NASBench101", "NASBench201"]
+__all__ = ["DARTS", "Cell", "CellSpace", "Graph", "NASBench101", "NASBench201", "NASBenchMacro"]
 
 
 def __dir__() -> list[str]:

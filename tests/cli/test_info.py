@@ -24,6 +24,14 @@ def test_the_measures_of_a_benchmark(capsys):
     assert rows[3:] == [[f"latency:{device}", "ms", "known without a query"] for device in devices]
 
 
+def test_the_measures_of_nasbenchmacro(capsys):
+    assert main(["info", "--benchmark", "nasbenchmacro"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["value", "parameters", "flops"]
+    assert main(["info", "--benchmark", "nasbenchmacro", "--dataset", "cifar100"]) == 2
+    assert "expected cifar10, the only one of nasbenchmacro" in capsys.readouterr().err
+
+
 def test_info(capsys):
     assert main(["info"]) == 0
     out, err = capsys.readouterr()

@@ -249,6 +249,7 @@ BENCHMARKS = [
     ("nasbench101", ["--objective", "simulated-validation"], "simulated validation (test + noise)", True),
     ("nasbench201", ["--dataset", "cifar100"], "validation", True),
     ("nasbench301", [], "validation (stand-in)", False),
+    ("nasbenchmacro", [], "test (oracle)", False),
 ]
 
 

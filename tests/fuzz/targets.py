@@ -13,7 +13,7 @@ import numpy as np
 
 from crlso.benchmarks.files.booster import Booster, load_booster, parse_booster
 from crlso.benchmarks.files.unpickle import restricted_load
-from crlso.spaces import CellSpace, NASBench101, NASBench201
+from crlso.spaces import CellSpace, NASBench101, NASBench201, NASBenchMacro
 from crlso.spaces.genotype import check_codes, format_genotype, parse_genotype
 from crlso.spaces.layout import layout_from_name
 
@@ -79,6 +79,7 @@ def unpickle(data: bytes) -> None:
 _SPACES = (
     NASBench201(),
     NASBench101(),
+    NASBenchMacro(),
     CellSpace(nodes=5, operations=["conv", "pool"], edges="free", input_nodes=2),
     CellSpace(nodes=4, operations=["a", "b"], operations_on="nodes", edges=[(0, 1), (1, 2), (0, 3), (2, 3)]),
 )

@@ -77,6 +77,7 @@ def _spaces() -> tuple[Any, ...]:
         spaces.CellSpace(nodes=4, operations=["conv", "pool"], operations_on="nodes", edges="free"),
         spaces.CellSpace(nodes=3, operations=["conv", "skip_connect", "none"]),
         spaces.CellSpace(nodes=5, operations=["conv", "pool"], edges="free", input_nodes=2),
+        spaces.NASBenchMacro(),
         spaces.DARTS(),
         spaces.NASBench101(),
     )
@@ -87,7 +88,7 @@ class Values:
 
     def __init__(self, chance: Chance, objects: Callable[[str], Any]) -> None:
         self.chance, self.objects = chance, objects
-        self.space = chance.of(_spaces()[: 4 if chance.coin(0.85) else 6])
+        self.space = chance.of(_spaces()[: 5 if chance.coin(0.85) else 7])
         self.sizes = [chance.of((0, 1, 2, 3, 5, 8, 33)) for _ in range(3)]
         self.dtype = chance.of(("float32", "float32", "float64"))
 

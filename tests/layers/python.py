@@ -36,7 +36,7 @@ FACES = {"crlso", "crlso.__main__"}  # they may import from every floor
 FOR_ALL = {"_core", "_base", "_version"}  # rooms with a private name that every other may use
 MAY_PRINT = {"cli"}  # a program; all else is a library
 FOREIGN = {"jax", "tensorflow", "torch"}
-SPACE_NAMES = {"nasbench101", "nasbench201", "darts"}
+SPACE_NAMES = {"nasbench101", "nasbench201", "nasbenchmacro", "darts"}
 KNOW_SPACES = {"spaces", "benchmarks"}
 MAX_FUNCTION = 50
 

@@ -291,6 +291,7 @@ MAKERS: dict[str, Any] = {
 TWICE: dict[str, tuple[Any, ...]] = {  # names of a space and of its benchmark
     "NASBench101": (spaces.NASBench101, crlso.benchmarks.NASBench101),
     "NASBench201": (spaces.NASBench201, lambda: crlso.benchmarks.NASBench201("cifar10")),
+    "NASBenchMacro": (spaces.NASBenchMacro, crlso.benchmarks.NASBenchMacro),
 }
 SNAPSHOTS: dict[str, Any] = {  # never change: a copy is the same object, and a pickle is refused
     "FrozenICNN": lambda: ICNNSurrogate(width=4).initialise(3).freeze(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crlso.spaces import CellSpace, NASBench101, NASBench201
+from crlso.spaces import CellSpace, NASBench101, NASBench201, NASBenchMacro
 
 FREE_EDGES = CellSpace(nodes=4, operations=["skip", "conv", "pool"], edges="free")
 FREE_NODES = CellSpace(nodes=5, operations=["conv", "pool"], operations_on="nodes", edges="free", max_edges=6)
@@ -15,7 +15,8 @@ FIXED_NODES = CellSpace(
 )
 FIXED_EDGES = CellSpace(nodes=4, operations=["a", "b"], edges=[(0, 1), (0, 2), (1, 3), (2, 3)])
 COMPLETE = CellSpace(nodes=3, operations=["a", "b", "c"])
-SPACES = [FREE_EDGES, FREE_NODES, TWO_INPUTS, FIXED_NODES, FIXED_EDGES, COMPLETE, NASBench101(), NASBench201()]
+SPACES = [FREE_EDGES, FREE_NODES, TWO_INPUTS, FIXED_NODES, FIXED_EDGES, COMPLETE]
+SPACES += [NASBench101(), NASBench201(), NASBenchMacro()]
 by_name = pytest.mark.parametrize("space", SPACES, ids=lambda space: f"{type(space).__name__}-{space.name[:40]}")
 free_ones = pytest.mark.parametrize("space", [FREE_EDGES, FREE_NODES, TWO_INPUTS, NASBench101()], ids=repr)
 
