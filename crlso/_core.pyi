@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NoReturn, SupportsIndex, TypeAlias, TypedDict,
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 _Int32s: TypeAlias = npt.NDArray[np.int32]
 _Operand: TypeAlias = Tensor | npt.ArrayLike
@@ -37,6 +37,7 @@ OPERATIONS: dict[str, str]
 
 # ---- types ----
 
+@disjoint_base
 class Tensor:
     """An array of float32 or float64, at most four dimensions, that records the operations applied to it."""
 
