@@ -181,18 +181,58 @@ class Trial:
         return None if self.measurement is None else self.measurement.value
 
     def take(self, measurement: Measurement) -> None:
-        """Complete the trial with a measurement, whose user attributes are merged into those of the trial."""
+        """Complete the trial with a measurement, whose user attributes are merged into those of the trial.
+
+        Parameters
+        ----------
+        measurement : Measurement
+            The result of its evaluation.
+
+        Raises
+        ------
+        TypeError
+            If it is something else.
+
+        Examples
+        --------
+        >>> trial = Trial(0, "a cell")
+        >>> trial.take(Measurement(93.5))
+        >>> trial.state
+        'complete'
+        """
         if not isinstance(measurement, Measurement):
             raise TypeError(f"measurement: expected a Measurement, got {type(measurement).__name__}")
         self.user_attrs.update(measurement.user_attrs)
         self.measurement = replace(measurement, user_attrs={})
 
     def result(self) -> dict[str, Any]:
-        """The trial as a result: a dict of ``cell`` (text), ``index``, ``value`` and ``test``."""
+        """The trial as a result: a dict of ``cell`` (text), ``index``, ``value`` and ``test``.
+
+        Returns
+        -------
+        dict
+            Plain data.
+
+        Examples
+        --------
+        >>> Trial(0, "a cell", 93.5).result()
+        {'cell': 'a cell', 'index': None, 'value': 93.5, 'test': None}
+        """
         return {"cell": str(self.cell), "index": self.index, "value": self.value, "test": self.test}
 
     def to_dict(self) -> dict[str, Any]:
-        """The trial as plain data for strict JSON."""
+        """The trial as plain data for strict JSON.
+
+        Returns
+        -------
+        dict
+            Plain data.
+
+        Examples
+        --------
+        >>> Trial(0, "a cell", 93.5).to_dict()["value"]
+        93.5
+        """
         codes = getattr(self.cell, "codes", None)
         measured = self.measurement
         document = {
@@ -319,6 +359,13 @@ class History:
         ------
         ValueError
             If the class was asked for or observed before.
+
+        Examples
+        --------
+        >>> history = History()
+        >>> first, second = (history.ask(f"cell {key}", [key], key) for key in range(2))
+        >>> second.number, history.n_asked
+        (1, 2)
         """
         trial = Trial(len(self.trials), cell)
         with self._whole():
@@ -346,6 +393,12 @@ class History:
         ------
         ValueError
             If the class was asked for or observed before.
+
+        Examples
+        --------
+        >>> history = History()
+        >>> history.observe("a cell", [0], 0, Measurement(93.5), None).asked
+        False
         """
         trial = Trial(len(self.trials), cell, asked=False)
         with self._whole():
@@ -359,7 +412,23 @@ class History:
         return trial
 
     def tell(self, trial: Trial, measurement: Measurement) -> None:
-        """Complete a pending trial with its measurement."""
+        """Complete a pending trial with its measurement.
+
+        Parameters
+        ----------
+        trial : Trial
+            A trial of this history.
+        measurement : Measurement
+            The result of its evaluation.
+
+        Examples
+        --------
+        >>> history = History()
+        >>> first, second = (history.ask(f"cell {key}", [key], key) for key in range(2))
+        >>> history.tell(second, Measurement(93.5))
+        >>> history.best.number
+        1
+        """
         with self._whole(trial):
             del self._pending[trial.number]
             trial.take(measurement)
@@ -367,7 +436,23 @@ class History:
         self._notify()
 
     def fail(self, trial: Trial, error: str) -> None:
-        """Mark a pending trial as failed; it still counts as a query."""
+        """Mark a pending trial as failed; it still counts as a query.
+
+        Parameters
+        ----------
+        trial : Trial
+            A trial of this history.
+        error : str
+            Why its evaluation failed.
+
+        Examples
+        --------
+        >>> history = History()
+        >>> first, second = (history.ask(f"cell {key}", [key], key) for key in range(2))
+        >>> history.fail(first, "out of memory")
+        >>> first.state, history.n_queries
+        ('failed', 1)
+        """
         with self._whole(trial):
             del self._pending[trial.number]
             trial.error = error
@@ -416,7 +501,20 @@ class History:
     # -- as plain data --------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """The history as plain data: ``trials`` with their canonical keys, and ``events`` as pairs."""
+        """The history as plain data: ``trials`` with their canonical keys, and ``events`` as pairs.
+
+        Returns
+        -------
+        dict
+            Plain data.
+
+        Examples
+        --------
+        >>> history = History()
+        >>> first, second = (history.ask(f"cell {key}", [key], key) for key in range(2))
+        >>> history.to_dict()["events"]
+        [['asked', 0], ['asked', 1]]
+        """
         trials = [{**trial.to_dict(), "key": key} for trial, key in zip(self.trials, self._keys)]
         return {"trials": trials, "events": [list(event) for event in self.events]}
 
@@ -430,10 +528,22 @@ class History:
         make_cell : callable
             ``make_cell(codes)`` returns a cell.
 
+        Returns
+        -------
+        History
+
         Raises
         ------
         KeyError, TypeError, ValueError
             If the document does not have this form.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space, history = NASBench201(), History()
+        >>> trial = history.ask(space.cell(6111), space.cell(6111).codes, 6111)
+        >>> History.from_dict(history.to_dict(), space.cell).trials[0].cell == trial.cell
+        True
         """
         history = cls()
         for entry in document["trials"]:
@@ -449,7 +559,24 @@ class History:
     # -- queries and results --------------------------------------------------------------------------------------
 
     def seen(self, keys: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Whether classes were asked for or observed: one bool for each of the canonical `keys`, shape (n,)."""
+        """Whether classes were asked for or observed: one bool for each of the canonical `keys`, shape (n,).
+
+        Parameters
+        ----------
+        keys : array_like of int64, shape (n,)
+            Canonical keys.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+
+        Examples
+        --------
+        >>> history = History()
+        >>> first, second = (history.ask(f"cell {key}", [key], key) for key in range(2))
+        >>> history.seen([1, 2])
+        array([ True, False])
+        """
         return self._seen.has(keys)
 
     @property
@@ -468,7 +595,24 @@ class History:
         return list(self._pending.values())
 
     def is_pending(self, number: int) -> bool:
-        """Whether the trial with this number is pending."""
+        """Whether the trial with this number is pending.
+
+        Parameters
+        ----------
+        number : int
+            Number of a trial.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> history = History()
+        >>> first, second = (history.ask(f"cell {key}", [key], key) for key in range(2))
+        >>> history.is_pending(0)
+        True
+        """
         return number in self._pending
 
     @property
@@ -497,20 +641,91 @@ class History:
         return np.array([self._keys[trial.number] for trial in self.complete], dtype=np.int64)
 
     def rows_of(self, trials: Iterable[Trial]) -> Codes:
-        """Canonical codes of the given trials, shape (n, codes per cell)."""
+        """Canonical codes of the given trials, shape (n, codes per cell).
+
+        Parameters
+        ----------
+        trials : iterable of Trial
+            n trials of this history.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, codes per cell)
+
+        Examples
+        --------
+        >>> history = History()
+        >>> first, second = (history.ask(f"cell {key}", [key], key) for key in range(2))
+        >>> history.rows_of([second, first])
+        array([[1],
+               [0]], dtype=uint8)
+        """
         rows = [self._codes[trial.number] for trial in trials]
         return np.array(rows, dtype=np.uint8).reshape(len(rows), len(self._codes[0]) if self._codes else 0)
 
     def codes_of(self, trial: Trial) -> tuple[int, ...]:
-        """Canonical codes of a trial of this history."""
+        """Canonical codes of a trial of this history.
+
+        Parameters
+        ----------
+        trial : Trial
+            A trial of this history.
+
+        Returns
+        -------
+        tuple of int
+
+        Examples
+        --------
+        >>> history = History()
+        >>> first, second = (history.ask(f"cell {key}", [key], key) for key in range(2))
+        >>> history.codes_of(second)
+        (1,)
+        """
         return self._codes[trial.number]
 
     def key_of(self, trial: Trial) -> int:
-        """Canonical key of a trial of this history."""
+        """Canonical key of a trial of this history.
+
+        Parameters
+        ----------
+        trial : Trial
+            A trial of this history.
+
+        Returns
+        -------
+        int
+
+        Examples
+        --------
+        >>> history = History()
+        >>> first, second = (history.ask(f"cell {key}", [key], key) for key in range(2))
+        >>> history.key_of(second)
+        1
+        """
         return self._keys[trial.number]
 
     def latest(self, n: int) -> list[Trial]:
-        """The `n` trials that were completed last, or all if there are fewer, in the order of their results."""
+        """The `n` trials that were completed last, or all if there are fewer, in the order of their results.
+
+        Parameters
+        ----------
+        n : int
+            Number of trials.
+
+        Returns
+        -------
+        list of Trial
+
+        Examples
+        --------
+        >>> history = History()
+        >>> first, second = (history.ask(f"cell {key}", [key], key) for key in range(2))
+        >>> history.tell(second, Measurement(93.5))
+        >>> history.tell(first, Measurement(92.5))
+        >>> [trial.number for trial in history.latest(1)]
+        [0]
+        """
         done = (self.trials[number] for kind, number in reversed(self.events) if kind in ("told", "observed"))
         return list(itertools.islice((trial for trial in done if trial.value is not None), n))[::-1]
 

@@ -55,10 +55,24 @@ class Objective:
     def parse(cls, text: Any) -> Objective:
         """Return the objective that a text names: the name of a measure, with a minus before it to minimise it.
 
+        Parameters
+        ----------
+        text : str
+            Name of a measure, perhaps after a minus.
+
+        Returns
+        -------
+        Objective
+
         Raises
         ------
         TypeError, ValueError
             If it is no text, or an empty one.
+
+        Examples
+        --------
+        >>> Objective.parse("-latency").is_minimised
+        True
         """
         if not isinstance(text, str):
             raise TypeError(f"objectives: expected names of measures, got {type(text).__name__}")
@@ -73,7 +87,23 @@ class Objective:
         return -1 if self.is_minimised else 1
 
     def of(self, trial: Trial) -> float | None:
-        """Return the number of a trial, in the unit of the measure; None if the trial has none."""
+        """Return the number of a trial, in the unit of the measure; None if the trial has none.
+
+        Parameters
+        ----------
+        trial : Trial
+            Any trial.
+
+        Returns
+        -------
+        float, optional
+
+        Examples
+        --------
+        >>> from crlso.history import Measurement
+        >>> Objective("latency").of(Trial(0, "a cell", Measurement(93.5, {"latency": 4.0})))
+        4.0
+        """
         measured = trial.measurement
         if measured is None:
             return None
@@ -106,10 +136,26 @@ class Bounds:
     def parse(cls, name: str, given: Any) -> Bounds:
         """Return the bounds of a measure: a number is an upper bound, text has one or more after ``<=`` and ``>=``.
 
+        Parameters
+        ----------
+        name : str
+            Name of the measure, for messages.
+        given : str or float
+            The bounds.
+
+        Returns
+        -------
+        Bounds
+
         Raises
         ------
         TypeError, ValueError
             If it is neither, a bound is not finite, or the bounds contradict each other.
+
+        Examples
+        --------
+        >>> Bounds.parse("latency", ">= 1, <= 4")
+        Bounds(least=1.0, most=4.0)
         """
         where = f"constraints[{name!r:.60}]"
         parts = given.split(",") if isinstance(given, str) else []
@@ -128,7 +174,22 @@ class Bounds:
         return bounds
 
     def excess(self, numbers: Floats) -> Floats:
-        """Return how far numbers are beyond the bounds, in units of the bound (if it is not 0), shape (n,); or 0."""
+        """Return how far numbers are beyond the bounds, in units of the bound (if it is not 0), shape (n,); or 0.
+
+        Parameters
+        ----------
+        numbers : ndarray of float64, shape (n,)
+            Numbers of a measure.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+
+        Examples
+        --------
+        >>> Bounds(0.0, 2.0).excess(np.array([-1.0, 1.0, 3.0]))
+        array([1. , 0. , 0.5])
+        """
         over, under = numbers - self.most, self.least - numbers
         sides = [np.maximum(side, 0.0) / (abs(bound) or 1.0) for side, bound in self._finite(over, under)]
         return np.sum([np.zeros(len(numbers)), *sides], axis=0)
@@ -150,7 +211,27 @@ def _number(where: str, text: str) -> float:
 
 
 def points_of(objectives: Sequence[Objective], trials: Sequence[Trial]) -> Floats:
-    """Return the objectives of trials as numbers to be maximised, shape (trials, objectives); NaN where unknown."""
+    """Return the objectives of trials as numbers to be maximised, shape (trials, objectives); NaN where unknown.
+
+    Parameters
+    ----------
+    objectives : sequence of Objective
+        k objectives.
+    trials : sequence of Trial
+        n trials.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, k)
+
+    Examples
+    --------
+    >>> from crlso.history import Measurement
+    >>> trials = [Trial(0, "a cell", Measurement(93.5, {"latency": 4.0})), Trial(1, "another")]
+    >>> points_of([Objective("value"), Objective("latency", True)], trials)
+    array([[93.5, -4. ],
+           [ nan,  nan]])
+    """
     rows = [[_or_nan(objective.of(trial)) * objective.sign for objective in objectives] for trial in trials]
     return np.array(rows, dtype=np.float64).reshape(len(trials), len(objectives))
 

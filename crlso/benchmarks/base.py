@@ -82,6 +82,13 @@ class Benchmark(ABC):
         float
             Or a mapping of ``"value"`` and the measures that are queried to numbers, or a
             :class:`crlso.history.Measurement`.
+
+        Examples
+        --------
+        >>> from crlso.benchmarks import NASBench201
+        >>> bench = NASBench201("cifar10")
+        >>> bench.evaluate(6111)
+        91.60666666666667
         """
 
     @property
@@ -127,6 +134,22 @@ class Benchmark(ABC):
         If values have noise, it is a benchmark with the noise of that seed; otherwise it is the benchmark itself.
         :func:`crlso.compare` calls this. So the noise differs between seeds, and all methods with the same seed see the
         same noise.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the search.
+
+        Returns
+        -------
+        Benchmark
+
+        Examples
+        --------
+        >>> from crlso.benchmarks import NASBench201
+        >>> bench = NASBench201("cifar10")
+        >>> bench.for_seed(3) is bench
+        True
         """
         return self
 
@@ -134,6 +157,17 @@ class Benchmark(ABC):
         """Return the highest value of all cells, or None if it is unknown.
 
         Studies and comparisons subtract values from it to get the regret.
+
+        Returns
+        -------
+        float, optional
+
+        Examples
+        --------
+        >>> from crlso.benchmarks import NASBench201
+        >>> bench = NASBench201("cifar10")
+        >>> round(bench.optimal_value(), 3)
+        91.607
         """
         best = getattr(self, "optimum", None)
         return None if best is None else Measurement.of(self.evaluate(best())).value
@@ -157,6 +191,13 @@ class Benchmark(ABC):
             If `value` is not a number.
         ValueError
             If `value` is not finite, or the optimal value is unknown.
+
+        Examples
+        --------
+        >>> from crlso.benchmarks import NASBench201
+        >>> bench = NASBench201("cifar10")
+        >>> round(bench.regret(91.0), 3)
+        0.607
         """
         best = self.optimal_value()
         if best is None:
@@ -230,11 +271,48 @@ class Function(Benchmark):
         return self._measures
 
     def evaluate(self, cell: Any) -> float:
-        """Return what the function returns for a cell; its exceptions are passed on."""
+        """Return what the function returns for a cell; its exceptions are passed on.
+
+        Parameters
+        ----------
+        cell : object
+            Anything that ``space.cell`` accepts.
+
+        Returns
+        -------
+        float
+            Or whatever the function returns.
+
+        Examples
+        --------
+        >>> from crlso.spaces import CellSpace
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"])
+        >>> bench = Function(space, lambda cell: float(cell.codes[0]), test=lambda cell: float(cell.codes[2]))
+        >>> bench.evaluate((1, 0, 0))
+        1.0
+        """
         return self._f(self.space.cell(cell))
 
     def test(self, cells: Any) -> Floats:
-        """Return the test values of cells, shape (n,); NaN if the benchmark was made without `test`."""
+        """Return the test values of cells, shape (n,); NaN if the benchmark was made without `test`.
+
+        Parameters
+        ----------
+        cells : array_like or iterable
+            n cells: anything that ``space.codes`` accepts.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+
+        Examples
+        --------
+        >>> from crlso.spaces import CellSpace
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"])
+        >>> bench = Function(space, lambda cell: float(cell.codes[0]), test=lambda cell: float(cell.codes[2]))
+        >>> bench.test([(1, 0, 0), (1, 0, 1)])
+        array([0., 1.])
+        """
         chosen = self.space.cells(cells)
         if self._test is None:
             return np.full(len(chosen), np.nan)
@@ -244,6 +322,19 @@ class Function(Benchmark):
         """Return what identifies the benchmark, for :func:`crlso.compare`: its space, its names and its functions.
 
         A name that was given stands for what has no identity in the functions, such as a lambda.
+
+        Returns
+        -------
+        object
+            Plain data, spaces and functions, of which a digest can be made.
+
+        Examples
+        --------
+        >>> from crlso.spaces import CellSpace
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"])
+        >>> bench = Function(space, lambda cell: float(cell.codes[0]), test=lambda cell: float(cell.codes[2]))
+        >>> sorted(bench.fingerprint())[:3]
+        ['_f', '_is_named', '_test']
         """
         state = dict(vars(self))
         named = {name: Named(state[name]) for name in ("_f", "_test", "_measures") if name in state}
@@ -342,19 +433,82 @@ class Tabular(Benchmark):
     def evaluate(self, cell: Any) -> float:
         """Return the value of one cell.
 
+        Parameters
+        ----------
+        cell : object
+            Anything that ``space.cell`` accepts.
+
+        Returns
+        -------
+        float
+
         Raises
         ------
         ValueError
             If the cell is not in the table.
+
+        Examples
+        --------
+        >>> from crlso.spaces import CellSpace
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"], edges="free")
+        >>> bench = Tabular(space, ["|conv~0|+|pool~1|", "|pool~0|+|conv~1|"], [91.0, 92.5], [90.5, 92.0])
+        >>> bench.evaluate("|pool~0|+|conv~1|")
+        92.5
         """
         return float(self.values([self.space.cell(cell)])[0])
 
     def values(self, cells: Any) -> Floats:
-        """Return the values of cells, shape (n,); ValueError if one is not in the table."""
+        """Return the values of cells, shape (n,); ValueError if one is not in the table.
+
+        Parameters
+        ----------
+        cells : array_like or iterable
+            n cells: anything that ``space.codes`` accepts.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+
+        Raises
+        ------
+        ValueError
+            If a cell is not in the table.
+
+        Examples
+        --------
+        >>> from crlso.spaces import CellSpace
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"], edges="free")
+        >>> bench = Tabular(space, ["|conv~0|+|pool~1|", "|pool~0|+|conv~1|"], [91.0, 92.5], [90.5, 92.0])
+        >>> bench.values(["|pool~0|+|conv~1|", "|conv~0|+|pool~1|"])
+        array([92.5, 91. ])
+        """
         return self._values[self._rows(cells)]
 
     def test(self, cells: Any) -> Floats:
-        """Return the test values of cells, shape (n,); NaN where the table has none."""
+        """Return the test values of cells, shape (n,); NaN where the table has none.
+
+        Parameters
+        ----------
+        cells : array_like or iterable
+            n cells: anything that ``space.codes`` accepts.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+
+        Raises
+        ------
+        ValueError
+            If a cell is not in the table.
+
+        Examples
+        --------
+        >>> from crlso.spaces import CellSpace
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"], edges="free")
+        >>> bench = Tabular(space, ["|conv~0|+|pool~1|", "|pool~0|+|conv~1|"], [91.0, 92.5], [90.5, 92.0])
+        >>> bench.test(["|pool~0|+|conv~1|"])
+        array([92.])
+        """
         rows = self._rows(cells)
         return np.full(len(rows), np.nan) if self._test is None else self._test[rows]
 
@@ -367,11 +521,37 @@ class Tabular(Benchmark):
         return rows
 
     def optimum(self) -> Cell:
-        """Return the cell with the highest value."""
+        """Return the cell with the highest value.
+
+        Returns
+        -------
+        Cell
+
+        Examples
+        --------
+        >>> from crlso.spaces import CellSpace
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"], edges="free")
+        >>> bench = Tabular(space, ["|conv~0|+|pool~1|", "|pool~0|+|conv~1|"], [91.0, 92.5], [90.5, 92.0])
+        >>> bench.optimum()
+        Cell('|pool~0|+|conv~1|')
+        """
         return self.space.cells(self.space.all_codes()[self._values.argmax()][None])[0]
 
     def optimal_value(self) -> float:
-        """Return the highest value of the table."""
+        """Return the highest value of the table.
+
+        Returns
+        -------
+        float
+
+        Examples
+        --------
+        >>> from crlso.spaces import CellSpace
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"], edges="free")
+        >>> bench = Tabular(space, ["|conv~0|+|pool~1|", "|pool~0|+|conv~1|"], [91.0, 92.5], [90.5, 92.0])
+        >>> bench.optimal_value()
+        92.5
+        """
         return float(self._values.max())
 
     @classmethod

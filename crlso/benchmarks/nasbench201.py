@@ -298,11 +298,33 @@ class NASBench201(Benchmark):
         -------
         float
             Mean validation accuracy over the runs of 200 epochs, percent.
+
+        Examples
+        --------
+        >>> bench = NASBench201("cifar100")
+        >>> round(bench.evaluate(9930), 3)
+        73.493
         """
         return float(self.validation([self.space.cell(cell)])[0])
 
     def values(self, cells: Any) -> Floats:
-        """Return the values of cells, shape (n,), see :meth:`evaluate`."""
+        """Return the values of cells, shape (n,), see :meth:`evaluate`.
+
+        Parameters
+        ----------
+        cells : array_like or iterable
+            n cells: anything that ``space.codes`` accepts.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+
+        Examples
+        --------
+        >>> bench = NASBench201("cifar100")
+        >>> bench.values([9930, 0]).round(2)
+        array([73.49, 52.7 ])
+        """
         return self.validation(cells)
 
     def validation(self, cells: Any, epochs: int = 200, seed: int | None = None) -> Floats:
@@ -328,6 +350,12 @@ class NASBench201(Benchmark):
         ------
         ValueError
             If `epochs` or `seed` has another value, or `seed` is given for 12 epochs or if only means are known.
+
+        Examples
+        --------
+        >>> bench = NASBench201("cifar100")
+        >>> bench.validation([9930], seed=0), bench.validation([9930], epochs=12)
+        (array([73.52]), array([60.28]))
         """
         self._check_epochs(epochs)
         index = self.space.index(cells)
@@ -361,6 +389,12 @@ class NASBench201(Benchmark):
         ------
         ValueError
             If `epochs` has another value.
+
+        Examples
+        --------
+        >>> bench = NASBench201("cifar100")
+        >>> bench.test([9930]).round(3)
+        array([73.513])
         """
         self._check_epochs(epochs)
         return self._table.values(f"test{epochs}", self.space.index(cells))
@@ -382,6 +416,12 @@ class NASBench201(Benchmark):
         -------
         ndarray of float64, shape (n,)
             Millions, computed from the layers of the networks; they equal the numbers of the official files exactly.
+
+        Examples
+        --------
+        >>> bench = NASBench201("cifar100")
+        >>> bench.parameters([9930])
+        array([1.294356])
         """
         return self._costs(cells)[:, 0]
 
@@ -399,6 +439,12 @@ class NASBench201(Benchmark):
             Millions, computed from the layers of the networks and counted as in the official files. Convolutions and
             the classifier with its bias count; pooling, skip connections and normalisation do not. Edges that do not
             lead to the output count too.
+
+        Examples
+        --------
+        >>> bench = NASBench201("cifar100")
+        >>> bench.flops([9930])
+        array([184.7361])
         """
         return self._costs(cells)[:, 1]
 
@@ -443,6 +489,12 @@ class NASBench201(Benchmark):
         ------
         ValueError
             If the device is unknown.
+
+        Examples
+        --------
+        >>> bench = NASBench201("cifar100")
+        >>> bench.latency([9930], "pixel3")
+        array([35.033])
         """
         table = _latencies()
         return table[check_choice("device", device, table)][self.space.index(cells)]
@@ -459,6 +511,12 @@ class NASBench201(Benchmark):
         Returns
         -------
         Cell
+
+        Examples
+        --------
+        >>> bench = NASBench201("cifar100")
+        >>> bench.space.index([bench.optimum(), bench.optimum("function")])
+        array([9930, 9930])
         """
         codes = self.space.all_codes()
         values = self._all_values()
@@ -471,6 +529,15 @@ class NASBench201(Benchmark):
         """Return the highest mean validation accuracy of all cells, percent.
 
         It is None for a benchmark made by :meth:`from_nats_bench`, which would have to query every cell.
+
+        Returns
+        -------
+        float, optional
+
+        Examples
+        --------
+        >>> round(NASBench201("cifar100").optimal_value(), 3)
+        73.493
         """
         return float(self._all_values().max()) if isinstance(self._table, Table) else None
 
@@ -492,6 +559,13 @@ class NASBench201(Benchmark):
             ``validation``, ``validation_runs``, ``test``, ``validation_12``, ``test_12`` (percent), ``parameters``,
             ``flops`` (millions), ``latency`` (milliseconds by device), ``representative`` (text of the representative
             of the cell's class, by level).
+
+        Examples
+        --------
+        >>> bench = NASBench201("cifar100")
+        >>> info = bench.info(9930)
+        >>> info["codes"], info["validation_runs"]
+        ([3, 3, 3, 1, 3, 3], [73.52, 73.38, 73.58])
         """
         chosen = self.space.cell(cell)
         codes = self.space.codes(chosen)

@@ -174,6 +174,11 @@ class NASBench301(Benchmark):
         -------
         NASBench301
             With the name ``nasbench301-standin``.
+
+        Examples
+        --------
+        >>> NASBench301.standin().objective
+        'validation (stand-in)'
         """
         model, scores = load_standin()
         description = (
@@ -188,7 +193,23 @@ class NASBench301(Benchmark):
         )
 
     def for_seed(self, seed: int) -> NASBench301:
-        """Return a benchmark with the same models and the noise of this seed; without noise, the benchmark itself."""
+        """Return a benchmark with the same models and the noise of this seed; without noise, the benchmark itself.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the noise.
+
+        Returns
+        -------
+        NASBench301
+
+        Examples
+        --------
+        >>> bench = NASBench301.standin()
+        >>> bench.for_seed(3) is bench
+        True
+        """
         if self._noise is None:
             return self
         other = copy.copy(self)
@@ -215,6 +236,13 @@ class NASBench301(Benchmark):
         -------
         float
             Predicted validation accuracy, percent.
+
+        Examples
+        --------
+        >>> bench = NASBench301.standin()
+        >>> cells = bench.space.sample(2, rng=0)
+        >>> round(bench.evaluate(cells[0]), 2)
+        92.81
         """
         return float(self.validation([self.space.cell(cell)])[0])
 
@@ -238,6 +266,13 @@ class NASBench301(Benchmark):
         -------
         ndarray of float64, shape (n,)
             Millions, computed from the layers of the networks.
+
+        Examples
+        --------
+        >>> bench = NASBench301.standin()
+        >>> cells = bench.space.sample(2, rng=0)
+        >>> bench.parameters(cells).round(2)
+        array([0.82, 0.95])
         """
         return network_parameters(check_codes(self.space.codes(cells)))
 
@@ -259,6 +294,13 @@ class NASBench301(Benchmark):
         ------
         TypeError, ValueError
             If `cells` are not cells of the space, or a model predicts a number that is not finite.
+
+        Examples
+        --------
+        >>> bench = NASBench301.standin()
+        >>> cells = bench.space.sample(2, rng=0)
+        >>> bench.validation(cells).round(2)
+        array([92.81, 93.46])
         """
         predictions = self._predictions(cells)
         mean: Floats = predictions.mean(axis=0)
@@ -280,6 +322,13 @@ class NASBench301(Benchmark):
         -------
         ndarray of float64, shape (n,)
             Percentage points; 0 for the stand-in, which has one member.
+
+        Examples
+        --------
+        >>> bench = NASBench301.standin()
+        >>> cells = bench.space.sample(2, rng=0)
+        >>> bench.spread(cells).shape
+        (2,)
         """
         deviation: Floats = self._predictions(cells).std(axis=0)
         return deviation

@@ -86,6 +86,12 @@ class Cell:
         ------
         ImportError
             When matplotlib is not installed.
+
+        Examples
+        --------
+        >>> ax = Cell("nasbench201", (3, 0, 1, 2, 4, 0)).plot()
+        >>> ax.get_aspect() is not None
+        True
         """
         from crlso.plotting import plot_cell
 

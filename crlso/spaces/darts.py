@@ -98,10 +98,21 @@ class DARTS(CellSpace):
             NAS-Bench-301; 28 codes, or a Cell. Text may be that of any of these, and have more around it: see
             docs/spaces.md. It is parsed, never evaluated.
 
+        Returns
+        -------
+        Cell
+
         Raises
         ------
         TypeError, ValueError
             For anything that is no cell; the message names what was expected.
+
+        Examples
+        --------
+        >>> space = DARTS()
+        >>> (cell,) = space.cells(space.sample(1, rng=0))
+        >>> space.cell(str(cell)) == cell, len(cell.codes)
+        (True, 28)
         """
         if isinstance(x, np.ndarray) and x.ndim == 0:
             x = x.item()

@@ -141,6 +141,21 @@ class NASBench101(CellSpace):
         """Return the logarithm of the number of weights of networks, in units of the output's channels squared.
 
         Vertices have their :meth:`channels`. An edge from the input is a projection by a convolution of 1 x 1.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, 26)
+            Cells.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+
+        Examples
+        --------
+        >>> space = NASBench101()
+        >>> space.log_size(space.codes(["conv3x3-bn-relu(0)+output(1)", "maxpool3x3(0)+output(1)"])).round(3)
+        array([2.303e+00, 1.000e-03])
         """
         edges, channels = _edges(codes), self.channels(codes)
         weights = edges[:, 0, -1] + 1e-3
@@ -155,6 +170,21 @@ class NASBench101(CellSpace):
 
         The vertices that lead to the output share its channels; another vertex has as many channels as the largest
         vertex that it leads to. Those that lead nowhere have none.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, 26)
+            Cells.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, 5)
+
+        Examples
+        --------
+        >>> space = NASBench101()
+        >>> space.channels(space.codes(["conv3x3-bn-relu(0)+maxpool3x3(1)+output(1,2)"]))
+        array([[0.5, 0.5, 0. , 0. , 0. ]])
         """
         edges, last = _edges(codes), LAYOUT.n_nodes - 1
         into_output = edges[:, 1:last, last]
@@ -171,7 +201,13 @@ class NASBench101(CellSpace):
         return len(self._members.keys if self._members is not None else _every_cell())
 
     def all_codes(self) -> Codes:
-        """Return all different cells in the order of their keys, shape (423624, 26), read-only."""
+        """Return all different cells in the order of their keys, shape (423624, 26), read-only.
+
+        Examples
+        --------
+        >>> NASBench101().all_codes().shape
+        (423624, 26)
+        """
         return _every_cell() if self._members is None else self._listed
 
     def cell(self, x: Any) -> Cell:
@@ -231,6 +267,11 @@ class NASBench101(CellSpace):
     def matrix(self, cell: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
         """Write a cell, pruned, in the benchmark's own form.
 
+        Parameters
+        ----------
+        cell : object
+            Anything that :meth:`cell` accepts.
+
         Returns
         -------
         matrix : ndarray of int64, shape (v, v)
@@ -242,6 +283,11 @@ class NASBench101(CellSpace):
         ------
         ValueError
             For a cell without a path from the input to the output.
+
+        Examples
+        --------
+        >>> NASBench101().matrix("maxpool3x3(0)+output(0,1)")[1]
+        ['input', 'maxpool3x3', 'output']
         """
         row = self.prune([self.cell(cell)])[0]
         full = np.zeros((_VERTICES, _VERTICES), dtype=np.int64)

@@ -129,13 +129,40 @@ class NASBench201(CellSpace):
         return Shipped(class_latents="latents_nasbench201.npz")
 
     def log_size(self, codes: Codes) -> Floats:
-        """Return the logarithm of the size of networks: the number of live convolutions, a small one counting 0.35."""
+        """Return the logarithm of the size of networks: the number of live convolutions, a small one counting 0.35.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, 6)
+            Cells.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+
+        Examples
+        --------
+        >>> space = NASBench201()
+        >>> space.log_size(space.codes([0, 6111])).round(3)
+        array([0.   , 1.537])
+        """
         counts = live_operations(self._layout, codes)
         small, large = (counts[:, _OPERATIONS.index(name)] for name in _CONVOLUTIONS)
         return np.log(0.3 + large + 0.35 * small)
 
     def similarity(self) -> Floats:
-        """Return how similar operations are: the two convolutions by one half."""
+        """Return how similar operations are: the two convolutions by one half.
+
+        Returns
+        -------
+        ndarray of float64, shape (5, 5)
+
+        Examples
+        --------
+        >>> space = NASBench201()
+        >>> space.similarity()[2, 3]
+        np.float64(0.5)
+        """
         similar = np.eye(len(_OPERATIONS))
         small, large = map(_OPERATIONS.index, _CONVOLUTIONS)
         similar[small, large] = similar[large, small] = 0.5
@@ -163,6 +190,12 @@ class NASBench201(CellSpace):
             For an index outside 0..15624.
         TypeError
             For anything else.
+
+        Examples
+        --------
+        >>> space = NASBench201()
+        >>> space.cell(6111) == space.cell(str(space.cell(6111)))
+        True
         """
         if isinstance(x, np.ndarray) and x.ndim == 0:
             x = x.item()
@@ -255,6 +288,12 @@ class NASBench201(CellSpace):
         Returns
         -------
         ndarray of int64, shape (n,)
+
+        Examples
+        --------
+        >>> space = NASBench201()
+        >>> space.index([space.cell(6111), (0, 0, 0, 0, 0, 0)])
+        array([6111, 1651])
         """
         ranks: npt.NDArray[np.int64] = _core.nb201_rank(self.codes(cells))
         return _official_order()[1][ranks]
@@ -266,6 +305,11 @@ class NASBench201(CellSpace):
         -------
         ndarray of uint8, shape (15625, 6)
             Read-only. Of a subset: the first cell that was given of each class.
+
+        Examples
+        --------
+        >>> NASBench201().all_codes().shape
+        (15625, 6)
         """
         return _official_order()[0] if self._members is None else self._listed
 
@@ -283,6 +327,13 @@ class NASBench201(CellSpace):
         -------
         ndarray of int64, shape (n,)
             The codes of the class's representative read as one number in base 5.
+
+        Examples
+        --------
+        >>> space = NASBench201()
+        >>> keys = space.canonical_key([(0, 0, 0, 3, 0, 0), (3, 0, 0, 0, 1, 0)])
+        >>> bool(keys[0] == keys[1])
+        True
         """
         keys: Keys = _core.nb201_class(self.codes(codes), level)
         return keys
@@ -300,11 +351,33 @@ class NASBench201(CellSpace):
         Returns
         -------
         ndarray of uint8, shape (n, 6)
+
+        Examples
+        --------
+        >>> space = NASBench201()
+        >>> space.canonicalise([(3, 0, 0, 0, 1, 0)])
+        array([[0, 0, 0, 3, 0, 0]], dtype=uint8)
         """
         representatives: Codes = _core.nb201_representative(self.codes(codes), level)
         return representatives
 
     def one_hot(self, codes: Any) -> npt.NDArray[np.float32]:
-        """Return codes as indicators, float32 of shape (n, 30): five for each edge."""
+        """Return codes as indicators, float32 of shape (n, 30): five for each edge.
+
+        Parameters
+        ----------
+        codes : array_like or iterable
+            n cells: anything that :meth:`codes` accepts.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, 30)
+
+        Examples
+        --------
+        >>> space = NASBench201()
+        >>> space.one_hot([6111]).sum()
+        np.float32(6.0)
+        """
         hot: npt.NDArray[np.float32] = _core.nb201_one_hot(self.codes(codes))
         return hot.reshape(len(hot), len(_EDGES) * len(_OPERATIONS))

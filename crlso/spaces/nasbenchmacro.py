@@ -140,7 +140,23 @@ class NASBenchMacro(CellSpace):
         return f"NASBenchMacro({len(self)} cells: {_LAYERS} layers, {len(self.operations)} operations)"
 
     def log_size(self, codes: Codes) -> Floats:
-        """Return the logarithm of the number of parameters of networks, shape (n,)."""
+        """Return the logarithm of the number of parameters of networks, shape (n,).
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, 8)
+            Cells.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+
+        Examples
+        --------
+        >>> space = NASBenchMacro()
+        >>> space.log_size(space.codes(["00000000", "22222222"])).round(2)
+        array([12.87, 14.89])
+        """
         return np.log(network_costs(codes)[:, 0])
 
     def cell(self, x: Any) -> Cell:
@@ -187,6 +203,12 @@ class NASBenchMacro(CellSpace):
         Returns
         -------
         ndarray of uint8, shape (n, 8)
+
+        Examples
+        --------
+        >>> space = NASBenchMacro()
+        >>> space.canonicalise(["20102202"])
+        array([[2, 0, 1, 2, 0, 2, 2, 0]], dtype=uint8)
         """
         rows = self.codes(codes).copy()
         first = 0
@@ -204,6 +226,11 @@ class NASBenchMacro(CellSpace):
         -------
         ndarray of uint8, shape (6561, 8)
             Read-only. Of a subset: the first cell that was given of each class.
+
+        Examples
+        --------
+        >>> NASBenchMacro().all_codes().shape
+        (6561, 8)
         """
         return _every_cell() if self._members is None else self._listed
 

@@ -6,29 +6,28 @@ import copy
 import functools
 import inspect
 import itertools
-import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
-from crlso._base.checks import check_int, check_number, check_numbers
+from crlso._base.checks import check_int
 from crlso._base.files import read_text
 from crlso._base.names import native_names
-from crlso._base.types import Codes, Floats, Keys
+from crlso._base.types import Codes, Keys
 from crlso.random import Stream, seed_of
 from crlso.spaces.base import PAPER_PRESETS, Preset, Shipped
 from crlso.spaces.cell import Cell
-from crlso.spaces.features import live_operations
+from crlso.spaces.coded import CodedSpace, checked_cost
 from crlso.spaces.keys import Classes, first_of_each, row_keys
 from crlso.spaces.layout import CellLayout, make_layout, register_layout
 from crlso.spaces.neighbours import Neighbourhoods, changed_codes
 from crlso.spaces.sampling import Condition, draw_cells, draw_near, find_cells
-from crlso.spaces.text import bare_text, cell_text, parse_cell
+from crlso.spaces.text import cell_text
 
 __all__ = ["CellSpace"]
 
@@ -37,7 +36,7 @@ LARGEST_LISTED = 1_000_000  # rows of codes up to which a space can be listed
 _SYMMETRIC_NODES = 7  # intermediate nodes up to which the symmetries of fixed edges are looked for
 
 
-class CellSpace:
+class CellSpace(CodedSpace):
     """A space of your own: its cells are small directed acyclic graphs of operations.
 
     A cell is a row of codes, uint8. With ``operations_on="edges"`` a code is the operation of an edge; with "nodes" the
@@ -100,7 +99,6 @@ class CellSpace:
     24
     """
 
-    _cost: tuple[float, ...] | Callable[[Sequence[Cell]], npt.ArrayLike] | None = None
     _conditions: tuple[Condition, ...] = ()  # of a part that is too large to list
     _starts: Codes  # and some of its cells
     _members: Classes | None = None  # the classes of a subset
@@ -121,11 +119,20 @@ class CellSpace:
     ) -> None:
         layout = make_layout(nodes, operations, operations_on, edges, max_edges, input_nodes, zero, identity)
         self._layout = register_layout(layout)
-        self._cost = _checked_cost(layout, cost)
+        self._cost = checked_cost(layout, cost)
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> CellSpace:
         """Read a space from a TOML file whose keys are the arguments of the constructor.
+
+        Parameters
+        ----------
+        path : path-like
+            A TOML file.
+
+        Returns
+        -------
+        CellSpace
 
         Raises
         ------
@@ -133,6 +140,14 @@ class CellSpace:
             When the file cannot be read.
         ValueError
             For text that is no TOML, unknown keys and wrong values; the message names the file.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "space.toml"
+        >>> _ = path.write_text('operations = ["conv", "pool"]')
+        >>> CellSpace.from_toml(path)
+        CellSpace(4 nodes, 2 operations on edges)
         """
         if sys.version_info >= (3, 11):
             import tomllib
@@ -152,41 +167,6 @@ class CellSpace:
             raise ValueError(f"space {os.fspath(path)!r}: expected TOML that is not nested as deep") from None
 
     # -- what the space is ----------------------------------------------------------------------------------------
-
-    @property
-    def name(self) -> str:
-        """Name of the space."""
-        return self._layout.name
-
-    @property
-    def layout(self) -> CellLayout:
-        """How cells are written as codes."""
-        return self._layout
-
-    @property
-    def operations(self) -> tuple[str, ...]:
-        """Names of the operations."""
-        return self._layout.operations
-
-    @property
-    def edges(self) -> tuple[tuple[int, int], ...]:
-        """Source and target of every possible edge of a graph."""
-        return self._layout.edges
-
-    @property
-    def n_nodes(self) -> int:
-        """Number of nodes, those of all graphs of a cell."""
-        return self._layout.n_nodes * len(self._layout.graphs)
-
-    @property
-    def cardinalities(self) -> tuple[int, ...]:
-        """Number of values of each code."""
-        return self._layout.cardinalities
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows of codes, equal and impossible cells included."""
-        return math.prod(self.cardinalities)
 
     @property
     def n_cells(self) -> int | None:
@@ -238,163 +218,28 @@ class CellSpace:
         """Names of the assets that come with crlso for the space: none for a space of your own."""
         return Shipped()
 
-    def log_size(self, codes: Codes) -> Floats | None:
-        """Return the logarithm of the size of networks of the cells, shape (n,); None where nothing is known of it.
-
-        Searches compare cells by their sizes, and begin with some large ones. With the costs of operations, it is
-        ``log(1 + c / d)``, where c is the cost of all operations on a path from an input to the output, and d the
-        smallest cost above 0. With a function, it is the logarithm of what that returns. A subclass can override it.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the function does not return a positive number for each cell.
-
-        Examples
-        --------
-        >>> space = CellSpace(nodes=3, operations=["conv", "skip"], identity=["skip"], cost={"conv": 9.0})
-        >>> np.exp(space.log_size(space.codes(["|conv~0|+|conv~0|conv~1|", "|skip~0|+|conv~0|skip~1|"]))).round(6)
-        array([4., 2.])
-        """
-        if self._cost is None:
-            return None
-        if callable(self._cost):
-            sizes = check_numbers("cost", self._cost(self.cells(codes)), len(codes))
-            if not (sizes > 0).all():
-                raise ValueError(f"cost: expected positive numbers, got {sizes.min():g}")
-            return np.log(sizes)
-        costs = np.array(self._cost * len(self._layout.graphs))
-        return np.log1p(live_operations(self._layout, codes) @ (costs / costs[costs > 0].min()))
-
-    def channels(self, codes: Codes) -> Floats | None:
-        """Return the channels at each place of an operation; None where nothing is known of them.
-
-        A subclass can override it: :func:`crlso.spaces.features.graph_descriptors` weights operations by it.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, places), optional
-            In units of the output's channels; 0 where no operation is. Places are those of all graphs, in the order
-            of their codes.
-        """
-        return None
-
-    def similarity(self) -> Floats:
-        """Return how similar operations are to each other: here only to themselves.
-
-        Returns
-        -------
-        ndarray of float64, shape (operations, operations)
-            Positive definite, with ones on its diagonal.
-        """
-        return np.eye(len(self.operations))
-
-    # -- cells and codes ------------------------------------------------------------------------------------------
-
-    def cell(self, x: Any) -> Cell:
-        """Make a Cell.
-
-        Parameters
-        ----------
-        x : str, sequence of int or Cell
-            The cell as text (as ``str(cell)`` or ``repr(cell)`` gives it, with or without white space at its ends), its
-            codes, or a Cell.
-
-        Returns
-        -------
-        Cell
-
-        Raises
-        ------
-        ValueError
-            For text or codes that are no cell of the space, or a Cell of another space.
-        TypeError
-            For anything else.
-        """
-        if isinstance(x, np.ndarray) and x.ndim == 0:
-            x = x.item()
-        if isinstance(x, Cell):
-            if x.space != self.name:
-                raise ValueError(f"cell: expected a Cell of {self.name}, got one of {x.space}")
-            return x
-        if isinstance(x, str):
-            return Cell(self.name, parse_cell(self._layout, bare_text(x)))
-        if isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (bytes, bytearray, memoryview)):
-            return Cell(self.name, tuple(x.tolist() if isinstance(x, np.ndarray) else x))
-        raise TypeError(f"cell: expected text, {len(self.cardinalities)} codes or a Cell, got {type(x).__name__}")
-
-    def codes(self, cells: Any) -> Codes:
-        """Return the codes of cells, checked.
-
-        Parameters
-        ----------
-        cells : array_like or iterable
-            Integers of shape (n, codes per cell), an array or another iterable of anything that :meth:`cell` accepts,
-            or one Cell or its text.
-
-        Returns
-        -------
-        ndarray of uint8, shape (n, codes per cell)
-            The given array itself when it is of this type already, else a new one.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For arrays of another kind or shape, codes outside their ranges, and things that are no cells.
-        """
-        if isinstance(cells, (np.ndarray, np.generic)) and not isinstance(cells, str):
-            array = np.asarray(cells)
-            if array.dtype.kind not in "OUT":  # T: the texts of variable length of NumPy 2
-                return self._codes_from_array(array)
-            cells = array if array.ndim else array.item()
-        if isinstance(cells, (Cell, str)):
-            cells = [cells]
-        if not isinstance(cells, Iterable) or isinstance(cells, (bytes, bytearray, memoryview)):
-            raise TypeError(f"cells: expected an array of codes or an iterable of cells, got {type(cells).__name__}")
-        rows = [self.cell(cell).codes for cell in cells]
-        return np.array(rows, dtype=np.uint8).reshape(len(rows), len(self.cardinalities))
-
-    def _codes_from_array(self, array: npt.NDArray[Any]) -> Codes:
-        if array.dtype.kind not in "iu":
-            raise TypeError(f"cells: expected an array of integers, got dtype {array.dtype}")
-        if array.ndim != 2 or array.shape[1] != len(self.cardinalities):
-            raise ValueError(f"cells: expected shape (n, {len(self.cardinalities)}), got {array.shape}")
-        wrong = (array < 0) | (array >= np.asarray(self.cardinalities))
-        if wrong.any():
-            row, column = np.argwhere(wrong)[0]
-            raise ValueError(
-                f"cells: expected codes from 0 to {self.cardinalities[column] - 1} in column {column}, "
-                f"got {array[row, column]} in row {row}"
-            )
-        return array.astype(np.uint8, copy=False)
-
-    def cells(self, codes: Any) -> list[Cell]:
-        """Make a Cell of each of anything that :meth:`codes` accepts."""
-        return [Cell(self.name, tuple(row)) for row in self.codes(codes).tolist()]
-
-    def one_hot(self, codes: Any) -> npt.NDArray[np.float32]:
-        """Return codes as indicators, float32 of shape (n, sum of the cardinalities)."""
-        first = np.cumsum([0, *self.cardinalities[:-1]])
-        rows = self.codes(codes).astype(np.int64) + first
-        hot = np.zeros((len(rows), sum(self.cardinalities)), dtype=np.float32)
-        np.put_along_axis(hot, rows, 1.0, axis=1)
-        return hot
-
     # -- which cells are possible, and which are the same ---------------------------------------------------------
-
-    def prune(self, codes: Any) -> Codes:
-        """Remove what is on no path from an input to the output; the nodes that stay move to the front.
-
-        Where edges are not free, nothing is removed.
-        """
-        rows = self.codes(codes)
-        return _core.cell_prune(rows, self._layout.of_core, False) if self._layout.free else rows
 
     def valid(self, codes: Any) -> npt.NDArray[np.bool_]:
         """Tell which rows of codes are cells of the space, shape (n,).
 
         With free edges, a path must lead from an input to the output, and pruning must leave at most `max_edges` edges.
         A part of a space has its own cells only.
+
+        Parameters
+        ----------
+        codes : array_like or iterable
+            n cells: anything that :meth:`codes` accepts.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=4, operations=["conv", "pool"], operations_on="nodes", edges="free")
+        >>> space.valid(["pool(0)+conv(0)+output(2)", "pool(0)+conv(1)+output()"])
+        array([ True, False])
         """
         rows = self.codes(codes)
         layout = self._layout
@@ -406,7 +251,24 @@ class CellSpace:
         return good
 
     def canonicalise(self, codes: Any) -> Codes:
-        """Return the canonical cell of each cell's class, shape (n, codes per cell)."""
+        """Return the canonical cell of each cell's class, shape (n, codes per cell).
+
+        Parameters
+        ----------
+        codes : array_like or iterable
+            n cells: anything that :meth:`codes` accepts.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, codes per cell)
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=4, operations=["conv", "pool"], operations_on="nodes", edges="free")
+        >>> cells = space.cells(space.canonicalise(["pool(0)+conv(0)+output(1,2)", "conv(0)+pool(0)+output(1,2)"]))
+        >>> cells[0] == cells[1]
+        True
+        """
         rows = self.codes(codes)
         if self._layout.free:
             return _core.cell_prune(rows, self._layout.of_core, True)
@@ -422,6 +284,28 @@ class CellSpace:
         """Return the cell that stands for each cell's class, and that a search asks for, shape (n, codes per cell).
 
         It is the canonical cell; in a subset, the cell of the class that was given.
+
+        Parameters
+        ----------
+        codes : array_like or iterable
+            n cells: anything that :meth:`codes` accepts.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, codes per cell)
+
+        Raises
+        ------
+        ValueError
+            If a cell is not in the subset.
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=4, operations=["conv", "pool"], operations_on="nodes", edges="free")
+        >>> given = space.cell("pool(0)+conv(0)+output(1,2)")
+        >>> part = space.subset([given])
+        >>> part.cells(part.representative(["conv(0)+pool(0)+output(1,2)"])) == [given]
+        True
         """
         if self._members is None:
             return self.canonicalise(codes)
@@ -435,6 +319,21 @@ class CellSpace:
 
         The key is the canonical row read as one number, or a 63-bit hash of it where that number is too large: among
         a million different cells, two share a hash with a probability of 6e-8. Keys are not negative.
+
+        Parameters
+        ----------
+        codes : array_like or iterable
+            n cells: anything that :meth:`codes` accepts.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"])
+        >>> space.canonical_key([(0, 0, 0), (0, 1, 1)])
+        array([0, 3])
         """
         return row_keys(self.canonicalise(codes), self.cardinalities)
 
@@ -452,6 +351,14 @@ class CellSpace:
         ------
         ValueError
             For a space with more than a million rows of codes.
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"])
+        >>> space.all_codes()[:3]
+        array([[0, 0, 0],
+               [0, 0, 1],
+               [0, 1, 0]], dtype=uint8)
         """
         if self._members is not None:
             return self._listed
@@ -472,6 +379,12 @@ class CellSpace:
         ------
         ValueError
             For a space that is too large to list.
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"])
+        >>> len(space.classes()), space.classes().keys[:3]
+        (8, array([0, 1, 2]))
         """
         return _all_classes(self) if self._members is None else self._members
 
@@ -493,6 +406,13 @@ class CellSpace:
         ------
         TypeError, ValueError
             For no cell, and for anything that is no cell of the space.
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"])
+        >>> part = space.subset([(0, 1, 1), (1, 1, 1)])
+        >>> len(part), part.valid([(0, 1, 1), (0, 0, 0)])
+        (2, array([ True, False]))
         """
         rows = self.codes(cells)
         if not len(rows):
@@ -584,6 +504,13 @@ class CellSpace:
         ValueError
             When `n` is negative or larger than the number of cells or classes (of a space that is too large to list:
             of the cells that were found).
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"])
+        >>> space.sample(2, rng=0)
+        array([[1, 1, 1],
+               [0, 0, 1]], dtype=uint8)
         """
         number, stream = self.n_cells, Stream(seed_of(rng))
         if number is None:
@@ -599,7 +526,25 @@ class CellSpace:
 
     @native_names
     def sample_up_to(self, n: int, rng: Any) -> Codes:
-        """Draw cells as :meth:`sample` does, but fewer where the space has no more, or hardly any more can be found."""
+        """Draw cells as :meth:`sample` does, but fewer where the space has no more, or hardly any more can be found.
+
+        Parameters
+        ----------
+        n : int
+            Largest number of cells.
+        rng : int, numpy.random.Generator or numpy.random.SeedSequence
+            Source of randomness.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, codes per cell)
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"])
+        >>> len(space.sample_up_to(100, rng=0))
+        8
+        """
         n, number = check_int("n", n, 0), self.n_cells
         return self._drawn(n, Stream(seed_of(rng))) if number is None else self.sample(min(n, number), rng)
 
@@ -620,6 +565,14 @@ class CellSpace:
         -------
         ndarray of uint8, shape (n, codes per cell)
             Canonical cells in the order of their keys, without the cell's own class.
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"])
+        >>> space.neighbours((0, 0, 0))
+        array([[0, 0, 1],
+               [0, 1, 0],
+               [1, 0, 0]], dtype=uint8)
         """
         return self.neighbourhoods([cell]).codes
 
@@ -665,7 +618,26 @@ class CellSpace:
 
     @native_names
     def mutate(self, codes: Any, rng: Any) -> Codes:
-        """Return a random neighbour of each cell, shape (n, codes per cell); a cell without any stays as it is."""
+        """Return a random neighbour of each cell, shape (n, codes per cell); a cell without any stays as it is.
+
+        Parameters
+        ----------
+        codes : array_like or iterable
+            n cells: anything that :meth:`codes` accepts.
+        rng : int, numpy.random.Generator or numpy.random.SeedSequence
+            Source of randomness.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, codes per cell)
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"])
+        >>> space.mutate([(0, 0, 0), (0, 0, 0)], rng=0)
+        array([[1, 0, 0],
+               [1, 0, 0]], dtype=uint8)
+        """
         rows = self.codes(codes).copy()
         draw = Stream(seed_of(rng)).uniform("mutate", 0, len(rows), "float64")
         near = self.neighbourhoods(rows)
@@ -694,6 +666,12 @@ class CellSpace:
         ------
         TypeError, ValueError
             If `logits` is no such array.
+
+        Examples
+        --------
+        >>> space = CellSpace(nodes=3, operations=["conv", "pool"])
+        >>> space.from_logits(np.array([[2.0, 1.0, 0.0, 3.0, 1.0, 0.5]]))
+        array([[0, 1, 0]], dtype=uint8)
         """
         width = sum(self.cardinalities)
         if not isinstance(logits, np.ndarray):
@@ -759,21 +737,3 @@ def _symmetries(layout: CellLayout) -> tuple[tuple[int, ...], ...]:
             else:
                 orders.append(tuple(numbers[edge] for edge in moved))
     return tuple(dict.fromkeys([same, *orders]))
-
-
-def _checked_cost(layout: CellLayout, cost: Any) -> Any:
-    """Return the cost of each operation as a tuple; a function and None as they are."""
-    if cost is None or callable(cost):
-        return cost
-    if not isinstance(cost, Mapping):
-        raise TypeError(f"cost: expected a mapping of operations to numbers, or a function, got {type(cost).__name__}")
-    unknown = [name for name in cost if name not in layout.operations]
-    passive = {*layout.identities, *layout.dead_operations}
-    missing = [name for i, name in enumerate(layout.operations) if name not in cost and i not in passive]
-    if unknown or missing:
-        wrong = f"got also {unknown[0]!r:.60}" if unknown else f"got none for {missing[0]!r:.60}"
-        raise ValueError(f"cost: expected a number for each operation, {wrong}")
-    costs = tuple(check_number(f"cost of {name!r:.60}", cost.get(name, 0.0), least=0) for name in layout.operations)
-    if not any(costs):
-        raise ValueError("cost: expected a number above 0 for at least one operation, got 0 for all")
-    return costs
