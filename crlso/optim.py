@@ -102,6 +102,16 @@ class SGD:
         ------
         RuntimeError
             If the norm is not finite: nothing has changed then.
+
+        Examples
+        --------
+        >>> from crlso import Tensor
+        >>> x = Tensor([1.0, 2.0], requires_grad=True)
+        >>> optimiser = SGD([x], lr=0.5)
+        >>> (x * x).sum().backward()
+        >>> _ = optimiser.step()
+        >>> x.numpy()
+        array([0., 0.], dtype=float32)
         """
         rate = check_number("learning_rate", self.lr if learning_rate is None else learning_rate, least=0)
         gradients = [None if p.grad is None else p.grad.numpy() for p in self._parameters]
@@ -120,7 +130,18 @@ class SGD:
         return norm
 
     def zero_grad(self) -> None:
-        """Clear the gradients of all parameters."""
+        """Clear the gradients of all parameters.
+
+        Examples
+        --------
+        >>> from crlso import Tensor
+        >>> x = Tensor([1.0, 2.0], requires_grad=True)
+        >>> optimiser = SGD([x], lr=0.5)
+        >>> (x * x).sum().backward()
+        >>> optimiser.zero_grad()
+        >>> x.grad is None
+        True
+        """
         for parameter in self._parameters:
             parameter.grad = None
 

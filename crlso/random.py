@@ -158,6 +158,11 @@ class Stream:
         -------
         Stream
             Its seed is a 64-bit BLAKE2b digest of the parent's seed and the name.
+
+        Examples
+        --------
+        >>> Stream(3).child("a").seed == Stream(3).child("a").seed != Stream(3).child("b").seed
+        True
         """
         if not isinstance(name, str):
             raise TypeError(f"name: expected a string, got {type(name).__name__}")
@@ -191,6 +196,11 @@ class Stream:
             If an argument is of the wrong kind or `dtype` is not float32 or float64.
         ValueError
             If `step` or `shape` is out of range.
+
+        Examples
+        --------
+        >>> Stream(3).normal("noise", 0, (2, 3)).shape
+        (2, 3)
         """
         return _core.philox_normal(self._seed, _purpose_code(purpose), step, shape, dtype)
 
@@ -213,6 +223,12 @@ class Stream:
         ------
         TypeError, ValueError
             As :meth:`normal` does.
+
+        Examples
+        --------
+        >>> draw = Stream(3).uniform("draw", 0, 5)
+        >>> bool((draw >= 0).all() and (draw < 1).all())
+        True
         """
         return _core.philox_uniform(self._seed, _purpose_code(purpose), step, shape, dtype)
 

@@ -77,6 +77,14 @@ class Comparison:
             - ``sources``: by method, the share of cells that each source proposed, or None.
             - ``failed``: number of failed searches.
             - ``version``: of crlso.
+
+        Examples
+        --------
+        >>> import crlso
+        >>> bench = crlso.benchmarks.NASBench201("cifar10")
+        >>> found = crlso.compare(bench, ["random", "local"], seeds=2, budget=8, progress=False)
+        >>> sorted(found.to_dict())[:3]
+        ['benchmark', 'budget', 'dataset']
         """
         documents = [self._document(records) for records in self._groups().values()]
         if len(documents) == 1:
@@ -84,11 +92,42 @@ class Comparison:
         return {"comparisons": documents, "version": __version__}
 
     def to_json(self, indent: int | None = None) -> str:
-        """:meth:`to_dict` as strict JSON."""
+        """:meth:`to_dict` as strict JSON.
+
+        Parameters
+        ----------
+        indent : int, optional
+            Spaces per level; one line by default.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> import crlso
+        >>> bench = crlso.benchmarks.NASBench201("cifar10")
+        >>> found = crlso.compare(bench, ["random", "local"], seeds=2, budget=8, progress=False)
+        >>> found.to_json()[0]
+        '{'
+        """
         return json_text(self.to_dict(), indent)
 
     def table(self) -> list[dict[str, Any]]:
-        """Rows of ``results`` of all benchmarks, with ``benchmark`` and ``dataset``; input for ``pandas.DataFrame``."""
+        """Rows of ``results`` of all benchmarks, with ``benchmark`` and ``dataset``; input for ``pandas.DataFrame``.
+
+        Returns
+        -------
+        list of dict
+
+        Examples
+        --------
+        >>> import crlso
+        >>> bench = crlso.benchmarks.NASBench201("cifar10")
+        >>> found = crlso.compare(bench, ["random", "local"], seeds=2, budget=8, progress=False)
+        >>> [row["method"] for row in found.table()]
+        ['random', 'local']
+        """
         found = self.to_dict()
         return [
             {"benchmark": document["benchmark"], "dataset": document["dataset"], **row}
@@ -99,7 +138,28 @@ class Comparison:
     def plot(
         self, ax: Any = None, regret: bool | float = False, benchmark: str | None = None, dataset: str | None = None
     ) -> Any:
-        """Plot mean values or regrets against queries; see :func:`crlso.plotting.plot_comparison`."""
+        """Plot mean values or regrets against queries; see :func:`crlso.plotting.plot_comparison`.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; a new figure by default.
+        regret : bool or float
+            Whether to plot regrets, or the value from which values are subtracted.
+        benchmark, dataset : str, optional
+            Which one, if there are several.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Examples
+        --------
+        >>> import crlso
+        >>> bench = crlso.benchmarks.NASBench201("cifar10")
+        >>> found = crlso.compare(bench, ["random", "local"], seeds=2, budget=8, progress=False)
+        >>> ax = found.plot()
+        """
         from crlso.plotting import plot_comparison
 
         return plot_comparison(self, ax, regret, benchmark, dataset)

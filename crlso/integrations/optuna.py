@@ -270,7 +270,19 @@ class CRLSOSampler(BaseSampler):
     # -- what Optuna calls ----------------------------------------------------------------------------------------
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Return the parameters of cells, see :func:`distributions`."""
+        """Return the parameters of cells, see :func:`distributions`.
+
+        Parameters
+        ----------
+        study : optuna.study.Study
+            The study.
+        trial : optuna.trial.FrozenTrial
+            The trial that is sampled for.
+
+        Returns
+        -------
+        dict of str to optuna.distributions.CategoricalDistribution
+        """
         return dict(self._distributions)
 
     def sample_relative(
@@ -279,6 +291,19 @@ class CRLSOSampler(BaseSampler):
         """Choose a cell for a trial, after learning from the others, and return its parameters.
 
         Parameters that ``enqueue_trial`` leaves open are drawn by the independent sampler.
+
+        Parameters
+        ----------
+        study : optuna.study.Study
+            The study.
+        trial : optuna.trial.FrozenTrial
+            The trial that is sampled for.
+        search_space : dict
+            What :meth:`infer_relative_search_space` returned.
+
+        Returns
+        -------
+        dict of str to str
 
         Raises
         ------
@@ -300,15 +325,51 @@ class CRLSOSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Let the independent sampler choose a parameter that is none of the cell."""
+        """Let the independent sampler choose a parameter that is none of the cell.
+
+        Parameters
+        ----------
+        study : optuna.study.Study
+            The study.
+        trial : optuna.trial.FrozenTrial
+            The trial that is sampled for.
+        param_name : str
+            Name of the parameter.
+        param_distribution : optuna.distributions.BaseDistribution
+            What it can be.
+
+        Returns
+        -------
+        object
+        """
         return self._independent.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Tell the independent sampler that a trial begins."""
+        """Tell the independent sampler that a trial begins.
+
+        Parameters
+        ----------
+        study : optuna.study.Study
+            The study.
+        trial : optuna.trial.FrozenTrial
+            The trial that is sampled for.
+        """
         self._independent.before_trial(study, trial)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """Tell the independent sampler that a trial ends, and stop the study when no cell is left."""
+        """Tell the independent sampler that a trial ends, and stop the study when no cell is left.
+
+        Parameters
+        ----------
+        study : optuna.study.Study
+            The study.
+        trial : optuna.trial.FrozenTrial
+            The trial that is sampled for.
+        state : optuna.trial.TrialState
+            How it ended.
+        values : sequence of float, optional
+            Its values.
+        """
         self._independent.after_trial(study, trial, state, values)
         with self._lock:
             is_spent = self._optimiser is not None and self._optimiser.remaining == 0

@@ -213,6 +213,14 @@ class Optimiser(ABC):
         ------
         BudgetSpent
             If `budget` trials were asked for, pending ones included, or no class is left.
+
+        Examples
+        --------
+        >>> from crlso.methods import RandomSearch
+        >>> from crlso.spaces import NASBench201
+        >>> optimiser = RandomSearch(NASBench201(), rng=0, budget=3)
+        >>> optimiser.ask().number, optimiser.remaining
+        (0, 2)
         """
         self._learn_all()
         self._check_remaining()
@@ -292,6 +300,16 @@ class Optimiser(ABC):
             a failed trial, or the state is unknown. The optimiser is then unchanged, and the trial can be told again.
         TypeError
             If `trial` is not a Trial or `value` is not a real number.
+
+        Examples
+        --------
+        >>> from crlso.methods import RandomSearch
+        >>> from crlso.spaces import NASBench201
+        >>> optimiser = RandomSearch(NASBench201(), rng=0, budget=3)
+        >>> trial = optimiser.ask()
+        >>> optimiser.tell(trial, 91.5)
+        >>> optimiser.best.value
+        91.5
         """
         mine = self._find(trial)
         measurement = _told_measurement(value, state)
@@ -427,12 +445,41 @@ class Optimiser(ABC):
         Returns
         -------
         ndarray of bool, shape (n,)
+
+        Examples
+        --------
+        >>> from crlso.methods import RandomSearch
+        >>> from crlso.spaces import NASBench201
+        >>> optimiser = RandomSearch(NASBench201(), rng=0, budget=3)
+        >>> trial = optimiser.ask()
+        >>> optimiser.seen([trial.cell.codes])
+        array([ True])
         """
         return self.history.seen(self.space.canonical_key(codes))
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Add the time of a ``with`` block to a phase. Other time in :meth:`ask` and :meth:`tell` is "search"."""
+        """Add the time of a ``with`` block to a phase. Other time in :meth:`ask` and :meth:`tell` is "search".
+
+        Parameters
+        ----------
+        name : str
+            Name of the phase in :attr:`seconds`.
+
+        Yields
+        ------
+        None
+
+        Examples
+        --------
+        >>> from crlso.methods import RandomSearch
+        >>> from crlso.spaces import NASBench201
+        >>> optimiser = RandomSearch(NASBench201(), rng=0, budget=3)
+        >>> with optimiser.phase("training"):
+        ...     pass
+        >>> "training" in optimiser.seconds
+        True
+        """
         self._charge()
         outer = self._phases
         try:
@@ -445,14 +492,47 @@ class Optimiser(ABC):
                 self._phases = outer
 
     def count(self, **numbers: int) -> None:
-        """Add to counters in :attr:`diagnostics`; :meth:`_next` calls this at most once, before it returns."""
+        """Add to counters in :attr:`diagnostics`; :meth:`_next` calls this at most once, before it returns.
+
+        Parameters
+        ----------
+        **numbers : int
+            What to add, by the name of the counter.
+
+        Examples
+        --------
+        >>> from crlso.methods import RandomSearch
+        >>> from crlso.spaces import NASBench201
+        >>> optimiser = RandomSearch(NASBench201(), rng=0, budget=3)
+        >>> optimiser.diagnostics.update(proposals=0)
+        >>> optimiser.count(proposals=2)
+        >>> optimiser.diagnostics["proposals"]
+        2
+        """
         asked = self.history.n_asked
         before = self._counts.before(asked)
         self._counts.put(asked, {**before, **{name: before.get(name, 0) + n for name, n in numbers.items()}})
         self.diagnostics.update(self._counts.value)
 
     def report(self, phase: str, done: int, total: int) -> None:
-        """Report the progress of a phase to :attr:`on_progress`, if it is set."""
+        """Report the progress of a phase to :attr:`on_progress`, if it is set.
+
+        Parameters
+        ----------
+        phase : str
+            Name of the phase.
+        done, total : int
+            How much of it is done.
+
+        Examples
+        --------
+        >>> from crlso.methods import RandomSearch
+        >>> from crlso.spaces import NASBench201
+        >>> optimiser = RandomSearch(NASBench201(), rng=0, budget=3)
+        >>> optimiser.on_progress = lambda phase, done, total: print(phase, done, total)
+        >>> optimiser.report("training", 3, 10)
+        training 3 10
+        """
         if self.on_progress is not None:
             self.on_progress(phase, done, total)
 

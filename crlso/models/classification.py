@@ -82,7 +82,17 @@ class GaussianProcessClassifier:
         return self
 
     def probability(self, x: Features) -> Floats:
-        """Return the probability of success at m cells, shape (m,); NotFittedError before :meth:`fit`."""
+        """Return the probability of success at m cells, shape (m,); NotFittedError before :meth:`fit`.
+
+        Parameters
+        ----------
+        x : Features
+            Features of m cells.
+
+        Returns
+        -------
+        ndarray of float64, shape (m,)
+        """
         if not hasattr(self, "_mode"):
             raise NotFittedError("GaussianProcessClassifier: expected a fitted model; call fit first")
         mode = self._mode

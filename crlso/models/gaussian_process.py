@@ -74,7 +74,24 @@ class Features:
 
     @staticmethod
     def join(first: Features, second: Features) -> Features:
-        """Concatenate the features of two sets of cells; `size` and `predicted` are None unless both have them."""
+        """Concatenate the features of two sets of cells; `size` and `predicted` are None unless both have them.
+
+        Parameters
+        ----------
+        first, second : Features
+            Features of n and of m cells, with groups of the same columns.
+
+        Returns
+        -------
+        Features
+            Of n + m cells.
+
+        Examples
+        --------
+        >>> x = Features((np.arange(4.0)[:, None],))
+        >>> len(Features.join(x, x))
+        8
+        """
         size, predicted = (
             None if a is None or b is None else np.concatenate([a, b])
             for a, b in ((first.size, second.size), (first.predicted, second.predicted))
@@ -128,7 +145,23 @@ class Kernel:
     predicted: float = 1.0
 
     def profile(self, distance: Floats) -> Floats:
-        """The kernel as a function of the weighted squared distance, 1 at 0; a subclass may have another."""
+        """The kernel as a function of the weighted squared distance, 1 at 0; a subclass may have another.
+
+        Parameters
+        ----------
+        distance : ndarray of float64
+            Weighted squared distances.
+
+        Returns
+        -------
+        ndarray of float64
+            Of the same shape.
+
+        Examples
+        --------
+        >>> Kernel(((1.0,),)).profile(np.array([0.0, 1.0])).round(3)
+        array([1.   , 0.368])
+        """
         values: Floats = np.exp(-distance)
         return values
 
@@ -145,20 +178,75 @@ class Kernel:
         Returns
         -------
         ndarray of float64, shape (n, m)
+
+        Examples
+        --------
+        >>> x = Features((np.arange(4.0)[:, None],))
+        >>> Kernel(((1.0,),)).between(x, x, (1.0,)).shape
+        (4, 4)
         """
         return self._of_distances(_distances(x, y), x, y, weights)
 
     def fixed(self, weights: Sequence[float], noise: float) -> Self:
-        """Return the kernel with these weights and this noise alone to choose from."""
+        """Return the kernel with these weights and this noise alone to choose from.
+
+        Parameters
+        ----------
+        weights : sequence of float
+            One weight for each group of features.
+        noise : float
+            Variance of the noise.
+
+        Returns
+        -------
+        Kernel
+
+        Examples
+        --------
+        >>> Kernel(((0.5, 1.0),)).fixed([0.5], 0.1).noises
+        (0.1,)
+        """
         return dataclasses.replace(self, weights=tuple((weight,) for weight in weights), noises=(noise,))
 
     def candidates(self, x: Features) -> list[tuple[tuple[float, ...], Floats]]:
-        """Return each combination of candidate weights with its kernel matrix, shape (len(x), len(x))."""
+        """Return each combination of candidate weights with its kernel matrix, shape (len(x), len(x)).
+
+        Parameters
+        ----------
+        x : Features
+            Features of n cells.
+
+        Returns
+        -------
+        list of (tuple of float, ndarray)
+
+        Examples
+        --------
+        >>> x = Features((np.arange(4.0)[:, None],))
+        >>> len(Kernel(((0.5, 1.0),)).candidates(x))
+        2
+        """
         distances = _distances(x, x)
         return [(chosen, self._of_distances(distances, x, x, chosen)) for chosen in itertools.product(*self.weights)]
 
     def diagonal(self, x: Features) -> Floats:
-        """Return the kernel of each cell with itself, shape (len(x),)."""
+        """Return the kernel of each cell with itself, shape (len(x),).
+
+        Parameters
+        ----------
+        x : Features
+            Features of n cells.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+
+        Examples
+        --------
+        >>> x = Features((np.arange(4.0)[:, None],))
+        >>> Kernel(((1.0,),)).diagonal(x)
+        array([1., 1., 1., 1.])
+        """
         own = np.full(len(x), 1.0 + self.constant)
         if x.size is not None:
             own += self.linear * x.size**2
@@ -268,6 +356,13 @@ class GaussianProcess:
         -------
         GaussianProcess
             Itself.
+
+        Examples
+        --------
+        >>> x = Features((np.arange(4.0)[:, None],))
+        >>> process = GaussianProcess(Kernel(((0.5, 1.0),))).fit(x, np.arange(4.0))
+        >>> process.posterior(x).mean.shape
+        (4,)
         """
         identity, best = np.eye(len(x)), -np.inf
         targets = np.repeat(np.asarray(y, dtype=np.float64)[None, :, None], len(self.kernel.noises), axis=0)
@@ -302,6 +397,14 @@ class GaussianProcess:
         ------
         NotFittedError
             Before :meth:`fit`.
+
+        Examples
+        --------
+        >>> x = Features((np.arange(4.0)[:, None],))
+        >>> process = GaussianProcess(Kernel(((0.5, 1.0),))).fit(x, np.arange(4.0))
+        >>> posterior = process.posterior(x)
+        >>> posterior.mean.shape, posterior.deviation.shape
+        ((4,), (4,))
         """
         self._check_fitted()
         if rows is None:
@@ -327,6 +430,14 @@ class GaussianProcess:
         References
         ----------
         Rasmussen, Williams: Gaussian Processes for Machine Learning. 2006, equations 5.10 to 5.12.
+
+        Examples
+        --------
+        >>> x = Features((np.arange(4.0)[:, None],))
+        >>> process = GaussianProcess(Kernel(((0.5, 1.0),))).fit(x, np.arange(4.0))
+        >>> mean, deviation = process.leave_one_out()
+        >>> mean.shape
+        (4,)
         """
         self._check_fitted()
         inverse = _core.solve_lower(self.lower_, np.eye(len(self.lower_)))
@@ -463,6 +574,16 @@ class Posterior:
         ----------
         i : int
             Index of the cell among the m cells.
+
+        Examples
+        --------
+        >>> x = Features((np.arange(4.0)[:, None],))
+        >>> process = GaussianProcess(Kernel(((0.5, 1.0),))).fit(x, np.arange(4.0))
+        >>> posterior = process.posterior(Features((np.array([[8.0], [9.0]]),)))
+        >>> before = posterior.deviation[1]
+        >>> posterior.observe(0)
+        >>> bool(posterior.deviation[1] < before)
+        True
         """
         kernel, here = self.process.kernel, self._x[np.array([i])]
         row = kernel.between(here, self._x, self.process.weights_)[0]

@@ -123,6 +123,16 @@ class LatentGP(CellRegressor):
         ------
         TypeError, ValueError
             If `cells` are not cells of the space, or too many, or `y` is not one finite number per cell.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(30, rng=0)
+        >>> errors = 1 - space.log_size(cells) / 4
+        >>> model = LatentGP(space).fit(cells, errors)
+        >>> model.n_features_in_
+        6
         """
         codes = self.space.codes(cells)
         values = check_targets(y, len(codes), dtype="float64")
@@ -194,7 +204,33 @@ class LatentGP(CellRegressor):
         return np.stack([means, np.sqrt(variance + process.noise_)])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the labels and what was chosen to an npz file without pickle; NotFittedError before :meth:`fit`."""
+        """Write the labels and what was chosen to an npz file without pickle; NotFittedError before :meth:`fit`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(30, rng=0)
+        >>> errors = 1 - space.log_size(cells) / 4
+        >>> model = LatentGP(space).fit(cells, errors)
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
+        >>> model.save(path)
+        >>> bool((LatentGP.load(path, space).predict(cells) == model.predict(cells)).all())
+        True
+        """
         self._check_fitted()
         params = {"space": self.space.name, "n": len(self.codes_), "weight_": self.weight_, "noise_": self.noise_}
         labels = {"codes": self.codes_.astype(np.float32), "values": self.values_}
@@ -220,6 +256,19 @@ class LatentGP(CellRegressor):
             If the file cannot be read.
         ValueError
             If it is not such a file, or was written for another space.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(30, rng=0)
+        >>> errors = 1 - space.log_size(cells) / 4
+        >>> model = LatentGP(space).fit(cells, errors)
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
+        >>> model.save(path)
+        >>> LatentGP.load(path, space).predict(cells[:2]).shape
+        (2,)
         """
         file = cls._read_file(path, "n", "weight_", "noise_")
         params = file.params

@@ -124,6 +124,16 @@ class Predictor(CellRegressor):
         ------
         TypeError, ValueError
             If `cells` are not cells of the space, or `y` is not one finite number per cell.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(30, rng=0)
+        >>> errors = 1 - space.log_size(cells) / 4
+        >>> model = Predictor(space, width=8, layers=2, epochs=3).fit(cells, errors)
+        >>> model.n_features_in_
+        6
         """
         codes = self.space.codes(cells)
         targets = check_targets(y, len(codes), dtype="float64")
@@ -165,6 +175,16 @@ class Predictor(CellRegressor):
         ------
         NotFittedError
             Before :meth:`fit`.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(30, rng=0)
+        >>> errors = 1 - space.log_size(cells) / 4
+        >>> model = Predictor(space, width=8, layers=2, epochs=3).fit(cells, errors)
+        >>> model.predict(cells[:5]).shape
+        (5,)
         """
         self._check_fitted()
         codes = self.space.codes(cells)
@@ -178,7 +198,33 @@ class Predictor(CellRegressor):
         return {"network": self.network_}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to an npz file without pickle; NotFittedError before :meth:`fit`."""
+        """Write the model to an npz file without pickle; NotFittedError before :meth:`fit`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(30, rng=0)
+        >>> errors = 1 - space.log_size(cells) / 4
+        >>> model = Predictor(space, width=8, layers=2, epochs=3).fit(cells, errors)
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
+        >>> model.save(path)
+        >>> bool((Predictor.load(path, space).predict(cells) == model.predict(cells)).all())
+        True
+        """
         params = {**self._saved_params(), "space": self.space.name}
         self._write_file(path, {**params, "mean_": self.mean_, "scale_": self.scale_})
 
@@ -202,6 +248,19 @@ class Predictor(CellRegressor):
             If the file cannot be read.
         ValueError
             If it is not such a file, or was written for another space.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(30, rng=0)
+        >>> errors = 1 - space.log_size(cells) / 4
+        >>> model = Predictor(space, width=8, layers=2, epochs=3).fit(cells, errors)
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
+        >>> model.save(path)
+        >>> Predictor.load(path, space).width
+        8
         """
         file = cls._read_file(path, "mean_", "scale_")
         params = file.params

@@ -136,6 +136,11 @@ class ICNNSurrogate(Estimator):
         -------
         ICNNSurrogate
             Itself.
+
+        Examples
+        --------
+        >>> ICNNSurrogate(width=4).initialise(3).predict([[0.0, 1.0, 2.0]]).shape
+        (1,)
         """
         self._check_sizes()
         self._stream = Stream(seed_of(self.rng)).child("icnn")
@@ -170,6 +175,14 @@ class ICNNSurrogate(Estimator):
         ------
         TypeError, ValueError
             If `z` or `y` has another shape or holds anything but finite real numbers.
+
+        Examples
+        --------
+        >>> z = np.random.default_rng(0).normal(size=(40, 3))
+        >>> y = (z**2).sum(axis=1)
+        >>> model = ICNNSurrogate(width=8, layers=1, epochs=5).fit(z, y)
+        >>> model.n_features_in_
+        3
         """
         go_on = warm_start and hasattr(self, "network_")
         points = self._points(z) if go_on else check_points(z)
@@ -203,11 +216,61 @@ class ICNNSurrogate(Estimator):
         return self
 
     def predict(self, z: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Return the predicted errors, shape (n,), at points z, shape (n, inputs)."""
+        """Return the predicted errors, shape (n,), at points z, shape (n, inputs).
+
+        Parameters
+        ----------
+        z : array_like, shape (n, inputs)
+            Points.
+
+        Returns
+        -------
+        ndarray of float32, shape (n,)
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+
+        Examples
+        --------
+        >>> z = np.random.default_rng(0).normal(size=(40, 3))
+        >>> y = (z**2).sum(axis=1)
+        >>> model = ICNNSurrogate(width=8, layers=1, epochs=5).fit(z, y)
+        >>> model.predict(z[:2]).shape
+        (2,)
+        """
         return self.evaluate(z)[0]
 
     def evaluate(self, z: npt.ArrayLike) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return the predicted errors, shape (n,), and their gradients, shape (n, inputs), at points z."""
+        """Return the predicted errors, shape (n,), and their gradients, shape (n, inputs), at points z.
+
+        Parameters
+        ----------
+        z : array_like, shape (n, inputs)
+            Points.
+
+        Returns
+        -------
+        errors : ndarray of float32, shape (n,)
+            Predicted errors.
+        gradients : ndarray of float32, shape (n, inputs)
+            Their gradients.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+
+        Examples
+        --------
+        >>> z = np.random.default_rng(0).normal(size=(40, 3))
+        >>> y = (z**2).sum(axis=1)
+        >>> model = ICNNSurrogate(width=8, layers=1, epochs=5).fit(z, y)
+        >>> errors, gradients = model.evaluate(z[:2])
+        >>> errors.shape, gradients.shape
+        ((2,), (2, 3))
+        """
         return self._network().evaluate(self._points(z))
 
     def freeze(self) -> _core.FrozenICNN:
@@ -252,6 +315,15 @@ class ICNNSurrogate(Estimator):
         Returns
         -------
         ndarray of float32, shape (n, inputs)
+
+        Examples
+        --------
+        >>> z = np.random.default_rng(0).normal(size=(40, 3))
+        >>> y = (z**2).sum(axis=1)
+        >>> model = ICNNSurrogate(width=8, layers=1, epochs=5).fit(z, y)
+        >>> moved = model.descend(z, 0.01)
+        >>> bool((model.predict(moved) <= model.predict(z)).all())
+        True
         """
         points = self._points(z)
         sizes = np.asarray(step, dtype=np.float64)
@@ -271,6 +343,14 @@ class ICNNSurrogate(Estimator):
         -------
         float
             Between -1 and 1; NaN if one side is constant.
+
+        Examples
+        --------
+        >>> z = np.random.default_rng(0).normal(size=(40, 3))
+        >>> y = (z**2).sum(axis=1)
+        >>> model = ICNNSurrogate(width=8, layers=1, epochs=5).fit(z, y)
+        >>> -1 <= model.score(z, y) <= 1
+        True
         """
         return kendall_tau(self.predict(z), y)
 
@@ -301,6 +381,14 @@ class ICNNSurrogate(Estimator):
             Before :meth:`fit`.
         TypeError, ValueError
             If `z` has no points or another shape, or a number is not positive.
+
+        Examples
+        --------
+        >>> z = np.random.default_rng(0).normal(size=(40, 3))
+        >>> y = (z**2).sum(axis=1)
+        >>> model = ICNNSurrogate(width=8, layers=1, epochs=5).fit(z, y)
+        >>> model.certify_convexity(z, segments=64, directions=16).convex
+        True
         """
         points = self._points(z)
         if len(points) == 0:
@@ -346,7 +434,31 @@ class ICNNSurrogate(Estimator):
         return {"network": self.network_}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to an npz file without pickle; NotFittedError before :meth:`fit`."""
+        """Write the model to an npz file without pickle; NotFittedError before :meth:`fit`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Raises
+        ------
+        NotFittedError
+            Before :meth:`fit`.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> z = np.random.default_rng(0).normal(size=(40, 3))
+        >>> y = (z**2).sum(axis=1)
+        >>> model = ICNNSurrogate(width=8, layers=1, epochs=5).fit(z, y)
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
+        >>> model.save(path)
+        >>> bool((ICNNSurrogate.load(path).predict(z) == model.predict(z)).all())
+        True
+        """
         params = self._saved_params()
         self._write_file(path, {**params, "inputs": self.network_.input_weight.shape[1]})
 
@@ -354,12 +466,32 @@ class ICNNSurrogate(Estimator):
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a model that :meth:`save` wrote.
 
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        ICNNSurrogate
+
         Raises
         ------
         OSError
             If the file cannot be read.
         ValueError
             If it is not such a file, or a weight would break convexity.
+
+        Examples
+        --------
+        >>> z = np.random.default_rng(0).normal(size=(40, 3))
+        >>> y = (z**2).sum(axis=1)
+        >>> model = ICNNSurrogate(width=8, layers=1, epochs=5).fit(z, y)
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
+        >>> model.save(path)
+        >>> ICNNSurrogate.load(path).width
+        8
         """
         file = cls._read_file(path, "inputs")
         with cls._reading(path):

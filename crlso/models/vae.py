@@ -234,6 +234,12 @@ class GraphVAE(CellModel):
         -------
         GraphVAE
             Itself.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> GraphVAE(NASBench201(), width=8, latent=4).initialise().encode([6111]).shape
+        (1, 4)
         """
         self._check_sizes()
         self._stream = self._new_stream()
@@ -322,6 +328,15 @@ class GraphVAE(CellModel):
             If there are no cells, `cells` are not cells of the space, or `targets` is not one finite number per cell.
         NotFittedError
             With `warm_start`, if the model was never fitted.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(20, rng=0)
+        >>> model = GraphVAE(space, width=8, latent=4, epochs=2).fit(cells)
+        >>> model.n_features_in_
+        6
         """
         codes = self.space.codes(cells)
         if len(codes) == 0:
@@ -388,6 +403,13 @@ class GraphVAE(CellModel):
         ------
         FileNotFoundError
             If the space has no pretrained model.
+
+        Examples
+        --------
+        >>> from crlso.spaces import DARTS
+        >>> space = DARTS()
+        >>> GraphVAE.pretrained(space).encode(space.sample(2, rng=0)).shape
+        (2, 64)
         """
         check_is_space(space)
         asset = space.shipped.encoder
@@ -414,6 +436,15 @@ class GraphVAE(CellModel):
         ------
         NotFittedError
             Before :meth:`fit`.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(20, rng=0)
+        >>> model = GraphVAE(space, width=8, latent=4, epochs=2).fit(cells)
+        >>> model.encode(cells[:3]).shape
+        (3, 4)
         """
         return self.freeze_encoder().encode(cells)
 
@@ -444,6 +475,15 @@ class GraphVAE(CellModel):
     def transform(self, cells: Any) -> npt.NDArray[np.float32]:
         """Return the latents of cells, as :meth:`encode` does: the step of a pipeline before a regression.
 
+        Parameters
+        ----------
+        cells : array_like or iterable
+            n cells: anything that ``space.codes`` accepts.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, latent)
+
         Examples
         --------
         >>> from crlso.spaces import NASBench201
@@ -454,7 +494,26 @@ class GraphVAE(CellModel):
         return self.encode(cells)
 
     def fit_transform(self, cells: Any, targets: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
-        """Train on cells, see :meth:`fit`, and return their latents, shape (n, latent)."""
+        """Train on cells, see :meth:`fit`, and return their latents, shape (n, latent).
+
+        Parameters
+        ----------
+        cells, targets
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, latent)
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(20, rng=0)
+        >>> model = GraphVAE(space, width=8, latent=4, epochs=2).fit(cells)
+        >>> model.fit_transform(cells).shape
+        (20, 4)
+        """
         return self.fit(cells, targets).encode(cells)
 
     def decode(self, z: npt.ArrayLike) -> npt.NDArray[np.uint8]:
@@ -476,6 +535,15 @@ class GraphVAE(CellModel):
             Before :meth:`fit`.
         TypeError, ValueError
             If `z` has another shape or holds anything but finite real numbers.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(20, rng=0)
+        >>> model = GraphVAE(space, width=8, latent=4, epochs=2).fit(cells)
+        >>> model.decode(model.encode(cells[:3])).shape
+        (3, 6)
         """
         decoder = self.freeze_decoder()
         return decoder.decode(check_points(z, self.latent, self._dtype))
@@ -525,6 +593,15 @@ class GraphVAE(CellModel):
             Before :meth:`fit`.
         ValueError
             If there are no cells.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(20, rng=0)
+        >>> model = GraphVAE(space, width=8, latent=4, epochs=2).fit(cells)
+        >>> 0 <= model.score(cells) <= 1
+        True
         """
         codes = self.space.codes(cells)
         if len(codes) == 0:
@@ -540,10 +617,27 @@ class GraphVAE(CellModel):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model and its jointly trained surrogate to an npz file without pickle.
 
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
         Raises
         ------
         NotFittedError
             Before :meth:`fit`.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(20, rng=0)
+        >>> model = GraphVAE(space, width=8, latent=4, epochs=2).fit(cells)
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
+        >>> model.save(path)
+        >>> bool((GraphVAE.load(path, space).encode(cells) == model.encode(cells)).all())
+        True
         """
         params = self._saved_params()
         surrogate = None if self.surrogate_ is None else self.surrogate_._saved_params()
@@ -569,6 +663,18 @@ class GraphVAE(CellModel):
             If the file cannot be read.
         ValueError
             If it is not such a file, or was written for another space.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(20, rng=0)
+        >>> model = GraphVAE(space, width=8, latent=4, epochs=2).fit(cells)
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.npz"
+        >>> model.save(path)
+        >>> GraphVAE.load(path, space).latent
+        4
         """
         file = cls._read_file(path)
         params = file.params

@@ -94,13 +94,47 @@ class ICNN(Module):
         return inner + _core.linear(z, skip, activation="leaky_relu", slope=SLOPE)
 
     def freeze(self) -> _core.FrozenICNN:
-        """Return a snapshot whose weights are packed once; see :meth:`crlso.models.ICNNSurrogate.freeze`."""
+        """Return a snapshot whose weights are packed once; see :meth:`crlso.models.ICNNSurrogate.freeze`.
+
+        Returns
+        -------
+        crlso._core.FrozenICNN
+
+        Examples
+        --------
+        >>> net = ICNN(2, width=4, layers=1, rng=0)
+        >>> z = [[0.0, 1.0], [1.0, 0.0]]
+        >>> values, gradients = net.freeze().evaluate(z)
+        >>> values.shape, gradients.shape
+        ((2,), (2, 2))
+        """
         first = (self.input_weight, self.input_bias, self.weights, self.skips)
         last = (self.output_weight, self.output_skip, self.output_bias)
         return _core.FrozenICNN((*first, *last), SLOPE, self.convex)
 
     def evaluate(self, z: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Return f(z), shape (n,), and its gradients, shape (n, inputs), at points z; nothing is recorded."""
+        """Return f(z), shape (n,), and its gradients, shape (n, inputs), at points z; nothing is recorded.
+
+        Parameters
+        ----------
+        z : array_like, shape (n, inputs)
+            Points.
+
+        Returns
+        -------
+        values : ndarray, shape (n,)
+            f(z).
+        gradients : ndarray, shape (n, inputs)
+            Its gradients.
+
+        Examples
+        --------
+        >>> net = ICNN(2, width=4, layers=1, rng=0)
+        >>> z = [[0.0, 1.0], [1.0, 0.0]]
+        >>> values, gradients = net.evaluate(z)
+        >>> values.shape, gradients.shape
+        ((2,), (2, 2))
+        """
         return self.freeze().evaluate(z)
 
     def descend(self, z: npt.ArrayLike, step: npt.ArrayLike) -> npt.NDArray[Any]:
@@ -115,5 +149,13 @@ class ICNN(Module):
         Returns
         -------
         ndarray, shape (n, inputs), or (k, inputs) for one point
+
+        Examples
+        --------
+        >>> net = ICNN(2, width=4, layers=1, rng=0)
+        >>> z = [[0.0, 1.0], [1.0, 0.0]]
+        >>> moved = net.descend(z, 0.1)
+        >>> bool((net.evaluate(moved)[0] <= net.evaluate(z)[0]).all())
+        True
         """
         return self.freeze().descend(z, step)

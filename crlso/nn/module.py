@@ -123,7 +123,15 @@ class Module:
                 yield name, value
 
     def named_parameters(self) -> dict[str, Tensor]:
-        """Return the parameters by name: attribute names and list positions, joined by dots."""
+        """Return the parameters by name: attribute names and list positions, joined by dots.
+
+        Examples
+        --------
+        >>> from crlso import nn
+        >>> layer = nn.Linear(2, 1, rng=0)
+        >>> {name: p.shape for name, p in layer.named_parameters().items()}
+        {'weight': (1, 2), 'bias': (1,)}
+        """
         found: dict[str, Tensor] = {}
         for name, item in self._items():
             if isinstance(item, Tensor) and item.requires_grad:
@@ -133,11 +141,35 @@ class Module:
         return found
 
     def parameters(self) -> list[Tensor]:
-        """Return all parameters, each once, in the order in which their attributes were first assigned."""
+        """Return all parameters, each once, in the order in which their attributes were first assigned.
+
+        Returns
+        -------
+        list of Tensor
+
+        Examples
+        --------
+        >>> from crlso import nn
+        >>> layer = nn.Linear(2, 1, rng=0)
+        >>> len(layer.parameters())
+        2
+        """
         return list({id(tensor): tensor for tensor in self.named_parameters().values()}.values())
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return copies of all parameters as arrays by name."""
+        """Return copies of all parameters as arrays by name.
+
+        Returns
+        -------
+        dict of str to ndarray
+
+        Examples
+        --------
+        >>> from crlso import nn
+        >>> layer = nn.Linear(2, 1, rng=0)
+        >>> sorted(layer.state())
+        ['bias', 'weight']
+        """
         return {name: tensor.numpy().copy() for name, tensor in self.named_parameters().items()}
 
     def load_state(self, state: Mapping[str, npt.ArrayLike]) -> None:
@@ -153,6 +185,14 @@ class Module:
         ValueError
             If names or shapes differ, a value is not a finite real number, or a negative entry would break convexity.
             The parameters are unchanged then.
+
+        Examples
+        --------
+        >>> from crlso import nn
+        >>> layer = nn.Linear(2, 1, rng=0)
+        >>> layer.load_state({name: 0 * array for name, array in layer.state().items()})
+        >>> float(layer([[1.0, 2.0]]).numpy()[0, 0])
+        0.0
         """
         parameters = self.named_parameters()
         if set(state) != set(parameters):
@@ -208,6 +248,18 @@ class Module:
             If the file cannot be read.
         ValueError
             If it is no such file, or its parameters do not fit. The parameters of the module are unchanged then.
+
+        Examples
+        --------
+        >>> from crlso import nn
+        >>> layer = nn.Linear(2, 1, rng=0)
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "layer.npz"
+        >>> layer.save(path)
+        >>> other = nn.Linear(2, 1, rng=1)
+        >>> other.load(path)
+        >>> bool((other.state()["weight"] == layer.state()["weight"]).all())
+        True
         """
         parameters = self.named_parameters()
         with open(path, "rb") as file:
@@ -222,10 +274,22 @@ class Module:
     def train(self, mode: bool = True) -> Self:
         """Set whether this module and all modules in it are in training.
 
+        Parameters
+        ----------
+        mode : bool
+            Whether they are in training.
+
         Returns
         -------
         Module
             Itself.
+
+        Examples
+        --------
+        >>> from crlso import nn
+        >>> layer = nn.Linear(2, 1, rng=0)
+        >>> layer.train() is layer
+        True
         """
         self.training = bool(mode)
         for _, item in self._items():
@@ -234,7 +298,20 @@ class Module:
         return self
 
     def eval(self) -> Self:
-        """Do the same as ``train(False)``, before the module is used rather than trained."""
+        """Do the same as ``train(False)``, before the module is used rather than trained.
+
+        Returns
+        -------
+        Module
+            The module itself.
+
+        Examples
+        --------
+        >>> from crlso import nn
+        >>> layer = nn.Linear(2, 1, rng=0)
+        >>> layer.eval() is layer
+        True
+        """
         return self.train(False)
 
     def _describe(self) -> str | None:

@@ -227,6 +227,13 @@ class Study:
         ------
         ImportError
             If pandas is not installed.
+
+        Examples
+        --------
+        >>> import crlso
+        >>> study = crlso.search(crlso.benchmarks.NASBench201("cifar10"), "random", 10, 0, progress=False)
+        >>> study.trials_dataframe().shape[0]  # doctest: +SKIP
+        10
         """
         try:
             import pandas
@@ -244,13 +251,50 @@ class Study:
         return frame
 
     def plot_trajectory(self, ax: Any = None, regret: bool | float = False) -> Any:
-        """Plot the best value against the number of queries; see :func:`crlso.plotting.plot_trajectory`."""
+        """Plot the best value against the number of queries; see :func:`crlso.plotting.plot_trajectory`.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; a new figure by default.
+        regret : bool or float
+            Whether to plot regrets, or the value from which values are subtracted.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Examples
+        --------
+        >>> import crlso
+        >>> study = crlso.search(crlso.benchmarks.NASBench201("cifar10"), "random", 10, 0, progress=False)
+        >>> ax = study.plot_trajectory()
+        """
         from crlso.plotting import plot_trajectory
 
         return plot_trajectory(self, ax=ax, regret=regret)
 
     def plot_front(self, ax: Any = None, known: Any = None) -> Any:
-        """Plot the trials and the front of two objectives; see :func:`crlso.plotting.plot_front`."""
+        """Plot the trials and the front of two objectives; see :func:`crlso.plotting.plot_front`.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; a new figure by default.
+        known : optional
+            The front of all cells, see :func:`crlso.plotting.plot_front`.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Examples
+        --------
+        >>> import crlso
+        >>> bench = crlso.benchmarks.NASBench201("cifar10")
+        >>> study = crlso.search(bench, "nsga2", 20, objectives=["value", "-parameters"], progress=False)
+        >>> ax = study.plot_front()
+        """
         from crlso.plotting import plot_front
 
         return plot_front(self, ax=ax, known=known)
@@ -266,6 +310,13 @@ class Study:
             same and ``objectives`` of each cell), ``optimum``, ``trajectory`` (``query``, ``value``,
             ``test`` of each improvement), ``seconds`` by phase, ``diagnostics``, ``version``, ``environment``. Unknown
             values are None; there is no NaN or infinity.
+
+        Examples
+        --------
+        >>> import crlso
+        >>> study = crlso.search(crlso.benchmarks.NASBench201("cifar10"), "random", 10, 0, progress=False)
+        >>> study.to_dict()["budget"]
+        10
         """
         nothing = dict.fromkeys(("cell", "index", "value", "test"))
         document = {
@@ -282,7 +333,24 @@ class Study:
         return {aim.name: aim.of(trial) for aim in self._aims if aim.name != VALUE}
 
     def to_json(self, indent: int | None = None) -> str:
-        """:meth:`to_dict` as strict JSON."""
+        """:meth:`to_dict` as strict JSON.
+
+        Parameters
+        ----------
+        indent : int, optional
+            Spaces per level; one line by default.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> import crlso
+        >>> study = crlso.search(crlso.benchmarks.NASBench201("cifar10"), "random", 10, 0, progress=False)
+        >>> study.to_json()[0]
+        '{'
+        """
         return json_text(self.to_dict(), indent)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -300,6 +368,16 @@ class Study:
         ------
         OSError
             If the file cannot be written. An existing file is then unchanged.
+
+        Examples
+        --------
+        >>> import crlso
+        >>> study = crlso.search(crlso.benchmarks.NASBench201("cifar10"), "random", 10, 0, progress=False)
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "study.json"
+        >>> study.save(path)
+        >>> Study.load(path).best.value == study.best.value
+        True
         """
         space = next((s for s in (getattr(t.cell, "space", None) for t in self.trials) if isinstance(s, str)), None)
         document = {**self.to_dict(), "space": space, "state": self.state, **self.history.to_dict()}
@@ -328,6 +406,16 @@ class Study:
         ValueError
             If the file is not a saved study, is damaged, or has more than 256 MiB. The message names the file and the
             problem.
+
+        Examples
+        --------
+        >>> import crlso
+        >>> study = crlso.search(crlso.benchmarks.NASBench201("cifar10"), "random", 10, 0, progress=False)
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "study.json"
+        >>> study.save(path)
+        >>> Study.load(path).n_queries
+        10
         """
         text = read_text(path, LARGEST_FILE)
         try:
@@ -416,7 +504,20 @@ class Study:
             return
 
     def fingerprint(self) -> Any:
-        """Return what identifies the study where it is an option of another search: its results."""
+        """Return what identifies the study where it is an option of another search: its results.
+
+        Returns
+        -------
+        object
+            Plain data.
+
+        Examples
+        --------
+        >>> import crlso
+        >>> study = crlso.search(crlso.benchmarks.NASBench201("cifar10"), "random", 10, 0, progress=False)
+        >>> study.fingerprint() == study.fingerprint()
+        True
+        """
         return [(trial.cell, trial.value) for trial in self.history.complete]
 
     @classmethod
