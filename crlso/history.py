@@ -279,14 +279,44 @@ def _trial_of(entry: Any, cell: Any) -> Trial:
 
 
 class Event(NamedTuple):
-    """An event of a search: the trial `number` was ``asked``, ``told``, ``failed`` or ``observed``."""
+    """An event of a search: the trial `number` was ``asked``, ``told``, ``failed`` or ``observed``.
+
+    Parameters
+    ----------
+    kind : str
+        What happened.
+    number : int
+        Number of the trial.
+
+    Examples
+    --------
+    >>> history = History()
+    >>> _ = history.ask("a cell", [0], 0)
+    >>> history.events
+    [Event(kind='asked', number=0)]
+    """
 
     kind: str
     number: int
 
 
 class Improvement(NamedTuple):
-    """A trial that was better than all earlier ones, with its query number, counted from 1."""
+    """A trial that was better than all earlier ones, with its query number, counted from 1.
+
+    Parameters
+    ----------
+    query : int
+        Number of the query, from 1; 0 for a result that was observed before the first.
+    trial : Trial
+        The trial.
+
+    Examples
+    --------
+    >>> history = History()
+    >>> history.tell(history.ask("a cell", [0], 0), Measurement(93.5))
+    >>> history.improvements[0].query
+    1
+    """
 
     query: int
     trial: Trial

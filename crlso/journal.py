@@ -157,6 +157,15 @@ class Journal:
     def read(cls, path: str | os.PathLike[str]) -> Journal:
         """Read a journal, damaged or not; :meth:`check` refuses a damaged one.
 
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        Journal
+
         Raises
         ------
         OSError
@@ -168,7 +177,24 @@ class Journal:
 
     @classmethod
     def of(cls, path: str | os.PathLike[str], lines: Sequence[Line]) -> Journal:
-        """Return the journal of lines that were read, as :meth:`read` does."""
+        """Return the journal of lines that were read, as :meth:`read` does.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        lines : sequence of Line
+            Its lines.
+
+        Returns
+        -------
+        Journal
+
+        Raises
+        ------
+        ValueError
+            If the file is no journal of crlso.
+        """
         journal = cls(path)
         if lines and not (lines[0].text.startswith(_START[: len(lines[0].text)]) or lines[0].has_checksum):
             raise ValueError(f"{os.fspath(path)}: expected a journal of crlso, got a file of something else")
@@ -246,7 +272,17 @@ class Journal:
 
     @contextlib.contextmanager
     def reading(self, entry: Entry) -> Iterator[None]:
-        """Let errors of a block name the line of an entry."""
+        """Let errors of a block name the line of an entry.
+
+        Parameters
+        ----------
+        entry : Entry
+            The entry that the block reads.
+
+        Yields
+        ------
+        None
+        """
         try:
             yield
         except _WRONG as error:
@@ -255,6 +291,15 @@ class Journal:
 
 def is_journal(path: str | os.PathLike[str]) -> bool:
     """Return whether a file begins as a journal does.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    bool
 
     Raises
     ------
@@ -340,6 +385,11 @@ def _check_follows(entry: Entry, states: list[str]) -> None:
 class Recorder:
     """Writes the events of a search to its journal, see :meth:`opened`.
 
+    Parameters
+    ----------
+    file : LineFile
+        The open file.
+
     Attributes
     ----------
     journal : Journal
@@ -363,6 +413,15 @@ class Recorder:
         """Open a journal, which is made if there is none, and keep other processes from writing until the block ends.
 
         An incomplete last line is cut, with a warning.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Yields
+        ------
+        Recorder
 
         Raises
         ------

@@ -64,6 +64,13 @@ def open_npz(name: str) -> NpzFile:
         If the package was installed without that file.
     ValueError
         If it is not an npz archive.
+
+    Examples
+    --------
+    >>> with open_npz("nasbenchmacro.npz") as asset:
+    ...     shape = asset["test_correct"].shape
+    >>> shape
+    (6561, 3)
     """
     opened = np.load(asset_path(name), allow_pickle=False)
     if not isinstance(opened, NpzFile):

@@ -145,15 +145,15 @@ class NASBench201(Benchmark):
     source : str
         Where the accuracies come from.
 
-    See Also
-    --------
-    from_natsbench_dir : Accuracies from the official files.
-    from_nats_bench : Accuracies from a ``nats_bench`` object.
-
     Raises
     ------
     TypeError, ValueError
         If `dataset` is not the name of one of the datasets.
+
+    See Also
+    --------
+    from_natsbench_dir : Accuracies from the official files.
+    from_nats_bench : Accuracies from a ``nats_bench`` object.
 
     Examples
     --------

@@ -114,7 +114,7 @@ class Comparison:
         return json_text(self.to_dict(), indent)
 
     def table(self) -> list[dict[str, Any]]:
-        """Rows of ``results`` of all benchmarks, with ``benchmark`` and ``dataset``; input for ``pandas.DataFrame``.
+        """Return rows of ``results`` of all benchmarks, with ``benchmark`` and ``dataset``, for ``pandas.DataFrame``.
 
         Returns
         -------

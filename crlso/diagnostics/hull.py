@@ -48,6 +48,12 @@ class HullCertificate:
     weights : ndarray of float64, shape (k,)
         Positive numbers with sum 1. ``weights @ z[members]`` is the nearest point: it is the point itself, but for
         rounding, if that does not lie outside.
+
+    Examples
+    --------
+    >>> points = np.random.default_rng(0).normal(size=(12, 2))
+    >>> hull_certificate(np.vstack([points, [9.0, 9.0]]), 12).outside
+    True
     """
 
     point: int
@@ -75,6 +81,12 @@ class ConvexPosition:
         Number of points tested, and of all points.
     distance : float
         Median distance of the tested points to the hull of all others; it is 0 for points that do not lie outside.
+
+    Examples
+    --------
+    >>> points = np.random.default_rng(0).normal(size=(12, 2))
+    >>> 0 <= convex_position(points, tests=12).share <= 1
+    True
     """
 
     share: float

@@ -57,7 +57,20 @@ def reporting(progress: Progress | None) -> Iterator[None]:
 
 
 class BudgetSpent(RuntimeError):
-    """Raised when a trial is asked for after the budget is spent, or when no unseen class is left."""
+    """Raised when a trial is asked for after the budget is spent, or when no unseen class is left.
+
+    Examples
+    --------
+    >>> from crlso.methods import RandomSearch
+    >>> from crlso.spaces import NASBench201
+    >>> optimiser = RandomSearch(NASBench201(), rng=0, budget=1)
+    >>> _ = optimiser.ask()
+    >>> try:
+    ...     _ = optimiser.ask()
+    ... except BudgetSpent as error:
+    ...     print(type(error).__name__)
+    BudgetSpent
+    """
 
 
 class Stepwise(Generic[Value]):

@@ -13,6 +13,11 @@ def parse_method(text: str) -> tuple[str, dict[str, Any]]:
 
     Values are read as JSON where possible, and are text otherwise.
 
+    Parameters
+    ----------
+    text : str
+        A name, perhaps with options after colons.
+
     Raises
     ------
     TypeError

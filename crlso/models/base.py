@@ -47,6 +47,15 @@ class NotFittedError(ValueError, AttributeError):
 
     It has the bases of the error of that name in scikit-learn. Once scikit-learn is loaded,
     ``except sklearn.exceptions.NotFittedError`` catches it too.
+
+    Examples
+    --------
+    >>> from crlso.models import ICNNSurrogate
+    >>> try:
+    ...     _ = ICNNSurrogate().predict([[0.0]])
+    ... except NotFittedError as error:
+    ...     print(type(error).__name__)
+    NotFittedError
     """
 
     def __new__(cls, *args: Any) -> Self:
@@ -103,6 +112,12 @@ class Estimator:
         Returns
         -------
         dict of str to object
+
+        Examples
+        --------
+        >>> from crlso.models import ICNNSurrogate
+        >>> ICNNSurrogate(width=8).get_params()["width"]
+        8
         """
         params = {name: getattr(self, name) for name in _arguments(type(self))}
         if deep:
@@ -129,6 +144,12 @@ class Estimator:
         ------
         ValueError
             If a name is not an argument of the constructor. Nothing has changed then.
+
+        Examples
+        --------
+        >>> from crlso.models import ICNNSurrogate
+        >>> ICNNSurrogate().set_params(width=8).width
+        8
         """
         own = {name: value for name, value in params.items() if "__" not in name}
         nested: dict[str, dict[str, Any]] = {}
@@ -149,7 +170,14 @@ class Estimator:
         return self
 
     def fingerprint(self) -> Any:
-        """Return what identifies the model, for :func:`crlso.compare`: its parameters and what it has learned."""
+        """Return what identifies the model, for :func:`crlso.compare`: its parameters and what it has learned.
+
+        Examples
+        --------
+        >>> from crlso.models import ICNNSurrogate
+        >>> ICNNSurrogate(width=8).fingerprint() == ICNNSurrogate(width=8).fingerprint()
+        True
+        """
         learned = {name: value for name, value in vars(self).items() if name.endswith("_") and name[0] != "_"}
         learned.pop("history_", None)  # losses of the training, which are not saved
         params = self.get_params()
@@ -272,6 +300,16 @@ class CellRegressor(CellModel, abc.ABC):
         -------
         float
             Between -1 and 1; NaN if one side is constant.
+
+        Examples
+        --------
+        >>> from crlso.models import LatentGP
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(30, rng=0)
+        >>> errors = 1 - space.log_size(cells) / 4
+        >>> LatentGP(space).fit(cells, errors).score(cells, errors) > 0.5
+        True
         """
         return kendall_tau(self.predict(cells), y)
 

@@ -71,6 +71,13 @@ class GaussianProcessClassifier:
         -------
         GaussianProcessClassifier
             Itself.
+
+        Examples
+        --------
+        >>> x = Features((np.array([[0.0], [1.0], [2.0], [3.0]]),))
+        >>> model = GaussianProcessClassifier(Kernel(((0.5, 1.0),))).fit(x, np.array([True, True, False, False]))
+        >>> model.weights_ in ((0.5,), (1.0,))
+        True
         """
         signs = np.where(np.asarray(succeeded, dtype=np.bool_), 1.0, -1.0)
         self._x, self.log_likelihood_ = x, -np.inf
@@ -92,6 +99,14 @@ class GaussianProcessClassifier:
         Returns
         -------
         ndarray of float64, shape (m,)
+
+        Examples
+        --------
+        >>> x = Features((np.array([[0.0], [1.0], [2.0], [3.0]]),))
+        >>> model = GaussianProcessClassifier(Kernel(((0.5, 1.0),))).fit(x, np.array([True, True, False, False]))
+        >>> chances = model.probability(x)
+        >>> bool(chances[0] > chances[3])
+        True
         """
         if not hasattr(self, "_mode"):
             raise NotFittedError("GaussianProcessClassifier: expected a fitted model; call fit first")

@@ -18,6 +18,22 @@ class FrozenEncoder:
 
     :meth:`GraphVAE.freeze_encoder` makes it. Its weights are packed once, and later training does not change it. The
     latent of a cell does not depend on the cells that are encoded with it.
+
+    Parameters
+    ----------
+    space : Space
+        Space of the cells.
+    network : object
+        A snapshot of the core.
+
+    Examples
+    --------
+    >>> from crlso.models import GraphVAE
+    >>> from crlso.spaces import NASBench201
+    >>> space = NASBench201()
+    >>> model = GraphVAE(space, width=8, latent=4).initialise()
+    >>> model.freeze_encoder().encode([6111]).shape
+    (1, 4)
     """
 
     def __init__(self, space: Space, network: _core.FrozenEncoder) -> None:
@@ -40,6 +56,15 @@ class FrozenEncoder:
         ------
         TypeError, ValueError
             If `cells` are no cells of the space, or the weights are so large that a latent is not finite.
+
+        Examples
+        --------
+        >>> from crlso.models import GraphVAE
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> model = GraphVAE(space, width=8, latent=4).initialise()
+        >>> bool((model.freeze_encoder().encode([6111]) == model.freeze_encoder().encode([0, 6111])[1]).all())
+        True
         """
         latents = self._network.encode(self._space.codes(cells))
         if not np.isfinite(latents).all():
@@ -51,6 +76,22 @@ class FrozenDecoder:
     """A snapshot of the decoder of a :class:`GraphVAE`, fast for many calls with few latents each.
 
     :meth:`GraphVAE.freeze_decoder` makes it. Its weights are packed once, and later training does not change it.
+
+    Parameters
+    ----------
+    space : Space
+        Space of the cells.
+    network : object
+        A snapshot of the core.
+
+    Examples
+    --------
+    >>> from crlso.models import GraphVAE
+    >>> from crlso.spaces import NASBench201
+    >>> space = NASBench201()
+    >>> model = GraphVAE(space, width=8, latent=4).initialise()
+    >>> model.freeze_decoder().decode(np.zeros((1, 4))).shape
+    (1, 6)
     """
 
     def __init__(self, space: Space, network: _core.FrozenDecoder) -> None:
@@ -74,6 +115,15 @@ class FrozenDecoder:
             If z is not finite or has another shape.
         TypeError
             If z holds no floats.
+
+        Examples
+        --------
+        >>> from crlso.models import GraphVAE
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> model = GraphVAE(space, width=8, latent=4).initialise()
+        >>> model.freeze_decoder().logits(np.zeros((1, 4))).shape
+        (1, 30)
         """
         return self._network.logits(z)
 
@@ -92,6 +142,15 @@ class FrozenDecoder:
         ------
         TypeError, ValueError
             As :meth:`logits` does.
+
+        Examples
+        --------
+        >>> from crlso.models import GraphVAE
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> model = GraphVAE(space, width=8, latent=4).initialise()
+        >>> model.freeze_decoder().decode(np.zeros((1, 4))).shape
+        (1, 6)
         """
         codes: npt.NDArray[np.uint8] = self._space.from_logits(self._network.logits(z))
         return codes

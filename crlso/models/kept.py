@@ -19,12 +19,24 @@ _log = logging.getLogger(__name__)
 
 
 def shipped_vaes(space: Space) -> list[GraphVAE]:
-    """Return the shaped graph VAEs that come with crlso for a space; none for most."""
+    """Return the shaped graph VAEs that come with crlso for a space; none for most.
+
+    Parameters
+    ----------
+    space : Space
+        Space of the cells.
+    """
     return [GraphVAE.load(asset_path(name), space) for name in _shipped(space).shaped_encoders]
 
 
 def shipped_latents(space: Space) -> npt.NDArray[np.float32] | None:
-    """Return the latents (encoders, classes, d) that come with crlso for the classes of a space or a part; or None."""
+    """Return the latents (encoders, classes, d) that come with crlso for the classes of a space or a part; or None.
+
+    Parameters
+    ----------
+    space : Space
+        Space of the cells.
+    """
     name = _shipped(space).class_latents
     if name is None:
         return None

@@ -181,6 +181,16 @@ class LatentGP(CellRegressor):
         ------
         NotFittedError
             Before :meth:`fit`.
+
+        Examples
+        --------
+        >>> from crlso.spaces import NASBench201
+        >>> space = NASBench201()
+        >>> cells = space.sample(30, rng=0)
+        >>> model = LatentGP(space).fit(cells, 1 - space.log_size(cells) / 4)
+        >>> values, deviations = model.predict(cells[:5], return_std=True)
+        >>> values.shape, deviations.shape
+        ((5,), (5,))
         """
         self._check_fitted()
         codes = self.space.canonicalise(self.space.codes(cells))

@@ -45,6 +45,12 @@ class ConvexityCertificate:
         Whether no weight is negative and no gap exceeds `tolerance`.
     tolerance : float
         Largest relative gap that counts as rounding.
+
+    Examples
+    --------
+    >>> z = np.random.default_rng(0).normal(size=(20, 3))
+    >>> ICNNSurrogate(width=4).initialise(3).certify_convexity(z, segments=32, directions=8).convex
+    True
     """
 
     smallest_weight: float

@@ -82,6 +82,13 @@ class GraphLayer(_Messages):
         Typical number of edges at a node; initial messages are divided by it.
     dtype : {'float32', 'float64'}
         Type of the parameters.
+
+    Examples
+    --------
+    >>> layer = GraphLayer(3, 2, 1, rng=0)
+    >>> graph = GraphBatch([0, 2], [0, 0, 1], [0], [0], 1)
+    >>> layer(_core.Tensor(np.ones((2, 3), np.float32)), graph).shape
+    (2, 2)
     """
 
     def __init__(
@@ -99,11 +106,45 @@ class GraphLayer(_Messages):
         return f"{inputs}, {outputs}, {self.edge.shape[0]}"
 
     def root(self, x: Any) -> Tensor:
-        """Return ``R2 R1 x`` for each row x, shape (n, outputs)."""
+        """Return ``R2 R1 x`` for each row x, shape (n, outputs).
+
+        Parameters
+        ----------
+        x : array_like, shape (n, inputs)
+            Rows.
+
+        Returns
+        -------
+        Tensor, shape (n, outputs)
+
+        Examples
+        --------
+        >>> GraphLayer(3, 2, 1, rng=0).root(np.ones((4, 3), np.float32)).shape
+        (4, 2)
+        """
         return _core.linear(_core.linear(x, self.root1), self.root2)
 
     def messages(self, x: Tensor, graph: GraphBatch) -> Tensor:
-        """Return the sum of the messages to each node, shape (nodes, outputs)."""
+        """Return the sum of the messages to each node, shape (nodes, outputs).
+
+        Parameters
+        ----------
+        x : Tensor, shape (nodes, inputs)
+            Node features.
+        graph : GraphBatch
+            The graphs.
+
+        Returns
+        -------
+        Tensor, shape (nodes, outputs)
+
+        Examples
+        --------
+        >>> layer = GraphLayer(3, 2, 1, rng=0)
+        >>> graph = GraphBatch([0, 2], [0, 0, 1], [0], [0], 1)
+        >>> layer.messages(_core.Tensor(np.ones((2, 3), np.float32)), graph).shape
+        (2, 2)
+        """
         if isinstance(graph, GraphBatch) and np.shape(x)[:1] != (graph.n_nodes,):
             raise ValueError(f"x: expected {graph.n_nodes} rows, one per node of the graph, got shape {np.shape(x)}")
         return self.pass_messages(_core.linear(x, self.target), _core.linear(x, self.source), graph)

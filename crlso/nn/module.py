@@ -26,6 +26,10 @@ __all__ = ["Module", "grad", "no_grad"]
 def no_grad() -> Iterator[None]:
     """Turn off the recording of operations inside a ``with`` block, in this thread.
 
+    Yields
+    ------
+    None
+
     Examples
     --------
     >>> x = Tensor([1.0], requires_grad=True)

@@ -62,16 +62,16 @@ class DARTS(CellSpace):
     :meth:`cell` also takes an object or a mapping with these four fields, two cells of pairs, and the configurations of
     NAS-Bench-301.
 
+    References
+    ----------
+    Liu, Simonyan, Yang: DARTS: Differentiable architecture search. ICLR 2019.
+
     Examples
     --------
     >>> space = DARTS()
     >>> cells = space.cells(space.sample(2, rng=0))
     >>> space.cell(str(cells[0])) == cells[0]
     True
-
-    References
-    ----------
-    Liu, Simonyan, Yang: DARTS: Differentiable architecture search. ICLR 2019.
     """
 
     def __init__(self) -> None:

@@ -41,6 +41,13 @@ class Graph:
         Text of each node: ``in``, ``out``, a number, or an operation.
     edges : list of (int, int, str, int)
         Source, target, operation (empty where operations are on nodes) and index of the operation.
+
+    Examples
+    --------
+    >>> from crlso.spaces import NASBench201
+    >>> (graph,) = NASBench201().cell(6111).graphs
+    >>> graph.labels
+    ('in', '1', '2', 'out')
     """
 
     title: str

@@ -65,11 +65,11 @@ class Study:
     environment : dict of str to str
         What the numbers may depend on besides the seed: ``isa`` (instruction set), ``blas``, ``blas_kernel``,
         ``compiler``, ``numpy``, ``python`` and ``machine``. Empty if unknown.
-    optimum : float or None
-        The highest value of the benchmark, from which regret is computed; None if unknown.
     objective : str or None
         What the value of a trial is, according to the benchmark: ``"validation"``, ``"test (oracle)"``, ``"validation
         (stand-in)"``, ``"simulated validation (test + noise)"`` or ``"value"``; None if unknown.
+    optimum : float or None
+        The highest value of the benchmark, from which regret is computed; None if unknown.
     objectives : sequence of str
         What the search was for: ``"value"``, and measures with a minus before those that were minimised.
     constraints : dict of str to str

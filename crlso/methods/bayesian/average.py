@@ -37,7 +37,13 @@ class Member:
     has_floor: bool = True
 
     def view(self, x: Features) -> Features:
-        """Return the features that the kernel compares."""
+        """Return the features that the kernel compares.
+
+        Parameters
+        ----------
+        x : Features
+            Features of n cells.
+        """
         predicted = x.predicted[:, list(self.predicted)] if self.predicted and x.predicted is not None else None
         return Features(tuple(x.groups[g] for g in self.groups), x.size, predicted)
 
@@ -70,7 +76,13 @@ class AveragedPosterior:
         return np.sqrt(self.variance)
 
     def observe(self, i: int) -> None:
-        """Condition the variances on an observation of cell `i`; the means do not change."""
+        """Condition the variances on an observation of cell `i`; the means do not change.
+
+        Parameters
+        ----------
+        i : int
+            Position of the cell.
+        """
         for part in self._parts:
             part.observe(i)
         self.variance = self._mixed_variance()
@@ -137,12 +149,28 @@ class ProcessAverage:
         return self.members, self.floor
 
     def watch(self, x: Features) -> None:
-        """Store the features of the cells whose posterior every round needs."""
+        """Store the features of the cells whose posterior every round needs.
+
+        Parameters
+        ----------
+        x : Features
+            Features of n cells.
+        """
         self._watched = [member.view(x) for member in self.members]
         self._known = [KnownRows(view) for view in self._watched]
 
     def fit(self, x: Features, y: Floats, keys: Keys) -> None:
-        """Fit the processes to n observed cells: features, scores y (n,) and canonical keys (n,)."""
+        """Fit the processes to n observed cells: features, scores y (n,) and canonical keys (n,).
+
+        Parameters
+        ----------
+        x : Features
+            Features of n cells.
+        y : ndarray of float64, shape (n,)
+            Their scores.
+        keys : ndarray of int64, shape (n,)
+            Their canonical keys.
+        """
         observed = [member.view(x) for member in self.members]
         kernels = self._kernels(observed, y, keys)
         processes = [GaussianProcess(kernel).fit(view, y) for kernel, view in zip(kernels, observed)]
@@ -181,7 +209,13 @@ class ProcessAverage:
         return self._y - errors
 
     def posterior(self, x: Features | None = None) -> AveragedPosterior:
-        """Return the posterior at the given cells, by default at the stored ones."""
+        """Return the posterior at the given cells, by default at the stored ones.
+
+        Parameters
+        ----------
+        x : Features
+            Features of n cells.
+        """
         parts = []
         for i, (process, member) in enumerate(zip(self.processes, self.members)):
             if x is None:

@@ -35,11 +35,27 @@ class GraphEncoder:
         return ()
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
-        """Choose the sequences to count, and standardise the size over the reference cells."""
+        """Choose the sequences to count, and standardise the size over the reference cells.
+
+        Parameters
+        ----------
+        reservoir : Reservoir
+            Cells that were drawn once.
+        stream : crlso.random.Stream
+            Source of randomness.
+        report : callable
+            ``report(phase, done, total)`` shows progress.
+        """
         self._features = reservoir.features
 
     def encode(self, codes: Codes) -> Features:
-        """Return the features of canonical cells (n, codes per cell); the size only if the space knows it."""
+        """Return the features of canonical cells (n, codes per cell); the size only if the space knows it.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical cells.
+        """
         features = self._features
         return Features((features.operations(codes), features.paths(codes)), features.size(codes))
 
@@ -52,11 +68,27 @@ class DescriptorEncoder:
         return ()
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
-        """Standardise the descriptors and the size over the reference cells."""
+        """Standardise the descriptors and the size over the reference cells.
+
+        Parameters
+        ----------
+        reservoir : Reservoir
+            Cells that were drawn once.
+        stream : crlso.random.Stream
+            Source of randomness.
+        report : callable
+            ``report(phase, done, total)`` shows progress.
+        """
         self._features = reservoir.features
 
     def encode(self, codes: Codes) -> Features:
-        """Return the features of canonical cells (n, codes per cell); the size only if the space knows it."""
+        """Return the features of canonical cells (n, codes per cell); the size only if the space knows it.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical cells.
+        """
         return Features((self._features.descriptors(codes),), self._features.size(codes))
 
 
@@ -82,6 +114,15 @@ class GivenEncoder:
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
         """Standardise the features over the reference cells.
 
+        Parameters
+        ----------
+        reservoir : Reservoir
+            Cells that were drawn once.
+        stream : crlso.random.Stream
+            Source of randomness.
+        report : callable
+            ``report(phase, done, total)`` shows progress.
+
         Raises
         ------
         TypeError, ValueError
@@ -97,7 +138,13 @@ class GivenEncoder:
         self._spread = spread[self._differs] * np.sqrt(2.0 * max(1, int(self._differs.sum())))
 
     def encode(self, codes: Codes) -> Features:
-        """Return the features of canonical cells (n, codes per cell)."""
+        """Return the features of canonical cells (n, codes per cell).
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical cells.
+        """
         scaled = (self._columns(codes) - self._centre)[:, self._differs] / self._spread
         return Features((scaled if scaled.shape[1] else np.zeros((len(codes), 1)),))
 
@@ -125,12 +172,28 @@ class JoinedEncoder:
         return self.parts
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
-        """Prepare each part."""
+        """Prepare each part.
+
+        Parameters
+        ----------
+        reservoir : Reservoir
+            Cells that were drawn once.
+        stream : crlso.random.Stream
+            Source of randomness.
+        report : callable
+            ``report(phase, done, total)`` shows progress.
+        """
         for part in self.parts:
             part.prepare(reservoir, stream, report)
 
     def encode(self, codes: Codes) -> Features:
-        """Return the features of canonical cells (n, codes per cell)."""
+        """Return the features of canonical cells (n, codes per cell).
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical cells.
+        """
         found = [part.encode(codes) for part in self.parts]
         return Features(tuple(group for features in found for group in features.groups), found[0].size)
 
@@ -170,6 +233,15 @@ class LatentEncoder:
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
         """Load or train the models, and scale their latents.
 
+        Parameters
+        ----------
+        reservoir : Reservoir
+            Cells that were drawn once.
+        stream : crlso.random.Stream
+            Source of randomness.
+        report : callable
+            ``report(phase, done, total)`` shows progress.
+
         Raises
         ------
         TypeError, ValueError
@@ -187,7 +259,13 @@ class LatentEncoder:
         self._scale = 1.0 / (np.sqrt(2.0) * _total_spread(self._latents(reference)))
 
     def encode(self, codes: Codes) -> Features:
-        """Return the features of canonical cells (n, codes per cell); the size only if the space knows it."""
+        """Return the features of canonical cells (n, codes per cell); the size only if the space knows it.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical cells.
+        """
         if self._reservoir.is_complete:
             latents = self._by_class[self._reservoir.locate(codes)]
         else:

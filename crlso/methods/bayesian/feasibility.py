@@ -70,7 +70,13 @@ class Feasibility:
         self._of_reservoir = self._weight * np.log(probability)
 
     def penalty(self, x: Features | None = None) -> Floats:
-        """Return the penalties of m cells, at most 0, shape (m,); by default those of the reservoir."""
+        """Return the penalties of m cells, at most 0, shape (m,); by default those of the reservoir.
+
+        Parameters
+        ----------
+        x : Features
+            Features of n cells.
+        """
         if x is None:
             return self._of_reservoir
         if self._model is None:

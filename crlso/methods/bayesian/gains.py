@@ -18,10 +18,24 @@ class Gain(Protocol):
     """What a search would win by cells, if their score were their acquisition value."""
 
     def update(self, codes: Codes, scores: Floats) -> None:
-        """Learn the scores (n,) of the n observed cells."""
+        """Learn the scores (n,) of the n observed cells.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical cells.
+        scores : ndarray of float64, shape (n,)
+            Scores of the observed cells.
+        """
 
     def ranking(self, scores: Floats) -> Floats:
-        """Return scores of the observed cells by which the best of them come first, shape (n,)."""
+        """Return scores of the observed cells by which the best of them come first, shape (n,).
+
+        Parameters
+        ----------
+        scores : ndarray of float64, shape (n,)
+            Scores of the observed cells.
+        """
 
     def __call__(self, bounds: Floats, codes: Codes) -> Floats:
         """Return the gain by m canonical cells with these acquisition values, shape (m,)."""
@@ -31,10 +45,24 @@ class ValueGain:
     """The gain where the value is the only objective: the acquisition value itself."""
 
     def update(self, codes: Codes, scores: Floats) -> None:
-        """Learn nothing."""
+        """Learn nothing.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical cells.
+        scores : ndarray of float64, shape (n,)
+            Scores of the observed cells.
+        """
 
     def ranking(self, scores: Floats) -> Floats:
-        """Return the scores."""
+        """Return the scores.
+
+        Parameters
+        ----------
+        scores : ndarray of float64, shape (n,)
+            Scores of the observed cells.
+        """
         return scores
 
     def __call__(self, bounds: Floats, codes: Codes) -> Floats:
@@ -72,14 +100,28 @@ class FrontGain:
         self._rows = self._scores = np.zeros(0)
 
     def update(self, codes: Codes, scores: Floats) -> None:
-        """Make the staircase of the n observed cells."""
+        """Make the staircase of the n observed cells.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical cells.
+        scores : ndarray of float64, shape (n,)
+            Scores of the observed cells.
+        """
         self._points = np.stack([scores, self._known(codes)], axis=1)
         stairs = self._points[front(self._points)]
         self._heights = np.append(stairs[:, 0], scores.min())  # in descending order, as the second objective ascends
         self._ends = np.append(stairs[:, 1], np.inf)
 
     def ranking(self, scores: Floats) -> Floats:
-        """Return scores by which cells of the front come first, then those that only these dominate, and so on."""
+        """Return scores by which cells of the front come first, then those that only these dominate, and so on.
+
+        Parameters
+        ----------
+        scores : ndarray of float64, shape (n,)
+            Scores of the observed cells.
+        """
         ranks, left = np.zeros(len(scores)), np.arange(len(scores))
         while len(left):
             best = front(self._points[left])

@@ -58,7 +58,13 @@ class Reservoir:
         return self.space.canonical_key(self.codes)
 
     def locate(self, codes: Codes) -> Positions:
-        """Return the positions of canonical cells (n, codes per cell) in a complete reservoir, shape (n,)."""
+        """Return the positions of canonical cells (n, codes per cell) in a complete reservoir, shape (n,).
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical cells.
+        """
         return self.space.classes().locate(codes)
 
 
@@ -66,10 +72,26 @@ class Encoder(Protocol):
     """An encoder: maps cells to the features that a surrogate uses."""
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
-        """Prepare once for a search: train or load models, choose features. No value is known yet."""
+        """Prepare once for a search: train or load models, choose features. No value is known yet.
+
+        Parameters
+        ----------
+        reservoir : Reservoir
+            Cells that were drawn once.
+        stream : crlso.random.Stream
+            Source of randomness.
+        report : callable
+            ``report(phase, done, total)`` shows progress.
+        """
 
     def encode(self, codes: Codes) -> Features:
-        """Return the features of canonical cells (n, codes per cell)."""
+        """Return the features of canonical cells (n, codes per cell).
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical cells.
+        """
 
 
 class Posterior(Protocol):
@@ -83,7 +105,13 @@ class Posterior(Protocol):
         """Standard deviations, shape (m,)."""
 
     def observe(self, i: int) -> None:
-        """Condition on a pending evaluation of cell `i`, which reduces the variance nearby."""
+        """Condition on a pending evaluation of cell `i`, which reduces the variance nearby.
+
+        Parameters
+        ----------
+        i : int
+            Position of the cell.
+        """
 
 
 class Surrogate(Protocol):
@@ -94,13 +122,35 @@ class Surrogate(Protocol):
     """
 
     def watch(self, x: Features) -> None:
-        """Store, once, the features of the reservoir, whose posterior every round needs."""
+        """Store, once, the features of the reservoir, whose posterior every round needs.
+
+        Parameters
+        ----------
+        x : Features
+            Features of n cells.
+        """
 
     def fit(self, x: Features, y: Floats, keys: Keys) -> None:
-        """Fit to n observed cells: their features, scores y (n,) and canonical keys (n,)."""
+        """Fit to n observed cells: their features, scores y (n,) and canonical keys (n,).
+
+        Parameters
+        ----------
+        x : Features
+            Features of n cells.
+        y : ndarray of float64, shape (n,)
+            Their scores.
+        keys : ndarray of int64, shape (n,)
+            Their canonical keys.
+        """
 
     def posterior(self, x: Features | None = None) -> Posterior:
-        """Return the posterior at the given cells, by default at the stored ones."""
+        """Return the posterior at the given cells, by default at the stored ones.
+
+        Parameters
+        ----------
+        x : Features
+            Features of n cells.
+        """
 
     def summary(self) -> dict[str, Any]:
         """Return the parameters chosen by the last fit, for diagnostics."""
@@ -119,6 +169,13 @@ class Acquisition(Protocol):
 class Candidates:
     """The candidates of a round: different cells, and the source that proposed each.
 
+    Parameters
+    ----------
+    space : Space
+        Space of the cells.
+    width : int
+        Codes per cell.
+
     Attributes
     ----------
     codes : ndarray of uint8, shape (n, codes per cell)
@@ -136,7 +193,15 @@ class Candidates:
         self.sources: list[str] = []
 
     def add(self, source: str, codes: Codes) -> None:
-        """Add the proposals of a source; invalid rows and classes already present are dropped."""
+        """Add the proposals of a source; invalid rows and classes already present are dropped.
+
+        Parameters
+        ----------
+        source : str
+            Name of the source.
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical cells.
+        """
         good = self._space.canonicalise(codes[self._space.valid(codes)])
         keys = np.concatenate([self.keys, self._space.canonical_key(good)])
         first = first_of_each(keys)
@@ -192,4 +257,10 @@ class Source(Protocol):
     """A source: proposes candidates in each round, in spaces larger than the reservoir."""
 
     def propose(self, context: Round) -> dict[str, Codes]:
-        """Return rows of codes by the name under which diagnostics count them; invalid rows are dropped."""
+        """Return rows of codes by the name under which diagnostics count them; invalid rows are dropped.
+
+        Parameters
+        ----------
+        context : Round
+            What the search knows in this round.
+        """

@@ -46,7 +46,15 @@ class Prior:
     scores: Floats
 
     def some(self, n: int, stream: Stream) -> Prior:
-        """Return the prior, or its n / 2 best cells and random others if it has more than n."""
+        """Return the prior, or its n / 2 best cells and random others if it has more than n.
+
+        Parameters
+        ----------
+        n : int
+            Number of cells.
+        stream : crlso.random.Stream
+            Source of randomness.
+        """
         if len(self.keys) <= n:
             return self
         order = np.argsort(-self.scores, kind="stable")
@@ -119,7 +127,17 @@ class PriorEncoder:
         return self.encoder, [(prior.codes, prior.scores) for prior in self.priors], self.members
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
-        """Prepare the other encoder, and fit the processes to the priors."""
+        """Prepare the other encoder, and fit the processes to the priors.
+
+        Parameters
+        ----------
+        reservoir : Reservoir
+            Cells that were drawn once.
+        stream : crlso.random.Stream
+            Source of randomness.
+        report : callable
+            ``report(phase, done, total)`` shows progress.
+        """
         self.encoder.prepare(reservoir, stream, report)
         self._averages: list[ProcessAverage | None] = []
         for i, prior in enumerate(self.priors):
@@ -133,7 +151,13 @@ class PriorEncoder:
         self._centre = self._means(self.encoder.encode(reservoir.reference)).mean(axis=0)
 
     def encode(self, codes: Codes) -> Features:
-        """Return the features of canonical cells (n, codes per cell), with a prediction for each prior."""
+        """Return the features of canonical cells (n, codes per cell), with a prediction for each prior.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical cells.
+        """
         x = self.encoder.encode(codes)
         return Features(x.groups, x.size, self._means(x) - self._centre)
 

@@ -44,16 +44,38 @@ class ProcessSurrogate:
         return self.process.kernel
 
     def watch(self, x: Features) -> None:
-        """Store the features of the cells whose posterior every round needs."""
+        """Store the features of the cells whose posterior every round needs.
+
+        Parameters
+        ----------
+        x : Features
+            Features of n cells.
+        """
         self._watched, self._known = x, KnownRows(x)
 
     def fit(self, x: Features, y: Floats, keys: Keys) -> None:
-        """Fit the process to n observed cells: features, scores y (n,) and canonical keys (n,)."""
+        """Fit the process to n observed cells: features, scores y (n,) and canonical keys (n,).
+
+        Parameters
+        ----------
+        x : Features
+            Features of n cells.
+        y : ndarray of float64, shape (n,)
+            Their scores.
+        keys : ndarray of int64, shape (n,)
+            Their canonical keys.
+        """
         self.process = GaussianProcess(self.process.kernel).fit(x, y)
         self._observed, self._keys = x, keys
 
     def posterior(self, x: Features | None = None) -> Posterior:
-        """Return the posterior at the given cells, by default at the stored ones."""
+        """Return the posterior at the given cells, by default at the stored ones.
+
+        Parameters
+        ----------
+        x : Features
+            Features of n cells.
+        """
         if x is not None:
             return self.process.posterior(x)
         rows = self._known.rows(self.process, self._keys, self._observed)

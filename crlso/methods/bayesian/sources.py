@@ -44,7 +44,13 @@ class BestOfReservoir:
     """Source of the reservoir cells with the largest acquisition values."""
 
     def propose(self, context: Round) -> dict[str, Codes]:
-        """Return the best 40."""
+        """Return the best 40.
+
+        Parameters
+        ----------
+        context : Round
+            What the search knows in this round.
+        """
         return {"random": context.reservoir.codes[np.argsort(-context.reservoir_values, kind="stable")[:POPULATION]]}
 
 
@@ -61,7 +67,13 @@ class RandomCells:
         self.n = check_int("candidates", n, 1)
 
     def propose(self, context: Round) -> dict[str, Codes]:
-        """Return `n` cells, or fewer if the space has fewer."""
+        """Return `n` cells, or fewer if the space has fewer.
+
+        Parameters
+        ----------
+        context : Round
+            What the search knows in this round.
+        """
         return {"random": context.reservoir.space.sample_up_to(self.n, rng=context.stream.child("random").seed)}
 
 
@@ -78,7 +90,13 @@ class Neighbours:
         self.n = n
 
     def propose(self, context: Round) -> dict[str, Codes]:
-        """Return the neighbours of the `n` best cells."""
+        """Return the neighbours of the `n` best cells.
+
+        Parameters
+        ----------
+        context : Round
+            What the search knows in this round.
+        """
         return {"neighbours": context.reservoir.space.neighbourhoods(context.best[: self.n]).codes}
 
 
@@ -86,7 +104,13 @@ class Mutations:
     """Source of double mutations of the best observed cells: four of each of the ten best cells."""
 
     def propose(self, context: Round) -> dict[str, Codes]:
-        """Return up to 40 cells."""
+        """Return up to 40 cells.
+
+        Parameters
+        ----------
+        context : Round
+            What the search knows in this round.
+        """
         space, stream = context.reservoir.space, context.stream
         once = space.mutate(np.repeat(context.best[:_MUTATED], 4, axis=0), rng=stream.child("once").seed)
         return {"mutations": space.mutate(once, rng=stream.child("twice").seed)}
@@ -202,7 +226,13 @@ class LatentMoves:
         self.encoder, self.n = encoder, check_int("candidates", n, 1)
 
     def propose(self, context: Round) -> dict[str, Codes]:
-        """Return cells by random steps and by gradient steps."""
+        """Return cells by random steps and by gradient steps.
+
+        Parameters
+        ----------
+        context : Round
+            What the search knows in this round.
+        """
         z = self.encoder.vae.encode(context.codes)
         steps = latent_steps(self.encoder.vae, z, context.scores, self.n, context.stream)
         rng = context.stream.child("surrogate").seed
@@ -249,7 +279,13 @@ class AcquisitionClimb:
         return self.generations
 
     def propose(self, context: Round) -> dict[str, Codes]:
-        """Return the 40 cells with the largest acquisition values."""
+        """Return the 40 cells with the largest acquisition values.
+
+        Parameters
+        ----------
+        context : Round
+            What the search knows in this round.
+        """
         start, before = (
             _Cells(context.candidates.codes, context.candidates.keys),
             self._promising.before(context.stream),
