@@ -187,6 +187,38 @@ def test_a_search_over_nested_parameters(sklearn):
     assert search.best_estimator_.surrogate_.width in (2, 3) and model.surrogate.width == 5
 
 
+MODELS = {  # a model, what it is fitted to, and two values of one of its parameters
+    "Predictor": (predictor, list(map(str, SPACE.cells(CELLS))), "epochs", (2, 15)),
+    "LatentGP": (lambda: LatentGP(SPACE), list(map(str, SPACE.cells(CELLS))), "space", (SPACE, NASBench201())),
+    "ICNNSurrogate": (lambda: ICNNSurrogate(width=6, layers=1, epochs=10), POINTS, "epochs", (1, 15)),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_regressor_in_every_tool(sklearn, name):
+    from sklearn.base import clone
+    from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    make, x, parameter, values = MODELS[name]
+    fitted = make().fit(x, ERRORS)
+    copy = clone(fitted)
+    assert type(copy) is type(fitted) and copy is not fitted and not hasattr(copy, "n_features_in_")
+    assert copy.get_params() == fitted.get_params()
+    assert getattr(clone(copy.set_params(**{parameter: values[0]})), parameter) == values[0]
+    folds = KFold(3)
+    pipeline = Pipeline([("same", FunctionTransformer()), ("model", make())])
+    scores = cross_val_score(pipeline, x, ERRORS, cv=folds)
+    np.testing.assert_array_equal(scores, cross_val_score(make(), x, ERRORS, cv=folds))
+    assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(pipeline.fit(x, ERRORS).predict(x), fitted.predict(x))
+    search = GridSearchCV(pipeline, {f"model__{parameter}": list(values)}, cv=folds).fit(x, ERRORS)
+    first, second = search.cv_results_["mean_test_score"]
+    assert search.best_score_ == max(first, second) and (first == second) == (values[0] == values[1])
+    assert search.predict(x).shape == (60,) and search.score(x, ERRORS) == search.best_estimator_.score(x, ERRORS)
+
+
 @pytest.mark.slow
 def test_several_processes(sklearn):
     from sklearn.model_selection import cross_val_score
