@@ -100,7 +100,7 @@ def distributions(space: CellSpace) -> dict[str, CategoricalDistribution]:
     Examples
     --------
     >>> from crlso.spaces import CellSpace
-    >>> distributions(CellSpace(nodes=2, operations=["conv", "pool"]))  # doctest: +SKIP
+    >>> distributions(CellSpace(nodes=2, operations=["conv", "pool"]))
     {'edge_0_1': CategoricalDistribution(choices=('conv', 'pool'))}
     """
     _need_optuna("distributions")
@@ -229,12 +229,12 @@ class CRLSOSampler(BaseSampler):
 
     Examples
     --------
-    >>> import optuna  # doctest: +SKIP
+    >>> import optuna
     >>> from crlso.benchmarks import NASBench201
     >>> bench = NASBench201("cifar10")
-    >>> study = optuna.create_study(direction="maximize", sampler=CRLSOSampler(bench.space))  # doctest: +SKIP
-    >>> study.optimize(lambda trial: bench.evaluate(suggest_cell(trial, bench.space)), 30)  # doctest: +SKIP
-    >>> round(study.best_value, 3)  # doctest: +SKIP
+    >>> study = optuna.create_study(direction="maximize", sampler=CRLSOSampler(bench.space))
+    >>> study.optimize(lambda trial: bench.evaluate(suggest_cell(trial, bench.space)), 30)
+    >>> round(study.best_value, 3)
     91.607
     """
 

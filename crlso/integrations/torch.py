@@ -83,9 +83,12 @@ class CellModule(Module):
 
     Examples
     --------
-    >>> module = build(cell, operations)  # doctest: +SKIP
-    >>> module(torch.zeros(8, 16, 32, 32)).shape  # doctest: +SKIP
-    torch.Size([8, 16, 32, 32])
+    >>> import torch
+    >>> from crlso.spaces import NASBench201
+    >>> cell = NASBench201().cell("|skip_connect~0|+|none~0|none~1|+|none~0|skip_connect~1|none~2|")
+    >>> module = build(cell, {"none": None, "skip_connect": lambda place: torch.nn.Identity()})
+    >>> list(module.parts), module(torch.zeros(8, 16, 32, 32)).shape
+    (['edge_0_1', 'edge_1_3'], torch.Size([8, 16, 32, 32]))
     """
 
     def __init__(self, cell: Cell, steps: Any, parts: Mapping[str, Module], output: Merge) -> None:
@@ -194,7 +197,8 @@ def build(
 
     Examples
     --------
-    >>> from torch import nn  # doctest: +SKIP
+    >>> import torch
+    >>> from torch import nn
     >>> from crlso.spaces import NASBench201
     >>> operations = {
     ...     "none": None,
@@ -203,8 +207,8 @@ def build(
     ...     "nor_conv_3x3": lambda place: nn.Conv2d(16, 16, 3, padding=1),
     ...     "avg_pool_3x3": lambda place: nn.AvgPool2d(3, stride=1, padding=1),
     ... }
-    >>> module = build(NASBench201().cell(6111), operations)  # doctest: +SKIP
-    >>> module(torch.zeros(8, 16, 32, 32)).shape  # doctest: +SKIP
+    >>> module = build(NASBench201().cell(6111), operations)
+    >>> module(torch.zeros(8, 16, 32, 32)).shape
     torch.Size([8, 16, 32, 32])
     """
     if Module is object:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 from types import ModuleType
 
 import pytest
 
 import crlso
+from tests import public_names
 
 MODULES = ["crlso"]
 MODULES += [m.name for m in pkgutil.walk_packages(crlso.__path__, "crlso.") if not m.name.endswith("__main__")]
@@ -35,6 +37,9 @@ def _no_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name, capfd):
+    package = public_names.OPTIONAL.get(name)
+    if package is not None and importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed: pip install 'crlso[{package}]'")
     for test in examples(importlib.import_module(name)):
         assert failures(test) == ""
 
