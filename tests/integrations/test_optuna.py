@@ -247,6 +247,7 @@ def test_methods_that_cannot_have_the_objectives():
 # -- storages, jobs, other samplers ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_study_in_a_storage_goes_on(tmp_path):
     storage = f"sqlite:///{tmp_path}/studies.db"
     expected = own_cells("gp", 20, initial=5)
@@ -301,6 +302,7 @@ def test_several_jobs():
     assert len(seen) == len(set(BENCH.space.canonical_key(seen))) == 40
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_storage(tmp_path):
     storage = f"sqlite:///{tmp_path}/studies.db"
     study_of(CRLSOSampler(BENCH.space, "evolution"), storage=storage, study_name="s")

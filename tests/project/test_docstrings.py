@@ -87,6 +87,7 @@ def problems(name: str, value: Any) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_docstrings_pass_the_checks():
     found = [problem for name, value in documented().items() for problem in problems(name, value)]
     assert found == []
