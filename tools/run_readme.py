@@ -53,7 +53,7 @@ def blocks(page: Path, name: str) -> Iterator[Block]:
 
 def pages(root: Path) -> dict[str, Path]:
     """README.md and the pages in docs/, by their names."""
-    found = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+    found = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
     return {path.relative_to(root).as_posix(): path for path in found}
 
 

@@ -79,7 +79,7 @@ def test_the_pages_of_the_project():
     assert commands[0].splitlines()[0] == "pip install -e ."  # after which all others work in the clone's root
     assert any("crlso search" in text for text in commands) and any("-m pytest tests" in text for text in commands)
     assert sum(block.kind == "python" for block in found["README.md"]) >= 2
-    assert found["docs/diagnostics.md"]
+    assert found["docs/howto/latent-space.md"]
 
 
 @pytest.mark.parametrize("name", readme.pages(ROOT))
