@@ -1,6 +1,6 @@
 """How Sphinx builds the documentation: ``python -m sphinx -W -b html docs build/docs``, without network.
 
-The notebooks are run while the site is built, and their outputs kept in ``build/docs/.jupyter_cache``; those that have not
+The notebooks are run while the site is built, and their outputs kept in ``build/.jupyter_cache``: those that have not
 changed are not run again. ``CRLSO_DOCS_NOTEBOOKS=off`` shows them without outputs.
 """
 
@@ -13,10 +13,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "_ext"))
 
-from notebooks import copy_notebooks  # noqa: E402
 from public import described_elsewhere  # noqa: E402
 
 import crlso  # noqa: E402
+from notebooks import copy_notebooks  # noqa: E402
 
 copy_notebooks(HERE.parent / "notebooks", HERE / "tutorials")
 
@@ -66,6 +66,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "header_links_before_dropdown": 6,
+    "navbar_persistent": ["search-button"],
     "footer_start": ["copyright"],
     "footer_end": [],
 }

@@ -1,4 +1,4 @@
-"""Makes the picture of README and of the documentation: regret by queries, searches of every method with the same seeds.
+"""Makes the picture of README and of the documentation: regret by queries, all methods with the same seeds.
 
     python -m tools.picture                    writes docs/_static/trajectory.svg, in a minute or two
     python -m tools.picture --out picture.png --seeds 5 --budget 40
@@ -33,7 +33,9 @@ def main() -> None:
     axes = result.plot(regret=True)
     axes.set_title(f"NAS-Bench-201, {arguments.dataset}: {arguments.seeds} searches of each method", fontsize=10)
     axes.figure.set_size_inches(7, 4)
-    axes.figure.savefig(arguments.out, bbox_inches="tight", metadata={"Date": None} if arguments.out.endswith("svg") else None)
+    axes.figure.savefig(
+        arguments.out, bbox_inches="tight", metadata={"Date": None} if arguments.out.endswith("svg") else None
+    )
     print(result)
 
 

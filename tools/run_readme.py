@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BLOCK = re.compile(
-    r"^(?:<!-- (?P<mark>not run|run instead|save as): (?P<said>[^\n]*) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$",
+    r"^(?:<!-- (?P<mark>not run|run instead|save as): (?P<said>[^\n]*) -->\n)?```(?P<kind>[^`\n]*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 COMMANDS = re.compile(r"(pip|python|crlso|pytest|git|CRLSO_\w+=\S+) ")

@@ -64,7 +64,7 @@ def test_blocks_are_run_in_order(tmp_path):
     assert done.returncode == 0, done.stderr
     assert {"one", "two", "three", "four", "five"} < {path.name for path in tmp_path.iterdir()}
     assert "== README.md:8, not run: it takes a day\n" in done.stdout
-    assert "== README.md:28, saved as: kept.py\n" in done.stdout
+    assert "== README.md:27, saved as: kept.py\n" in done.stdout
     assert "raise SystemExit(1)\n== README.md:12\n" in run(tmp_path, "--list").stdout
 
 
