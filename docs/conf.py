@@ -41,6 +41,7 @@ myst_heading_anchors = 4
 nb_execution_mode = "off" if os.environ.get("CRLSO_DOCS_NOTEBOOKS") == "off" else "cache"
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
+nb_execution_in_temp = True  # what a notebook saves is not for the documentation
 nb_merge_streams = True
 
 # Reference

@@ -3,9 +3,9 @@
     python tools/readability.py              a row for each page; fails on what is too long
     python tools/readability.py --longest 9  the longest sentences too
 
-The median sentence has at most 18 words, and none has more than 40. Code and mathematics, between backquotes or dollars,
-count as one word, addresses of links as none. Cells of tables may be no longer than sentences, but do not count for the
-median. The changelog, a record of what was said at the time, is left out.
+The median sentence has at most 18 words, and none has more than 40. Code or mathematics, between backquotes or
+dollars, counts as one word, an address of a link as none. Cells of tables may be no longer than sentences, but do not
+count for the median. The changelog, a record of what was said at the time, is left out.
 """
 
 from __future__ import annotations
