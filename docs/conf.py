@@ -43,6 +43,8 @@ nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True  # what a notebook saves is not for the documentation
 nb_merge_streams = True
+nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # by default scripts of other servers
+os.environ["TQDM_DISABLE"] = "1"  # bars of notebooks need these scripts
 
 # Reference
 autosummary_generate = True

@@ -4,7 +4,7 @@
     python tools/check_links.py build/docs     the site in this folder too
 
 A link to a file must name one that is there; one to a section must name a heading, or in the site an identifier.
-Links to other servers are left alone.
+Links to other servers are left alone, but a site must load nothing from there.
 """
 
 from __future__ import annotations
@@ -62,12 +62,16 @@ class Page(HTMLParser):
         super().__init__()
         self.links: set[str] = set()
         self.ids: set[str] = set()
+        self.loaded: set[str] = set()  # links to what the browser loads at once
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
         self.ids |= {found[name] or "" for name in ("id", "name") if name in found}
-        self.links |= {found[name] or "" for name in ("href", "src") if name in found}
+        links = {found[name] or "" for name in ("href", "src") if name in found}
+        self.links |= links
+        if "src" in found or (tag == "link" and "stylesheet" in (found.get("rel") or "")):
+            self.loaded |= links
 
 
 def broken_in_site(site: Path) -> Iterator[str]:
@@ -77,6 +81,8 @@ def broken_in_site(site: Path) -> Iterator[str]:
     for path, page in read.items():
         for link in sorted(page.links):
             url = urlsplit(link)
+            if link in page.loaded and url.netloc:
+                yield f"{path.relative_to(site)}: {link}: is loaded from another server"
             if url.scheme or url.netloc or link.startswith("#!") or link in {"", "#"}:
                 continue
             target = (path.parent / unquote(url.path)).resolve() if url.path else path

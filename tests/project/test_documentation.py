@@ -80,11 +80,13 @@ def test_broken_links_of_the_site_are_found(tmp_path):
     assert run("check_links", tmp_path, ".").returncode == 0
     (tmp_path / "other.html").write_text('<p id="elsewhere">')
     (tmp_path / "style.css").unlink()
+    (tmp_path / "index.html").write_text(SITE + '<script src="https://example.org/script.js"></script>')
     done = run("check_links", tmp_path, ".")
     assert done.returncode == 1 and done.stdout.splitlines() == [
+        "index.html: https://example.org/script.js: is loaded from another server",
         "index.html: other.html#there: there is no such place",
         "index.html: style.css: there is no such file",
-        "2 broken links",
+        "3 broken links",
     ]
 
 
