@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "_ext"))
 
-from public import described_elsewhere  # noqa: E402
+from public import data, described_elsewhere  # noqa: E402
 
 import crlso  # noqa: E402
 from notebooks import copy_notebooks  # noqa: E402
@@ -50,7 +50,7 @@ os.environ["TQDM_DISABLE"] = "1"  # bars of notebooks need these scripts
 autosummary_generate = True
 autosummary_ignore_module_all = False  # what __all__ says, lazy names too
 autosummary_imported_members = True
-autosummary_context = {"elsewhere": described_elsewhere()}
+autosummary_context = {"elsewhere": described_elsewhere(), "data": data()}
 autodoc_typehints = "none"  # numpydoc's Parameters say them
 autodoc_class_signature = "mixed"
 autodoc_member_order = "bysource"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[1] / "reference" / "api.rst"
@@ -26,3 +27,17 @@ def described_elsewhere() -> dict[str, dict[str, str]]:
             if full != f"{module}.{name}":
                 elsewhere[module][name] = full
     return elsewhere
+
+
+def data() -> dict[str, dict[str, str]]:
+    """By module: the names that are neither classes, functions nor modules, and their values as text."""
+    found: dict[str, dict[str, str]] = {}
+    for module in modules():
+        imported = importlib.import_module(module)
+        members = ((name, getattr(imported, name)) for name in imported.__all__)
+        found[module] = {
+            name: repr(value)
+            for name, value in members
+            if not (callable(value) or inspect.ismodule(value) or name.startswith("__"))
+        }
+    return found
