@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+if str(ROOT) not in os.environ.get("PYTHONPATH", "").split(os.pathsep):  # the crlso that was installed, as conftest.py
+    sys.path[:] = [*(entry for entry in sys.path if Path(entry or ".").resolve() != ROOT), str(ROOT)]
 sys.path.insert(0, str(HERE / "_ext"))
 
 from public import data, described_elsewhere  # noqa: E402
@@ -18,7 +21,7 @@ from public import data, described_elsewhere  # noqa: E402
 import crlso  # noqa: E402
 from notebooks import copy_notebooks  # noqa: E402
 
-copy_notebooks(HERE.parent / "notebooks", HERE / "tutorials")
+copy_notebooks(ROOT / "notebooks", HERE / "tutorials")
 
 project = "crlso"
 author = "The crlso developers"
