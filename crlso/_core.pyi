@@ -364,6 +364,25 @@ class FrozenEncoder:
         """Return the snapshot itself, which never changes."""
 
 @final
+class Points:
+    """A copy of m points (m, d), stored for their squared distances to others."""
+
+    def __new__(cls, y: npt.ArrayLike) -> Self:
+        """Copy finite points y (m, d)."""
+
+    def __len__(self) -> int:
+        """Number of points."""
+
+    def squared_distances(self, x: npt.ArrayLike, /) -> npt.NDArray[np.float64]:
+        """Return the squared distances (n, m) of points x (n, d) to these, none below 0."""
+
+    def __copy__(self) -> Self:
+        """Return the points themselves, which never change."""
+
+    def __deepcopy__(self, memo: Any, /) -> Self:
+        """Return the points themselves, which never change."""
+
+@final
 class FrozenDecoder:
     """A snapshot of a decoder, its weights packed once for many evaluations."""
 
@@ -539,6 +558,11 @@ def solve_lower(lower: npt.ArrayLike, b: npt.ArrayLike, transposed: bool = False
 
     ValueError where lower is singular or not finite.
     """
+
+def row_moments(
+    rows: npt.ArrayLike, weights: npt.ArrayLike, /
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the sums of the rows (n, m) by their weights (n,), and of their squares: (m,) each."""
 
 def smallest(values: npt.ArrayLike, k: SupportsIndex, /) -> npt.NDArray[np.int64]:
     """Return the positions of the k smallest values, smallest first."""

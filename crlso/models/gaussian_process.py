@@ -65,12 +65,12 @@ class Features:
         return Features(tuple(group[chosen] for group in self.groups), size, predicted)
 
     @functools.cached_property
-    def squares(self) -> tuple[Floats, ...]:
-        """Squared lengths of the rows of each group, each of shape (n,).
+    def _points(self) -> tuple[_core.Points, ...]:
+        """The rows of each group, as :func:`_distances` needs them; kept for cells that are compared in every round."""
+        return tuple(_core.Points(np.asarray(group, dtype=np.float64)) for group in self.groups)
 
-        They are cached because a search compares the same cells in every round.
-        """
-        return tuple((group * group).sum(axis=1) for group in self.groups)
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_points"}  # which cannot be pickled
 
     @staticmethod
     def join(first: Features, second: Features) -> Features:
@@ -270,13 +270,9 @@ class Kernel:
 def _distances(x: Features, y: Features) -> list[Floats]:
     """Return the squared distances of each group, each of shape (len(x), len(y)).
 
-    They use the matrix product of the core, whose result does not depend on the number of threads.
+    Those of two cells depend on neither the other cells nor the number of threads.
     """
-    distances = []
-    for a, b, a_squares, b_squares in zip(x.groups, y.groups, x.squares, y.squares):
-        product = _core.matmul(np.ascontiguousarray(a), np.ascontiguousarray(b), transpose_b=True).numpy()
-        distances.append(np.maximum(a_squares[:, None] + b_squares - 2.0 * product, 0.0))
-    return distances
+    return [points.squared_distances(np.asarray(group, dtype=np.float64)) for group, points in zip(x.groups, y._points)]
 
 
 def normal_scores(values: npt.ArrayLike) -> Floats:
@@ -409,8 +405,8 @@ class GaussianProcess:
         self._check_fitted()
         if rows is None:
             rows = _core.solve_lower(self.lower_, self.kernel.between(self._x, x, self.weights_))
-        mean = _core.matmul(rows, self.white_, transpose_a=True).numpy()[:, 0]
-        return Posterior(self, x, rows, mean, self.kernel.diagonal(x) - (rows * rows).sum(axis=0))
+        mean, explained = _core.row_moments(rows, self.white_[:, 0])
+        return Posterior(self, x, rows, mean, self.kernel.diagonal(x) - explained)
 
     def leave_one_out(self) -> tuple[Floats, Floats]:
         """Return how well each of the n targets is predicted from all others.

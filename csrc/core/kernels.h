@@ -42,6 +42,8 @@ typedef struct {
     int decoupled, project;               /* project: max(w, 0) after the step */
 } cr_adam_parameters;
 
+#define CR_POINT_PANEL 32
+
 typedef struct {
     const int32_t *offsets;    /* (n_nodes + 1,) edges of target i: offsets[i] to offsets[i + 1] */
     const int32_t *sources;    /* (n_edges,) */
@@ -127,6 +129,13 @@ typedef struct {
                                 void *db);
     /* 1 when an element is negative or NaN */
     int (*any_negative)(size_t n, const void *x);
+    /* y[c] = sum_r w[r] x[r, c], and sum_r x[r, c]^2, each added up in the order of the rows; rows are `stride` apart */
+    void (*weighted_rows)(size_t rows, size_t columns, size_t stride, const void *w, const void *x, void *y);
+    void (*column_squares)(size_t rows, size_t columns, size_t stride, const void *x, void *y);
+    /* Squared distances of a point, of squared length `square`, to the CR_POINT_PANEL points of a panel, which is stored
+     * column by column (points.h): max(square + squares - 2 sum_k values[k] panel[columns[k]], 0), or NaN */
+    void (*point_distances)(size_t n, const int32_t *columns, const void *values, double square, const void *panel,
+                            const void *squares, void *out);
     /* out[r] = index of the first largest element of a row, where NaN is larger than every number */
     void (*argmax)(size_t rows, size_t classes, const void *x, int64_t *out);
     /* one Adam step; m may be NULL when beta1 = 0 */

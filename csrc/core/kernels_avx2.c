@@ -10,6 +10,7 @@
 #pragma GCC target("avx2,fma,bmi,bmi2,f16c,lzcnt")
 #endif
 #define CR_ISA avx2
+#define CR_VECTOR 32 /* bytes */
 #include "kernels_both.inc"
 #if defined(__clang__)
 #pragma clang attribute pop

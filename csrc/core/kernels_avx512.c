@@ -11,6 +11,7 @@
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,bmi,bmi2,f16c,lzcnt,prefer-vector-width=512")
 #endif
 #define CR_ISA avx512
+#define CR_VECTOR 64 /* bytes */
 #include "kernels_both.inc"
 #if defined(__clang__)
 #pragma clang attribute pop

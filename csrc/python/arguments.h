@@ -36,7 +36,7 @@ PyArrayObject *cr_py_read_doubles(PyObject *object, const char *name);
 /* Real numbers as float64, of least_ndim to most_ndim dimensions; booleans are refused. */
 PyArrayObject *cr_py_copy_reals(PyObject *object, const char *name, int least_ndim, int most_ndim);
 
-/* Floats of shape (n, columns) as `dtype`. */
+/* Floats of shape (n, columns) as `dtype`. SIZE_MAX stands for any number of columns. */
 PyArrayObject *cr_py_read_rows(PyObject *object, const char *name, cr_dtype dtype, size_t columns);
 
 /* An array whose dtype is `type` (NPY_UINT8 or NPY_INT64) already, of shape (length,) or (n, length). A negative length

@@ -21,7 +21,7 @@
 
 /* The state of one copy of the module: its types. */
 typedef struct {
-    PyTypeObject *tensor, *graph, *adam, *cell_set, *frozen_icnn, *frozen_decoder, *frozen_encoder;
+    PyTypeObject *tensor, *graph, *adam, *cell_set, *frozen_icnn, *frozen_decoder, *frozen_encoder, *points;
 } cr_py_state;
 
 cr_py_state *cr_py_state_of(PyObject *module);
@@ -59,6 +59,7 @@ int cr_py_add_ops(PyObject *module);
 int cr_py_add_optim(PyObject *module);
 int cr_py_add_frozen(PyObject *module);
 int cr_py_add_encoder(PyObject *module);
+int cr_py_add_points(PyObject *module);
 int cr_py_add_search(PyObject *module);
 int cr_py_add_nasbench101(PyObject *module);
 int cr_py_add_nasbench201(PyObject *module);

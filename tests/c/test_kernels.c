@@ -583,12 +583,76 @@ static void adam(size_t n)
     }
 }
 
+static void sums_of_rows(size_t n)
+{
+    enum { ROWS_OF_SUM = 7, STRIDE = 5 };
+    const size_t stride = n + STRIDE;
+    real *x = array(ROWS_OF_SUM * stride, -1, 1), *w = array(ROWS_OF_SUM, -2, 2), *out = array(n, 0, 0);
+    double *sums = sample_memory(n, sizeof *sums), *squares = sample_memory(n, sizeof *squares);
+    for (size_t c = 0; c < n; c++) {
+        sums[c] = squares[c] = 0;
+        for (size_t r = 0; r < ROWS_OF_SUM; r++) {
+            const double value = (double)x[r * stride + c];
+            sums[c] += (double)w[r] * value;
+            squares[c] += value * value;
+        }
+    }
+    kernels->weighted_rows(ROWS_OF_SUM, n, stride, w, x, out);
+    expect("weighted_rows", n, out, sums, LOOSE);
+    kernels->column_squares(ROWS_OF_SUM, n, stride, x, out);
+    expect("column_squares", n, out, squares, LOOSE);
+    kernels->column_squares(0, n, stride, x, out);
+    for (size_t c = 0; c < n; c++)
+        CHECK(out[c] == 0, "column_squares of no rows");
+    free(x);
+    free(w);
+    free(out);
+    free(sums);
+    free(squares);
+}
+
+/* n elements of a point with twice as many columns. */
+static void distances(size_t n)
+{
+    const size_t columns = 2 * n + 1;
+    real *panel = array(columns * CR_POINT_PANEL, -1, 1), *values = array(n, -1, 1);
+    real *squares = array(CR_POINT_PANEL, 0, 0), *out = array(CR_POINT_PANEL, 0, 0);
+    int32_t *at = sample_memory(n, sizeof *at);
+    double expected[CR_POINT_PANEL] = {0}, square = 0;
+    for (size_t k = 0; k < n; k++) {
+        at[k] = (int32_t)(2 * k + sample_below(2));
+        square += (double)values[k] * (double)values[k];
+    }
+    kernels->column_squares(columns, CR_POINT_PANEL, CR_POINT_PANEL, panel, squares);
+    for (size_t i = 0; i < CR_POINT_PANEL; i++) {
+        for (size_t c = 0; c < columns; c++)
+            expected[i] += (double)panel[c * CR_POINT_PANEL + i] * (double)panel[c * CR_POINT_PANEL + i];
+        for (size_t k = 0; k < n; k++) { /* (v - p)^2 instead of p^2 */
+            const double p = (double)panel[(size_t)at[k] * CR_POINT_PANEL + i], v = (double)values[k];
+            expected[i] += (v - p) * (v - p) - p * p;
+        }
+    }
+    kernels->point_distances(n, at, values, square, panel, squares, out);
+    expect("point_distances", CR_POINT_PANEL, out, expected, LOOSE);
+    kernels->point_distances(n, at, values, -1e6, panel, squares, out);
+    for (size_t i = 0; i < CR_POINT_PANEL; i++)
+        CHECK(out[i] == 0, "%s: a distance of %g", isa, (double)out[i]);
+    kernels->point_distances(n, at, values, NAN, panel, squares, out);
+    for (size_t i = 0; i < CR_POINT_PANEL; i++)
+        CHECK(out[i] != out[i], "%s: NaN became %g", isa, (double)out[i]);
+    free(panel);
+    free(values);
+    free(squares);
+    free(out);
+    free(at);
+}
+
 static void all_of(const cr_kernel_table *table, const char *name)
 {
     static const size_t sizes[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 100, 300};
     void (*const tests[])(size_t) = {unary, bias_activation, binary, sums, axes, extremes_and_equal, reverse_axes,
                                      columns_and_rows, segments, messages, cross_entropy, other_losses,
-                                     layers_and_tests, adam};
+                                     layers_and_tests, sums_of_rows, distances, adam};
     kernels = table;
     isa = name;
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)

@@ -96,7 +96,7 @@ def test_copies_of_the_module_have_types_of_their_own():
     spec = importlib.util.spec_from_file_location("crlso._core", _core.__file__)
     copy = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(copy)
-    for name in ("Tensor", "GraphBatch", "Adam", "CellSet", "FrozenICNN", "FrozenDecoder", "FrozenEncoder"):
+    for name in ("Tensor", "GraphBatch", "Adam", "CellSet", "FrozenICNN", "FrozenDecoder", "FrozenEncoder", "Points"):
         assert getattr(copy, name) is not getattr(_core, name)
     ours, theirs = _core.Tensor([1.0, 2.0]), copy.Tensor([3.0, 4.0])
     assert type(ours + ours) is _core.Tensor and type(theirs + theirs) is copy.Tensor

@@ -297,6 +297,7 @@ SNAPSHOTS: dict[str, Any] = {  # never change: a copy is the same object, and a 
     "FrozenICNN": lambda: ICNNSurrogate(width=4).initialise(3).freeze(),
     "FrozenDecoder": lambda: vae().freeze_decoder(),
     "FrozenEncoder": lambda: vae().freeze_encoder(),
+    "Points": lambda: _core.Points(np.zeros((2, 3))),
     "LatentSteps": latent_steps,
 }
 ABSTRACT = {"Benchmark", "Optimiser"}  # no instances of their own
@@ -483,7 +484,7 @@ class Forged:
         return self.call
 
 
-C_TYPES = ("Tensor", "GraphBatch", "CellSet", "Adam", "FrozenICNN", "FrozenDecoder", "FrozenEncoder")
+C_TYPES = ("Tensor", "GraphBatch", "CellSet", "Adam", "FrozenICNN", "FrozenDecoder", "FrozenEncoder", "Points")
 
 
 @pytest.mark.parametrize("name", C_TYPES)
