@@ -1,11 +1,17 @@
 #include "encoder.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../autodiff/checks.h"
 #include "../core/blas.h"
 #include "blocks.h"
+#include "known.h"
+
+/* Graphs whose sums a network keeps for its next calls: a search encodes neighbours of cells, which share all graphs but
+ * one with cells that it encoded before. */
+#define KNOWN_GRAPHS 8192
 
 /* A node at the other end of an edge that sends a message. */
 typedef struct {
@@ -23,6 +29,8 @@ struct cr_encoder_frozen {
     incoming_t *incoming;
     cr_buffer *table, **types, *head_bias;
     cr_packed **weights, *messages_head, *root_head;
+    cr_known *known;             /* NULL where a cell is one graph: callers know cells themselves */
+    atomic_flag is_known_in_use; /* by a call; others do without */
 };
 
 size_t cr_encoder_codes(const cr_encoder_frozen *net)
@@ -54,6 +62,7 @@ void cr_encoder_frozen_release(cr_encoder_frozen *net)
     cr_buffer_release(net->head_bias);
     cr_packed_release(net->messages_head);
     cr_packed_release(net->root_head);
+    cr_known_release(net->known);
     free(net->types);
     free(net->weights);
     free(net->first_kind);
@@ -259,8 +268,11 @@ cr_status cr_encoder_freeze(const cr_encoder *net, cr_encoder_frozen **out, cr_e
     f->outputs = net->messages_head->shape[0];
     f->has_absent = cells->has_absent;
     f->slope = net->slope;
+    atomic_flag_clear(&f->is_known_in_use);
     CR_TRY(copy_cells(cells, f, err));
     CR_TRY(copy_layers(net, f, err));
+    if (f->n_graphs > 1 && f->dtype == CR_F32) /* in which sums do not depend on the other graphs */
+        CR_TRY(cr_known_new(KNOWN_GRAPHS, f->length, 2 * f->width * cr_dtype_size(f->dtype), &f->known, err));
     *out = f;
     return CR_OK;
 fail:
@@ -270,21 +282,16 @@ fail:
 
 /* ---- the different graphs of some cells ---- */
 
-/* Graphs that are computed once: the codes and the number (normal, reduction, ...) of each, and which ones a cell has. */
+/* Graphs that are computed once: the codes and the number (normal, reduction, ...) of each, which ones a cell has, and
+ * those whose sums are wanted. */
 typedef struct {
     const uint8_t **codes; /* (n,) */
     uint32_t *number;      /* (n,) */
     uint32_t *of_cell;     /* (cells, n_graphs) */
-    size_t n;
+    uint32_t *wanted;      /* (n_wanted,) */
+    size_t n, n_wanted;
     void *memory;
 } graphs_t;
-
-static uint64_t hash_codes(const uint8_t *codes, size_t length, uint64_t hash)
-{
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ codes[i]) * 0x100000001B3u; /* FNV-1a */
-    return hash ^ hash >> 29;
-}
 
 static cr_status find_graphs(const cr_encoder_frozen *net, const uint8_t *codes, size_t cells, graphs_t *graphs,
                              cr_error *err)
@@ -307,12 +314,13 @@ static cr_status find_graphs(const cr_encoder_frozen *net, const uint8_t *codes,
     graphs->codes = graphs->memory;
     graphs->number = (uint32_t *)(graphs->codes + total);
     graphs->of_cell = graphs->number + total;
-    uint32_t *table = graphs->of_cell + total; /* 1 + the graph in each place, 0 for none */
+    graphs->wanted = graphs->of_cell + total;
+    uint32_t *table = graphs->wanted + total; /* 1 + the graph in each place, 0 for none */
     memset(table, 0, capacity * sizeof *table);
     for (size_t i = 0; i < total; i++) {
         const uint8_t *own = codes + i * length;
         const uint32_t number = (uint32_t)(i % net->n_graphs);
-        size_t place = (size_t)hash_codes(own, length, 0xCBF29CE484222325u + number) & (capacity - 1);
+        size_t place = (size_t)cr_hash_codes(number, own, length) & (capacity - 1);
         for (; table[place] != 0; place = (place + 1) & (capacity - 1)) {
             const size_t known = table[place] - 1;
             if (graphs->number[known] == number && memcmp(graphs->codes[known], own, length) == 0)
@@ -403,8 +411,9 @@ static cr_status list_messages(const encoding_t *e, size_t begin, size_t graphs,
     const cr_encoder_frozen *net = e->net;
     size_t n_edges = 0, n_rows = 0, at = 0;
     for (size_t g = 0; g < graphs; g++) {
-        const size_t number = e->graphs.number[begin + g], first_node = number * net->nodes;
-        const uint8_t *codes = e->graphs.codes[begin + g] - number * net->length;
+        const uint32_t graph = e->graphs.wanted[begin + g];
+        const size_t number = e->graphs.number[graph], first_node = number * net->nodes;
+        const uint8_t *codes = e->graphs.codes[graph] - number * net->length;
         for (size_t i = 0; i < net->nodes; i++)
             if ((kinds[i] = find_kind(net, codes, first_node + i)) < 0)
                 return cr_fail(err, CR_ERR_VALUE, "codes: expected values below %d in column %d, got %d",
@@ -432,7 +441,7 @@ static void sum_nodes(const encoding_t *e, size_t begin, size_t graphs, const ch
     const cr_kernel_table *kernels = cr_kernels(net->dtype);
     const size_t size = cr_dtype_size(net->dtype), width = net->width;
     for (size_t g = 0; g < graphs; g++) {
-        char *sums = (char *)e->sums + (begin + g) * 2 * width * size;
+        char *sums = (char *)e->sums + e->graphs.wanted[begin + g] * 2 * width * size;
         kernels->fill(2 * width, 0, sums);
         for (size_t i = g * net->nodes; i < (g + 1) * net->nodes; i++) {
             kernels->axpy(width, 1, messages + i * width * size, sums);
@@ -498,6 +507,35 @@ fail:
     return status;
 }
 
+/* Copies the sums that are known, and lists the graphs of all others. */
+static void recall_sums(encoding_t *e, const cr_known *known)
+{
+    graphs_t *graphs = &e->graphs;
+    const size_t bytes = 2 * e->net->width * cr_dtype_size(e->net->dtype);
+    for (size_t g = 0; g < graphs->n; g++) {
+        const void *sums = known == NULL ? NULL : cr_known_find(known, graphs->number[g], graphs->codes[g]);
+        if (sums != NULL)
+            memcpy((char *)e->sums + g * bytes, sums, bytes);
+        else
+            graphs->wanted[graphs->n_wanted++] = (uint32_t)g;
+    }
+}
+
+/* Finds the sums of all graphs. They do not depend on whether they are known. */
+static cr_status find_sums(encoding_t *e, cr_error *err)
+{
+    cr_encoder_frozen *net = (cr_encoder_frozen *)e->net; /* what is known is all that ever changes */
+    const graphs_t *graphs = &e->graphs;
+    const bool has_known = net->known != NULL && !atomic_flag_test_and_set(&net->is_known_in_use);
+    recall_sums(e, has_known ? net->known : NULL);
+    cr_status status = cr_run_blocks(graphs->n_wanted, net->nodes, scratch_per_graph(net), encode_graphs, e, err);
+    if (has_known && status == CR_OK)
+        cr_known_add(net->known, graphs->n_wanted, graphs->wanted, graphs->number, graphs->codes, e->sums);
+    if (has_known)
+        atomic_flag_clear(&net->is_known_in_use);
+    return status;
+}
+
 cr_status cr_encoder_run(const cr_encoder_frozen *net, const uint8_t *codes, size_t n, void *latents, cr_error *err)
 {
     const size_t size = cr_dtype_size(net->dtype);
@@ -509,7 +547,7 @@ cr_status cr_encoder_run(const cr_encoder_frozen *net, const uint8_t *codes, siz
     CR_TRY(cr_size_multiply(e.graphs.n, 2 * net->width * size, &bytes, "cells", err));
     CR_TRY(cr_buffer_new(bytes, &sums, err));
     e.sums = cr_buffer_data(sums);
-    CR_TRY(cr_run_blocks(e.graphs.n, net->nodes, scratch_per_graph(net), encode_graphs, &e, err));
+    CR_TRY(find_sums(&e, err));
     CR_TRY(cr_run_blocks(n, 1, (2 * net->width + net->outputs) * size, encode_cells, &e, err));
 fail:
     cr_buffer_release(sums);

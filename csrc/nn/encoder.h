@@ -48,7 +48,8 @@ size_t cr_encoder_outputs(const cr_encoder_frozen *net); /* d */
 cr_dtype cr_encoder_dtype(const cr_encoder_frozen *net);
 
 /* latents (n, d) of the cells with codes (n, n_codes). A graph that several cells share is computed once. In float32 a
- * cell's result does not depend on the other cells. CR_ERR_VALUE for a code that is no kind or type, and for a message
+ * cell's result does not depend on the other cells; where a cell has several graphs, a network keeps the sums of some
+ * thousands for its next calls. CR_ERR_VALUE for a code that is no kind or type, and for a message
  * that the table does not have. */
 CR_MUST_USE cr_status cr_encoder_run(const cr_encoder_frozen *net, const uint8_t *codes, size_t n, void *latents,
                                      cr_error *err);
