@@ -593,6 +593,12 @@ def cell_prune(codes: _Codes, layout: _Layout, canonical: bool) -> _Codes:
     None) and in_degree (or None).
     """
 
+def cell_likely(logits: npt.NDArray[np.floating[Any]], layout: _Layout) -> _Codes:
+    """Return the most likely cells by logits (n, codes per cell, values) where each node has an in_degree.
+
+    They are not pruned. `layout` as of :func:`cell_prune`.
+    """
+
 def cell_valid(codes: _Codes, layout: _Layout) -> npt.NDArray[np.bool_]:
     """Return whether rows of codes are cells of the space when they are pruned, (n,)."""
 

@@ -681,32 +681,22 @@ class CellSpace(CodedSpace):
         groups = self._layout.groups
         if len(groups) == 1:  # all codes have equally many values: the usual case, and the fast one
             _, n_codes, k = groups[0]
-            rows = self._likely(logits.reshape(len(logits), n_codes, k), 0).astype(np.uint8)
+            rows = self._likely(logits.reshape(len(logits), n_codes, k)).astype(np.uint8, copy=False)
             return self.prune(rows) if self._layout.free else rows
         rows = np.zeros((len(logits), len(self.cardinalities)), dtype=np.uint8)
         first = 0
         for begin, end, k in groups:
             last = first + (end - begin) * k
             part = np.ascontiguousarray(logits[:, first:last]).reshape(len(logits), end - begin, k)
-            rows[:, begin:end] = self._likely(part, begin)
+            rows[:, begin:end] = self._likely(part)
             first = last
         return self.prune(rows) if self._layout.free else rows
 
-    def _likely(self, logits: npt.NDArray[Any], begin: int) -> npt.NDArray[Any]:
-        layout = self._layout
-        if layout.in_degree is None:
+    def _likely(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The most likely code of each place, of logits (n, places, values)."""
+        if self._layout.in_degree is None:
             return _core.argmax_last(logits)
-        best = 1 + _core.argmax_last(np.ascontiguousarray(logits[:, :, 1:]))
-        margin = logits[:, :, 1:].max(axis=2) - logits[:, :, 0]
-        keep = np.zeros(best.shape, dtype=bool)
-        targets = np.tile([target for _, target in layout.edges], len(layout.graphs))
-        graph = np.repeat(np.arange(len(layout.graphs)), len(layout.edges))
-        for g, node in itertools.product(range(len(layout.graphs)), layout.intermediate):
-            into = np.flatnonzero((targets == node) & (graph == g))
-            top = np.argsort(-margin[:, into], axis=1, kind="stable")[:, : layout.in_degree]
-            np.put_along_axis(keep, into[top], True, axis=1)
-        chosen: npt.NDArray[Any] = np.where(keep, best, 0)
-        return chosen
+        return _core.cell_likely(logits, self._layout.of_core)
 
 
 @functools.lru_cache(maxsize=8)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../graph/likely.h"
 #include "../graph/neighbours.h"
 #include "rows.h"
 
@@ -326,6 +327,75 @@ static PyObject *cell_different(PyObject *Py_UNUSED(module), PyObject *args, PyO
     return all;
 }
 
+/* ---- the most likely cells ---- */
+
+typedef struct {
+    cr_cell_layout layout;
+    cr_dtype dtype;
+    const char *logits;
+    uint8_t *codes;
+    size_t length, values;
+} likely_t;
+
+static cr_status choose_rows(void *context, size_t begin, size_t end, cr_error *err)
+{
+    const likely_t *t = context;
+    (void)err;
+    cr_cell_likely(&t->layout, t->dtype, t->logits + begin * t->length * t->values * cr_dtype_size(t->dtype), end - begin,
+                   t->values, t->codes + begin * t->length);
+    return CR_OK;
+}
+
+/* Reads logits, float32 or float64 of shape (n, codes per cell, at least 2); a new reference. */
+static PyArrayObject *read_logits(PyObject *object, const likely_t *t)
+{
+    PyArrayObject *given = cr_py_read_array(object, "logits", "float32 or float64"), *logits = NULL;
+    if (given == NULL)
+        return NULL;
+    const int type = PyArray_TYPE(given);
+    if (type != NPY_FLOAT32 && type != NPY_FLOAT64)
+        cr_py_wrong_dtype("logits", "float32 or float64", given);
+    else if (PyArray_NDIM(given) != 3 || PyArray_DIM(given, 1) != (npy_intp)t->length || PyArray_DIM(given, 2) < 2 ||
+             PyArray_DIM(given, 2) > CR_CELL_MAX_OPERATIONS + 1)
+        PyErr_Format(PyExc_ValueError, "logits: expected shape (n, %zu, values), 2 to %d values, got %d dimensions and %zd "
+                     "elements", t->length, CR_CELL_MAX_OPERATIONS + 1, PyArray_NDIM(given), PyArray_SIZE(given));
+    else
+        logits = (PyArrayObject *)PyArray_FromArray(given, PyArray_DescrFromType(type),
+                                                    NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY);
+    Py_DECREF(given);
+    return logits;
+}
+
+static PyObject *cell_likely(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"logits", "layout", NULL};
+    PyObject *object, *layout;
+    likely_t t = {.dtype = CR_F32};
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO:cell_likely", names, &object, &layout) ||
+        read_layout(layout, &t.layout) < 0)
+        return NULL;
+    if (t.layout.in_degree == CR_CELL_ANY || t.layout.operations_on_nodes) {
+        PyErr_SetString(PyExc_ValueError, "layout: expected operations on edges and an in_degree");
+        return NULL;
+    }
+    t.length = cr_cell_row_length(&t.layout);
+    PyArrayObject *logits = read_logits(object, &t), *codes;
+    if (logits == NULL)
+        return NULL;
+    npy_intp shape[2] = {PyArray_DIM(logits, 0), (npy_intp)t.length};
+    codes = (PyArrayObject *)PyArray_SimpleNew(2, shape, NPY_UINT8);
+    if (codes != NULL) {
+        t.dtype = PyArray_TYPE(logits) == NPY_FLOAT32 ? CR_F32 : CR_F64;
+        t.values = (size_t)PyArray_DIM(logits, 2);
+        t.logits = PyArray_DATA(logits);
+        t.codes = PyArray_DATA(codes);
+        if (cr_py_run_rows((size_t)shape[0], 0, choose_rows, &t) < 0)
+            Py_CLEAR(codes);
+    }
+    Py_DECREF(logits);
+    return (PyObject *)codes;
+}
+
 /* ---- the functions ---- */
 
 static const char cell_prune_doc[] =
@@ -355,7 +425,13 @@ static const char cell_different_doc[] =
     "The different ones among groups of cells: of each group, `counts` says how many cells, those with another key than\n"
     "`own`, once each, in the order of their keys. A tuple of codes, keys and counts.";
 
+static const char cell_likely_doc[] =
+    "cell_likely(logits, layout)\n--\n\n"
+    "The most likely cells by logits (n, codes per cell, values) where each node has a fixed number of edges into it: uint8\n"
+    "(n, codes per cell), not pruned. layout: as of cell_prune. See csrc/graph/likely.h.";
+
 static PyMethodDef functions[] = {
+    {"cell_likely", (PyCFunction)(void (*)(void))cell_likely, METH_VARARGS | METH_KEYWORDS, cell_likely_doc},
     {"cell_prune", (PyCFunction)(void (*)(void))cell_prune, METH_VARARGS | METH_KEYWORDS, cell_prune_doc},
     {"cell_valid", (PyCFunction)(void (*)(void))cell_valid, METH_VARARGS | METH_KEYWORDS, cell_valid_doc},
     {"cell_neighbours", (PyCFunction)(void (*)(void))cell_neighbours, METH_VARARGS | METH_KEYWORDS, cell_neighbours_doc},
