@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,10 @@ class CellFeatures:
         sizes = space.log_size(reference)
         self._centre = None if sizes is None else (float(sizes.mean()), float(sizes.std()) or 1.0)
         self._reference = reference
+        self._latest: tuple[bytes, dict[str, Any]] = b"", {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_latest": (b"", {})}
 
     def operations(self, codes: Codes) -> Floats:
         """Return rows between which half the squared distance is the number of operations that differ.
@@ -112,7 +116,7 @@ class CellFeatures:
 
     def size(self, codes: Codes) -> Floats | None:
         """Return the standardised logarithm of the size of networks; None where the space says nothing about it."""
-        sizes = self._space.log_size(codes)
+        sizes = self._log_size(codes)
         return None if sizes is None or self._centre is None else (sizes - self._centre[0]) / self._centre[1]
 
     def descriptors(self, codes: Codes) -> Floats:
@@ -136,11 +140,30 @@ class CellFeatures:
 
     def _columns(self, codes: Codes) -> Floats:
         """Descriptors of cells side by side: (n, descriptors)."""
-        return np.stack(list(graph_descriptors(self._space, codes).values()), axis=1)
+        described = _named_descriptors(self._space, codes, self._describe(codes), self._log_size(codes))
+        return np.stack(list(described.values()), axis=1)
+
+    def _describe(self, codes: Codes) -> Floats:
+        described: Floats = self._once("described", codes, lambda: _described(self.layout, codes))
+        return described
+
+    def _log_size(self, codes: Codes) -> Floats | None:
+        size: Floats | None = self._once("size", codes, lambda: self._space.log_size(codes))
+        return size
+
+    def _once(self, name: str, codes: Codes, compute: Callable[[], Any]) -> Any:
+        """What was computed of the latest cells: encoders ask for the same of the same cells, one after the other."""
+        key, latest = codes.tobytes(), self._latest
+        if latest[0] != key:
+            self._latest = latest = key, {}
+        found = latest[1]
+        if name not in found:
+            found[name] = compute()
+        return found[name]
 
     def _count_features(self, codes: Codes) -> Floats:
         layout = self.layout
-        counts = _described(layout, codes)[:, :, len(_DESCRIPTORS) :: 2]
+        counts = self._describe(codes)[:, :, len(_DESCRIPTORS) :: 2]
         if layout.operations_on_nodes:
             edges = [(part[:, list(layout.edge_columns)] > 0).sum(axis=1) for part in layout.split(codes)]
             counts = np.concatenate([counts, np.stack(edges, axis=1)[:, :, None]], axis=2)
@@ -235,15 +258,19 @@ def graph_descriptors(space: Space, codes: Codes) -> dict[str, Floats]:
     >>> [round(float(described[name][0]), 3) for name in ("longest path", "shortest path", "edges", "log paths")]
     [2.0, 0.0, 4.0, 1.099]
     """
+    return _named_descriptors(space, codes, _described(space.layout, codes), space.log_size(codes))
+
+
+def _named_descriptors(space: Space, codes: Codes, described: Floats, size: Floats | None) -> dict[str, Floats]:
+    """The descriptors of cells by name, of those of their graphs and their log size."""
     found: dict[str, Floats] = {}
     names = [*_DESCRIPTORS]
     for operation in space.layout.operations:
         names += [f"count of {operation}", f"most {operation} on a path"]
-    described = _described(space.layout, codes)
     for graph, title in enumerate(space.layout.graphs):
         for i, name in enumerate(names):
             found[f"{title} {name}" if title else name] = described[:, graph, i]
-    channels, size = space.channels(codes), space.log_size(codes)
+    channels = space.channels(codes)
     if channels is not None:
         numbers = np.concatenate([operation_numbers(space.layout, part) for part in space.layout.split(codes)], axis=1)
         for k, operation in enumerate(space.layout.operations):

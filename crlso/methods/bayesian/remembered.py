@@ -44,14 +44,16 @@ class RememberedFeatures:
         if len(codes) > CAPACITY // 2:
             return self._encoder.encode(codes)
         keys = row_keys(codes, self._cardinalities)
-        first = first_of_each(keys)
-        new = first[self._located(keys[first]) < 0]
-        if len(self._rows) + len(new) > CAPACITY:
-            self._rows, new = {}, first
-        if len(new) or self._kept is None:
+        rows = self._located(keys)
+        missing = np.flatnonzero(rows < 0)
+        if len(missing) or self._kept is None:
+            new = missing[first_of_each(keys[missing])]
+            if len(self._rows) + len(new) > CAPACITY:
+                self._rows, new = {}, first_of_each(keys)
             self._keep(keys[new], self._encoder.encode(codes[new]))
+            rows = self._located(keys)
         assert self._kept is not None
-        return self._kept[self._located(keys)]
+        return self._kept[rows]
 
     def _located(self, keys: Keys) -> Positions:
         """Rows of cells; -1 for those that are not known."""

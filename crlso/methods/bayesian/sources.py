@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+import crlso._core as _core
 from crlso._base.checks import check_int
 from crlso._base.types import Codes, Floats, Keys
 from crlso.methods.base import Stepwise
@@ -51,7 +52,8 @@ class BestOfReservoir:
         context : Round
             What the search knows in this round.
         """
-        return {"random": context.reservoir.codes[np.argsort(-context.reservoir_values, kind="stable")[:POPULATION]]}
+        values = context.reservoir_values
+        return {"random": context.reservoir.codes[_core.smallest(-values, min(POPULATION, len(values)))]}
 
 
 class RandomCells:
@@ -299,14 +301,14 @@ class AcquisitionClimb:
         met, expanded = best.keys, best.keys
         for generation in range(self.generations + 1):
             new = cells.chosen(first_of_each(cells.keys))
-            new = new.chosen(~(context.seen_keys(new.keys) | np.isin(new.keys, met)))
+            new = new.chosen(~(context.seen_keys(new.keys) | _core.CellSet(met).has(new.keys)))
             if not len(new.keys):
                 break
             met = np.concatenate([met, new.keys])
             values = np.concatenate([values, context.acquisition_values(new.codes)])
             order = np.argsort(-values, kind="stable")[:POPULATION]
             best, values = _Cells.join([best, new]).chosen(order), values[order]
-            front = best.chosen(np.flatnonzero(~np.isin(best.keys, expanded))[:EXPANDED])
+            front = best.chosen(np.flatnonzero(~_core.CellSet(expanded).has(best.keys))[:EXPANDED])
             if generation == self.generations or not len(front.keys):
                 break
             expanded = np.concatenate([expanded, front.keys])
