@@ -434,6 +434,22 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 31;
 }
 
+#define KEYS_AT_ONCE 8 /* each step of a key waits for the one before: several keys keep the processor busy */
+
+/* The keys of at most KEYS_AT_ONCE rows, in mixed radix or as hashes. */
+static void find_keys(const uint8_t *codes, size_t rows, size_t length, const int64_t *cardinalities, bool fits,
+                      int64_t *keys)
+{
+    uint64_t key[KEYS_AT_ONCE] = {0};
+    for (size_t c = 0; c < length; c++)
+        for (size_t i = 0; i < rows; i++) {
+            const uint64_t code = codes[i * length + c];
+            key[i] = fits ? key[i] * (uint64_t)cardinalities[c] + code : mix(key[i] + code + 0x9E3779B97F4A7C15u);
+        }
+    for (size_t i = 0; i < rows; i++)
+        keys[i] = (int64_t)(fits ? key[i] : key[i] >> 1);
+}
+
 void cr_cell_keys(const uint8_t *codes, size_t n, size_t length, const int64_t *cardinalities, int64_t *keys)
 {
     bool fits = true;
@@ -441,11 +457,9 @@ void cr_cell_keys(const uint8_t *codes, size_t n, size_t length, const int64_t *
     for (size_t c = 0; c < length && fits; c++)
         if ((fits = cardinalities[c] <= INT64_MAX / most))
             most *= cardinalities[c];
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *row = codes + i * length;
-        uint64_t key = 0;
-        for (size_t c = 0; c < length; c++)
-            key = fits ? key * (uint64_t)cardinalities[c] + row[c] : mix(key + row[c] + 0x9E3779B97F4A7C15u);
-        keys[i] = (int64_t)(fits ? key : key >> 1);
-    }
+    for (size_t i = 0; i < n; i += KEYS_AT_ONCE)
+        if (n - i >= KEYS_AT_ONCE) /* a constant, so that the loop over rows is unrolled */
+            find_keys(codes + i * length, KEYS_AT_ONCE, length, cardinalities, fits, keys + i);
+        else
+            find_keys(codes + i * length, n - i, length, cardinalities, fits, keys + i);
 }
