@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso._base.checks import check_number
+from crlso._base.displays import display, drawing, facts
 from crlso._base.plain import plain, typed
-from crlso._base.tables import drawing, html_table, number
+from crlso._base.tables import number
 from crlso._base.types import Codes, Floats, Keys
 from crlso._core import CellSet
 
@@ -258,7 +259,7 @@ class Trial:
             further = {**self.measurement.objectives, **self.measurement.constraints}
             rows += [(name, number(value)) for name, value in further.items()]
         rows += [(str(key), number(value)) for key, value in [*known.items(), *self.user_attrs.items()]]
-        return html_table([*rows, ("cell", str(self.cell))]) + drawing(self.cell)
+        return display(facts([*rows, ("cell", str(self.cell))]), drawing(self.cell))
 
 
 def _trial_of(entry: Any, cell: Any) -> Trial:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from crlso._base.checks import check_members
+from crlso._base.colours import FAINT, INK
 from crlso.plotting.axes import axes_or_new, need_matplotlib
-from crlso.spaces.drawing import FAINT, FONT, HALF_HEIGHT, INK, Arrow, Box, draw
+from crlso.spaces.drawing import FONT, HALF_HEIGHT, Arrow, Box, draw
 from crlso.spaces.layout import layout_of
 
 __all__ = ["plot_cell"]

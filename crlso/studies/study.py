@@ -11,10 +11,11 @@ from typing import Any
 
 from crlso._base.checks import check_number, is_int
 from crlso._base.checksums import check_checksum, with_checksum
+from crlso._base.displays import display, drawing, facts
 from crlso._base.files import read_text, replacing
 from crlso._base.locks import holder
 from crlso._base.plain import json_text, plain, typed
-from crlso._base.tables import drawing, html_table, number, text_table
+from crlso._base.tables import number, text_table
 from crlso._version import __version__
 from crlso.history import History, Trial
 from crlso.journal import Journal
@@ -583,7 +584,7 @@ class Study:
         return f"Study({text}{'' if self.state == 'complete' else ', ' + self.state})"
 
     def _repr_html_(self) -> str:
-        return html_table(self._summary()) + (drawing(self.best.cell) if self.trajectory else "")
+        return display(facts(self._summary()), drawing(self.best.cell) if self.trajectory else "")
 
 
 def _row(trial: Trial) -> dict[str, Any]:
