@@ -11,7 +11,7 @@ import numpy.typing as npt
 from crlso._base.types import Floats
 from crlso.comparison.result import LEVEL
 
-__all__ = ["Curve", "curve_of", "together", "value_floor"]
+__all__ = ["Curve", "curve_of", "share_curve", "together", "value_floor"]
 
 
 class Curve(NamedTuple):
@@ -61,6 +61,28 @@ def together(curves: Sequence[Curve]) -> tuple[npt.NDArray[np.int64], Floats]:
     queries = np.arange(first, last + 1, dtype=np.int64)
     rows = [curve.values[np.searchsorted(curve.queries, queries, side="right") - 1] for curve in curves]
     return queries, np.array(rows)
+
+
+def share_curve(queries: Sequence[int | None], last: int) -> Curve:
+    """Return the share of searches that have reached a goal by each query, from 0 to the query `last`.
+
+    Parameters
+    ----------
+    queries : sequence of (int or None)
+        The query at which each search reached it; None for never.
+    last : int
+        The last query.
+
+    Examples
+    --------
+    >>> curve = share_curve([4, None, 2, 4], last=9)
+    >>> curve.queries.tolist(), curve.values.tolist()
+    ([0, 2, 4, 9], [0.0, 0.25, 0.75, 0.75])
+    """
+    reached = sorted(query for query in queries if query is not None and query <= last)
+    marks = [0, *dict.fromkeys(reached), *([last] if not reached or reached[-1] < last else [])]
+    shares = [sum(query <= mark for query in reached) / len(queries) for mark in marks]
+    return Curve(np.array(marks, dtype=np.int64), np.array(shares))
 
 
 def value_floor(curves: Sequence[Curve]) -> float | None:

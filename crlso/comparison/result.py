@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
 
+from crlso._base.displays import columns, display, heading, note
 from crlso._base.plain import json_text
 from crlso._version import __version__
+from crlso.comparison.checkpoints import checked_checkpoints
+from crlso.comparison.latex import latex_table
+from crlso.comparison.loading import load_records
 from crlso.comparison.records import KEYS, Record
 from crlso.comparison.statistics import bootstrap_interval, queries_for_share, signed_rank_test
 
@@ -56,6 +61,12 @@ class Comparison:
     def failures(self) -> list[Record]:
         """Records of the searches that failed."""
         return [record for record in self.records if record["state"] == "failed"]
+
+    @property
+    def problems(self) -> list[dict[str, Any]]:
+        """The ``benchmark`` and ``dataset`` of each problem that was searched, as arguments of :meth:`plot`."""
+        found = {(record["benchmark"], record["dataset"]): None for record in self.records}
+        return [{"benchmark": benchmark, "dataset": dataset} for benchmark, dataset in found]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data.
@@ -135,6 +146,119 @@ class Comparison:
             for row in document["results"]
         ]
 
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], budget: int | None = None, checkpoints: Sequence[int] | None = None
+    ) -> Comparison:
+        """Read the file that :func:`compare` wrote with `path`, or ``crlso compare --out``, also while it is written.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. It is not changed.
+        budget : int, optional
+            Which searches to take from a file that has some of several budgets.
+        checkpoints : sequence of int, optional
+            Numbers of queries after which to compare; by default :data:`CHECKPOINTS`.
+
+        Returns
+        -------
+        Comparison
+            Of searches that were run again, by another version of crlso or because code changed, the last result
+            counts; a warning is logged.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it has lines of something else, no search, or searches of several budgets and none is given.
+
+        Examples
+        --------
+        >>> import crlso, os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "runs.jsonl")
+        >>> bench = crlso.benchmarks.NASBench201("cifar10")
+        >>> comparison = crlso.compare(bench, ["local", "random"], seeds=2, budget=10, path=path)
+        >>> str(Comparison.load(path)) == str(comparison)
+        True
+        """
+        records = load_records(path, budget)
+        return cls(records, checked_checkpoints(checkpoints, records[0]["budget"]))
+
+    def to_dataframe(self) -> Any:
+        """Return :meth:`table` as a table of pandas; the ends of an interval are two columns.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for each benchmark, method and checkpoint. Columns: ``benchmark``, ``dataset``, ``method``,
+            ``checkpoint``, ``n``; ``value``, ``test`` and ``regret``, each with ``_mean``, ``_median``, ``_sd``,
+            ``_ci_low`` and ``_ci_high``; and ``at_optimum``. Unknown numbers are NaN.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import crlso
+        >>> bench = crlso.benchmarks.NASBench201("cifar10")
+        >>> frame = crlso.compare(bench, ["local", "random"], seeds=3, budget=10).to_dataframe()
+        >>> frame.loc[frame["value_mean"].idxmax(), "checkpoint"] == 10
+        True
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("to_dataframe needs pandas: pip install 'crlso[notebook]'") from error
+        rows = []
+        for row in self.table():
+            flat: dict[str, Any] = {}
+            for name, entry in row.items():
+                ends = (None, None) if entry is None else entry
+                flat |= dict(zip((f"{name}_low", f"{name}_high"), ends)) if name.endswith("_ci") else {name: entry}
+            rows.append(flat)
+        frame = pandas.DataFrame(rows)
+        numbers = [name for name in frame if str(name).startswith(("value_", "test_", "regret_", "at_"))]
+        return frame.astype(dict.fromkeys(numbers, "float64"))
+
+    def to_latex(self, measure: str = "value", checkpoint: int | None = None, digits: int = 2) -> str:
+        """Return a LaTeX table: a row for each method, a column for each benchmark, the best mean of each in bold.
+
+        Parameters
+        ----------
+        measure : {"value", "test", "regret"}
+            What to show: mean and standard deviation over the searches.
+        checkpoint : int, optional
+            Number of queries, one of the checkpoints; by default the budget.
+        digits : int
+            Number of decimals. Methods whose means are equal to the best one in these are all marked.
+
+        Returns
+        -------
+        str
+            A ``tabular`` with the rules of the package booktabs.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is none of these, or the measure is unknown for all benchmarks.
+
+        Examples
+        --------
+        >>> import crlso
+        >>> bench = crlso.benchmarks.NASBench201("cifar10")
+        >>> comparison = crlso.compare(bench, ["local", "random"], seeds=3, budget=30)
+        >>> print(comparison.to_latex(digits=1))  # doctest: +ELLIPSIS
+        % value: mean and standard deviation over searches, best mean in bold; needs the package booktabs
+        \\begin{tabular}{lr}
+        ...
+        """
+        found = self.to_dict()
+        return latex_table(found.get("comparisons", [found]), measure, checkpoint, digits)
+
     def plot(
         self, ax: Any = None, regret: bool | float = False, benchmark: str | None = None, dataset: str | None = None
     ) -> Any:
@@ -163,6 +287,12 @@ class Comparison:
         from crlso.plotting import plot_comparison
 
         return plot_comparison(self, ax, regret, benchmark, dataset)
+
+    def plot_optimum(self, ax: Any = None, benchmark: str | None = None, dataset: str | None = None) -> Any:
+        """Plot the share of searches at the optimum by query; see :func:`crlso.plotting.plot_optimum`."""
+        from crlso.plotting import plot_optimum
+
+        return plot_optimum(self, ax, benchmark, dataset)
 
     def _groups(self) -> dict[Any, list[Record]]:
         groups: dict[Any, list[Record]] = {}
@@ -221,13 +351,13 @@ class Comparison:
 
     def __str__(self) -> str:
         texts = []
-        for title, rows, note in self._tables():
+        for title, rows, remark in self._tables():
             widths = [max(map(len, column)) for column in zip(*rows)]
             lines = [
                 "  ".join([row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:]))])
                 for row in rows
             ]
-            texts.append("\n".join([title, *(line.rstrip() for line in lines), note]))
+            texts.append("\n".join([title, *(line.rstrip() for line in lines), remark]))
         return "\n\n".join(texts)
 
     def __repr__(self) -> str:
@@ -236,13 +366,9 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         parts = []
-        for title, rows, note in self._tables():
-            lines = [
-                f"<tr>{''.join(f'<{kind}>{escape(text)}</{kind}>' for text in row)}</tr>"
-                for kind, row in zip(["th", *["td"] * len(rows)], rows)
-            ]
-            parts.append(f"<p>{escape(title)}</p><table>{''.join(lines)}</table><pre>{escape(note)}</pre>")
-        return "".join(parts)
+        for title, (header, *rows), remark in self._tables():
+            parts += [heading(title), columns(header, rows), note(remark)]
+        return display(*parts)
 
 
 def _result_at(record: Record, mark: int) -> tuple[float, float | None] | None:

@@ -12,6 +12,7 @@ from crlso._base.fingerprint import UnidentifiedError, fingerprint
 from crlso._base.names import native_names
 from crlso._base.plain import plain
 from crlso._version import __version__
+from crlso.comparison.checkpoints import checked_checkpoints
 from crlso.comparison.processes import refuse_unguarded
 from crlso.comparison.records import KEYS, Record
 from crlso.comparison.result import Comparison
@@ -23,10 +24,7 @@ from crlso.methods.naming import parse_method
 from crlso.studies.progress import listener
 from crlso.studies.run import check_benchmark, make_optimiser
 
-__all__ = ["CHECKPOINTS", "checked_checkpoints", "compare"]
-
-CHECKPOINTS = (32, 64, 100, 128, 150, 300, 500, 1000, 2000, 5000)
-"""Default numbers of queries after which methods are compared, up to the budget, which is always added."""
+__all__ = ["compare"]
 
 
 @native_names
@@ -143,24 +141,6 @@ def compare(
     if path is None:
         records = [{**record, "fingerprint": None} for record in records]
     return Comparison(records, marks)
-
-
-def checked_checkpoints(checkpoints: Any, budget: int) -> tuple[int, ...]:
-    """Return the checkpoints below the budget and the budget itself, in ascending order.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a checkpoint is not an integer of at least 1.
-
-    Examples
-    --------
-    >>> checked_checkpoints(None, 120)
-    (32, 64, 100, 120)
-    """
-    marks = CHECKPOINTS if checkpoints is None else tuple(checkpoints)
-    queries = [check_int("checkpoints", mark, 1) for mark in marks]
-    return tuple(sorted({*(mark for mark in queries if mark < budget), int(budget)}))
 
 
 def _checked_methods(methods: Any) -> dict[str, tuple[Any, dict[str, Any]]]:

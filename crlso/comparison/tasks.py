@@ -44,6 +44,7 @@ def run_search(benchmark: Any, task: Task) -> Record:
         study = search(benchmark, task.method, budget, seed, progress=False, **task.options)
         record: Record = {
             **task.head,
+            "label": task.label,
             "state": "complete",
             "error": None,
             "n_queries": study.n_queries,
@@ -64,7 +65,7 @@ def failed(task: Task, error: BaseException) -> Record:
     """Return the record of a failed search."""
     nothing = {"n_queries": 0, "trajectory": [], "optimum": None, "seconds": {}}
     nothing |= dict.fromkeys(("cell", "index", "value", "test"))
-    return {**task.head, "state": "failed", "error": f"{type(error).__name__}: {error}", **nothing}
+    return {**task.head, "label": task.label, "state": "failed", "error": f"{type(error).__name__}: {error}", **nothing}
 
 
 def as_they_come(

@@ -10,11 +10,11 @@ import numpy as np
 
 from crlso._base.checks import check_members, check_number
 from crlso._base.colours import SERIES
-from crlso.comparison import bootstrap_band
-from crlso.comparison.curves import Curve, curve_of, together, value_floor
+from crlso.comparison import bootstrap_band, query_of_optimum, wilson_interval
+from crlso.comparison.curves import Curve, curve_of, share_curve, together, value_floor
 from crlso.plotting.axes import add_legend, axes_or_new, finish, need_matplotlib, regret_label, value_label
 
-__all__ = ["plot_comparison", "plot_trajectory"]
+__all__ = ["plot_comparison", "plot_optimum", "plot_trajectory"]
 
 _SIZE = (5.2, 3.4)  # inches
 
@@ -132,6 +132,66 @@ def plot_comparison(
     first = records[0]
     _finish(ax, (first["benchmark"], first["dataset"]), first["objective"], regret is not False, means)
     add_legend(ax, _means(counts))
+    return ax
+
+
+def plot_optimum(comparison: Any, ax: Any = None, benchmark: str | None = None, dataset: str | None = None) -> Any:
+    """Plot the share of searches that have found the optimum against the number of queries, for each method.
+
+    It is the empirical distribution function of the number of queries that a search needs. A band around each curve is
+    its 95 % interval by Wilson. Failed searches are left out.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Comparison on benchmarks that know their optimum.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    benchmark, dataset : str, optional
+        Selects one benchmark of a comparison on several.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If not exactly one benchmark is selected, none of its searches is complete, or the optimum is unknown.
+
+    References
+    ----------
+    Wilson: Probable inference, the law of succession, and statistical inference. Journal of the American Statistical
+    Association 22 (1927).
+
+    Examples
+    --------
+    >>> import crlso
+    >>> bench = crlso.benchmarks.NASBench201("cifar10")
+    >>> ax = plot_optimum(crlso.compare(bench, ["local", "random"], seeds=4, budget=20))
+    """
+    need_matplotlib("plot_optimum")
+    records = _checked_records(comparison, benchmark, dataset)
+    groups: dict[str, list[int | None]] = {}
+    for record in records:
+        _optimum(True, record["optimum"], record["benchmark"])
+        groups.setdefault(record["label"], []).append(query_of_optimum(record))
+    ax = axes_or_new(ax, _SIZE)
+    counts, last = list(map(len, groups.values())), max(record["budget"] for record in records)
+    for (label, reached), colour in zip(groups.items(), itertools.cycle(SERIES)):
+        shares = share_curve(reached, last)
+        ends = [wilson_interval(round(share * len(reached)), len(reached)) for share in shares.values]
+        _draw(ax, Curve(shares.queries, 100 * shares.values), colour, linewidth=1.8, label=label)
+        low, high = (100 * np.array(side) for side in zip(*ends))
+        ax.fill_between(shares.queries, low, high, step="post", color=colour, alpha=0.12, linewidth=0)
+    first = records[0]
+    where = " / ".join(str(part) for part in (first["benchmark"], first["dataset"]) if part)
+    finish(ax, where, "queries", "searches at the optimum (%)")
+    ax.set_xlim(0, last)
+    ax.set_ylim(-3, 103)
+    add_legend(ax, f"shares of {counts[0]} searches" if len(set(counts)) == 1 else None)
     return ax
 
 

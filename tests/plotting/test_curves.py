@@ -7,7 +7,7 @@ import pytest
 
 import crlso
 from crlso.benchmarks import NASBench201
-from crlso.comparison import Comparison
+from crlso.comparison import Comparison, wilson_interval
 from crlso.comparison.statistics import bootstrap_interval
 from crlso.history import History, Measurement
 from crlso.plotting import plot_comparison, plot_trajectory
@@ -232,7 +232,7 @@ def test_comparisons_that_cannot_be_drawn():
     with pytest.raises(ValueError, match="regret: expected a finite number, got nan"):
         Comparison(A, (5,)).plot(regret=float("nan"))
     unknown = Comparison([record("a", 0, [[1, 1.0, None]], optimum=None)], (5,))
-    with pytest.raises(ValueError, match="regret: expected the optimum as a number for benchmark 'b'"):
+    with pytest.raises(ValueError, match="expected the optimum as a number for benchmark 'b'"):
         unknown.plot(regret=True)
     assert pyplot.get_fignums() == []
 
@@ -305,3 +305,25 @@ def test_regret_has_one_scale_in_all_plots():
     zero = study_of([9.0, 8.0], optimum=9.0).plot_trajectory(regret=True)
     zero.figure.draw_without_rendering()
     assert points(zero.lines[0]) == [(1, 0.0), (2, 0.0)]
+
+
+# -- share of searches at the optimum ---------------------------------------------------------------------------------
+
+
+def test_shares_by_hand():
+    ax = Comparison(A + B[:1], (5,)).plot_optimum()
+    a, b = ax.lines
+    # One of three searches of a is at the optimum, 9.0, at query 4; the search of b never is.
+    assert points(a) == [(0, 0.0), (4, pytest.approx(100 / 3)), (5, pytest.approx(100 / 3))]
+    assert points(b) == [(0, 0.0), (5, 0.0)] and a.get_drawstyle() == "steps-post"
+    assert ax.get_ylabel() == "searches at the optimum (%)" and ax.get_xlim() == (0, 5)
+    (ends, _) = corners(ax)
+    low, high = (100 * end for end in wilson_interval(1, 3))
+    assert min(ends[5]) == pytest.approx(low) and max(ends[5]) == pytest.approx(high)
+
+
+def test_shares_need_an_optimum():
+    unknown = Comparison([record("a", 0, [[1, 1.0, None]], optimum=None)], (5,))
+    with pytest.raises(ValueError, match="which does not know it"):
+        unknown.plot_optimum()
+    assert pyplot.get_fignums() == []
