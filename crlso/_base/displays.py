@@ -42,11 +42,12 @@ unicode-bidi:isolate}
 .crlso .note{color:var(--faint);white-space:pre-line;margin:2px 0}
 .crlso svg{display:block}
 """
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# What HTML cannot have, and what turns the direction of the text that follows.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 def safe(text: Any) -> str:
-    """Return text for HTML: escaped, with a mark for each character that HTML cannot have.
+    """Return text for HTML: escaped, with a mark for each character that would spoil the page.
 
     Examples
     --------

@@ -110,7 +110,7 @@ def principal_axes(x: npt.ArrayLike) -> Floats:
     Examples
     --------
     >>> np.abs(principal_axes([[0.0, 0.0, 1.0], [2.0, 0.0, 1.0], [4.0, 1.0, 1.0]]).round(2) + 0.0).T.tolist()
-    [[0.97, 0.23, 0.0], [0.23, 0.97, 0.0]]
+    [[0.97, 0.25, 0.0], [0.25, 0.97, 0.0]]
     """
     points = np.asarray(x, dtype=np.float64)
     covariance = np.atleast_2d(np.cov(points, rowvar=False)) if len(points) > 1 else np.eye(points.shape[1])

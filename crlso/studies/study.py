@@ -548,8 +548,14 @@ class Study:
             optimum=typed(document, "optimum", float, optional=True),
         )
 
-    def _summary(self) -> list[tuple[str, str]]:
-        """Rows of the summary table: name and text."""
+    def summary(self) -> list[tuple[str, str]]:
+        """Return what ``str`` shows as rows: names and texts.
+
+        Examples
+        --------
+        >>> Study("mine", None, "random", seed=0, budget=3).summary()[0]
+        ('benchmark', 'mine')
+        """
         where = " / ".join(part for part in (self.benchmark, self.dataset) if part) or "unknown"
         rows = [("benchmark", where), ("method", f"{self.method} (seed {self.seed})")]
         if self.trajectory:
@@ -570,7 +576,7 @@ class Study:
         return rows
 
     def __str__(self) -> str:
-        return text_table(self._summary())
+        return text_table(self.summary())
 
     def __repr__(self) -> str:
         where = "/".join(part for part in (self.benchmark, self.dataset) if part) or "unknown benchmark"
@@ -584,7 +590,7 @@ class Study:
         return f"Study({text}{'' if self.state == 'complete' else ', ' + self.state})"
 
     def _repr_html_(self) -> str:
-        return display(facts(self._summary()), drawing(self.best.cell) if self.trajectory else "")
+        return display(facts(self.summary()), drawing(self.best.cell) if self.trajectory else "")
 
 
 def _row(trial: Trial) -> dict[str, Any]:
