@@ -17,7 +17,7 @@ from crlso._base.locks import holder
 from crlso._base.plain import json_text, plain, typed
 from crlso._base.tables import number, text_table
 from crlso._version import __version__
-from crlso.history import History, Trial
+from crlso.history import History, Trial, Trials
 from crlso.journal import Journal
 from crlso.objectives import VALUE, Objective, front, hypervolume, points_of
 
@@ -28,6 +28,7 @@ _TAIL = ("optimum", "trajectory", "seconds", "diagnostics", "version", "environm
 LARGEST_FILE = 1 << 28  # bytes
 _COLUMNS = ("number", "cell", "value", "test", "state", "asked", "error")  # of the table of trials
 _OWN = "user_attrs_"
+_MOST_CELLS = 6  # of a front that notebooks draw
 STUDY_STATES = ("running", "complete", "stopped", "interrupted", "failed")
 
 
@@ -119,7 +120,7 @@ class Study:
         return [Objective.parse(text) for text in self.objectives]
 
     @property
-    def trials(self) -> list[Trial]:
+    def trials(self) -> Trials:
         """Trials in the order in which they were asked for or observed."""
         return self.history.trials
 
@@ -139,14 +140,14 @@ class Study:
         return self.history.trajectory
 
     @property
-    def front(self) -> list[Trial]:
+    def front(self) -> Trials:
         """Complete trials that no other dominates in the objectives, in descending order of the first objective.
 
         With one objective, it is the best trial.
         """
         aims = self._aims
         trials = [trial for trial in self.history.complete if all(aim.of(trial) is not None for aim in aims)]
-        return [trials[i] for i in front(points_of(aims, trials))]
+        return Trials(trials[i] for i in front(points_of(aims, trials)))
 
     @property
     def chosen(self) -> list[Trial]:
@@ -590,7 +591,8 @@ class Study:
         return f"Study({text}{'' if self.state == 'complete' else ', ' + self.state})"
 
     def _repr_html_(self) -> str:
-        return display(facts(self.summary()), drawing(self.best.cell) if self.trajectory else "")
+        cells = self.front[:_MOST_CELLS] if self.trajectory else []
+        return display(facts(self.summary()), *(drawing(trial.cell) for trial in cells))
 
 
 def _row(trial: Trial) -> dict[str, Any]:

@@ -18,8 +18,8 @@ import pytest
 import crlso
 from crlso import GraphBatch, Tensor, _core, models, nn, spaces
 from crlso.benchmarks import Function, Tabular
-from crlso.diagnostics import LatentReport, StepReport, convex_position, hull_certificate
-from crlso.history import Event, Improvement, Measurement, Trial
+from crlso.diagnostics import LatentMap, LatentReport, StepReport, convex_position, hull_certificate
+from crlso.history import Event, Improvement, Measurement, Trial, Trials
 from crlso.methods import METHODS, bayesian
 from crlso.models import (
     Features,
@@ -235,6 +235,8 @@ MAKERS: dict[str, Any] = {
     # the record
     "Stream": lambda: Stream(3).child("a"),
     "Event": lambda: Event("asked", 0),
+    "Trials": lambda: Trials([Trial(0, "a", 1.0), Trial(1, "b", error="boom")]),
+    "LatentMap": lambda: LatentMap(POINTS[:, :2], POINTS[:, 1:], "points"),
     "Measurement": lambda: Measurement(1.0, {"latency": 2.0}, user_attrs={"a": [1]}),
     "Trial": lambda: Trial(0, SPACE.cells(CODES[:1])[0], 93.5),
     "Improvement": lambda: Improvement(1, Trial(0, "a cell", 93.5)),
