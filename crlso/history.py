@@ -287,7 +287,8 @@ class Trials(list[Trial]):
         further = list(dict.fromkeys(name for m in measures for name in (*m.objectives, *m.constraints)))
         rows = [[t.number, t.state, *map(_shown, (t.value, *_further(t, further), t.test)), t.cell] for t in shown]
         table = columns(["trial", "state", "value", *further, "test", "cell"], rows, texts=("state", "cell"))
-        return display(table, note(f"{len(self)} trials, {len(self) - len(shown)} of them not shown"))
+        cut = f", {len(self) - len(shown)} of them not shown" if len(shown) < len(self) else ""
+        return display(table, note(f"{len(self)} trials{cut}"))
 
 
 _MOST_ROWS = 60  # of trials that notebooks show

@@ -185,10 +185,10 @@ def plot_optimum(comparison: Any, ax: Any = None, benchmark: str | None = None, 
         ends = [wilson_interval(round(share * len(reached)), len(reached)) for share in shares.values]
         _draw(ax, Curve(shares.queries, 100 * shares.values), colour, linewidth=1.8, label=label)
         low, high = (100 * np.array(side) for side in zip(*ends))
-        ax.fill_between(shares.queries, low, high, step="post", color=colour, alpha=0.12, linewidth=0)
+        ax.fill_between(shares.queries, low, high, step="post", color=colour, alpha=0.09, linewidth=0)
     first = records[0]
     where = " / ".join(str(part) for part in (first["benchmark"], first["dataset"]) if part)
-    finish(ax, where, "queries", "searches at the optimum (%)")
+    finish(ax, where, "queries", "at the optimum (%)")
     ax.set_xlim(0, last)
     ax.set_ylim(-3, 103)
     add_legend(ax, f"shares of {counts[0]} searches" if len(set(counts)) == 1 else None)

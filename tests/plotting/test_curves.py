@@ -316,7 +316,7 @@ def test_shares_by_hand():
     # One of three searches of a is at the optimum, 9.0, at query 4; the search of b never is.
     assert points(a) == [(0, 0.0), (4, pytest.approx(100 / 3)), (5, pytest.approx(100 / 3))]
     assert points(b) == [(0, 0.0), (5, 0.0)] and a.get_drawstyle() == "steps-post"
-    assert ax.get_ylabel() == "searches at the optimum (%)" and ax.get_xlim() == (0, 5)
+    assert ax.get_ylabel() == "at the optimum (%)" and ax.get_xlim() == (0, 5)
     (ends, _) = corners(ax)
     low, high = (100 * end for end in wilson_interval(1, 3))
     assert min(ends[5]) == pytest.approx(low) and max(ends[5]) == pytest.approx(high)
