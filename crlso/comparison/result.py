@@ -36,7 +36,7 @@ class Comparison:
         a file). Its results are ``state`` ("complete" or "failed") and ``error``; ``cell``, ``index``, ``value`` and
         ``test`` of the best cell; ``trajectory``, a list of ``query``, best ``value`` and ``test`` of that cell;
         ``optimum``, the highest value of the benchmark, or None; ``n_queries``; ``seconds`` by phase; and ``sources``,
-        the number of cells that each source proposed, or None.
+        the number of cells that each source proposed, or None; and ``space``, the name of the space of ``cell``.
     checkpoints : tuple of int
         Numbers of queries after which methods are compared.
 

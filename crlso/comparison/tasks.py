@@ -53,6 +53,7 @@ def run_search(benchmark: Any, task: Task) -> Record:
             "optimum": study.optimum,
             "seconds": study.seconds,
             "sources": study.diagnostics.get("sources"),
+            "space": getattr(study.best.cell, "space", None) if study.trajectory else None,
         }
     except Exception as error:
         _log.debug("traceback of the failure", exc_info=True)

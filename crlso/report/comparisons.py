@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from crlso._base.colours import SERIES
-from crlso._base.displays import facts, note, safe
+from crlso._base.displays import drawing, facts, note, safe
 from crlso._base.tables import number
 from crlso.comparison import Comparison, bootstrap_band, query_of_optimum
 from crlso.comparison.curves import Curve, curve_of, share_curve, together, value_floor
 from crlso.report.charts import Axis, Band, Line, chart, key
 from crlso.report.page import section, sortable
+from crlso.spaces import space_named
 
 __all__ = ["comparison_parts"]
 
@@ -35,7 +36,8 @@ def comparison_parts(comparison: Comparison) -> tuple[str, str, list[str]]:
     for document in documents:
         key_of = (document["benchmark"], document["dataset"], document["objective"])
         records = [r for r in comparison.records if (r["benchmark"], r["dataset"], r["objective"]) == key_of]
-        sections.append(section(_name(document), _charts(records, colours), _results(document), _remarks(document)))
+        parts = [_charts(records, colours), _results(document), _remarks(document), _best(records)]
+        sections.append(section(_name(document), *parts))
     sections += [section("Searches", _searches(comparison)), section("Environment", facts(_environment(comparison)))]
     return f"Comparison on {names}", lead, sections
 
@@ -125,6 +127,22 @@ def _remarks(document: dict[str, Any]) -> str:
         return ""
     head = f"Signed rank tests of the values at {document['budget']} queries, not corrected for their number:"
     return f"<details><summary>{safe(head)}</summary>{note(chr(10).join(lines))}</details>"
+
+
+def _best(records: list[dict[str, Any]]) -> str:
+    """The cell with the highest value, drawn if the record says its space."""
+    known = [record for record in records if record.get("value") is not None]
+    if not known:
+        return ""
+    best = max(known, key=lambda record: float(record["value"]))
+    try:
+        picture = drawing(space_named(best["space"]).cell(best["cell"]))
+    except (KeyError, TypeError, ValueError):  # an older record, or a space that is none of crlso
+        picture = ""
+    text = (
+        f"Best cell: {best['objective'] or 'value'} {number(best['value'])}, by {best['label']}, seed {best['seed']}: "
+    )
+    return f"<p>{safe(text)}{safe(best.get('cell'))}</p>{picture}"
 
 
 def _searches(comparison: Comparison) -> str:

@@ -20,8 +20,6 @@ body.crlso{margin:0 auto;padding:16px 20px 48px;max-width:1080px;font-size:15px;
 h1{font-size:1.5em;margin:.4em 0 .1em;overflow-wrap:anywhere}
 h2{font-size:1.15em;margin:1.8em 0 .5em;border-bottom:1px solid var(--line);padding-bottom:.2em}
 p,li,summary{margin:.4em 0;max-width:75ch;overflow-wrap:anywhere}
-a{color:inherit}
-nav a{margin-right:1em}
 .lead,figcaption,.small{color:var(--faint)}
 .crlso td{overflow-wrap:anywhere}
 .crlso td.text{overflow-wrap:normal;white-space:nowrap}
@@ -30,12 +28,11 @@ nav a{margin-right:1em}
 .tall thead th{position:sticky;top:0;background:var(--ground);z-index:1}
 .tall table{margin:0;width:100%}
 th button{all:unset;cursor:pointer;font-weight:600}
-th button:focus-visible,.wide:focus-visible,.tall:focus-visible,a:focus-visible{outline:2px solid #3f8fc0}
+th button:focus-visible,.wide:focus-visible,.tall:focus-visible{outline:2px solid #3f8fc0}
 th button::after{content:" \\2195";color:var(--faint)}
 th[aria-sort=ascending] button::after{content:" \\2191"}
 th[aria-sort=descending] button::after{content:" \\2193"}
-tr.chosen,tr:target{background:var(--shade);outline:2px solid #3f8fc0;outline-offset:-2px}
-.best td{font-weight:700}
+tr.chosen{background:var(--shade);outline:2px solid #3f8fc0;outline-offset:-2px}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:8px 32px}
 .chart{margin:8px 0 0;min-width:0}
 .chart figcaption{font-size:.92em;margin-bottom:28px}
@@ -56,7 +53,7 @@ circle.back{fill:var(--line)}
 font-size:13px;max-width:min(90vw,46em);white-space:pre-line;overflow-wrap:anywhere;z-index:9}
 @media (max-width:640px){body.crlso{padding:10px 12px 32px}.plot{height:240px;margin-left:50px}.key{margin-left:0}}
 @media print{.tall{max-height:none;overflow:visible;border:0}.crlso .wide{overflow:visible}
-.crlso .wide>svg{max-width:100%;height:auto}nav,#tip,.screen{display:none}th button::after{content:""}
+.crlso .wide>svg{max-width:100%;height:auto}#tip,.screen{display:none}th button::after{content:""}
 figure,tr,.cell{break-inside:avoid}h2{break-after:avoid}body.crlso{max-width:none;font-size:11px;padding:0}}
 """
 

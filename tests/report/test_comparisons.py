@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from crlso.comparison import Comparison
+from crlso.benchmarks import NASBench201
+from crlso.comparison import Comparison, compare
 from crlso.report import html_report
 from tests.comparison.test_result import RECORDS, record
 from tests.report.pages import HOSTILE, read, section_of, table_of
@@ -48,6 +49,15 @@ def test_there_is_a_curve_for_each_method():
 def test_without_an_optimum_there_is_no_regret():
     part = section_of(report_of([{**r, "optimum": None} for r in RECORDS]), "b")
     assert [figure.find("figcaption")[0].text for figure in part.find("figure")] == ["Mean best value by query"]
+
+
+def test_the_best_cell_is_drawn_where_its_space_is_known():
+    result = compare(NASBench201("cifar10"), ["random", "local"], 2, 6, progress=False)
+    best = max(result.records, key=lambda r: r["value"])
+    part = section_of(read(html_report(result)), "nasbench201 / cifar10")
+    assert [title.text for title in part.find("title")] == [best["cell"]]
+    assert f"by {best['label']}, seed {best['seed']}" in part.text
+    assert not section_of(report_of([{**r, "space": "<x>"} for r in RECORDS]), "b").find("title")
 
 
 def test_each_benchmark_has_its_section():
