@@ -23,7 +23,7 @@ p,li,summary{margin:.4em 0;max-width:75ch;overflow-wrap:anywhere}
 .lead,figcaption,.small{color:var(--faint)}
 .crlso td{overflow-wrap:anywhere}
 .crlso td.text{overflow-wrap:normal;white-space:nowrap}
-.crlso td.long{min-width:24em;font-family:ui-monospace,monospace;font-size:.86em}
+.crlso td.long{min-width:24em;white-space:pre-wrap;font-family:ui-monospace,monospace;font-size:.86em}
 .tall{max-height:32em;overflow:auto;border:1px solid var(--line)}
 .tall thead th{position:sticky;top:0;background:var(--ground);z-index:1}
 .tall table{margin:0;width:100%}
@@ -87,7 +87,7 @@ for (const svg of document.querySelectorAll(".plot > svg")) {
   if (!dots.length) continue;
   let near = null;
   const leave = () => { if (near) near[0].classList.remove("near"); near = null; tip.hidden = true; };
-  svg.addEventListener("pointermove", event => {
+  const show = event => {
     let best = null, least = 24 * 24;
     for (const entry of dots) {
       const box = entry[0].getBoundingClientRect();
@@ -104,9 +104,12 @@ for (const svg of document.querySelectorAll(".plot > svg")) {
     const at = near[0].getBoundingClientRect(), size = tip.getBoundingClientRect();
     tip.style.left = Math.max(4, Math.min(at.right + 10, innerWidth - size.width - 4)) + "px";
     tip.style.top = (at.top - size.height - 8 < 4 ? at.bottom + 8 : at.top - size.height - 8) + "px";
-  });
-  svg.addEventListener("pointerleave", leave);
-  svg.addEventListener("click", () => {
+  };
+  svg.addEventListener("pointermove", show);
+  svg.addEventListener("pointerdown", show);
+  svg.addEventListener("pointerleave", event => { if (event.pointerType !== "touch") leave(); });
+  svg.addEventListener("click", event => {
+    if (event.pointerType === "touch") return;
     const row = near && document.getElementById(near[0].dataset.target || "");
     if (!row) return;
     for (const other of document.querySelectorAll("tr.chosen")) other.classList.remove("chosen");
