@@ -7,11 +7,16 @@ import logging
 import os
 from typing import Any
 
-from crlso._base.checks import check_int
+from crlso._base.checks import check_int, check_number
+from crlso._base.plain import typed
 from crlso.comparison.records import KEYS, Record, read_records
 from crlso.methods.naming import method_text
 
 __all__ = ["load_records"]
+
+_TEXTS = ("benchmark", "dataset", "objective", "label", "cell", "error", "space", "version", "state")
+
+_MOST = 1 << 40  # queries
 
 _log = logging.getLogger("crlso.compare")
 
@@ -19,6 +24,11 @@ _log = logging.getLogger("crlso.compare")
 def load_records(path: str | os.PathLike[str], budget: int | None) -> list[Record]:
     """Return the records of one comparison in a file, with their labels; see :meth:`Comparison.load`."""
     records = read_records(path)
+    for record in records:
+        try:
+            _check(record)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{os.fspath(path)}: expected results of crlso.compare: {error}") from None
     budgets = sorted({record["budget"] for record in records})
     if budget is not None:
         budgets = [check_int("budget", budget, 1)]
@@ -34,6 +44,33 @@ def load_records(path: str | os.PathLike[str], budget: int | None) -> list[Recor
         text = "%s: %d searches were run again by another version or with other code; their last results count"
         _log.warning(text, os.fspath(path), len(chosen) - len(latest))
     return _labelled(list(latest.values()))
+
+
+def _check(record: Record) -> None:
+    """Raise an error if what a comparison shows of a record is not of the right type."""
+    for name in _TEXTS:
+        typed({name: None, **record}, name, str, optional=True)
+    typed(record, "method", str)
+    for name, least in (("seed", None), ("budget", 1), ("n_queries", 0)):
+        check_int(name, record[name], least, None if least is None else _MOST)
+    numbers = {name: record.get(name) for name in ("optimum", "value", "test")}
+    numbers |= {f"seconds[{phase!r:.50}]": seconds for phase, seconds in record["seconds"].items()}
+    for i, entry in enumerate(record["trajectory"]):
+        check_number("value", entry["value"])
+        numbers[f"test of improvement {i}"] = entry["test"]
+    for name, number in numbers.items():
+        if number is not None:
+            check_number(name, number)
+    queries = [check_int("query", entry["query"], 1, record["budget"]) for entry in record["trajectory"]]
+    if queries != sorted(set(queries)):
+        raise ValueError(f"query: expected ascending numbers, got {queries!r:.100}")
+    for n in _counts(record).values():
+        check_int("sources", n, 0)
+
+
+def _counts(record: Record) -> dict[str, int]:
+    found: dict[str, int] | None = typed({"sources": None, **record}, "sources", dict, optional=True)
+    return found or {}
 
 
 def _search(record: Record) -> str:

@@ -12,6 +12,7 @@ from crlso._base.checksums import with_checksum
 from crlso.comparison import Comparison, compare
 from crlso.methods import METHODS
 from crlso.methods.naming import method_text, parse_method
+from crlso.report import html_report
 from tests.comparison.test_result import record
 from tests.twins.toys import table
 
@@ -185,3 +186,32 @@ def test_what_notebooks_show_is_escaped():
     html = Comparison([record("<script>", 0, [[1, 1.0, None]])], (10,))._repr_html_()
     assert "<script" not in html and "&lt;script&gt;" in html and html.startswith('<div class="crlso">')
     assert json.loads(crlso.Comparison(RUNS, (5,)).to_json())
+
+
+WRONG = [0, -1, 1.5, "x", True, None, [], {}, [1], {"a": "b"}, float("nan"), float("inf"), 10**400]
+SHOWN = ("benchmark", "label", "method", "seed", "budget", "n_queries", "optimum", "trajectory", "seconds", "value")
+MORE = ("test", "cell", "error", "space", "sources", "options")
+IN_A_STEP = ("query", "step value", "step test")
+
+
+@pytest.mark.parametrize("name", [*SHOWN, *MORE, *IN_A_STEP])
+def test_a_line_with_a_wrong_entry_is_an_error_or_can_be_shown(tmp_path, name):
+    """Lines of older versions have no checksum, and anybody can write one."""
+    good = {**record("a", 0, [[1, 5.0, None], [3, 6.0, 7.0]]), "options": {}, "version": "1"}
+    order = ("benchmark", "dataset", "objective", "method", "options", "seed", "budget", "version")
+    path, n_errors = tmp_path / "runs.jsonl", 0
+    for value in WRONG:
+        bad = json.loads(json.dumps({key: good[key] for key in order} | good))
+        if name in IN_A_STEP:
+            bad["trajectory"][1][name.rpartition(" ")[2]] = value
+        else:
+            bad[name] = value
+        path.write_text(json.dumps(bad) + "\n", encoding="utf-8")
+        try:
+            comparison = Comparison.load(path)
+        except ValueError as error:
+            n_errors += str(path) in str(error)
+            continue
+        assert str(comparison) and comparison._repr_html_() and comparison.to_json() and comparison.table()
+        assert html_report(comparison)
+    assert n_errors >= (0 if name == "options" else 5)
