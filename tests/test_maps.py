@@ -71,6 +71,7 @@ def test_a_model_and_a_projector_of_ones_own(own):
     [
         ({"model": 3}, TypeError, "model: expected a model with encode"),
         ({"projector": 3}, TypeError, "projector: expected an object with fit_transform"),
+        ({"space": 3}, TypeError, "space: expected a space of cells, got int"),
         ({"background": -1}, ValueError, "background: expected"),
     ],
 )

@@ -78,6 +78,8 @@ def latent_map(
     codes = study.history.rows_of(study.trials)
     around = codes[:0]
     space = space_of(study) if space is None else space
+    if space is not None:
+        check_members("space", space, ("canonicalise", "sample_up_to", "classes"), "a space of cells")
     if space is not None and background:
         around = space.canonicalise(space.sample_up_to(background, rng=0))
     encode, what = _encoder(space, model)
