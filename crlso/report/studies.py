@@ -24,6 +24,7 @@ _log = logging.getLogger("crlso.report")
 
 _BEST, _TRIALS, _FAILED = SERIES[0], "#707070", SERIES[1]
 _MOST_CELLS = 12  # of a front that are drawn
+_MANY = 500  # trials, whose points are smaller
 _LONGEST = 160  # letters of a text in a tooltip
 
 
@@ -109,7 +110,8 @@ def _progress(study: Study) -> str:
         if trial.state == "failed":
             dots.append(Dot(at, y.low, _FAILED, _tip(study, trial), f"trial-{trial.number}", is_cross=True))
         elif trial.value is not None:
-            dots.append(Dot(at, trial.value, _TRIALS, _tip(study, trial), f"trial-{trial.number}"))
+            size = 4.0 if len(study.trials) < _MANY else 2.5
+            dots.append(Dot(at, trial.value, _TRIALS, _tip(study, trial), f"trial-{trial.number}", size))
     below = len(values) - len(shown)
     about = f"Values of the trials and the best value so far by query, up to {number(study.best.value)}."
     entries = [(_BEST, "best so far"), (_TRIALS, "trials")]
@@ -120,10 +122,10 @@ def _progress(study: Study) -> str:
 
 
 def _queries(study: Study) -> list[int]:
-    """The query of each trial; observations have that of the trial before them, pending ones their own."""
+    """The query of each trial, counted as in the trajectory: pending ones and observations do not count."""
     found, query = [], 0
     for trial in study.trials:
-        query += trial.asked
+        query += trial.asked and trial.state != "pending"
         found.append(query)
     return found
 

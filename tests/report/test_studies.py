@@ -63,6 +63,15 @@ def test_the_curve_of_a_study_by_hand():
     assert "up to 90.000" in part.find("svg", role="img")[0].attributes["aria-label"]
 
 
+def test_improvements_lie_on_the_curve():
+    study = study_of([80.0, None, 85.0, "boom", 90.0])
+    part = section_of(report_of(study), "Progress")
+    last = study.n_queries * 1.02
+    dots = {dot.attributes["data-target"]: float(dot.attributes["cx"][:-1]) for dot in part.find("circle")}
+    for query, trial in study.history.improvements:
+        assert dots[f"trial-{trial.number}"] == pytest.approx(100 * query / last, abs=0.01)
+
+
 def test_trials_far_below_are_counted_instead_of_shown():
     part = section_of(report_of(study_of([10.0] + [90.0 + i / 10 for i in range(20)])), "Progress")
     assert "1 of 21 values are lower and not shown" in part.text
