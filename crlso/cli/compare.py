@@ -54,7 +54,12 @@ def add_compare(commands: Any) -> None:
     )
     compare.add_argument("--jobs", type=at_least(1), default=1, metavar="N", help="processes; default: %(default)s")
     compare.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
-    compare.add_argument("--out", metavar="FILE", help="JSON lines, one per search; searches in it are not run again")
+    compare.add_argument(
+        "--out",
+        metavar="FILE",
+        help="JSON lines, one per search; searches in it are not run again (read it with crlso report, crlso plot or "
+        "Comparison.load)",
+    )
     compare.add_argument("-v", "--verbose", action="count", default=0, help="log more; traceback on failure")
 
 
