@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from crlso.cli.options import UsageError, add_results, one_line, results_of
@@ -43,9 +44,12 @@ def run(arguments: argparse.Namespace) -> None:
         if given is not None and not 0.5 <= given <= 2400:
             raise UsageError(f"--{name}: expected a number from 0.5 to 2400, got {given}")
     results = results_of(arguments)
+    from crlso._base.files import replacing  # imported here to keep --help fast
+
     try:
         figure = _figure(results, arguments.kind, arguments.width)
-        figure.savefig(arguments.out, dpi=arguments.dpi)
+        with replacing(arguments.out) as stream:
+            figure.savefig(stream, dpi=arguments.dpi, format=Path(arguments.out).suffix[1:] or "png")
     except (ValueError, TypeError, ImportError) as error:
         raise UsageError(one_line(error)) from error
     sys.stdout.write(f"{arguments.out}\n")

@@ -66,6 +66,14 @@ def test_plots_are_written(folder, name, kind):
         assert out.read_bytes().startswith(start) and out.stat().st_size > 2000
 
 
+def test_a_plot_that_fails_leaves_the_file_as_it_was(folder):
+    pytest.importorskip("matplotlib")
+    out = folder / "kept.docx"
+    out.write_text("mine", encoding="utf-8")
+    assert cli.main(["plot", str(folder / "run.jsonl"), "-o", str(out)]) == 2
+    assert out.read_text(encoding="utf-8") == "mine" and not list(folder.glob("*.part"))
+
+
 def test_the_width_of_a_figure(folder):
     pytest.importorskip("matplotlib")
     from matplotlib import image
