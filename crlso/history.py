@@ -7,15 +7,16 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, SupportsIndex, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from crlso._base.checks import check_number
-from crlso._base.displays import columns, display, drawing, facts, note
+from crlso._base.displays import display, drawing, facts
 from crlso._base.plain import plain, typed
 from crlso._base.tables import number
+from crlso._base.trials import Trials
 from crlso._base.types import Codes, Floats, Keys
 from crlso._core import CellSet
 
@@ -260,49 +261,6 @@ class Trial:
             rows += [(name, number(value)) for name, value in further.items()]
         rows += [(str(key), number(value)) for key, value in [*known.items(), *self.user_attrs.items()]]
         return display(facts([*rows, ("cell", str(self.cell))]), drawing(self.cell))
-
-
-class Trials(list[Trial]):
-    """A list of trials, which notebooks show as a table.
-
-    Examples
-    --------
-    >>> trials = Trials([Trial(0, "a cell", 93.5), Trial(1, "another", 91.0)])
-    >>> len(trials[:1]), trials == list(trials)
-    (1, True)
-    """
-
-    @overload
-    def __getitem__(self, position: SupportsIndex) -> Trial: ...
-    @overload
-    def __getitem__(self, position: slice) -> Trials: ...
-    def __getitem__(self, position: SupportsIndex | slice) -> Trial | Trials:
-        """Return a trial, or the trials of a slice."""
-        found = super().__getitem__(position)
-        return found if isinstance(found, Trial) else Trials(found)
-
-    def _repr_html_(self) -> str:
-        shown = self if len(self) <= _MOST_ROWS else Trials([*self[: _MOST_ROWS // 2], *self[-(_MOST_ROWS // 2) :]])
-        measures = [t.measurement for t in shown if t.measurement is not None]
-        further = list(dict.fromkeys(name for m in measures for name in (*m.objectives, *m.constraints)))
-        rows = [[t.number, t.state, *map(_shown, (t.value, *_further(t, further), t.test)), t.cell] for t in shown]
-        table = columns(["trial", "state", "value", *further, "test", "cell"], rows, texts=("state", "cell"))
-        cut = f", {len(self) - len(shown)} of them not shown" if len(shown) < len(self) else ""
-        return display(table, note(f"{len(self)} trials{cut}"))
-
-
-_MOST_ROWS = 60  # of trials that notebooks show
-
-
-def _further(trial: Trial, names: Iterable[str]) -> list[float | None]:
-    """Objectives and bounded measures of a trial by their names."""
-    measured = trial.measurement
-    known = {} if measured is None else {**measured.constraints, **measured.objectives}
-    return [known.get(name) for name in names]
-
-
-def _shown(value: float | None) -> str:
-    return "" if value is None else number(value)
 
 
 def _trial_of(entry: Any, cell: Any) -> Trial:
