@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from crlso._base.bounds import Bounds
 from crlso._base.checks import check_number
 from crlso._base.plain import plain, typed
 from crlso._base.tables import drawing, html_table, number
@@ -65,6 +66,12 @@ class Measurement:
             object.__setattr__(self, kind, numbers)
         if self.cost is not None:
             object.__setattr__(self, "cost", check_number("cost", self.cost))
+
+    def number(self, name: str) -> float | None:
+        """Return the number of a measure: the value, or an objective or a constraint; None if there is none."""
+        if name == "value":
+            return self.value
+        return self.objectives.get(name, self.constraints.get(name))
 
     @classmethod
     def of(cls, value: Any) -> Measurement:
@@ -335,6 +342,9 @@ class History:
         In the order in which they were asked for or observed.
     events : list of Event
         All events in order. Replayed through a method with the same options and seed, they repeat its search.
+    bounds : dict of str to Bounds
+        Constraints of the search on measures that evaluations return, by name. :attr:`best` and :attr:`improvements`
+        are of trials that satisfy all of them.
     on_event : callable or None
         Called after each event, for example to write it to a file. Its exceptions are passed on; the event is recorded
         all the same. Copies and pickles have none.
@@ -351,6 +361,7 @@ class History:
     def __init__(self) -> None:
         self.trials: list[Trial] = []
         self.events: list[Event] = []
+        self.bounds: dict[str, Bounds] = {}
         self.on_event: Callable[[], object] | None = None
         self._codes: list[tuple[int, ...]] = []
         self._keys: list[int] = []
@@ -619,6 +630,45 @@ class History:
         """Trials with a measurement, in order."""
         return [trial for trial in self.trials if trial.measurement is not None]
 
+    def is_feasible(self, trial: Trial) -> bool:
+        """Whether a trial is complete and satisfies the constraints."""
+        measured = trial.measurement
+        return measured is not None and all(bounds.hold(measured.number(name)) for name, bounds in self.bounds.items())
+
+    @property
+    def feasible(self) -> list[Trial]:
+        """Complete trials that satisfy the constraints, in order."""
+        return [trial for trial in self.trials if self.is_feasible(trial)]
+
+    def violations(self, trials: Iterable[Trial]) -> Floats:
+        """Return how far trials are from satisfying the constraints.
+
+        Parameters
+        ----------
+        trials : iterable of Trial
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            Sum over the constraints of how far a number is beyond its bounds, in units of the bound; 0 for a feasible
+            trial, infinity for one without a number.
+
+        Examples
+        --------
+        >>> from crlso.objectives import Bounds
+        >>> history = History()
+        >>> history.bounds = {"ms": Bounds(most=2.0)}
+        >>> history.violations([Trial(0, "a", Measurement(90.0, {"ms": ms})) for ms in (1.0, 3.0)])
+        array([0. , 0.5])
+        """
+        measured = [trial.measurement for trial in trials]
+        total = np.where([found is None for found in measured], math.inf, 0.0)
+        for name, bounds in self.bounds.items():
+            given = [None if found is None else found.number(name) for found in measured]
+            excess = bounds.excess(np.array([number or 0.0 for number in given]))
+            total += np.where([number is None for number in given], math.inf, excess)
+        return total
+
     @property
     def pending(self) -> list[Trial]:
         """Trials whose result is not known yet, in order."""
@@ -761,12 +811,12 @@ class History:
 
     @property
     def improvements(self) -> list[Improvement]:
-        """Each trial that was better than all earlier ones, with its query number."""
+        """Each feasible trial that was better than all earlier ones, with its query number."""
         found: list[Improvement] = []
         query, best = 0, -math.inf
         for trial in self.trials:
             query += trial.asked and trial.state != "pending"
-            if trial.value is not None and trial.value > best:
+            if trial.value is not None and trial.value > best and self.is_feasible(trial):
                 best = trial.value
                 found.append(Improvement(query, trial))
         return found
@@ -778,14 +828,15 @@ class History:
 
     @property
     def best(self) -> Trial:
-        """The complete trial with the highest value; the first one in case of ties.
+        """The feasible trial with the highest value; the first one in case of ties.
 
         Raises
         ------
         ValueError
-            If no trial is complete.
+            If no trial is complete and satisfies the constraints.
         """
         improvements = self.improvements
         if not improvements:
-            raise ValueError(f"best: expected a complete trial, got none among {len(self.trials)}")
+            wanted = "complete trial that satisfies the constraints" if self.bounds else "complete trial"
+            raise ValueError(f"best: expected a {wanted}, got none among {len(self.trials)}")
         return improvements[-1].trial

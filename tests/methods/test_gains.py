@@ -23,7 +23,7 @@ def test_the_gain_is_the_volume_that_a_point_adds(seed):
     told = rng.choice(30, 9, replace=False)
     scores = rng.integers(-3, 4, 9).astype(float)
     gain = FrontGain(second, CODES)
-    gain.update(CODES[told], scores)
+    gain.update(CODES[told], scores, scores.min())
     points = np.stack([scores, second(CODES[told])], axis=1)
     reference = [scores.min(), second(CODES).min()]
     bounds = rng.normal(size=30) * 3
@@ -41,7 +41,7 @@ def test_the_gain_is_the_volume_that_a_point_adds(seed):
 def test_fronts_come_first_where_cells_are_ranked():
     gain, codes = FrontGain(second, CODES), CODES[:8]
     scores = np.array([3.0, 1.0, 2.0, 2.5, 0.0, -1.0, 1.0, -2.0])
-    gain.update(codes, scores)
+    gain.update(codes, scores, scores.min())
     order = np.argsort(-gain.ranking(scores), kind="stable")
     best = front(np.stack([scores, second(codes)], axis=1))
     assert set(order[: len(best)]) == set(best)

@@ -159,8 +159,15 @@ def count(codes: Any) -> Any:
 
 def front_gain() -> Any:
     gain = bayesian.FrontGain(count, CODES)
-    gain.update(CODES[:6], VALUES[:6])
+    gain.update(CODES[:6], VALUES[:6], VALUES[:6].min())
     return gain
+
+
+def learned_constraint() -> Any:
+    learned = bayesian.LearnedConstraint(Bounds(most=1.0), bayesian.ProcessSurrogate(Kernel(((0.5,),))))
+    learned.surrogate.watch(features())
+    learned.fit(features(), np.linspace(0.0, 2.0, len(features())), np.arange(len(features())))
+    return learned
 
 
 def reservoir() -> Any:
@@ -279,6 +286,7 @@ MAKERS: dict[str, Any] = {
     "ProcessSurrogate": lambda: search("gp").surrogate,
     "RandomCells": lambda: bayesian.RandomCells(3),
     "Feasibility": feasibility,
+    "LearnedConstraint": learned_constraint,
     "DescriptorEncoder": bayesian.DescriptorEncoder,
     "JoinedEncoder": lambda: bayesian.JoinedEncoder([bayesian.GraphEncoder(), bayesian.DescriptorEncoder()]),
     "Member": lambda: bayesian.Member((0,), Kernel(((0.5,),))),

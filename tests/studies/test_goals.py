@@ -172,6 +172,79 @@ def test_a_budget_is_at_most_the_cells_within_the_bounds():
         search(table, "random", 3, 0, progress=False, constraints={"ms": 2})
 
 
+def with_ms(cell):
+    return {"value": value(cell), "ms": float(sum(cell.codes))}
+
+
+@pytest.mark.parametrize("method", ["random", "evolution", "nsga2", "gp"])
+def test_bounds_of_queried_measures(method, tmp_path):
+    path, saved = tmp_path / "run.jsonl", tmp_path / "study.json"
+    goals = {"constraints": {"ms": ">= 2, <= 5", "size": 5}}
+    study = search(mine(with_ms, ms=None), method, 24, 0, progress=False, journal=path, **goals)
+    ms = np.array([sum(trial.cell.codes) for trial in study.trials])
+    allowed = (ms >= 2) & (ms <= 5)
+    assert allowed.any() and not allowed.all()
+    assert study.n_infeasible == (~allowed).sum() == study.to_dict()["n_infeasible"]
+    assert f"24 of 24, {study.n_infeasible} not feasible" in str(study)
+    good = [trial for trial, is_allowed in zip(study.trials, allowed, strict=True) if is_allowed]
+    assert study.best.value == max(trial.value for trial in good) == study.trajectory[-1]["value"]
+    assert study.optimum is None and study.front == [study.best]
+    assert study.trials[0].measurement.constraints == {"ms": float(ms[0]), "size": size(study.trials[0].cell)}
+    assert study.trials[0].measurement.objectives == {}
+    study.save(saved)
+    for other in (Study.load(saved), Study.open(path), pickle.loads(pickle.dumps(study))):
+        assert (other.best.cell, other.n_infeasible) == (study.best.cell, study.n_infeasible)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:31]))
+    assert search(mine(with_ms, ms=None), method, 24, 0, progress=False, journal=path, **goals).history == study.history
+    with pytest.raises(ValueError, match="constraints: expected"):
+        search(mine(with_ms, ms=None), method, 24, 0, progress=False, journal=path, constraints={"ms": 5, "size": 5})
+
+
+def test_an_objective_may_have_a_bound_and_so_may_the_value():
+    goals = {"objectives": ["value", "-ms"], "constraints": {"ms": 6, "value": ">= 84"}}
+    study = search(mine(with_ms, ms=None), "nsga2", 30, 0, progress=False, **goals)
+    assert study.n_infeasible > 0
+    assert all(trial.value >= 84 and sum(trial.cell.codes) <= 6 for trial in study.front)
+    measured = study.trials[0].measurement
+    assert measured.objectives["ms"] == measured.constraints["ms"]
+
+
+def test_targets_are_reached_by_feasible_cells():
+    study = search(mine(with_ms, ms=None), "random", 40, 0, progress=False, constraints={"ms": 4}, target=85.0)
+    first = next(t for t in study.trials if t.value >= 85.0 and sum(t.cell.codes) <= 4)
+    assert study.state == "stopped" and study.trials[-1] is first
+    assert any(trial.value >= 85.0 for trial in study.trials[:-1])
+
+
+def test_an_evaluation_that_lacks_a_bounded_measure_has_failed():
+    def evaluate(cell):
+        return with_ms(cell) if sum(cell.codes) % 2 else value(cell)
+
+    study = search(mine(evaluate, ms=None), "random", 20, 0, progress=False, constraints={"ms": 5})
+    failed = [trial for trial in study.trials if trial.state == "failed"]
+    assert "ms: expected a number, got none from the evaluation" in failed[0].error
+    assert len(failed) == sum(sum(trial.cell.codes) % 2 == 0 for trial in study.trials)
+    assert study.n_infeasible == sum(trial.state == "complete" and sum(trial.cell.codes) > 5 for trial in study.trials)
+
+
+def test_a_search_without_a_feasible_cell_has_no_best_one():
+    study = search(mine(with_ms, ms=None), "random", 10, 0, progress=False, constraints={"ms": -1})
+    assert (study.state, study.n_infeasible, study.front) == ("complete", 10, [])
+    assert study.to_dict()["best"]["value"] is None and "10 not feasible" in str(study)
+    with pytest.raises(ValueError, match="best: expected a complete trial that satisfies the constraints, got none"):
+        _ = study.best
+
+
+def test_known_results_must_have_the_bounded_measures():
+    cells = SPACE.cells(SPACE.classes().codes[:6])
+    bench, goals = mine(with_ms, ms=None), {"constraints": {"ms": 5}}
+    told = [(cell, Measurement(value(cell), {"ms": 4.0})) for cell in cells]
+    assert search(bench, "gp", 5, 0, progress=False, known=told, **goals).n_queries == 5
+    with pytest.raises(ValueError, match="known: ms: expected a number, got none from the evaluation"):
+        search(bench, "gp", 5, 0, progress=False, known=[(cell, value(cell)) for cell in cells], **goals)
+
+
 # -- what is kept ------------------------------------------------------------------------------------------------------
 
 
@@ -270,7 +343,6 @@ def never(cell):
         ({"objectives": ["value", "-holes"]}, ValueError, "holes: expected a number for each cell, got NaN for"),
         ({"constraints": {"sise": 3}}, ValueError, "constraints: expected a measure .*; the nearest is 'size'"),
         ({"constraints": {"test": 3}}, ValueError, "constraints: expected no test accuracy"),
-        ({"constraints": {"value": 3}}, ValueError, "expected measures that are known without a query, got 'value'"),
         ({"constraints": {"size": ">= 3, <= 2"}}, ValueError, "expected bounds that a number can satisfy"),
         ({"constraints": {"size": math.nan}}, ValueError, "expected a finite number, got nan"),
         ({"constraints": {"size": 0}}, ValueError, "constraints: expected a cell that satisfies them, got none of"),
@@ -284,6 +356,18 @@ def test_wrong_goals(goals, error, message):
     bench = mine(never, holes=lambda cell: math.nan if size(cell) > 3 else 1.0)
     with pytest.raises(error, match=message):
         search(bench, "random", 5, 0, progress=False, **goals)
+
+
+@pytest.mark.parametrize("method", ["local", "cr-lso-paper"])
+def test_methods_without_learned_constraints_refuse_them(method):
+    message = f"constraints: expected measures that are known without a query for the method {method}, got ms"
+    with pytest.raises(ValueError, match=message):
+        search(mine(never, ms=None), method, 5, 0, progress=False, constraints={"ms": 3, "size": 4})
+
+
+def test_fronts_under_bounds_that_are_not_known():
+    with pytest.raises(ValueError, match="constraints: expected measures that are known, got ms"):
+        known_front(mine(ms=None), ["value", "-size"], {"ms": 3})
 
 
 @pytest.mark.parametrize("method", ["local", "evolution", "cr-lso-paper"])

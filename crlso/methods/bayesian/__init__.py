@@ -6,6 +6,7 @@ protocol: :class:`Encoder`, :class:`Surrogate`, :class:`Acquisition` or :class:`
 
 from crlso.methods.bayesian.acquisition import UpperConfidenceBound
 from crlso.methods.bayesian.average import AveragedPosterior, Member, ProcessAverage
+from crlso.methods.bayesian.constraints import LearnedConstraint
 from crlso.methods.bayesian.cr_lso import CRLSO
 from crlso.methods.bayesian.encoders import (
     DescriptorEncoder,
@@ -63,6 +64,7 @@ __all__ = [
     "LatentEncoder",
     "LatentMoves",
     "LatentSteps",
+    "LearnedConstraint",
     "Member",
     "Mutations",
     "Neighbours",

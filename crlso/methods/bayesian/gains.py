@@ -17,25 +17,11 @@ __all__ = ["FrontGain", "Gain", "ValueGain", "gain_of"]
 class Gain(Protocol):
     """What a search would win by cells, if their score were their acquisition value."""
 
-    def update(self, codes: Codes, scores: Floats) -> None:
-        """Learn the scores (n,) of the n observed cells.
-
-        Parameters
-        ----------
-        codes : ndarray of uint8, shape (n, codes per cell)
-            Canonical cells.
-        scores : ndarray of float64, shape (n,)
-            Scores of the observed cells.
-        """
+    def update(self, codes: Codes, scores: Floats, worst: float) -> None:
+        """Learn the scores (n,) of the n feasible cells, and the worst score of all observed cells."""
 
     def ranking(self, scores: Floats) -> Floats:
-        """Return scores of the observed cells by which the best of them come first, shape (n,).
-
-        Parameters
-        ----------
-        scores : ndarray of float64, shape (n,)
-            Scores of the observed cells.
-        """
+        """Return scores of the feasible cells by which the best of them come first, shape (n,)."""
 
     def __call__(self, bounds: Floats, codes: Codes) -> Floats:
         """Return the gain by m canonical cells with these acquisition values, shape (m,)."""
@@ -44,16 +30,8 @@ class Gain(Protocol):
 class ValueGain:
     """The gain where the value is the only objective: the acquisition value itself."""
 
-    def update(self, codes: Codes, scores: Floats) -> None:
-        """Learn nothing.
-
-        Parameters
-        ----------
-        codes : ndarray of uint8, shape (n, codes per cell)
-            Canonical cells.
-        scores : ndarray of float64, shape (n,)
-            Scores of the observed cells.
-        """
+    def update(self, codes: Codes, scores: Floats, worst: float) -> None:
+        """Learn nothing."""
 
     def ranking(self, scores: Floats) -> Floats:
         """Return the scores.
@@ -88,7 +66,7 @@ class FrontGain:
     Examples
     --------
     >>> gain = FrontGain(lambda codes: codes[:, 0].astype(float), np.array([[0], [4]], dtype=np.uint8))
-    >>> gain.update(np.array([[1], [3]], dtype=np.uint8), np.array([2.0, 0.0]))
+    >>> gain.update(np.array([[1], [3]], dtype=np.uint8), np.array([2.0, 0.0]), worst=0.0)
     >>> gain(np.array([3.0, 1.0, 1.0]), np.array([[2], [2], [1]], dtype=np.uint8))
     array([ 4.,  1., -1.])
     """
@@ -99,19 +77,12 @@ class FrontGain:
         self._worst = float(self._numbers.min())
         self._rows = self._scores = np.zeros(0)
 
-    def update(self, codes: Codes, scores: Floats) -> None:
-        """Make the staircase of the n observed cells.
-
-        Parameters
-        ----------
-        codes : ndarray of uint8, shape (n, codes per cell)
-            Canonical cells.
-        scores : ndarray of float64, shape (n,)
-            Scores of the observed cells.
-        """
-        self._points = np.stack([scores, self._known(codes)], axis=1)
+    def update(self, codes: Codes, scores: Floats, worst: float) -> None:
+        """Make the staircase of the n feasible cells, above the worst score of all observed cells."""
+        known = self._known(codes) if len(codes) else scores
+        self._points = np.stack([scores, known], axis=1)
         stairs = self._points[front(self._points)]
-        self._heights = np.append(stairs[:, 0], scores.min())  # in descending order, as the second objective ascends
+        self._heights = np.append(stairs[:, 0], worst)  # in descending order, as the second objective ascends
         self._ends = np.append(stairs[:, 1], np.inf)
 
     def ranking(self, scores: Floats) -> Floats:

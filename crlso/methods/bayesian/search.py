@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from crlso._base.checks import check_int
 from crlso._base.plain import typed
 from crlso._base.types import Codes, Floats, Positions
 from crlso.methods.base import Optimiser, Stepwise
+from crlso.methods.bayesian.constraints import LearnedConstraint
 from crlso.methods.bayesian.feasibility import Feasibility
 from crlso.methods.bayesian.gains import gain_of
 from crlso.methods.bayesian.parts import (
@@ -70,6 +73,10 @@ class BayesianSearch(Optimiser):
     objectives : sequence of Objective
         The value alone, or the value and one other that is known without a query: then the acquisition values are
         bounds by which cells may extend the front of both, see :class:`FrontGain`.
+    constraints : mapping
+        Bounds of measures that evaluations return, by name: a number is an upper bound, text has one or more, as in
+        ``{"latency": 5.0, "energy": ">= 1, <= 2"}``. A copy of the surrogate learns each of them, see
+        :class:`LearnedConstraint`. :meth:`tell` takes a measurement with these numbers.
     rng, budget
         See :class:`crlso.methods.Optimiser`.
 
@@ -78,6 +85,8 @@ class BayesianSearch(Optimiser):
     reservoir : Reservoir
     feasibility : Feasibility
         What was learned from failed evaluations.
+    learned_constraints : dict of str to LearnedConstraint
+        What was learned from measurements about each constraint.
     diagnostics : dict
         ``model``: the parameters chosen by each fit. ``sources``: in large spaces, the number of chosen cells by
         source.
@@ -125,10 +134,12 @@ class BayesianSearch(Optimiser):
         reservoir: int = RESERVOIR,
         cells: Codes | None = None,
         objectives: Sequence[Objective] = (),
+        constraints: Mapping[str, Any] = MappingProxyType({}),
         rng: Any = 0,
         budget: int | None = None,
     ) -> None:
         super().__init__(space, rng=rng, budget=budget)
+        self._aim_for(objectives, constraints)
         self.initial, self.batch = check_int("initial", initial, 1), check_int("batch", batch, 1)
         self.encoder, self.surrogate, self.acquisition = encoder, surrogate, acquisition
         self.sources = tuple(sources)
@@ -136,12 +147,16 @@ class BayesianSearch(Optimiser):
         self._models: Stepwise[list[dict[str, Any]]] = Stepwise([])
         self._picks: Stepwise[dict[str, int]] = Stepwise({})
         self.reservoir = self._draw_reservoir(check_int("reservoir", reservoir, 1), cells)
-        self.gain = gain_of(objectives, self.reservoir.codes)
+        self.gain = gain_of(self.objectives, self.reservoir.codes)
         with self.phase("encoders"):
             encoder.prepare(self.reservoir, self.stream, self.report)
             self._features = encoder.encode(self.reservoir.codes)
         self._remembered = RememberedFeatures(encoder, space.cardinalities)
-        surrogate.watch(self._features)
+        self.learned_constraints = {
+            name: LearnedConstraint(bounds, copy.deepcopy(surrogate)) for name, bounds in self.history.bounds.items()
+        }
+        for part in (surrogate, *(limit.surrogate for limit in self.learned_constraints.values())):
+            part.watch(self._features)
         self.feasibility = Feasibility(self._features)
         self._initial, self._predicted = self.reservoir.codes[self._first_positions()], self._predicted_cells()
         self._plan = 1, self._initial  # the next round, and the cells of that before it
@@ -233,15 +248,15 @@ class BayesianSearch(Optimiser):
             return self._blind(n)
         scores = normal_scores(self.history.values)
         posterior = self._fit(codes, scores)
-        self.gain.update(codes, scores)
+        self._update_gain(codes, scores)
         pending = self.history.rows_of(self.pending)
         if self.reservoir.is_complete:
             where, cells = self.reservoir.locate(pending), self.reservoir
-            return cells.codes[self._highest(n, cells, posterior, self.feasibility.penalty(), where)]
+            return cells.codes[self._highest(n, cells, posterior, self._penalty(), where)]
         found = self._candidates(posterior, codes, scores)
         features = self._remembered.encode(np.concatenate([found.codes, pending]))
         where = np.arange(len(found), len(features))
-        penalty = self.feasibility.penalty(features)[: len(found)]
+        penalty = self._penalty(features)[: len(found)]
         chosen = self._highest(n, found, self.surrogate.posterior(features), penalty, where)
         picks = dict(self._picks.before(self._round))
         for i in chosen:
@@ -263,10 +278,43 @@ class BayesianSearch(Optimiser):
 
     def _fit(self, codes: Codes, scores: Floats) -> Posterior:
         """Fit the surrogate to all observed cells, and return its posterior at the reservoir."""
-        features = self._features_of(codes)
-        self.surrogate.fit(features, scores, self.history.keys)
-        self._note_fit({"observed": len(codes), **self.surrogate.summary()})
+        features, keys = self._features_of(codes), self.history.keys
+        self.surrogate.fit(features, scores, keys)
+        summary = {"observed": len(codes), **self.surrogate.summary()}
+        for name, limit in self.learned_constraints.items():
+            limit.fit(features, self._numbers(name), keys)
+            summary.setdefault("constraints", {})[name] = limit.summary()
+        self._note_fit(summary)
         return self.surrogate.posterior()
+
+    def _numbers(self, name: str) -> Floats:
+        """The numbers of a measure of the complete trials, shape (n,)."""
+        measured = (trial.measurement for trial in self.history.complete)
+        return np.array([found.number(name) for found in measured if found is not None], dtype=np.float64)
+
+    def _update_gain(self, codes: Codes, scores: Floats) -> None:
+        """Let the gain learn from the feasible ones of the observed cells."""
+        feasible = self.history.violations(self.history.complete) == 0.0
+        self.gain.update(codes[feasible], scores[feasible], float(scores.min()))
+
+    def _ranking(self, scores: Floats) -> Floats:
+        """Scores of the observed cells by which the best come first: the feasible ones, then those that are closer."""
+        violations = self.history.violations(self.history.complete)
+        feasible = violations == 0.0
+        if feasible.all():
+            return self.gain.ranking(scores)
+        ranks = -violations
+        if feasible.any():
+            ranking = self.gain.ranking(scores[feasible])
+            ranks[feasible] = ranking - ranking.min() + 1.0
+        return normal_scores(ranks)
+
+    def _penalty(self, x: Features | None = None) -> Floats:
+        """The penalties of m cells that may fail or break a constraint, shape (m,); by default of the reservoir."""
+        penalty = self.feasibility.penalty(x)
+        for limit in self.learned_constraints.values():
+            penalty = penalty + limit.penalty(x)
+        return penalty
 
     def _note_fit(self, fit: dict[str, Any]) -> None:
         """Add the parameters of the fit of this round to the diagnostics."""
@@ -308,7 +356,7 @@ class BayesianSearch(Optimiser):
     def _values(self, cells: Codes) -> Floats:
         """What canonical cells promise, shape (m,): the gain by their penalised acquisition values."""
         features = self._remembered.encode(cells)
-        bounds = self.acquisition(self.surrogate.posterior(features)) + self.feasibility.penalty(features)
+        bounds = self.acquisition(self.surrogate.posterior(features)) + self._penalty(features)
         return self.gain(bounds, cells)
 
     def _candidates(self, posterior: Posterior, codes: Codes, scores: Floats) -> Candidates:
@@ -318,12 +366,12 @@ class BayesianSearch(Optimiser):
             reservoir=self.reservoir,
             stream=self.stream.child(f"pool{self._round}"),
             codes=codes,
-            scores=self.gain.ranking(scores),
+            scores=self._ranking(scores),
             candidates=candidates,
             reservoir_values=np.where(
                 self.history.seen(self.reservoir.keys),
                 -np.inf,
-                self.gain(self.acquisition(posterior) + self.feasibility.penalty(), self.reservoir.codes),
+                self.gain(self.acquisition(posterior) + self._penalty(), self.reservoir.codes),
             ),
             acquisition_values=self._values,
             seen=self.seen,
