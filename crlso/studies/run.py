@@ -103,7 +103,8 @@ def search(
     objectives : sequence of str, optional
         ``"value"`` and names of the benchmark's measures, with a minus before those to minimise, as in ``["value",
         "-latency:pixel3"]``: the search is for the front of cells that no other dominates, ``study.front``. ``gp`` and
-        ``cr-lso`` take one measure beside the value, which is known without a query; ``nsga2`` and ``random`` take any.
+        ``cr-lso`` take up to three measures beside the value, known without a query or returned by evaluations;
+        ``nsga2`` and ``random`` take any number.
     constraints : mapping, optional
         Bounds by the names of measures: a number is an upper bound, and text has one or more, as in ``{"parameters":
         1.0, "latency:pixel3": ">= 2, <= 5"}``. Or functions, by any name, that return whether a cell satisfies the

@@ -158,8 +158,15 @@ def count(codes: Any) -> Any:
 
 
 def front_gain() -> Any:
-    gain = bayesian.FrontGain(count, CODES)
-    gain.update(CODES[:6], VALUES[:6], VALUES[:6].min())
+    gain = bayesian.FrontGain(bayesian.UpperConfidenceBound(1.0), count, CODES)
+    gain.update(CODES[:6], VALUES[:6, None], VALUES[:6].min())
+    return gain
+
+
+def volume_gain() -> Any:
+    both = [Objective("value"), Objective("count", known=count), Objective("size")]
+    gain = bayesian.VolumeGain(bayesian.UpperConfidenceBound(1.0), both, CODES)
+    gain.update(CODES[:6], POINTS[:6, :2].astype(np.float64), POINTS[:6, :2].min(axis=0))
     return gain
 
 
@@ -264,7 +271,8 @@ MAKERS: dict[str, Any] = {
     # methods and their parts
     "RandomSearch": lambda: search("random"),
     "NSGA2": lambda: search("nsga2"),
-    "ValueGain": bayesian.ValueGain,
+    "ValueGain": lambda: bayesian.ValueGain(bayesian.UpperConfidenceBound(1.0)),
+    "VolumeGain": volume_gain,
     "FrontGain": front_gain,
     "Evolution": lambda: search("evolution"),
     "LocalSearch": lambda: search("local"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -78,6 +79,81 @@ def test_queried_objectives_and_more_than_two():
     assert len(study.front) > 2 and study.trials[0].measurement.objectives["size"] == size(study.trials[0].cell)
     assert list(study.trials_dataframe().columns)[-2:] == ["ms", "size"]
     assert study.hypervolume({"value": 80.0, "ms": 20.0, "size": 9.0}) == study.hypervolume([20.0, 80.0, 9.0]) > 0
+
+
+def many(cell):
+    return {"value": value(cell), "ms": float(sum(cell.codes)), "mj": float(3 * cell.codes[0] + cell.codes[-1])}
+
+
+@pytest.mark.parametrize("method", ["gp:initial=8:batch=1", "gp:initial=8", "cr-lso"])
+@pytest.mark.parametrize(
+    "objectives",
+    [["value", "-ms"], ["-mj", "value", "-size"], ["-size", "value", "-ms", "-mj"], ["value", "-size", "weight"]],
+)
+def test_two_to_four_objectives_known_and_queried(objectives, method):
+    bench = mine(many, ms=None, mj=None, weight=lambda cell: 1.0 + cell.codes[1])
+    study = search(bench, method, 24, 0, progress=False, objectives=objectives)
+    assert study.n_queries == 24 and len({str(trial.cell) for trial in study.trials}) == 24
+    signs = [-1.0 if text[0] == "-" else 1.0 for text in objectives]
+    points = np.array(
+        [
+            [sign * trial.measurement.number(text.strip("-")) for sign, text in zip(signs, objectives, strict=True)]
+            for trial in study.trials
+        ]
+    )
+
+    def dominates(a, b):
+        return (a >= b).all() and (a > b).any()
+
+    best = [i for i, point in enumerate(points) if not any(dominates(other, point) for other in points)]
+    numbers = {trial.number for trial in study.front}
+    assert numbers <= set(best) and {tuple(points[i]) for i in best} == {tuple(points[i]) for i in numbers}
+    reference = points.min(axis=0) - 1.0
+    drawn = np.random.default_rng(0).uniform(reference, points.max(axis=0), (40_000, len(signs)))
+    share = (drawn[:, None] < points[sorted(numbers)]).all(axis=2).any(axis=1).mean()
+    volume = share * np.prod(points.max(axis=0) - reference)
+    assert study.hypervolume(reference * signs) == pytest.approx(volume, rel=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["cr-lso", "gp"])
+def test_learned_objectives_lead_to_larger_fronts_than_random_search(method):
+    def evaluate(cell):
+        numbers = BENCH.measure("latency:pixel3", [cell]), BENCH.measure("latency:fpga", [cell])
+        return {"value": BENCH.evaluate(cell), "ms": float(numbers[0][0]), "fpga": float(numbers[1][0])}
+
+    bench = Function(BENCH.space, evaluate, name="queried", measures={"ms": None, "fpga": None})
+    for objectives, reference in ((["value", "-ms"], [80.0, 30.0]), (["value", "-ms", "-fpga"], [80.0, 30.0, 20.0])):
+        volumes = [
+            [
+                search(bench, name, 50, seed, progress=False, objectives=objectives).hypervolume(reference)
+                for seed in range(3)
+            ]
+            for name in (method, "random")
+        ]
+        assert min(volumes[0]) > max(volumes[1])
+
+
+@pytest.mark.parametrize("method", ["gp:initial=8", "cr-lso"])
+def test_a_killed_search_with_learned_objectives_and_bounds_goes_on(method, tmp_path):
+    path, bench = tmp_path / "run.jsonl", mine(many, ms=None, mj=None)
+    goals = {"objectives": ["value", "-ms", "-size"], "constraints": {"mj": 5}}
+    expected = search(bench, method, 22, 0, progress=False, journal=path, **goals)
+    assert 0 < expected.n_infeasible < 22
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:32]))
+    again = search(bench, method, 22, 0, progress=False, journal=path, **goals)
+    assert again.history == expected.history
+    assert [trial.number for trial in again.front] == [trial.number for trial in expected.front]
+
+
+def test_workers_and_pending_cells_with_learned_objectives():
+    bench = mine(many, ms=None, mj=None)
+    goals = {"objectives": ["value", "-ms"], "constraints": {"mj": 7}}
+    study = search(
+        bench, "gp:initial=6", 16, 0, progress=False, executor=ThreadPoolExecutor(3), deterministic=True, **goals
+    )
+    assert len({str(trial.cell) for trial in study.trials}) == 16 and study.front
 
 
 def test_an_evaluation_that_lacks_a_measure_has_failed():
@@ -376,11 +452,11 @@ def test_methods_for_the_value_alone_refuse_a_front(method):
         search(mine(never), method, 5, 0, progress=False, objectives=["value", "-size"])
 
 
-def test_a_queried_objective_is_refused_where_it_must_be_known():
-    with pytest.raises(
-        ValueError, match="expected 'value' and one measure that is known without a query, got value, -ms"
-    ):
-        search(mine(never, ms=None), "gp", 5, 0, progress=False, objectives=["value", "-ms"])
+@pytest.mark.parametrize("method", ["cr-lso", "gp"])
+def test_five_objectives_are_too_many_for_surrogates(method):
+    bench = mine(never, **dict.fromkeys("abcd"))
+    with pytest.raises(ValueError, match="expected 'value' and at most 3 other measures, got value, a, b, c, d"):
+        search(bench, method, 5, 0, progress=False, objectives=["value", *"abcd"])
 
 
 def test_wrong_references():

@@ -17,7 +17,7 @@ from crlso.methods.bayesian.encoders import (
     class_latents,
 )
 from crlso.methods.bayesian.feasibility import Feasibility
-from crlso.methods.bayesian.gains import FrontGain, Gain, ValueGain
+from crlso.methods.bayesian.gains import FrontGain, Gain, ValueGain, VolumeGain
 from crlso.methods.bayesian.gp import GPSearch
 from crlso.methods.bayesian.parts import (
     Acquisition,
@@ -80,6 +80,7 @@ __all__ = [
     "Surrogate",
     "UpperConfidenceBound",
     "ValueGain",
+    "VolumeGain",
     "class_latents",
     "latent_descent",
     "latent_steps",

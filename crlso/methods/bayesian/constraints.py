@@ -16,8 +16,6 @@ from crlso.objectives import Bounds
 
 __all__ = ["LearnedConstraint", "threshold"]
 
-# Chosen on NAS-Bench-201, CIFAR-10 with the latency on pixel3.
-_WEIGHT = 1.0  # of the logarithm of the probability, in units of scores
 _SMALLEST = 1e-9  # difference of two probabilities that their errors leave
 _LEAST_DEVIATION = 1e-6
 
@@ -55,7 +53,7 @@ class LearnedConstraint:
 
     def penalty(self, x: Features | None = None) -> Floats:
         """Return the penalties of m cells, at most 0, shape (m,); by default those of the stored ones."""
-        return _WEIGHT * _log_between(self.surrogate.posterior(x), *self._limits)
+        return _log_between(self.surrogate.posterior(x), *self._limits)
 
     def summary(self) -> dict[str, Any]:
         """Return the parameters of the last fit, for diagnostics."""
