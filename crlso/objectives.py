@@ -192,7 +192,7 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     Returns
     -------
     float
-        Exact, at a cost that grows by a factor of n for each objective beyond the second.
+        Exact, at a cost that grows by a factor of the points of the front for each objective beyond the second.
 
     Examples
     --------
@@ -201,12 +201,18 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     """
     above = np.asarray(points, dtype=np.float64) - np.asarray(reference, dtype=np.float64)
     above = above[(above > 0).all(axis=1)]
-    above = above[front(above)]
-    if above.shape[-1] == 1 or not len(above):
-        return float(above.sum())  # of at most one number
-    if above.shape[1] == 2:  # from the widest point to the highest
+    return _volume(above[front(above)]) if len(above) else 0.0
+
+
+def _volume(above: Floats) -> float:
+    """The volume between 0 and positive points (n, k)."""
+    if above.shape[1] == 1:
+        return float(above.max())
+    if above.shape[1] == 2:  # from the widest point to the highest, without those that are no higher
+        above = above[np.argsort(-above[:, 0], kind="stable")]
+        highest = np.maximum.accumulate(above[:, 1])
+        above = above[above[:, 1] > np.append(0.0, highest[:-1])]
         return float(above[:, 0] @ np.diff(above[:, 1], prepend=0.0))
     above = above[np.argsort(-above[:, -1], kind="stable")]
     heights = above[:, -1] - np.append(above[1:, -1], 0.0)
-    zero = np.zeros(above.shape[1] - 1)
-    return float(sum(height * hypervolume(above[: i + 1, :-1], zero) for i, height in enumerate(heights)))
+    return float(sum(height * _volume(above[: i + 1, :-1]) for i, height in enumerate(heights)))

@@ -15,7 +15,7 @@ from crlso.benchmarks.measures import Measure, check_measure, measures_of
 from crlso.history import Measurement
 from crlso.objectives import VALUE, Bounds, Objective, front
 
-__all__ = ["Goals", "goals_of", "known_front"]
+__all__ = ["Goals", "goals_of", "known_front", "known_points"]
 
 _VALUE_ALONE = (Objective(VALUE),)
 
@@ -103,7 +103,7 @@ _CHECKED = 20_000  # cells whose known measures are checked before a search
 def _objectives(given: Any, measures: Mapping[str, Measure], space: Any) -> tuple[Objective, ...]:
     if given is None:
         return _VALUE_ALONE
-    if isinstance(given, (str, Mapping)):
+    if isinstance(given, str) or not isinstance(given, Sequence):
         raise TypeError(f"objectives: expected a sequence of names of measures, got {type(given).__name__}")
     parsed = [Objective.parse(text) for text in given]
     names = [objective.name for objective in parsed]
@@ -318,6 +318,31 @@ def known_front(benchmark: Any, objectives: Sequence[str], constraints: Mapping[
     (24, 2)
     """
     goals = goals_of(benchmark, objectives, constraints)
+    numbers = known_points(goals, benchmark)
+    signs = np.array([objective.sign for objective in goals.objectives])
+    best: Floats = numbers[front(numbers * signs)]
+    return best
+
+
+def known_points(goals: Goals, benchmark: Any) -> Floats:
+    """Return the objectives of all cells that satisfy the constraints, of a benchmark that knows the value of each.
+
+    Parameters
+    ----------
+    goals : Goals
+    benchmark : object
+        That for which the goals were made.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, objectives)
+        In the units of the objectives.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the benchmark does not know the objectives of its cells, or whether they satisfy the constraints.
+    """
     if goals.bounds:
         raise ValueError(f"constraints: expected measures that are known, got {', '.join(goals.bounds):.100}")
     values, space = getattr(benchmark, "values", None), goals.benchmark.space
@@ -328,7 +353,4 @@ def known_front(benchmark: Any, objectives: Sequence[str], constraints: Mapping[
     columns = [
         values(cells) if objective.name == VALUE else measures[objective.name](cells) for objective in goals.objectives
     ]
-    numbers = np.stack(columns, axis=1)
-    signs = np.array([objective.sign for objective in goals.objectives])
-    best: Floats = numbers[front(numbers * signs)]
-    return best
+    return np.stack(columns, axis=1)

@@ -45,7 +45,7 @@ def test_points_that_are_sure_add_their_volume(k):
         assert added == pytest.approx(after.sum() - before.sum(), abs=1e-9)
 
 
-def sampled(points, reference, mean, deviation, n=200_000):
+def sampled(points, reference, mean, deviation, n=60_000):
     """The mean volume that random points add, and its standard error: by inclusion and exclusion over the points.
 
     The volume that a sample shares with the front is that of its meets with all non-empty sets of points, with signs.

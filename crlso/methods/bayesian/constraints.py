@@ -80,7 +80,7 @@ def threshold(numbers: Floats, bound: float, is_included: bool) -> float:
     >>> [round(threshold(numbers, bound, True), 2) for bound in (1.0, 5.0, 7.0)]
     [-1.82, 0.0, 0.8]
     >>> normal_scores(numbers).round(2).tolist()
-    [-1.33, -0.37, 0.37, 1.33]
+    [-1.36, -0.38, 0.38, 1.36]
     """
     if math.isinf(bound):
         return bound

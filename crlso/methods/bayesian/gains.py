@@ -158,7 +158,7 @@ class VolumeGain:
     >>> gain.update(codes, np.array([[2.0, 0.0], [0.0, 2.0]]), worst=np.array([0.0, 0.0]))
     >>> posteriors = [SimpleNamespace(mean=np.ones(2), deviation=np.array([0.0, spread])) for spread in (0.5, 1.0)]
     >>> gain(posteriors, codes, np.zeros(2)).round(3).tolist()
-    [1.0, 1.297]
+    [1.0, 1.088]
     """
 
     def __init__(self, acquisition: Acquisition, objectives: Sequence[Objective], codes: Codes) -> None:
