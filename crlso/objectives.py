@@ -14,7 +14,7 @@ from crlso._base.bounds import Bounds
 from crlso._base.types import Codes, Floats, Positions
 from crlso.history import Trial
 
-__all__ = ["VALUE", "Bounds", "Objective", "bounds_of", "front", "hypervolume", "points_of"]
+__all__ = ["VALUE", "Bounds", "Objective", "bounds_of", "front", "hypervolume", "objectives_of", "points_of"]
 
 VALUE = "value"
 
@@ -90,6 +90,29 @@ class Objective:
 
     def __str__(self) -> str:
         return f"-{self.name}" if self.is_minimised else self.name
+
+
+def objectives_of(given: Sequence[Objective | str]) -> list[Objective]:
+    """Return objectives, of which some may be named.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are something else, or one is there twice.
+
+    Examples
+    --------
+    >>> [str(objective) for objective in objectives_of(["value", Objective("ms", is_minimised=True)])]
+    ['value', '-ms']
+    """
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise TypeError(f"objectives: expected a sequence of names of measures, got {type(given).__name__}")
+    found = [each if isinstance(each, Objective) else Objective.parse(each) for each in given]
+    names = [objective.name for objective in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"objectives: expected each measure once, got {name!r} again")
+    return found
 
 
 def bounds_of(constraints: Mapping[str, Any]) -> dict[str, Bounds]:

@@ -18,7 +18,7 @@ from crlso._base.checks import check_int
 from crlso._base.names import native_names
 from crlso._base.types import Codes, Progress
 from crlso.history import History, Measurement, Trial
-from crlso.objectives import VALUE, Objective, bounds_of
+from crlso.objectives import VALUE, Objective, bounds_of, objectives_of
 from crlso.random import Stream, seed_of
 from crlso.spaces.base import Space, check_is_space
 from crlso.spaces.keys import first_of_each
@@ -457,7 +457,7 @@ class Optimiser(ABC):
 
         Parameters
         ----------
-        objectives : sequence of Objective
+        objectives : sequence of Objective or str
             None of them stands for the value alone.
         constraints : mapping
             Bounds of measures that evaluations return, by name: :class:`Bounds`, or what :meth:`Bounds.parse` reads.
@@ -465,9 +465,9 @@ class Optimiser(ABC):
         Raises
         ------
         TypeError, ValueError
-            If a bound is wrong.
+            If an objective or a bound is wrong.
         """
-        self.objectives = tuple(objectives) or self.objectives
+        self.objectives = tuple(objectives_of(objectives)) or self.objectives
         self.history.bounds = bounds_of(constraints)
 
     def seen(self, codes: npt.ArrayLike) -> npt.NDArray[np.bool_]:

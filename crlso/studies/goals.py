@@ -13,7 +13,7 @@ from crlso._base.fingerprint import Named
 from crlso._base.types import Codes, Floats
 from crlso.benchmarks.measures import Measure, check_measure, measures_of
 from crlso.history import Measurement
-from crlso.objectives import VALUE, Bounds, Objective, front
+from crlso.objectives import VALUE, Bounds, Objective, front, objectives_of
 
 __all__ = ["Goals", "goals_of", "known_front", "known_points"]
 
@@ -103,14 +103,10 @@ _CHECKED = 20_000  # cells whose known measures are checked before a search
 def _objectives(given: Any, measures: Mapping[str, Measure], space: Any) -> tuple[Objective, ...]:
     if given is None:
         return _VALUE_ALONE
-    if isinstance(given, str) or not isinstance(given, Sequence):
-        raise TypeError(f"objectives: expected a sequence of names of measures, got {type(given).__name__}")
-    parsed = [Objective.parse(text) for text in given]
+    parsed = objectives_of(given)
     names = [objective.name for objective in parsed]
     for objective in parsed:
         measure = check_measure("objectives", objective.name, measures)
-        if names.count(objective.name) > 1:
-            raise ValueError(f"objectives: expected each measure once, got {objective.name!r} again")
         if objective.name == VALUE and objective.is_minimised:
             raise ValueError("objectives: expected 'value', which is maximised, got '-value'")
         if measure.is_known:

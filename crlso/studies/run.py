@@ -117,7 +117,8 @@ def search(
         and evaluates none twice. The budget may be larger than before. :meth:`Study.open` reads the file.
     known : object, optional
         Results of the same task that are known already: a study, a path to a journal, to a file of ``Study.save`` or to
-        a CSV file that ``Tabular.from_csv`` reads, a Tabular, or a list of pairs of a cell and its value. The method
+        a CSV file that ``Tabular.from_csv`` reads, a Tabular, or a list of pairs of a cell and what its evaluation
+        returned: its value, or a mapping or Measurement with all that objectives and constraints need. The method
         learns from them, they cost no query, and their cells are not asked for. Failed trials of a study count too.
         Results of other tasks are an option of :class:`crlso.CRLSO`, `prior`.
     workers : int, optional

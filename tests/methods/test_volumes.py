@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from crlso.history import Measurement
 from crlso.methods import METHODS
 from crlso.methods.bayesian import FrontGain, VolumeGain
 from crlso.methods.bayesian.volumes import boxes_beyond, expected_gains
@@ -159,6 +160,27 @@ def test_the_value_alone_under_a_constraint_is_its_improvement():
 @pytest.mark.parametrize("name", ["gp", "cr-lso"])
 def test_wrong_objectives(name):
     value, names = Objective("value"), "abcd"
-    for wrong in ([Objective("ms")], [value, value], [value, *(Objective(letter, known=second) for letter in names)]):
+    for wrong in ([Objective("ms")], [value, *(Objective(letter, known=second) for letter in names)]):
         with pytest.raises(ValueError, match="objectives: expected 'value' and at most 3 other measures, got"):
             METHODS[name](NASBench201(), rng=0, budget=24, objectives=wrong)
+    for wrong, error, message in (
+        ([value, value], ValueError, "objectives: expected each measure once, got 'value' again"),
+        (["value", "-"], ValueError, "objectives: expected names of measures, got '-'"),
+        ("value", TypeError, "objectives: expected a sequence of names of measures, got str"),
+        ([value, 3], TypeError, "objectives: expected names of measures, got int"),
+    ):
+        with pytest.raises(error, match=message):
+            METHODS[name](NASBench201(), rng=0, budget=24, objectives=wrong)
+
+
+def test_objectives_by_name():
+    named, made = (
+        METHODS["gp"](NASBench201(), rng=0, budget=20, initial=6, objectives=objectives)
+        for objectives in (["value", "-ms"], [Objective("value"), Objective("ms", is_minimised=True)])
+    )
+    for _ in range(12):
+        trials = [optimiser.ask() for optimiser in (named, made)]
+        assert trials[0].cell == trials[1].cell
+        for optimiser, trial in zip((named, made), trials, strict=True):
+            numbers = [float(trial.cell.operations.count(name)) for name in ("nor_conv_3x3", "none")]
+            optimiser.tell(trial, Measurement(numbers[0], {"ms": numbers[1]}))

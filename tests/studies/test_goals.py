@@ -167,8 +167,10 @@ def test_an_evaluation_that_lacks_a_measure_has_failed():
     with pytest.raises(EvaluationError, match="value: expected a number by the name 'value', got ms"):
         search(mine(lambda cell: {"ms": 1.0}, ms=None), "random", 20, 0, progress=False)
     nan = mine(lambda cell: {"value": 1.0, "ms": math.nan}, ms=None)
-    with pytest.raises(EvaluationError, match="ms: expected a finite number, got nan"):
-        search(nan, "random", 3, 0, progress=False, objectives=["value", "-ms"])
+    for goals in ({"objectives": ["value", "-ms"]}, {"constraints": {"ms": 3}}):
+        for method in ("random", "gp"):
+            with pytest.raises(EvaluationError, match="ms: expected a finite number, got nan"):
+                search(nan, method, 3, 0, progress=False, **goals)
 
 
 def test_known_results_get_the_numbers_that_are_known():
@@ -416,6 +418,9 @@ def never(cell):
         ({"objectives": ["-value", "size"]}, ValueError, "expected 'value', which is maximised, got '-value'"),
         ({"objectives": "value"}, TypeError, "objectives: expected a sequence of names of measures, got str"),
         ({"objectives": [3]}, TypeError, "objectives: expected names of measures, got int"),
+        ({"objectives": 3}, TypeError, "objectives: expected a sequence of names of measures, got int"),
+        ({"constraints": {"value": ">= nan"}}, ValueError, "expected a finite number after <= or >=, got 'nan'"),
+        ({"constraints": {"value": ">= 2, <= 1"}}, ValueError, "expected bounds that a number can satisfy"),
         ({"objectives": ["value", "-holes"]}, ValueError, "holes: expected a number for each cell, got NaN for"),
         ({"constraints": {"sise": 3}}, ValueError, "constraints: expected a measure .*; the nearest is 'size'"),
         ({"constraints": {"test": 3}}, ValueError, "constraints: expected no test accuracy"),
