@@ -111,7 +111,7 @@ def measuring(task: str) -> crlso.benchmarks.Function:
     known = table(task)
     benchmark, latency = known.benchmark, dict(zip(known.codes, known.latency.tolist()))
 
-    def evaluate(cell: crlso.Cell) -> dict[str, float]:
+    def evaluate(cell: crlso.spaces.Cell) -> dict[str, float]:
         codes = benchmark.space.canonicalise(benchmark.space.codes([cell]))[0]
         return {"value": benchmark.evaluate(cell), "ms": latency[tuple(codes.tolist())]}
 
