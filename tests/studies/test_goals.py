@@ -205,7 +205,7 @@ def test_no_query_is_spent_on_a_cell_that_breaks_a_bound(method):
     }
     study = search(BENCH, method, 40, 2, progress=False, constraints=bounds)
     cells = [trial.cell for trial in study.trials]
-    assert (BENCH.latency(cells, "pixel3") <= 6.0).all()
+    assert (BENCH.latency(cells, "pixel3") <= 6.0).all() and study.n_infeasible == 0
     parameters = BENCH.parameters(cells)
     assert ((parameters >= 0.1) & (parameters <= 0.6)).all()
     assert all("none" in cell.operations for cell in cells)

@@ -70,7 +70,7 @@ class BayesianSearch(Optimiser):
         Number of random cells drawn once.
     cells : ndarray of uint8, shape (n, codes per cell), optional
         Canonical cells to add to a reservoir that does not hold all classes, such as good cells of other tasks.
-    objectives : sequence of Objective
+    objectives : sequence of Objective or str
         The value alone, or the value and up to three others. Those that are not known without a query are learned by
         copies of the surrogate, and :meth:`tell` takes a measurement with them. The search asks for the cells that
         promise to add most to the hypervolume of the front: by the acquisition value of the value if the others are
