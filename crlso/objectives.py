@@ -85,7 +85,23 @@ class Objective:
         return -1 if self.is_minimised else 1
 
     def of(self, trial: Trial) -> float | None:
-        """Return the number of a trial, in the unit of the measure; None if the trial has none."""
+        """Return the number of a trial, in the unit of the measure; None if the trial has none.
+
+        Parameters
+        ----------
+        trial : Trial
+            Any trial.
+
+        Returns
+        -------
+        float, optional
+
+        Examples
+        --------
+        >>> from crlso.history import Measurement
+        >>> Objective("latency").of(Trial(0, "a cell", Measurement(93.5, {"latency": 4.0})))
+        4.0
+        """
         return None if trial.measurement is None else trial.measurement.number(self.name)
 
     def __str__(self) -> str:
@@ -94,6 +110,11 @@ class Objective:
 
 def objectives_of(given: Sequence[Objective | str]) -> list[Objective]:
     """Return objectives, of which some may be named.
+
+    Parameters
+    ----------
+    given : sequence of Objective or str
+        Names have a minus before those to minimise.
 
     Raises
     ------

@@ -40,10 +40,26 @@ class Bounds:
     def parse(cls, name: str, given: Any) -> Bounds:
         """Return the bounds of a measure: a number is an upper bound, text has one or more after ``<=`` and ``>=``.
 
+        Parameters
+        ----------
+        name : str
+            Name of the measure, for messages.
+        given : str or float
+            The bounds.
+
+        Returns
+        -------
+        Bounds
+
         Raises
         ------
         TypeError, ValueError
             If it is neither, a bound is not finite, or the bounds contradict each other.
+
+        Examples
+        --------
+        >>> Bounds.parse("latency", ">= 1, <= 4")
+        Bounds(least=1.0, most=4.0)
         """
         where = f"constraints[{name!r:.60}]"
         parts = given.split(",") if isinstance(given, str) else []
@@ -62,11 +78,41 @@ class Bounds:
         return bounds
 
     def hold(self, number: float | None) -> bool:
-        """Return whether a number is within the bounds; None, for one that is not known, is not."""
+        """Return whether a number is within the bounds; None, for one that is not known, is not.
+
+        Parameters
+        ----------
+        number : float, optional
+            A number of the measure.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> [Bounds(0.0, 2.0).hold(number) for number in (1.0, 3.0, None)]
+        [True, False, False]
+        """
         return number is not None and self.least <= number <= self.most
 
     def excess(self, numbers: Floats) -> Floats:
-        """Return how far numbers are beyond the bounds, in units of the bound (if it is not 0), shape (n,); or 0."""
+        """Return how far numbers are beyond the bounds, in units of the bound (if it is not 0), shape (n,); or 0.
+
+        Parameters
+        ----------
+        numbers : ndarray of float64, shape (n,)
+            Numbers of a measure.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+
+        Examples
+        --------
+        >>> Bounds(0.0, 2.0).excess(np.array([-1.0, 1.0, 3.0]))
+        array([1. , 0. , 0.5])
+        """
         over, under = numbers - self.most, self.least - numbers
         sides = [np.maximum(side, 0.0) / (abs(bound) or 1.0) for side, bound in self._finite(over, under)]
         return np.sum([np.zeros(len(numbers)), *sides], axis=0)

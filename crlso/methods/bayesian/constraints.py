@@ -47,12 +47,28 @@ class LearnedConstraint:
         self._limits = -math.inf, math.inf
 
     def fit(self, x: Features, numbers: Floats, keys: Keys) -> None:
-        """Learn the numbers (n,) of the n observed cells, of which there are features and canonical keys (n,)."""
+        """Learn the numbers of the n observed cells.
+
+        Parameters
+        ----------
+        x : Features
+            Features of the cells.
+        numbers : ndarray of float64, shape (n,)
+            Their numbers.
+        keys : ndarray of int64, shape (n,)
+            Their canonical keys.
+        """
         self.surrogate.fit(x, normal_scores(numbers), keys)
         self._limits = threshold(numbers, self.bounds.least, False), threshold(numbers, self.bounds.most, True)
 
     def penalty(self, x: Features | None = None) -> Floats:
-        """Return the penalties of m cells, at most 0, shape (m,); by default those of the stored ones."""
+        """Return the penalties of m cells, at most 0, shape (m,).
+
+        Parameters
+        ----------
+        x : Features, optional
+            Features of the cells; by default of the stored ones.
+        """
         return _log_between(self.surrogate.posterior(x), *self._limits)
 
     def summary(self) -> dict[str, Any]:

@@ -25,10 +25,26 @@ class Gain(Protocol):
     """
 
     def update(self, codes: Codes, scores: Floats, worst: Floats) -> None:
-        """Learn the scores (n, learned) of n feasible cells, and the worst ones (learned,) of all observed cells."""
+        """Learn the scores (n, learned) of n feasible cells, and the worst ones (learned,) of all observed cells.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical feasible cells.
+        scores : ndarray of float64, shape (n, learned)
+            Their scores.
+        worst : ndarray of float64, shape (learned,)
+            The worst scores of all observed cells.
+        """
 
     def ranking(self, scores: Floats) -> Floats:
-        """Return numbers of the feasible cells by which the best of them come first, shape (n,)."""
+        """Return numbers of the feasible cells by which the best of them come first, shape (n,).
+
+        Parameters
+        ----------
+        scores : ndarray of float64, shape (n, learned)
+            Scores of the feasible cells.
+        """
 
     def __call__(self, posteriors: Sequence[Posterior], codes: Codes, penalty: Floats) -> Floats:
         """Return the gain by m canonical cells, shape (m,).
@@ -55,10 +71,26 @@ class ValueGain:
         self._acquisition = acquisition
 
     def update(self, codes: Codes, scores: Floats, worst: Floats) -> None:
-        """Learn nothing."""
+        """Learn nothing.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical feasible cells.
+        scores : ndarray of float64, shape (n, learned)
+            Their scores.
+        worst : ndarray of float64, shape (learned,)
+            The worst scores of all observed cells.
+        """
 
     def ranking(self, scores: Floats) -> Floats:
-        """Return the scores of the value."""
+        """Return the scores of the value.
+
+        Parameters
+        ----------
+        scores : ndarray of float64, shape (n, learned)
+            Scores of the feasible cells.
+        """
         return scores[:, 0]
 
     def __call__(self, posteriors: Sequence[Posterior], codes: Codes, penalty: Floats) -> Floats:
@@ -100,7 +132,17 @@ class FrontGain:
         self._rows = self._scores = np.zeros(0)
 
     def update(self, codes: Codes, scores: Floats, worst: Floats) -> None:
-        """Make the staircase of the n feasible cells, above the worst score of all observed cells."""
+        """Make the staircase of the n feasible cells, above the worst score of all observed cells.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical feasible cells.
+        scores : ndarray of float64, shape (n, learned)
+            Their scores.
+        worst : ndarray of float64, shape (learned,)
+            The worst scores of all observed cells.
+        """
         known = self._known(codes) if len(codes) else scores[:, 0]
         self._points = np.stack([scores[:, 0], known], axis=1)
         stairs = self._points[front(self._points)]
@@ -108,7 +150,13 @@ class FrontGain:
         self._ends = np.append(stairs[:, 1], np.inf)
 
     def ranking(self, scores: Floats) -> Floats:
-        """Return scores by which cells of the front come first, then those that only these dominate, and so on."""
+        """Return scores by which cells of the front come first, then those that only these dominate, and so on.
+
+        Parameters
+        ----------
+        scores : ndarray of float64, shape (n, learned)
+            Scores of the feasible cells.
+        """
         return _by_fronts(self._points, scores[:, 0])
 
     def __call__(self, posteriors: Sequence[Posterior], codes: Codes, penalty: Floats) -> Floats:
@@ -178,13 +226,29 @@ class VolumeGain:
         return points
 
     def update(self, codes: Codes, scores: Floats, worst: Floats) -> None:
-        """Divide the region that the n feasible cells do not dominate."""
+        """Divide the region that the n feasible cells do not dominate.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (n, codes per cell)
+            Canonical feasible cells.
+        scores : ndarray of float64, shape (n, learned)
+            Their scores.
+        worst : ndarray of float64, shape (learned,)
+            The worst scores of all observed cells.
+        """
         self._worst[self._is_learned] = worst
         self._points = self._joined(codes, scores)
         self._lows, self._highs = boxes_beyond(self._points, self._worst)
 
     def ranking(self, scores: Floats) -> Floats:
-        """Return scores by which cells of the front come first, then those that only these dominate, and so on."""
+        """Return scores by which cells of the front come first, then those that only these dominate, and so on.
+
+        Parameters
+        ----------
+        scores : ndarray of float64, shape (n, learned)
+            Scores of the feasible cells.
+        """
         return _by_fronts(self._points, scores[:, 0])
 
     def __call__(self, posteriors: Sequence[Posterior], codes: Codes, penalty: Floats) -> Floats:
