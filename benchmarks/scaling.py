@@ -1,6 +1,6 @@
 """Time of training against the number of cells and against the width, with fitted exponents.
 
-    python -m benchmarks.scaling --json --plot docs/scaling.svg
+    python -m benchmarks.scaling --json --plot docs/_static/scaling.svg
 
 Each measurement is one epoch (gradients, clipping, Adam) of the NAS-Bench-201 model on one thread. There are up to
 423,624 cells, as many as NAS-Bench-101 has; the 15,625 cells of NAS-Bench-201 are repeated. Exponents are fitted by

@@ -1,6 +1,6 @@
 """The rules on what may depend on what; ``python tests/layer_rules.py`` prints where the project breaks them.
 
-The floors and the numbered rules are those of docs/architecture.md. layers/c.py has the rules for C and
+The floors and the numbered rules are those of docs/explanation/architecture.md. layers/c.py has the rules for C and
 layers/python.py those for Python; here are the rules that do not care about the language.
 """
 

@@ -5,7 +5,8 @@
 
 A fenced block marked ``sh`` holds commands and one marked ``python`` a script; other blocks show output. Directly above
 a block that cannot be run, a comment says why: ``<!-- not run: reason -->``. Above one that takes long, it names a
-shorter command of the same kind: ``<!-- run instead: command -->``.
+shorter command of the same kind: ``<!-- run instead: command -->``. Above one that the reader is to keep in a file, for
+blocks that follow, it names the file: ``<!-- save as: file -->``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BLOCK = re.compile(
-    r"^(?:<!-- (?P<mark>not run|run instead): (?P<said>[^\n]*) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$",
+    r"^(?:<!-- (?P<mark>not run|run instead|save as): (?P<said>[^\n]*) -->\n)?```(?P<kind>[^`\n]*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 COMMANDS = re.compile(r"(pip|python|crlso|pytest|git|CRLSO_\w+=\S+) ")
@@ -34,6 +35,7 @@ class Block:
     kind: str  # "sh" or "python"
     text: str
     left_out: str | None = None  # why it is not run
+    file: str | None = None  # where it is kept instead of being run
 
 
 def blocks(page: Path, name: str) -> Iterator[Block]:
@@ -47,22 +49,27 @@ def blocks(page: Path, name: str) -> Iterator[Block]:
                 raise ValueError(f"{where}: expected a block of commands to be marked sh or python, got {kind!r}")
         elif found["mark"] == "run instead":
             yield Block(where, "sh", found["said"])
+        elif found["mark"] == "save as":
+            yield Block(where, kind, code, file=found["said"])
         else:
             yield Block(where, kind, code, found["said"])
 
 
 def pages(root: Path) -> dict[str, Path]:
     """README.md and the pages in docs/, by their names."""
-    found = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+    found = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
     return {path.relative_to(root).as_posix(): path for path in found}
 
 
 def main() -> int:
     """Run or list all blocks; returns the exit code."""
     for block in [block for name, page in pages(Path.cwd()).items() for block in blocks(page, name)]:
-        print(f"== {block.where}" + (f", not run: {block.left_out}" if block.left_out else ""), flush=True)
+        notes = {", not run": block.left_out, ", saved as": block.file}
+        print(f"== {block.where}" + "".join(f"{note}: {said}" for note, said in notes.items() if said), flush=True)
         if "--list" in sys.argv[1:]:
             print(block.text)
+        elif block.file is not None:
+            Path(block.file).write_text(block.text + "\n", encoding="utf-8")
         elif block.left_out is None:
             start = time.perf_counter()
             code = subprocess.run([*(SHELL if block.kind == "sh" else SCRIPT), block.text], check=False).returncode

@@ -34,7 +34,7 @@ _LISTED = 10_000  # classes up to which all of them are the reference
 _BLOCK = 4096  # cells that are predicted at once
 _AMPLITUDE = 2.0  # prior variance of the scores, of which the data have 1
 
-# Shares of the squared distance; chosen on CIFAR-10 of NAS-Bench-201 and on NAS-Bench-101, see docs/results.md.
+# Shares of the squared distance; chosen on CIFAR-10 of NAS-Bench-201 and on NAS-Bench-101, see docs/lab-notes.md.
 _LATENTS, _PATHS, _OPERATIONS, _DESCRIPTORS, _CONTEXTS = 0.1, 0.06, 0.06, 0.2, 0.15
 
 _Rows = Callable[[Codes], Floats]

@@ -20,7 +20,7 @@ __all__ = ["SideInformation", "shaped_vae"]
 
 Targets = npt.NDArray[np.float32]
 
-_PATHS, _LIVE, _SIZE = 0.12, 0.01, 0.01  # weights of the mean squared errors: chosen on cifar10, see docs/results.md
+_PATHS, _LIVE, _SIZE = 0.12, 0.01, 0.01  # weights of the mean squared errors: chosen on cifar10, see docs/lab-notes.md
 
 
 class SideInformation:

@@ -40,7 +40,7 @@ class ConvexityCertificate:
     smallest_curvature : float
         Smallest second difference ``(f(x + h v) - 2 f(x) + f(x - h v)) / h^2`` over random points x and directions v.
         It replaces the smallest eigenvalue of the Hessian, which is zero almost everywhere because f is piecewise
-        linear. Rounding alone gives about 1e-7 |f| / h^2.
+        linear. Rounding alone gives about ``1e-7 |f| / h^2``.
     convex : bool
         Whether no weight is negative and no gap exceeds `tolerance`.
     tolerance : float

@@ -19,7 +19,9 @@ __all__ = ["ICNN"]
 
 
 class ICNN(Module):
-    """Input-convex network ``h0 = s(A z + b)``, ``h' = s(W h) + s(U z)``, ``f = w . h + u . z + c`` with W, w >= 0.
+    """Input-convex network: its output is a convex function of its input.
+
+    ``h0 = s(A z + b)``, ``h' = s(W h) + s(U z)``, ``f = w . h + u . z + c`` with W, w >= 0.
 
     The activation s is the leaky ReLU, which is convex and increasing, so f is convex in z. W and w are marked
     non-negative: their initial values are, optimisers project them in every step, and the operations reject negative

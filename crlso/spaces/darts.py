@@ -96,7 +96,7 @@ class DARTS(CellSpace):
             A genotype as text or with the fields ``normal``, ``normal_concat``, ``reduce`` and ``reduce_concat``; two
             cells of pairs, (operation, source) or (source, index of the operation); a configuration or a result of
             NAS-Bench-301; 28 codes, or a Cell. Text may be that of any of these, and have more around it: see
-            docs/spaces.md. It is parsed, never evaluated.
+            docs/reference/spaces.md. It is parsed, never evaluated.
 
         Returns
         -------

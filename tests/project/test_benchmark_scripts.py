@@ -60,7 +60,7 @@ def test_every_module_is_tested():
     own = {"convexity", "designs", "failures", "priors", "repeats", "suite", "suite_statistics", "workers"}
     helpers = {"__init__", "general_optimisers", "model", "runs", "timing", "twins", *own}
     modules = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if not path.stem.startswith("with_")}
-    assert modules - helpers - {"paper_protocol"} == set(CASES)  # which README's commands run
+    assert modules - helpers - {"paper_protocol"} == set(CASES)  # which the commands of docs/results/protocol.md run
 
 
 def test_document_of_an_epoch():

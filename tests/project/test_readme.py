@@ -39,6 +39,15 @@ output
 ```sh
 exit 1
 ```
+
+<!-- save as: kept.py -->
+```python
+print("from a file")
+```
+
+```sh
+test "$(python3 kept.py)" = "from a file"
+```
 """
 
 
@@ -55,6 +64,7 @@ def test_blocks_are_run_in_order(tmp_path):
     assert done.returncode == 0, done.stderr
     assert {"one", "two", "three", "four", "five"} < {path.name for path in tmp_path.iterdir()}
     assert "== README.md:8, not run: it takes a day\n" in done.stdout
+    assert "== README.md:27, saved as: kept.py\n" in done.stdout
     assert "raise SystemExit(1)\n== README.md:12\n" in run(tmp_path, "--list").stdout
 
 
@@ -79,7 +89,7 @@ def test_the_pages_of_the_project():
     assert commands[0].splitlines()[0] == "pip install -e ."  # after which all others work in the clone's root
     assert any("crlso search" in text for text in commands) and any("-m pytest tests" in text for text in commands)
     assert sum(block.kind == "python" for block in found["README.md"]) >= 2
-    assert found["docs/diagnostics.md"]
+    assert found["docs/howto/latent-space.md"]
 
 
 @pytest.mark.parametrize("name", readme.pages(ROOT))
