@@ -21,6 +21,7 @@ from crlso.models.targets import mean_and_deviation, standardise
 from crlso.spaces.base import Space, check_space
 from crlso.spaces.contexts import ContextCounts
 from crlso.spaces.features import CellFeatures
+from crlso.spaces.influences import Influences
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,35 +35,33 @@ _LISTED = 10_000  # classes up to which all of them are the reference
 _BLOCK = 4096  # cells that are predicted at once
 _AMPLITUDE = 2.0  # prior variance of the scores, of which the data have 1
 
-# Shares of the squared distance; chosen on CIFAR-10 of NAS-Bench-201 and on NAS-Bench-101, see docs/lab-notes.md.
-_LATENTS, _PATHS, _OPERATIONS, _DESCRIPTORS, _CONTEXTS = 0.1, 0.06, 0.06, 0.2, 0.15
+# Shares of the squared distance; chosen on NAS-Bench-101 and 201, see docs/lab-notes.md.
+_LATENTS, _PATHS, _OPERATIONS, _DESCRIPTORS, _CONTEXTS, _INFLUENCES = 0.05, 0.06, 0.03, 0.2, 0.1, 0.4
 
 _Rows = Callable[[Codes], Floats]
 
 
 class _Matern(Kernel):
-    """Matérn kernel of smoothness 5/2."""
+    """Matérn kernel of smoothness 3/2."""
 
     def profile(self, distance: Floats) -> Floats:
-        root = np.sqrt(5.0 * distance)
-        values: Floats = root / 3.0 + 1.0  # in place: predictions of many cells wait for this
-        values *= root
-        values += 1.0
-        values *= np.exp(np.negative(root, out=root), out=root)
+        root = np.sqrt(3.0 * distance)
+        values: Floats = root + 1.0
+        values *= np.exp(np.negative(root, out=root), out=root)  # in place: predictions of many cells wait for this
         return values
 
 
-_KERNEL = _Matern(weights=((0.35, 0.7, 1.4, 2.8),), noises=(0.0015, 0.005, 0.015, 0.05), linear=0.125)
+_KERNEL = _Matern(weights=((0.175, 0.35, 0.7, 1.4),), noises=(0.0015, 0.005, 0.015, 0.05), linear=0.125)
 
 
 class LatentGP(CellRegressor):
     """Regression on cells by a Gaussian process in latents and graph features.
 
     Two cells are compared by one weighted distance: of their latents, where graph VAEs come with crlso for the space
-    (NAS-Bench-101 and 201, DARTS), of their operations, paths and descriptors (:class:`crlso.spaces.features`), and of
-    the contexts of their operations. The kernel is a Matérn kernel of smoothness 5/2 of it, plus a linear one of the
-    standardised log size where the space knows the size. There is nothing to set: weight and noise maximise the
-    marginal likelihood of at most 800 labels.
+    (NAS-Bench-101 and 201, DARTS), of their operations, paths and descriptors (:class:`crlso.spaces.features`), of the
+    contexts of their operations, and of the influences of these. The kernel is a Matérn kernel of smoothness 3/2 of it,
+    plus a linear one of the standardised log size where the space knows the size. There is nothing to set: weight and
+    noise maximise the marginal likelihood of at most 800 labels.
 
     Labels are replaced by their normal scores, so that outliers and units do not matter. A prediction is the median of
     the posterior, taken back to the unit of the labels through the sorted labels.
@@ -334,12 +333,14 @@ class _Vectors:
         reference = _reference(space)
         self._features = CellFeatures(space, reference)
         latents, contexts = _latents(space), ContextCounts(space, reference)
+        influences = Influences(space, reference)
         groups: list[tuple[float, _Rows | None]] = [
             (_LATENTS, latents),
             (_PATHS, self._features.paths),
             (_OPERATIONS, self._features.operations),
             (_DESCRIPTORS, self._features.descriptors),
             (_CONTEXTS, contexts.rows),
+            (_INFLUENCES, influences.rows),
         ]
         self._groups = [(_share(share, rows(reference)), rows) for share, rows in groups if rows is not None]
 
