@@ -120,6 +120,47 @@ def test_more_labels_than_weight_and_noise_are_chosen_by(monkeypatch, model):
         np.testing.assert_array_equal(fewer.predict(OTHERS), model.predict(OTHERS))
 
 
+def test_slopes_are_those_of_the_posterior_mean():
+    rng = np.random.default_rng(0)
+    rows, solved = rng.normal(size=(30, 4)), rng.normal(size=(30, 1))
+
+    def mean(at):
+        root = np.sqrt(3 * 0.7 * ((at[:, None] - rows[None]) ** 2).sum(axis=2))
+        return ((1 + root) * np.exp(-root)) @ solved[:, 0]
+
+    steps = 1e-5 * np.eye(4)
+    slopes = np.array([(mean(rows + step) - mean(rows - step)) / 2e-5 for step in steps])
+    expected = np.sqrt((slopes**2).mean(axis=1))
+    got = latent_gp._slopes(latent_gp.Features((rows,), rng.normal(size=30)), 0.7, solved)
+    np.testing.assert_allclose(got, expected / expected.mean(), rtol=1e-4)
+
+
+def test_many_labels_find_relevances(monkeypatch, model, tmp_path):
+    monkeypatch.setattr(latent_gp, "_MANY", 120)
+    many = LatentGP(SPACE).fit(CELLS, VALUES)
+    assert (many.weight_, many.noise_) == (model.weight_, model.noise_)
+    assert not np.array_equal(many.predict(OTHERS), model.predict(OTHERS))
+    here, there = ((rows * many._relevances, sizes) for rows, sizes in (vectors(SPACE, CELLS), vectors(SPACE, OTHERS)))
+    noisy = covariance(here, here, many.weight_) + 2 * many.noise_ * np.eye(len(CELLS))
+    mean = covariance(there, here, many.weight_) @ np.linalg.solve(noisy, normal_scores(VALUES))
+    assert np.corrcoef(np.argsort(np.argsort(mean)), np.argsort(np.argsort(many.predict(OTHERS))))[0, 1] > 0.999999
+    assert here[0].var(axis=0).sum() == pytest.approx(vectors(SPACE, CELLS)[0].var(axis=0).sum())
+    many.save(tmp_path / "many.npz")
+    np.testing.assert_array_equal(LatentGP.load(tmp_path / "many.npz", SPACE).predict(OTHERS), many.predict(OTHERS))
+    same = LatentGP(SPACE).fit(CELLS, np.full(120, 0.3)), LatentGP(SPACE).fit(np.repeat(CELLS[:1], 120, axis=0), VALUES)
+    np.testing.assert_array_equal(same[0].predict(OTHERS), 0.3)
+    assert np.isfinite(same[1].predict(OTHERS)).all()
+
+
+@pytest.mark.slow
+def test_relevances_are_worth_it_with_many_labels(monkeypatch):
+    cells, everything = SPACE.sample(500, rng=3), SPACE.all_codes()
+    values, truth = BENCHMARK.validation(cells), BENCHMARK.validation(everything)
+    found = LatentGP(SPACE).fit(cells, values).score(everything, truth)
+    monkeypatch.setattr(latent_gp, "_ROUNDS", 0)
+    assert found > LatentGP(SPACE).fit(cells, values).score(everything, truth) > 0.88
+
+
 def test_blocks_of_cells_do_not_matter(monkeypatch, model):
     values, deviations = model.predict(OTHERS, return_std=True)
     monkeypatch.setattr(latent_gp, "_BLOCK", 7)
