@@ -43,7 +43,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="NAME",
         help=f"{SIMULATED}: of nasbench101, test accuracy with simulated validation noise instead of the test accuracy "
-        "itself; of crlso search also value, and measures to maximise or, with a minus, to minimise, as in --objective "
+        "itself; also value, and measures to maximise or, with a minus, to minimise, as in --objective "
         "value --objective=-latency:pixel3 (crlso info --benchmark NAME lists them)",
     )
     parser.add_argument(

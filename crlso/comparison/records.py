@@ -11,20 +11,22 @@ from typing import Any
 
 from crlso._base.lines import Line, LineFile, read_lines
 
-__all__ = ["KEYS", "Record", "Results", "key_of", "read_records"]
+__all__ = ["GOALS", "KEYS", "Record", "Results", "key_of", "read_records"]
 
 _log = logging.getLogger("crlso.compare")
 
 Record = dict[str, Any]
 KEYS = ("benchmark", "dataset", "objective", "method", "options", "seed", "budget", "version", "fingerprint")
-"""Keys of a record that identify its search."""
+"""Keys of a record that identify its search, beside those in `GOALS`."""
+GOALS = ("objectives", "constraints")
+"""Keys of a record of a search that is for more than the value; others do not have them."""
 
 _START = b'{"benchmark": '  # of every line
 
 
 def key_of(record: Record) -> str:
     """Return the identity of a search as text: records of the same search have equal keys."""
-    return json.dumps([record.get(key) for key in KEYS], sort_keys=True)
+    return json.dumps([record.get(key) for key in (*KEYS, *GOALS)], sort_keys=True)
 
 
 class Results:

@@ -36,7 +36,10 @@ class Comparison:
         a file). Its results are ``state`` ("complete" or "failed") and ``error``; ``cell``, ``index``, ``value`` and
         ``test`` of the best cell; ``trajectory``, a list of ``query``, best ``value`` and ``test`` of that cell;
         ``optimum``, the highest value of the benchmark, or None; ``n_queries``; ``seconds`` by phase; and ``sources``,
-        the number of cells that each source proposed, or None; and ``space``, the name of the space of ``cell``.
+        the number of cells that each source proposed, or None; and ``space``, the name of the space of ``cell``. A
+        search for more than the value also has ``objectives`` and ``constraints``, and with several objectives
+        ``volumes``, a list of ``query`` and ``volume`` of the front, and ``best_volume``, that of the front of all
+        cells; both are None if this is not known.
     checkpoints : tuple of int
         Numbers of queries after which methods are compared.
 
@@ -81,10 +84,14 @@ class Comparison:
             - ``results``: a row per method and checkpoint. ``n`` is the number of searches that have a value by then.
               ``value``, ``test`` and ``regret`` each have ``_mean``, ``_median``, ``_sd`` (over seeds) and ``_ci``
               (bootstrap interval of the mean). ``at_optimum`` is the share of complete searches at the optimum.
+              ``hypervolume_regret`` has the same four: the percentage of the hypervolume of the front of all cells that
+              a search for several objectives lacks. Volumes are above the median value and the worst number of each
+              measure; a measure that is positive counts by its logarithm.
             - ``queries_to_optimum``: by method, the numbers of queries after which half of the searches (``median``)
               and 90 % (``q90``) have reached the optimum.
             - ``seconds_per_query``: time of the method, without evaluations.
-            - ``paired``: p-values of signed rank tests of values over equal seeds, not corrected for their number.
+            - ``paired``: p-values of signed rank tests over equal seeds, of values, or of hypervolume regrets where
+              these are known; not corrected for their number.
             - ``sources``: by method, the share of cells that each source proposed, or None.
             - ``failed``: number of failed searches.
             - ``version``: of crlso.
@@ -339,13 +346,15 @@ class Comparison:
         for document in found.get("comparisons", [found]):
             where = " / ".join(part for part in (document["benchmark"], document["dataset"]) if part) or "unknown"
             title = f"{where}: {document['seeds']} seeds, {document['budget']} queries, value = {document['objective']}"
-            rows = [["method", "queries", "value", "95 %", "test", "regret", "at optimum"]]
+            has_fronts = any(row["hypervolume_regret_mean"] is not None for row in document["results"])
+            further = ["front regret %", "95 %"] if has_fronts else []
+            rows = [["method", "queries", "value", "95 %", "test", "regret", "at optimum", *further]]
             for row in document["results"]:
-                low, high = row["value_ci"] or (None, None)
-                interval = "" if low is None else f"{_digits(low)}-{_digits(high)}"
                 share = "" if row["at_optimum"] is None else f"{100 * row['at_optimum']:.0f} %"
                 numbers = [_digits(row[key]) for key in ("value_mean", "test_mean", "regret_mean")]
-                rows.append([row["method"], str(row["checkpoint"]), numbers[0], interval, *numbers[1:], share])
+                regret = [_digits(row["hypervolume_regret_mean"]), _interval(row["hypervolume_regret_ci"])]
+                mark, interval = str(row["checkpoint"]), _interval(row["value_ci"])
+                rows.append([row["method"], mark, numbers[0], interval, *numbers[1:], share, *regret[: len(further)]])
             tables.append((title, rows, _note(document)))
         return tables
 
@@ -377,6 +386,15 @@ def _result_at(record: Record, mark: int) -> tuple[float, float | None] | None:
     return known[-1] if known else None
 
 
+def _front_regret_at(record: Record, mark: int) -> float | None:
+    """Percentage of the hypervolume that a search lacks after `mark` queries; None if it is not known."""
+    best, volumes = record.get("best_volume"), record.get("volumes")
+    if best is None or volumes is None:
+        return None
+    found = [entry["volume"] for entry in volumes if entry["query"] <= mark]
+    return max(0.0, 100.0 * (1.0 - found[-1] / best)) if found else 100.0
+
+
 def _statistics(done: list[Record], mark: int) -> dict[str, Any]:
     """Statistics of the complete searches of a method at a checkpoint."""
     states = [(record, _result_at(record, mark)) for record in done]
@@ -386,12 +404,14 @@ def _statistics(done: list[Record], mark: int) -> dict[str, Any]:
     regrets = [max(0.0, best - value) for best, value, _ in known if best is not None]
     has_optimum = bool(done) and all(record["optimum"] is not None for record in done)
     reached = [query is not None and query <= mark for query in map(query_of_optimum, done)]
+    lacks = [lack for record in done if (lack := _front_regret_at(record, mark)) is not None]
     return {
         "n": len(known),
         **_summary("value", values),
         **_summary("test", tests if len(tests) == len(known) else []),
         **_summary("regret", regrets if len(regrets) == len(known) else []),
         "at_optimum": sum(reached) / len(done) if has_optimum else None,
+        **_summary("hypervolume_regret", lacks if len(lacks) == len(done) else []),
     }
 
 
@@ -447,13 +467,19 @@ def _shares_of_sources(done: list[Record]) -> dict[str, float] | None:
 
 
 def _paired(a: list[Record], b: list[Record], mark: int) -> float | None:
+    lacks = [{r["seed"]: lack for r in side if (lack := _front_regret_at(r, mark)) is not None} for side in (a, b)]
     sides = [{r["seed"]: state[0] for r in side if (state := _result_at(r, mark)) is not None} for side in (a, b)]
+    sides = lacks if all(lacks) else sides
     both = sorted(set(sides[0]) & set(sides[1]))
     return signed_rank_test([sides[0][seed] for seed in both], [sides[1][seed] for seed in both])
 
 
 def _digits(number: float | None) -> str:
     return "" if number is None else f"{number:.3f}"
+
+
+def _interval(ends: list[float] | None) -> str:
+    return "" if ends is None else f"{_digits(ends[0])}-{_digits(ends[1])}"
 
 
 def _reached(queries: dict[str, int | None]) -> str:

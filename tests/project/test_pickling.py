@@ -158,9 +158,23 @@ def count(codes: Any) -> Any:
 
 
 def front_gain() -> Any:
-    gain = bayesian.FrontGain(count, CODES)
-    gain.update(CODES[:6], VALUES[:6])
+    gain = bayesian.FrontGain(bayesian.UpperConfidenceBound(1.0), count, CODES)
+    gain.update(CODES[:6], VALUES[:6, None], VALUES[:6].min())
     return gain
+
+
+def volume_gain() -> Any:
+    both = [Objective("value"), Objective("count", known=count), Objective("size")]
+    gain = bayesian.VolumeGain(bayesian.UpperConfidenceBound(1.0), both, CODES)
+    gain.update(CODES[:6], POINTS[:6, :2].astype(np.float64), POINTS[:6, :2].min(axis=0))
+    return gain
+
+
+def learned_constraint() -> Any:
+    learned = bayesian.LearnedConstraint(Bounds(most=1.0), bayesian.ProcessSurrogate(Kernel(((0.5,),))))
+    learned.surrogate.watch(features())
+    learned.fit(features(), np.linspace(0.0, 2.0, len(features())), np.arange(len(features())))
+    return learned
 
 
 def reservoir() -> Any:
@@ -259,7 +273,8 @@ MAKERS: dict[str, Any] = {
     # methods and their parts
     "RandomSearch": lambda: search("random"),
     "NSGA2": lambda: search("nsga2"),
-    "ValueGain": bayesian.ValueGain,
+    "ValueGain": lambda: bayesian.ValueGain(bayesian.UpperConfidenceBound(1.0)),
+    "VolumeGain": volume_gain,
     "FrontGain": front_gain,
     "Evolution": lambda: search("evolution"),
     "LocalSearch": lambda: search("local"),
@@ -281,6 +296,7 @@ MAKERS: dict[str, Any] = {
     "ProcessSurrogate": lambda: search("gp").surrogate,
     "RandomCells": lambda: bayesian.RandomCells(3),
     "Feasibility": feasibility,
+    "LearnedConstraint": learned_constraint,
     "DescriptorEncoder": bayesian.DescriptorEncoder,
     "JoinedEncoder": lambda: bayesian.JoinedEncoder([bayesian.GraphEncoder(), bayesian.DescriptorEncoder()]),
     "Member": lambda: bayesian.Member((0,), Kernel(((0.5,),))),
