@@ -14,6 +14,9 @@ after five times as many cells as the budget; what it lacks counts as found by t
 Bounds: the best cell under a latency, of which few, some and many cells are (5, 20 and 60 %). The share of seeds that
 find it by 64 queries is given with Wilson's 95 % interval.
 
+Learned fronts and bounds (``--kinds learned-front learned-bound``): the same, but the latency of a cell is measured
+with its accuracy, and not known before. A bound is then learned, and queries beyond it are counted.
+
 The large space: the stand-in of NAS-Bench-301 against the number of parameters. Its front is not known, so the
 hypervolume itself is given, above the median accuracy and the largest number of parameters of random cells, and p of
 Wilcoxon's signed-rank test between each method and cr-lso over seeds. Evolution searches for accuracy alone.
@@ -47,6 +50,8 @@ DEVICES = ("pixel3", "raspi4", "eyeriss", "fpga", "1080ti_32")
 METHODS = ("cr-lso", "gp", "nsga2", "random")
 PEERS = ("optuna-tpe", "optuna-nsga2")
 LARGE = ("cr-lso", "gp", "nsga2", "evolution", "random")
+BOUNDED_BY = ("cr-lso", "gp")
+LEARNED_BY = ("cr-lso", "gp", "evolution", "random")
 SHARES = (0.05, 0.2, 0.6)  # of the cells that are below a bound
 KEYS = ("kind", "task", "method", "seed", "budget")
 CHECKPOINTS = (25, 50, 100)
@@ -72,6 +77,7 @@ class Table:
         cells = self.benchmark.space.classes().codes
         self.accuracy = self.benchmark.validation(cells)
         self.latency = self.benchmark.measure(f"latency:{device}", cells)
+        self.codes = [tuple(row) for row in cells.tolist()]
         self.points = np.stack([self.accuracy, -np.log(self.latency)], axis=1)
         self.reference = [float(np.median(self.accuracy)), float(self.points[:, 1].min())]
         self.best = hypervolume(self.points, self.reference)
@@ -100,14 +106,27 @@ def run(job: tuple[str, str, str, int, int]) -> dict[str, Any]:
     return {**dict(zip(KEYS, job)), **found, "seconds": (time.process_time() - begin) / budget}
 
 
-def run_front(task: str, method: str, seed: int, budget: int) -> dict[str, Any]:
+def measuring(task: str) -> crlso.benchmarks.Function:
+    """Return the benchmark of a task whose evaluations measure the latency, which is not known before."""
+    known = table(task)
+    benchmark, latency = known.benchmark, dict(zip(known.codes, known.latency.tolist()))
+
+    def evaluate(cell: crlso.spaces.Cell) -> dict[str, float]:
+        codes = benchmark.space.canonicalise(benchmark.space.codes([cell]))[0]
+        return {"value": benchmark.evaluate(cell), "ms": latency[tuple(codes.tolist())]}
+
+    return crlso.benchmarks.Function(benchmark.space, evaluate, name="measuring", measures={"ms": None})
+
+
+def run_front(task: str, method: str, seed: int, budget: int, is_learned: bool = False) -> dict[str, Any]:
     """Search for a front, and return its regret after each checkpoint."""
     space = table(task).benchmark.space
     if method in PEERS:
         cells = _asked_by_optuna(task, method, seed, budget)
     else:
-        objectives = ["value", f"-latency:{table(task).device}"]
-        study = crlso.search(table(task).benchmark, method, budget, seed, progress=False, objectives=objectives)
+        benchmark = measuring(task) if is_learned else table(task).benchmark
+        objectives = ["value", "-ms" if is_learned else f"-latency:{table(task).device}"]
+        study = crlso.search(benchmark, method, budget, seed, progress=False, objectives=objectives)
         cells = [trial.cell for trial in study.trials]
     rows = space.classes().locate(cells)
     return {"regret": {str(n): table(task).regret(rows[:n]) for n in _checkpoints(budget)}, "queries": len(rows)}
@@ -119,16 +138,17 @@ def run_one(task: str, method: str, seed: int, budget: int) -> dict[str, Any]:
     return {}
 
 
-def run_bound(task: str, method: str, seed: int, budget: int) -> dict[str, Any]:
+def run_bound(task: str, method: str, seed: int, budget: int, is_learned: bool = False) -> dict[str, Any]:
     """Search below a bound; the task ends with its share of cells."""
     name, _, share = task.rpartition("/")
     known, bound = table(name), table(name).bound(float(share))
     allowed = known.latency <= bound
     measure = f"latency:{known.device}"
-    study = crlso.search(known.benchmark, method, budget, seed, progress=False, constraints={measure: bound})
+    benchmark, constraints = (measuring(name), {"ms": bound}) if is_learned else (known.benchmark, {measure: bound})
+    study = crlso.search(benchmark, method, budget, seed, progress=False, constraints=constraints)
     over = (known.benchmark.measure(measure, [trial.cell for trial in study.trials]) > bound).sum()
-    hit = study.best.value is not None and study.best.value >= known.accuracy[allowed].max() - LEVEL
-    return {"hit": bool(hit), "over": int(over)}
+    best = study.trajectory[-1]["value"] if study.trajectory else -np.inf
+    return {"hit": bool(best >= known.accuracy[allowed].max() - LEVEL), "over": int(over)}
 
 
 def run_large(task: str, method: str, seed: int, budget: int) -> dict[str, Any]:
@@ -141,7 +161,14 @@ def run_large(task: str, method: str, seed: int, budget: int) -> dict[str, Any]:
     return {"hypervolume": {str(n): hypervolume(points[:n], _large_reference()) for n in _checkpoints(budget)}}
 
 
-_RUNS = {"front": run_front, "bound": run_bound, "large": run_large, "one": run_one}
+_RUNS = {
+    "front": run_front,
+    "bound": run_bound,
+    "large": run_large,
+    "one": run_one,
+    "learned-front": functools.partial(run_front, is_learned=True),
+    "learned-bound": functools.partial(run_bound, is_learned=True),
+}
 
 
 @functools.cache
@@ -182,12 +209,12 @@ def summaries(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for (kind, task, method), own in groups.items():
         summary: dict[str, Any] = {"kind": kind, "task": task, "method": method, "seeds": len(own)}
         summary["seconds"] = statistics.mean(row["seconds"] for row in own)
-        if kind == "bound":
+        if kind.endswith("bound"):
             hits = sum(row["hit"] for row in own)
             summary |= {"share": hits / len(own), "interval": list(wilson_interval(hits, len(own)))}
             summary["over"] = sum(row["over"] for row in own)
         elif kind != "one":
-            name = "regret" if kind == "front" else "hypervolume"
+            name = "regret" if kind.endswith("front") else "hypervolume"
             for mark in own[0][name]:
                 numbers = [row[name][mark] for row in own]
                 spread = statistics.stdev(numbers) if len(numbers) > 1 else 0.0
@@ -202,7 +229,7 @@ def summaries(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def lines(found: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the lines of the tables, in Markdown."""
-    fronts = [row for row in found if row["kind"] != "bound"]
+    fronts = [row for row in found if not row["kind"].endswith("bound")]
     if fronts:
         marks = list(next((row.get("regret") or row.get("hypervolume") or {}) for row in fronts))
         yield "| task | method | seeds | " + " | ".join(f"@{mark}" for mark in marks) + " | ms per query |"
@@ -212,7 +239,7 @@ def lines(found: list[dict[str, Any]]) -> Iterator[str]:
         texts = [f"{at['mean']:.3g} ({at['deviation']:.2g})" for at in numbers.values()]
         columns = [row["task"], row["method"], str(row["seeds"]), *(texts or ["-"] * len(marks))]
         yield f"| {' | '.join(columns)} | {1000 * row['seconds']:.3g} |"
-    bounds = [row for row in found if row["kind"] == "bound"]
+    bounds = [row for row in found if row["kind"].endswith("bound")]
     if bounds:
         yield ""
         yield f"| task / share of cells | method | seeds | best cell by {BOUNDED} queries | queries beyond the bound |"
@@ -258,9 +285,13 @@ def jobs(arguments: argparse.Namespace, methods: Sequence[str]) -> Iterator[tupl
         if "one" in arguments.kinds:
             own = [method for method in methods if method in ("cr-lso", "gp")]
             yield from (("one", task, method, seed, arguments.budget) for task in tasks for method in own)
-        if "bound" in arguments.kinds:
-            names = [f"{dataset}/{arguments.devices[0]}/{share}" for dataset in arguments.datasets for share in SHARES]
-            yield from (("bound", name, method, seed, bounded) for name in names for method in ("cr-lso", "gp"))
+        if "learned-front" in arguments.kinds:
+            own = [method for method in methods if method not in PEERS]
+            yield from (("learned-front", task, method, seed, arguments.budget) for task in tasks for method in own)
+        names = [f"{dataset}/{arguments.devices[0]}/{share}" for dataset in arguments.datasets for share in SHARES]
+        for kind, own in (("bound", BOUNDED_BY), ("learned-bound", LEARNED_BY)):
+            if kind in arguments.kinds:
+                yield from ((kind, name, method, seed, bounded) for name in names for method in own)
         if "large" in arguments.kinds:
             yield from (("large", "darts/parameters", method, seed, arguments.budget) for method in LARGE)
 

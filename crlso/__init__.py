@@ -13,7 +13,7 @@ from crlso._base.lazy import lazy
 from crlso._version import __version__
 
 if TYPE_CHECKING:
-    from crlso import benchmarks, methods, models, nn, optim, plotting, random, spaces, studies
+    from crlso import benchmarks, methods, models, nn, optim, plotting, random, report, spaces, studies
     from crlso._core import GraphBatch, Tensor, get_num_threads, set_num_threads
     from crlso.comparison import Comparison, compare
     from crlso.diagnostics import LatentReport, diagnose
@@ -45,6 +45,7 @@ __all__ = [
     "optim",
     "plotting",
     "random",
+    "report",
     "search",
     "set_num_threads",
     "spaces",
@@ -65,7 +66,19 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of them
             "CRLSO": "crlso.methods",
             "Trial": "crlso.history",
             **dict.fromkeys(
-                ("_core", "benchmarks", "methods", "models", "nn", "optim", "plotting", "random", "spaces", "studies")
+                (
+                    "_core",
+                    "benchmarks",
+                    "methods",
+                    "models",
+                    "nn",
+                    "optim",
+                    "plotting",
+                    "random",
+                    "report",
+                    "spaces",
+                    "studies",
+                )
             ),
         },
     )

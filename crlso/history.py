@@ -12,110 +12,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crlso._base.checks import check_number
+from crlso._base.bounds import Bounds
+from crlso._base.displays import display, drawing, facts
+from crlso._base.measurement import Measurement
 from crlso._base.plain import plain, typed
-from crlso._base.tables import drawing, html_table, number
+from crlso._base.tables import number
+from crlso._base.trials import Trials
 from crlso._base.types import Codes, Floats, Keys
 from crlso._core import CellSet
 
-__all__ = ["Event", "History", "Improvement", "Measurement", "Trial"]
+__all__ = ["Event", "History", "Improvement", "Measurement", "Trial", "Trials"]
 
 
 def __dir__() -> list[str]:
     return __all__
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The result of evaluating a cell.
-
-    Parameters
-    ----------
-    value : float
-        The value to maximise, for example validation accuracy in percent; finite. Any number will do, also a
-        ``Decimal``, or an array or a tensor of one element.
-    objectives, constraints : mapping of str to float
-        Further objectives, and values of constraints, by name.
-    cost : float, optional
-        Cost of the evaluation, in any unit.
-    user_attrs : mapping of str to object
-        Notes of the user.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the value, an objective, a constraint or the cost is not a finite real number.
-
-    Examples
-    --------
-    >>> Measurement(93.5, cost=1.5).value
-    93.5
-    """
-
-    value: float
-    objectives: Mapping[str, float] = field(default_factory=dict)
-    constraints: Mapping[str, float] = field(default_factory=dict)
-    cost: float | None = None
-    user_attrs: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "value", check_number("value", self.value))
-        for kind in ("objectives", "constraints"):
-            numbers = {name: check_number(name, value) for name, value in getattr(self, kind).items()}
-            object.__setattr__(self, kind, numbers)
-        if self.cost is not None:
-            object.__setattr__(self, "cost", check_number("cost", self.cost))
-
-    @classmethod
-    def of(cls, value: Any) -> Measurement:
-        """Convert what an evaluation returned to a measurement.
-
-        Parameters
-        ----------
-        value : float, mapping or Measurement
-            The value to maximise; or a mapping of ``"value"`` and further objectives to numbers; or a measurement,
-            which is returned unchanged.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a number is none or not finite, or a mapping lacks the value.
-
-        Examples
-        --------
-        >>> Measurement.of({"value": 93.5, "latency": 4.0}).objectives
-        {'latency': 4.0}
-        """
-        if not isinstance(value, Mapping):
-            return value if isinstance(value, Measurement) else cls(value)
-        if "value" not in value:
-            raise TypeError(f"value: expected a number by the name 'value', got {', '.join(map(str, value)):.100}")
-        return cls(value["value"], {str(name): number for name, number in value.items() if name != "value"})
-
-    @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Measurement | None:
-        """Restore a measurement from plain data; None if its value is None.
-
-        Parameters
-        ----------
-        document : mapping
-            ``value``, ``objectives``, ``constraints`` and ``cost``. Other entries are ignored.
-
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            If one is missing or of another type.
-
-        Examples
-        --------
-        >>> Measurement.from_dict({"value": 93.5, "objectives": {}, "constraints": {}, "cost": 1.5}).cost
-        1.5
-        """
-        value = typed(document, "value", float, optional=True)
-        if value is None:
-            return None
-        objectives, constraints = (typed(document, name, dict) for name in ("objectives", "constraints"))
-        return cls(value, objectives, constraints, typed(document, "cost", float, optional=True))
 
 
 @dataclass
@@ -258,7 +168,7 @@ class Trial:
             further = {**self.measurement.objectives, **self.measurement.constraints}
             rows += [(name, number(value)) for name, value in further.items()]
         rows += [(str(key), number(value)) for key, value in [*known.items(), *self.user_attrs.items()]]
-        return html_table([*rows, ("cell", str(self.cell))]) + drawing(self.cell)
+        return display(facts([*rows, ("cell", str(self.cell))]), drawing(self.cell))
 
 
 def _trial_of(entry: Any, cell: Any) -> Trial:
@@ -335,6 +245,9 @@ class History:
         In the order in which they were asked for or observed.
     events : list of Event
         All events in order. Replayed through a method with the same options and seed, they repeat its search.
+    bounds : dict of str to Bounds
+        Constraints of the search on measures that evaluations return, by name. :attr:`best` and :attr:`improvements`
+        are of trials that satisfy all of them.
     on_event : callable or None
         Called after each event, for example to write it to a file. Its exceptions are passed on; the event is recorded
         all the same. Copies and pickles have none.
@@ -349,8 +262,9 @@ class History:
     """
 
     def __init__(self) -> None:
-        self.trials: list[Trial] = []
+        self.trials: Trials = Trials()
         self.events: list[Event] = []
+        self.bounds: dict[str, Bounds] = {}
         self.on_event: Callable[[], object] | None = None
         self._codes: list[tuple[int, ...]] = []
         self._keys: list[int] = []
@@ -619,6 +533,59 @@ class History:
         """Trials with a measurement, in order."""
         return [trial for trial in self.trials if trial.measurement is not None]
 
+    def is_feasible(self, trial: Trial) -> bool:
+        """Return whether a trial is complete and satisfies the constraints.
+
+        Parameters
+        ----------
+        trial : Trial
+            Any trial.
+
+        Examples
+        --------
+        >>> from crlso.objectives import Bounds
+        >>> history = History()
+        >>> history.bounds = {"ms": Bounds(most=2.0)}
+        >>> [history.is_feasible(Trial(0, "a", Measurement(90.0, {"ms": ms}))) for ms in (1.0, 3.0)]
+        [True, False]
+        """
+        measured = trial.measurement
+        return measured is not None and all(bounds.hold(measured.number(name)) for name, bounds in self.bounds.items())
+
+    @property
+    def feasible(self) -> list[Trial]:
+        """Complete trials that satisfy the constraints, in order."""
+        return [trial for trial in self.trials if self.is_feasible(trial)]
+
+    def violations(self, trials: Iterable[Trial]) -> Floats:
+        """Return how far trials are from satisfying the constraints.
+
+        Parameters
+        ----------
+        trials : iterable of Trial
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            Sum over the constraints of how far a number is beyond its bounds, in units of the bound; 0 for a feasible
+            trial, infinity for one without a number.
+
+        Examples
+        --------
+        >>> from crlso.objectives import Bounds
+        >>> history = History()
+        >>> history.bounds = {"ms": Bounds(most=2.0)}
+        >>> history.violations([Trial(0, "a", Measurement(90.0, {"ms": ms})) for ms in (1.0, 3.0)])
+        array([0. , 0.5])
+        """
+        measured = [trial.measurement for trial in trials]
+        total = np.where([found is None for found in measured], math.inf, 0.0)
+        for name, bounds in self.bounds.items():
+            given = [None if found is None else found.number(name) for found in measured]
+            excess = bounds.excess(np.array([number or 0.0 for number in given]))
+            total += np.where([number is None for number in given], math.inf, excess)
+        return total
+
     @property
     def pending(self) -> list[Trial]:
         """Trials whose result is not known yet, in order."""
@@ -761,12 +728,12 @@ class History:
 
     @property
     def improvements(self) -> list[Improvement]:
-        """Each trial that was better than all earlier ones, with its query number."""
+        """Each feasible trial that was better than all earlier ones, with its query number."""
         found: list[Improvement] = []
         query, best = 0, -math.inf
         for trial in self.trials:
             query += trial.asked and trial.state != "pending"
-            if trial.value is not None and trial.value > best:
+            if trial.value is not None and trial.value > best and self.is_feasible(trial):
                 best = trial.value
                 found.append(Improvement(query, trial))
         return found
@@ -778,14 +745,15 @@ class History:
 
     @property
     def best(self) -> Trial:
-        """The complete trial with the highest value; the first one in case of ties.
+        """The feasible trial with the highest value; the first one in case of ties.
 
         Raises
         ------
         ValueError
-            If no trial is complete.
+            If no trial is complete and satisfies the constraints.
         """
         improvements = self.improvements
         if not improvements:
-            raise ValueError(f"best: expected a complete trial, got none among {len(self.trials)}")
+            wanted = "complete trial that satisfies the constraints" if self.bounds else "complete trial"
+            raise ValueError(f"best: expected a {wanted}, got none among {len(self.trials)}")
         return improvements[-1].trial

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from crlso._base.checks import check_number, real
+from crlso._base.bounds import Bounds
 from crlso._base.types import Codes, Floats, Positions
 from crlso.history import Trial
 
-__all__ = ["VALUE", "Bounds", "Objective", "front", "hypervolume", "points_of"]
+__all__ = ["VALUE", "Bounds", "Objective", "bounds_of", "front", "hypervolume", "objectives_of", "points_of"]
 
 VALUE = "value"
-_BOUND = re.compile(r"\s*(<=|>=)\s*(\S+)\s*")
 
 
 def __dir__() -> list[str]:
@@ -104,110 +102,66 @@ class Objective:
         >>> Objective("latency").of(Trial(0, "a cell", Measurement(93.5, {"latency": 4.0})))
         4.0
         """
-        measured = trial.measurement
-        if measured is None:
-            return None
-        return measured.value if self.name == VALUE else measured.objectives.get(self.name)
+        return None if trial.measurement is None else trial.measurement.number(self.name)
 
     def __str__(self) -> str:
         return f"-{self.name}" if self.is_minimised else self.name
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """Inclusive bounds of a measure.
+def objectives_of(given: Sequence[Objective | str]) -> list[Objective]:
+    """Return objectives, of which some may be named.
 
     Parameters
     ----------
-    least, most : float
-        Minus and plus infinity where there is no bound.
+    given : sequence of Objective or str
+        Names have a minus before those to minimise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are something else, or one is there twice.
 
     Examples
     --------
-    >>> bounds = Bounds.parse("parameters", ">= 0.2, <= 1")
-    >>> str(bounds), bounds.excess(np.array([0.1, 0.5, 1.5]))
-    ('>= 0.2, <= 1.0', array([0.5, 0. , 0.5]))
+    >>> [str(objective) for objective in objectives_of(["value", Objective("ms", is_minimised=True)])]
+    ['value', '-ms']
     """
-
-    least: float = -math.inf
-    most: float = math.inf
-
-    @classmethod
-    def parse(cls, name: str, given: Any) -> Bounds:
-        """Return the bounds of a measure: a number is an upper bound, text has one or more after ``<=`` and ``>=``.
-
-        Parameters
-        ----------
-        name : str
-            Name of the measure, for messages.
-        given : str or float
-            The bounds.
-
-        Returns
-        -------
-        Bounds
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is neither, a bound is not finite, or the bounds contradict each other.
-
-        Examples
-        --------
-        >>> Bounds.parse("latency", ">= 1, <= 4")
-        Bounds(least=1.0, most=4.0)
-        """
-        where = f"constraints[{name!r:.60}]"
-        parts = given.split(",") if isinstance(given, str) else []
-        found = [_BOUND.fullmatch(part) for part in parts]
-        if isinstance(given, str) and not all(found):
-            raise ValueError(f"{where}: expected bounds such as '<= 1.0' or '>= 0.5, <= 1.0', got {given!r:.100}")
-        if not isinstance(given, str):
-            return cls(most=check_number(where, real(where, given)))
-        sides: dict[str, list[float]] = {"<=": [math.inf], ">=": [-math.inf]}
-        for match in found:
-            if match is not None:
-                sides[match[1]].append(_number(where, match[2]))
-        bounds = cls(max(sides[">="]), min(sides["<="]))
-        if bounds.least > bounds.most:
-            raise ValueError(f"{where}: expected bounds that a number can satisfy, got {given!r:.100}")
-        return bounds
-
-    def excess(self, numbers: Floats) -> Floats:
-        """Return how far numbers are beyond the bounds, in units of the bound (if it is not 0), shape (n,); or 0.
-
-        Parameters
-        ----------
-        numbers : ndarray of float64, shape (n,)
-            Numbers of a measure.
-
-        Returns
-        -------
-        ndarray of float64, shape (n,)
-
-        Examples
-        --------
-        >>> Bounds(0.0, 2.0).excess(np.array([-1.0, 1.0, 3.0]))
-        array([1. , 0. , 0.5])
-        """
-        over, under = numbers - self.most, self.least - numbers
-        sides = [np.maximum(side, 0.0) / (abs(bound) or 1.0) for side, bound in self._finite(over, under)]
-        return np.sum([np.zeros(len(numbers)), *sides], axis=0)
-
-    def _finite(self, over: Floats, under: Floats) -> list[tuple[Floats, float]]:
-        sides = [(over, self.most), (under, self.least)]
-        return [(side, bound) for side, bound in sides if math.isfinite(bound)]
-
-    def __str__(self) -> str:
-        sides = [(">=", self.least), ("<=", self.most)]
-        return ", ".join(f"{sign} {bound!r}" for sign, bound in sides if math.isfinite(bound))
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise TypeError(f"objectives: expected a sequence of names of measures, got {type(given).__name__}")
+    found = [each if isinstance(each, Objective) else Objective.parse(each) for each in given]
+    names = [objective.name for objective in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"objectives: expected each measure once, got {name!r} again")
+    return found
 
 
-def _number(where: str, text: str) -> float:
-    try:
-        return check_number(where, float(text))
-    except ValueError:
-        raise ValueError(f"{where}: expected a finite number after <= or >=, got {text!r:.100}") from None
+def bounds_of(constraints: Mapping[str, Any]) -> dict[str, Bounds]:
+    """Return bounds by the names of measures.
+
+    Parameters
+    ----------
+    constraints : mapping
+        :class:`Bounds`, or what :meth:`Bounds.parse` reads, by name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are something else.
+
+    Examples
+    --------
+    >>> bounds_of({"ms": 5, "value": ">= 90"})
+    {'ms': Bounds(least=-inf, most=5.0), 'value': Bounds(least=90.0, most=inf)}
+    """
+    if not isinstance(constraints, Mapping):
+        raise TypeError(f"constraints: expected a mapping of measures to bounds, got {type(constraints).__name__}")
+    for name in constraints:
+        if not isinstance(name, str):
+            raise TypeError(f"constraints: expected names of measures, got {type(name).__name__}")
+    return {
+        name: given if isinstance(given, Bounds) else Bounds.parse(name, given) for name, given in constraints.items()
+    }
 
 
 def points_of(objectives: Sequence[Objective], trials: Sequence[Trial]) -> Floats:
@@ -282,7 +236,7 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     Returns
     -------
     float
-        Exact, at a cost that grows by a factor of n for each objective beyond the second.
+        Exact, at a cost that grows by a factor of the points of the front for each objective beyond the second.
 
     Examples
     --------
@@ -291,12 +245,18 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     """
     above = np.asarray(points, dtype=np.float64) - np.asarray(reference, dtype=np.float64)
     above = above[(above > 0).all(axis=1)]
-    above = above[front(above)]
-    if above.shape[-1] == 1 or not len(above):
-        return float(above.sum())  # of at most one number
-    if above.shape[1] == 2:  # from the widest point to the highest
+    return _volume(above[front(above)]) if len(above) else 0.0
+
+
+def _volume(above: Floats) -> float:
+    """The volume between 0 and positive points (n, k)."""
+    if above.shape[1] == 1:
+        return float(above.max())
+    if above.shape[1] == 2:  # from the widest point to the highest, without those that are no higher
+        above = above[np.argsort(-above[:, 0], kind="stable")]
+        highest = np.maximum.accumulate(above[:, 1])
+        above = above[above[:, 1] > np.append(0.0, highest[:-1])]
         return float(above[:, 0] @ np.diff(above[:, 1], prepend=0.0))
     above = above[np.argsort(-above[:, -1], kind="stable")]
     heights = above[:, -1] - np.append(above[1:, -1], 0.0)
-    zero = np.zeros(above.shape[1] - 1)
-    return float(sum(height * hypervolume(above[: i + 1, :-1], zero) for i, height in enumerate(heights)))
+    return float(sum(height * _volume(above[: i + 1, :-1]) for i, height in enumerate(heights)))

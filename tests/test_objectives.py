@@ -72,7 +72,7 @@ def test_excess_is_zero_within_the_bounds_alone():
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("k", [1, 2, 3, 4])
 def test_the_front_is_what_no_other_dominates(k, seed):
     points = np.random.default_rng(seed).integers(0, 6, (40, k)).astype(float)  # with many ties
 

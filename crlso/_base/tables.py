@@ -1,13 +1,12 @@
-"""Two-column tables as text and HTML, for terminals and notebooks."""
+"""Two-column tables as text, for terminals."""
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import numpy as np
 
-__all__ = ["drawing", "html_table", "number", "text_table"]
+__all__ = ["number", "text_table"]
 
 
 def number(value: Any) -> str:
@@ -26,18 +25,3 @@ def text_table(rows: list[tuple[str, str]]) -> str:
     """
     width = max(len(name) for name, _ in rows) + 2
     return "\n".join(f"{name:<{width}}{text}" for name, text in rows)
-
-
-def html_table(rows: list[tuple[str, str]]) -> str:
-    """Return rows of names and texts as an HTML table, escaped."""
-    cells = (
-        f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{escape(text)}</td></tr>'
-        for name, text in rows
-    )
-    return f"<table>{''.join(cells)}</table>"
-
-
-def drawing(cell: Any) -> str:
-    """Return the HTML drawing of a cell; empty if the cell has none."""
-    draw = getattr(cell, "_repr_html_", None)
-    return str(draw()) if callable(draw) else ""

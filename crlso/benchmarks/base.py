@@ -18,8 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso._base.checks import check_number, check_numbers, real
+from crlso._base.displays import display, facts
 from crlso._base.files import read_text
 from crlso._base.fingerprint import Named
+from crlso._base.tables import number
 from crlso._base.types import Floats, Keys, Positions
 from crlso.benchmarks.measures import Measure, check_measure, measures_of
 from crlso.history import Measurement
@@ -206,6 +208,17 @@ class Benchmark(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}: {self.space!r}, value = {self.objective})"
+
+    def _repr_html_(self) -> str:
+        best = self.optimal_value()
+        rows = [
+            ("benchmark", " / ".join(str(part) for part in (self.name, self.dataset) if part)),
+            ("space", repr(self.space)),
+            ("value", self.objective),
+            ("highest value", "unknown" if best is None else number(best)),
+            ("measures", ", ".join(self.measures) or "none"),
+        ]
+        return display(facts(rows))
 
 
 class Function(Benchmark):

@@ -7,14 +7,15 @@ import sys
 from typing import Any
 
 from crlso.cli.options import (
-    SIMULATED,
     UsageError,
+    add_constraint,
     add_source,
     at_least,
     benchmark_of,
     check_method,
     check_out,
     check_source,
+    constraints_of,
     objectives_of,
     one_line,
 )
@@ -22,6 +23,7 @@ from crlso.cli.options import (
 __all__ = ["add_compare"]
 
 METHODS = "cr-lso,gp,evolution,local,random"
+FRONT_METHODS = "cr-lso,gp,nsga2,random"
 DATASETS = "cifar10,cifar100,ImageNet16-120"
 
 
@@ -43,8 +45,8 @@ def add_compare(commands: Any) -> None:
     add_source(compare)
     compare.add_argument(
         "--methods",
-        default=METHODS,
-        help="names, with options as in evolution:population=10:tournament=3; default: %(default)s",
+        help=f"names, with options as in evolution:population=10:tournament=3; default: {METHODS}, or with several "
+        f"objectives {FRONT_METHODS}",
     )
     compare.add_argument(
         "--seeds", type=at_least(1), default=10, metavar="N", help="seeds 0 to N - 1; default: %(default)s"
@@ -52,9 +54,15 @@ def add_compare(commands: Any) -> None:
     compare.add_argument(
         "--budget", type=at_least(1), metavar="N", help="queries; default: 100, or all cells of a smaller space"
     )
+    add_constraint(compare)
     compare.add_argument("--jobs", type=at_least(1), default=1, metavar="N", help="processes; default: %(default)s")
     compare.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
-    compare.add_argument("--out", metavar="FILE", help="JSON lines, one per search; searches in it are not run again")
+    compare.add_argument(
+        "--out",
+        metavar="FILE",
+        help="JSON lines, one per search; searches in it are not run again (read it with crlso report, crlso plot or "
+        "Comparison.load)",
+    )
     compare.add_argument("-v", "--verbose", action="count", default=0, help="log more; traceback on failure")
 
 
@@ -73,12 +81,14 @@ def run(arguments: argparse.Namespace) -> None:
     """
     check_out(arguments.out)
     check_source(arguments)
-    if objectives_of(arguments) is not None:
-        raise UsageError(f"--objective: expected {SIMULATED} or value, got {', '.join(arguments.objective):.100}")
+    objectives, constraints = objectives_of(arguments), constraints_of(arguments)
     # Imported here to keep --help fast.
     from crlso.comparison import compare
 
-    methods = [name.strip() for name in arguments.methods.split(",")]
+    names = arguments.methods
+    if names is None:
+        names = METHODS if len(objectives or ()) < 2 else FRONT_METHODS
+    methods = [name.strip() for name in names.split(",")]
     for method in methods:
         check_method("--methods", method)
     try:
@@ -87,7 +97,14 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError(one_line(error)) from error
     try:
         result = compare(
-            benchmarks, methods, arguments.seeds, arguments.budget, jobs=arguments.jobs, path=arguments.out
+            benchmarks,
+            methods,
+            arguments.seeds,
+            arguments.budget,
+            objectives=objectives,
+            constraints=constraints,
+            jobs=arguments.jobs,
+            path=arguments.out,
         )
     except (ValueError, TypeError) as error:  # an OSError is no wrong usage: the disk may be full
         raise UsageError(one_line(error)) from error

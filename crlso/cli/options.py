@@ -12,6 +12,7 @@ __all__ = [
     "SIMULATED",
     "UsageError",
     "add_constraint",
+    "add_results",
     "add_source",
     "at_least",
     "benchmark_of",
@@ -21,6 +22,7 @@ __all__ = [
     "constraints_of",
     "objectives_of",
     "one_line",
+    "results_of",
 ]
 
 DATASET = "cifar10"
@@ -41,7 +43,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="NAME",
         help=f"{SIMULATED}: of nasbench101, test accuracy with simulated validation noise instead of the test accuracy "
-        "itself; of crlso search also value, and measures to maximise or, with a minus, to minimise, as in --objective "
+        "itself; also value, and measures to maximise or, with a minus, to minimise, as in --objective "
         "value --objective=-latency:pixel3 (crlso info --benchmark NAME lists them)",
     )
     parser.add_argument(
@@ -59,6 +61,29 @@ def add_constraint(parser: argparse.ArgumentParser) -> None:
         metavar="BOUND",
         help="bound of a measure, as in 'parameters<=1.0'; may be repeated; only cells that satisfy all are evaluated",
     )
+
+
+def add_results(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add the arguments of commands that read results and write a file."""
+    parser.add_argument("file", metavar="FILE", help="a journal, a saved study, or the file of crlso compare --out")
+    parser.add_argument("-o", "--out", metavar="FILE", required=True, help=f"the file to write, such as {example}")
+    parser.add_argument("--space", metavar="SPEC.toml", help="space of the cells if the file does not say it")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="log more; traceback on failure")
+
+
+def results_of(arguments: argparse.Namespace) -> Any:
+    """Return the study or comparison in the file that was given."""
+    from crlso.report import read_results  # imported here to keep --help fast
+    from crlso.spaces import CellSpace
+
+    check_out(arguments.out)
+    if os.path.exists(arguments.out) and os.path.samefile(arguments.file, arguments.out):
+        raise UsageError(f"--out: expected another file than {arguments.file}")
+    try:
+        space = None if arguments.space is None else CellSpace.from_toml(arguments.space)
+        return read_results(arguments.file, space)
+    except (ValueError, TypeError, OSError) as error:
+        raise UsageError(one_line(error)) from error
 
 
 def at_least(lowest: int) -> Any:

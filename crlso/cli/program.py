@@ -18,6 +18,8 @@ from crlso.cli.compare import add_compare
 from crlso.cli.info import add_info
 from crlso.cli.journal import add_journal
 from crlso.cli.options import UsageError, one_line
+from crlso.cli.plot import add_plot
+from crlso.cli.report import add_report
 from crlso.cli.search import add_search
 
 if TYPE_CHECKING:
@@ -88,6 +90,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add_search(commands)
     add_compare(commands)
+    add_report(commands)
+    add_plot(commands)
     add_journal(commands)
     add_info(commands)
     return parser

@@ -55,11 +55,12 @@ def add_search(commands: Any) -> None:
     add_constraint(search)
     search.add_argument("--threads", type=at_least(1), metavar="N", help="default: CRLSO_NUM_THREADS or all cores")
     search.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
-    search.add_argument("--out", metavar="FILE", help="write the study with all trials (read it with Study.load)")
+    search.add_argument("--out", metavar="FILE", help="write the study (crlso report and Study.load read it)")
     search.add_argument(
         "--journal",
         metavar="FILE",
-        help="write each event at once; a search that was killed goes on from the file (read it with Study.open)",
+        help="write each event at once; a search that was killed goes on from the file (crlso report and Study.open "
+        "read it)",
     )
     search.add_argument(
         "--known",

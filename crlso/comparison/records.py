@@ -9,22 +9,24 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from crlso._base.lines import Line, LineFile
+from crlso._base.lines import Line, LineFile, read_lines
 
-__all__ = ["KEYS", "Record", "Results", "key_of"]
+__all__ = ["GOALS", "KEYS", "Record", "Results", "key_of", "read_records"]
 
 _log = logging.getLogger("crlso.compare")
 
 Record = dict[str, Any]
 KEYS = ("benchmark", "dataset", "objective", "method", "options", "seed", "budget", "version", "fingerprint")
-"""Keys of a record that identify its search."""
+"""Keys of a record that identify its search, beside those in `GOALS`."""
+GOALS = ("objectives", "constraints")
+"""Keys of a record of a search that is for more than the value; others do not have them."""
 
 _START = b'{"benchmark": '  # of every line
 
 
 def key_of(record: Record) -> str:
     """Return the identity of a search as text: records of the same search have equal keys."""
-    return json.dumps([record.get(key) for key in KEYS], sort_keys=True)
+    return json.dumps([record.get(key) for key in (*KEYS, *GOALS)], sort_keys=True)
 
 
 class Results:
@@ -71,16 +73,7 @@ class Results:
             yield results
 
     def _read(self, file: LineFile) -> None:
-        damaged: list[Line] = []
-        for line in file.lines:
-            damage = _damage(line)
-            if damage is not None and _was_record(line):
-                damaged.append(line)
-            elif damage is not None or not _is_record(line.document):
-                reason = damage or "got other JSON"
-                raise ValueError(f"{file.path}, line {line.number}: expected a result of crlso.compare: {reason}")
-            else:
-                self.records[key_of(line.document)] = line.document
+        self.records, damaged = _records_of(file.path, file.lines)
         for line in damaged:
             if line.has_end:
                 text = "%s, line %d: damaged, its search runs again (%s)"
@@ -114,6 +107,41 @@ class Results:
         for part, count in counts.items():
             text = "%s: %d of the searches are in the file %s; those results are kept, and not used"
             _log.warning(text, self._file and self._file.path, count, part)
+
+
+def read_records(path: str | os.PathLike[str]) -> list[Record]:
+    """Read the records of a file that :func:`crlso.compare` wrote or is writing; the last one of each search.
+
+    Damaged lines are logged and left out, and an incomplete last line is left out. The file is not changed.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is no regular file, is too large, or has lines of something else. The message names the line.
+    """
+    records, damaged = _records_of(path, read_lines(path))
+    for line in damaged:
+        if line.has_end:
+            _log.warning("%s, line %d: damaged, and left out (%s)", os.fspath(path), line.number, _damage(line))
+    return list(records.values())
+
+
+def _records_of(path: str | os.PathLike[str], lines: Iterable[Line]) -> tuple[dict[str, Record], list[Line]]:
+    """The records of lines by their keys, and the lines that are damaged."""
+    records: dict[str, Record] = {}
+    damaged: list[Line] = []
+    for line in lines:
+        damage = _damage(line)
+        if damage is not None and _was_record(line):
+            damaged.append(line)
+        elif damage is not None or not _is_record(line.document):
+            reason = damage or "got other JSON"
+            raise ValueError(f"{os.fspath(path)}, line {line.number}: expected a result of crlso.compare: {reason}")
+        else:
+            records[key_of(line.document)] = line.document
+    return records, damaged
 
 
 def _differences(before: Any, now: dict[str, str]) -> list[str]:

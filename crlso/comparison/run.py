@@ -12,6 +12,8 @@ from crlso._base.fingerprint import UnidentifiedError, fingerprint
 from crlso._base.names import native_names
 from crlso._base.plain import plain
 from crlso._version import __version__
+from crlso.comparison.checkpoints import checked_checkpoints
+from crlso.comparison.fronts import scale_of
 from crlso.comparison.processes import refuse_unguarded
 from crlso.comparison.records import KEYS, Record
 from crlso.comparison.result import Comparison
@@ -20,22 +22,26 @@ from crlso.comparison.tasks import Task
 from crlso.methods import METHODS
 from crlso.methods.base import default_budget, reporting
 from crlso.methods.naming import parse_method
+from crlso.studies.goals import Goals, goals_of
 from crlso.studies.progress import listener
 from crlso.studies.run import check_benchmark, make_optimiser
 
-__all__ = ["CHECKPOINTS", "checked_checkpoints", "compare"]
+__all__ = ["DEFAULT_METHODS", "FRONT_METHODS", "compare"]
 
-CHECKPOINTS = (32, 64, 100, 128, 150, 300, 500, 1000, 2000, 5000)
-"""Default numbers of queries after which methods are compared, up to the budget, which is always added."""
+DEFAULT_METHODS = ("cr-lso", "gp", "evolution", "local", "random")
+FRONT_METHODS = ("cr-lso", "gp", "nsga2", "random")
+"""Methods that are compared by default with several objectives."""
 
 
 @native_names
 def compare(
     benchmarks: Any,
-    methods: Any = ("cr-lso", "gp", "evolution", "local", "random"),
+    methods: Any = None,
     seeds: int | Iterable[int] = 10,
     budget: int | None = None,
     *,
+    objectives: Sequence[str] | None = None,
+    constraints: Mapping[str, Any] | None = None,
     executor: Any = None,
     jobs: int = 1,
     path: str | os.PathLike[str] | None = None,
@@ -56,11 +62,14 @@ def compare(
     methods : str, class, sequence of these, or mapping
         Names in :data:`crlso.methods.METHODS`, optionally with options as in ``"cr-lso-paper:gradient=false"``, or
         subclasses of :class:`crlso.methods.Optimiser`. A mapping maps labels to methods or to pairs
-        ``(method, options)``.
+        ``(method, options)``. By default :data:`DEFAULT_METHODS`, or with several objectives :data:`FRONT_METHODS`.
     seeds : int or iterable of int
         Seeds; an int n stands for 0 to n - 1.
     budget : int, optional
         Queries of each search. By default 100, or all classes of the smallest space if it has fewer, with a warning.
+    objectives, constraints : optional
+        As for :func:`crlso.search`, the same for all benchmarks and methods. With several objectives, searches are
+        compared by hypervolume regret, if the benchmark is a table that knows the objectives of all its cells.
     executor : concurrent.futures.Executor, optional
         Where searches run: any object whose ``submit(function, *arguments)`` returns a future. If it runs other
         processes, benchmarks and methods must be picklable.
@@ -119,7 +128,10 @@ def compare(
     """
     refuse_unguarded()
     given = list(benchmarks) if isinstance(benchmarks, (list, tuple)) else [benchmarks]
-    chosen = _checked_methods(methods)
+    wanted = {"objectives": objectives, "constraints": constraints}
+    goals = [_checked_goals(benchmark, wanted) for benchmark in given]
+    usual = FRONT_METHODS if any(len(goal.objectives) > 1 for goal in goals) else DEFAULT_METHODS
+    chosen = _checked_methods(usual if methods is None else methods)
     numbers = _checked_seeds(seeds)
     jobs = check_int("jobs", jobs, 1)
     if executor is not None:
@@ -127,13 +139,14 @@ def compare(
     if path is not None:
         check_folder("path", path)
     if budget is None:
-        budget = _default_budget(given)
+        budget = min((default_budget(goal.benchmark.space) for goal in goals), default=1)
     with listener(progress) as listening:
         with reporting(listening.report):  # a method may train encoders when it is made
-            heads = _checked_heads(given, chosen, budget, identify=path is not None)
+            heads = _checked_heads(given, goals, chosen, budget, identify=path is not None)
+        scales = [scale_of(goal, benchmark) for goal, benchmark in zip(goals, given)]
         marks = checked_checkpoints(checkpoints, budget)
         tasks = [
-            Task(label, position, method, options, {**heads[position, label], "seed": seed})
+            Task(label, position, method, options, {**heads[position, label], "seed": seed}, wanted, scales[position])
             for position in range(len(given))
             for seed in numbers
             for label, (method, options) in chosen.items()
@@ -143,24 +156,6 @@ def compare(
     if path is None:
         records = [{**record, "fingerprint": None} for record in records]
     return Comparison(records, marks)
-
-
-def checked_checkpoints(checkpoints: Any, budget: int) -> tuple[int, ...]:
-    """Return the checkpoints below the budget and the budget itself, in ascending order.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a checkpoint is not an integer of at least 1.
-
-    Examples
-    --------
-    >>> checked_checkpoints(None, 120)
-    (32, 64, 100, 120)
-    """
-    marks = CHECKPOINTS if checkpoints is None else tuple(checkpoints)
-    queries = [check_int("checkpoints", mark, 1) for mark in marks]
-    return tuple(sorted({*(mark for mark in queries if mark < budget), int(budget)}))
 
 
 def _checked_methods(methods: Any) -> dict[str, tuple[Any, dict[str, Any]]]:
@@ -188,10 +183,9 @@ def _checked_methods(methods: Any) -> dict[str, tuple[Any, dict[str, Any]]]:
     return chosen
 
 
-def _default_budget(benchmarks: list[Any]) -> int:
-    for benchmark in benchmarks:
-        check_benchmark(benchmark)
-    return min((default_budget(benchmark.space) for benchmark in benchmarks), default=1)
+def _checked_goals(benchmark: Any, wanted: dict[str, Any]) -> Goals:
+    check_benchmark(benchmark)
+    return goals_of(benchmark, **wanted)
 
 
 def _checked_seeds(seeds: Any) -> list[int]:
@@ -206,35 +200,44 @@ def _checked_seeds(seeds: Any) -> list[int]:
 
 
 def _checked_heads(
-    benchmarks: list[Any], chosen: dict[str, tuple[Any, dict[str, Any]]], budget: Any, identify: bool
+    benchmarks: list[Any],
+    goals: list[Goals],
+    chosen: dict[str, tuple[Any, dict[str, Any]]],
+    budget: Any,
+    identify: bool,
 ) -> dict[Any, Record]:
-    """Values of KEYS, except the seed, by position of the benchmark and label."""
+    """Values of KEYS, except the seed, and of GOALS, by position of the benchmark and label."""
     heads: dict[Any, Record] = {}
     # Before an optimiser is made, which may change its options.
     methods = {label: _method_fingerprint(*chosen[label]) if identify else {} for label in chosen}
     names = set()
-    for position, benchmark in enumerate(benchmarks):
-        check_benchmark(benchmark)
+    for position, (benchmark, goal) in enumerate(zip(benchmarks, goals)):
         name = tuple(_text(getattr(benchmark, key, None)) for key in ("name", "dataset", "objective"))
         if name in names:
             raise ValueError(f"benchmarks: expected different names and datasets, got {name} twice")
         names.add(name)
-        prints = _benchmark_fingerprint(benchmark) if identify else {}
+        space = goal.benchmark.space
+        prints = _benchmark_fingerprint(benchmark, space) if identify else {}
         for label, (method, options) in chosen.items():
-            make_optimiser(method, benchmark.space, 0, budget, options)  # raises if no such search is possible
+            make_optimiser(method, space, 0, budget, options, goal.objectives, goal.bounds)  # raises if it cannot be
             called = method if isinstance(method, str) else method.name
             # Without fingerprints, only the label tells apart methods that share a name and the text of their options.
             identity = {**prints, **methods[label]} if identify else {"label": label}
             given = (*name, called, plain(options), None, int(budget), __version__, identity)
-            heads[position, label] = dict(zip(KEYS, given))
+            heads[position, label] = {**dict(zip(KEYS, given)), **_goals_of_record(goal)}
     if not names:
         raise ValueError("benchmarks: expected at least one, got none")
     return heads
 
 
-def _benchmark_fingerprint(benchmark: Any) -> dict[str, str]:
+def _goals_of_record(goal: Goals) -> Record:
+    found = {"objectives": [*map(str, goal.objectives)], "constraints": goal.constraints}
+    return found if len(goal.objectives) > 1 or goal.constraints else {}
+
+
+def _benchmark_fingerprint(benchmark: Any, space: Any) -> dict[str, str]:
     try:
-        return {"space": fingerprint(benchmark.space), "benchmark": fingerprint(benchmark)}
+        return {"space": fingerprint(space), "benchmark": fingerprint(benchmark)}
     except UnidentifiedError as error:
         raise ValueError(
             f"path: expected a benchmark that a later run can identify, got {error} in "

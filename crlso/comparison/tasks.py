@@ -6,13 +6,16 @@ import logging
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from crlso._base.plain import plain
+from crlso.comparison.fronts import FrontScale, scale_of, volumes_of
 from crlso.comparison.records import Record, key_of
 from crlso.methods.base import Optimiser
+from crlso.studies.goals import goals_of
 from crlso.studies.run import search
+from crlso.studies.study import Study
 
 __all__ = ["Task", "as_they_come", "failed", "run_search"]
 
@@ -21,13 +24,15 @@ _log = logging.getLogger("crlso.compare")
 
 @dataclass(frozen=True)
 class Task:
-    """A search to run: a method, its options, a benchmark, a seed and a budget."""
+    """A search to run: a method, its options, a benchmark, goals, a seed and a budget."""
 
     label: str
     position: int  # of the benchmark in the list of benchmarks
     method: str | type[Optimiser]
     options: dict[str, Any]
-    head: Record  # values of KEYS
+    head: Record  # values of KEYS, and of GOALS if there are any
+    goals: dict[str, Any] = field(default_factory=dict)  # arguments of crlso.search
+    scale: FrontScale | None = None  # of the benchmark, unless it is another one for each seed
 
     @property
     def key(self) -> str:
@@ -38,12 +43,15 @@ class Task:
 def run_search(benchmark: Any, task: Task) -> Record:
     """Run one search and return its record; if the search raises, the record is a failed one."""
     seed, budget = task.head["seed"], task.head["budget"]
+    scale = task.scale
     try:
         for_seed = getattr(benchmark, "for_seed", None)  # any object with space and evaluate is a benchmark
-        benchmark = for_seed(seed) if callable(for_seed) else benchmark
-        study = search(benchmark, task.method, budget, seed, progress=False, **task.options)
+        if callable(for_seed) and (own := for_seed(seed)) is not benchmark:
+            benchmark, scale = own, scale_of(goals_of(own, **task.goals), own)
+        study = search(benchmark, task.method, budget, seed, progress=False, **task.goals, **task.options)
         record: Record = {
             **task.head,
+            "label": task.label,
             "state": "complete",
             "error": None,
             "n_queries": study.n_queries,
@@ -52,6 +60,8 @@ def run_search(benchmark: Any, task: Task) -> Record:
             "optimum": study.optimum,
             "seconds": study.seconds,
             "sources": study.diagnostics.get("sources"),
+            "space": getattr(study.best.cell, "space", None) if study.trajectory else None,
+            **_front(study, scale),
         }
     except Exception as error:
         _log.debug("traceback of the failure", exc_info=True)
@@ -60,11 +70,20 @@ def run_search(benchmark: Any, task: Task) -> Record:
     return document
 
 
+def _front(study: Study, scale: FrontScale | None) -> Record:
+    """What the record of a search for several objectives has of its front."""
+    if len(study.objectives) < 2:
+        return {}
+    if scale is None:
+        return {"volumes": None, "best_volume": None}
+    return {"volumes": volumes_of(study, scale), "best_volume": scale.best}
+
+
 def failed(task: Task, error: BaseException) -> Record:
     """Return the record of a failed search."""
     nothing = {"n_queries": 0, "trajectory": [], "optimum": None, "seconds": {}}
     nothing |= dict.fromkeys(("cell", "index", "value", "test"))
-    return {**task.head, "state": "failed", "error": f"{type(error).__name__}: {error}", **nothing}
+    return {**task.head, "label": task.label, "state": "failed", "error": f"{type(error).__name__}: {error}", **nothing}
 
 
 def as_they_come(

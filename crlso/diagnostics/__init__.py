@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from crlso.diagnostics.hull import ConvexPosition, HullCertificate, convex_position, hull_certificate
 from crlso.diagnostics.latent import LatentReport, StepReport, diagnose
+from crlso.diagnostics.maps import LatentMap, latent_map
 
 __all__ = [
     "ConvexPosition",
     "HullCertificate",
+    "LatentMap",
     "LatentReport",
     "StepReport",
     "convex_position",
     "diagnose",
     "hull_certificate",
+    "latent_map",
 ]
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso._base.checks import check_int, check_number, check_numbers
+from crlso._base.displays import display, facts
 from crlso._base.names import native_names
 from crlso._base.plain import plain
-from crlso._base.tables import html_table, text_table
+from crlso._base.tables import text_table
 from crlso._base.types import Codes, Floats
 from crlso.diagnostics.hull import TESTS, ConvexPosition, convex_position
 from crlso.models.base import kendall_tau
@@ -150,7 +151,7 @@ class LatentReport:
         return f"LatentReport({text}{'' if self.tau is None else f', tau {self.tau:.3f}'})"
 
     def _repr_html_(self) -> str:
-        return html_table(self._rows())
+        return display(facts(self._rows()))
 
 
 @native_names

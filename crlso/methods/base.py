@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter
@@ -18,6 +18,7 @@ from crlso._base.checks import check_int
 from crlso._base.names import native_names
 from crlso._base.types import Codes, Progress
 from crlso.history import History, Measurement, Trial
+from crlso.objectives import VALUE, Objective, bounds_of, objectives_of
 from crlso.random import Stream, seed_of
 from crlso.spaces.base import Space, check_is_space
 from crlso.spaces.keys import first_of_each
@@ -145,6 +146,8 @@ class Optimiser(ABC):
     ----------
     space, budget
         As given.
+    objectives : tuple of Objective
+        What the search is for: by default the value alone.
     is_listed : bool
         Whether the space is small enough to be enumerated (at most 20,000 classes).
     history : History
@@ -201,6 +204,7 @@ class Optimiser(ABC):
         else:
             self.budget = check_budget(budget, n_classes)
         self.history = History()
+        self.objectives: tuple[Objective, ...] = (Objective(VALUE),)
         self.stream = Stream(seed_of(rng))
         self.seconds: dict[str, float] = {}
         self.diagnostics: dict[str, Any] = {}
@@ -310,7 +314,8 @@ class Optimiser(ABC):
         ------
         ValueError
             If the trial was told before or is not from this optimiser, the value is missing, not finite or given for
-            a failed trial, or the state is unknown. The optimiser is then unchanged, and the trial can be told again.
+            a failed trial, the measurement lacks an objective or a constraint of the search, or the state is unknown.
+            The optimiser is then unchanged, and the trial can be told again.
         TypeError
             If `trial` is not a Trial or `value` is not a real number.
 
@@ -325,7 +330,7 @@ class Optimiser(ABC):
         91.5
         """
         mine = self._find(trial)
-        measurement = _told_measurement(value, state)
+        measurement = self._told_measurement(value, state)
         self._learn_all()
         if trial is not mine:
             mine.user_attrs.update(trial.user_attrs)
@@ -370,7 +375,7 @@ class Optimiser(ABC):
         >>> optimiser.observe("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|", 85.1).asked
         False
         """
-        measurement = _told_measurement(value, state)
+        measurement = self._told_measurement(value, state)
         rows = self.space.codes([self.space.cell(cell)])
         if not self.space.valid(rows)[0]:
             raise ValueError(f"cell: expected a cell of the space, got {cell!s:.200}")
@@ -403,7 +408,7 @@ class Optimiser(ABC):
 
     @property
     def best(self) -> Trial:
-        """The complete trial with the highest value, the first in case of ties; ValueError if there is none."""
+        """The feasible trial with the highest value, the first in case of ties; ValueError if there is none."""
         return self.history.best
 
     def __getstate__(self) -> dict[str, Any]:
@@ -446,6 +451,24 @@ class Optimiser(ABC):
 
         Trials come in the order of their results. If this is interrupted, it is called for the same trial again.
         """
+
+    def _aim_for(self, objectives: Sequence[Objective], constraints: Mapping[str, Any]) -> None:
+        """Set what the search is for; a subclass that takes objectives or constraints calls this when it is made.
+
+        Parameters
+        ----------
+        objectives : sequence of Objective or str
+            None of them stands for the value alone.
+        constraints : mapping
+            Bounds of measures that evaluations return, by name: :class:`Bounds`, or what :meth:`Bounds.parse` reads.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an objective or a bound is wrong.
+        """
+        self.objectives = tuple(objectives_of(objectives)) or self.objectives
+        self.history.bounds = bounds_of(constraints)
 
     def seen(self, codes: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Return whether the class of each cell was asked for or observed.
@@ -593,6 +616,23 @@ class Optimiser(ABC):
             self.seconds[name] = self.seconds.get(name, 0.0) + now - self._mark
         self._mark = now
 
+    def _told_measurement(self, value: Any, state: str) -> Measurement | None:
+        """The measurement to record; None for a failed trial."""
+        if state not in ("complete", "failed"):
+            raise ValueError(f"state: expected 'complete' or 'failed', got {state!r:.100}")
+        if state == "failed":
+            if value is not None:
+                raise ValueError(f"value: expected None for a failed trial, got {value!r:.100}")
+            return None
+        if value is None:
+            raise ValueError("value: expected a number for a complete trial, got None")
+        measurement = Measurement.of(value)
+        queried = (objective.name for objective in self.objectives if objective.known is None)
+        for name in (*queried, *self.history.bounds):
+            if measurement.number(name) is None:
+                raise ValueError(f"value: expected a measurement with {name!r:.60}, got none")
+        return measurement
+
     def _find(self, trial: Trial) -> Trial:
         """Return the pending trial that equals `trial`, which may be a copy."""
         if not isinstance(trial, Trial):
@@ -604,19 +644,6 @@ class Optimiser(ABC):
         if not self.history.is_pending(number):
             raise ValueError(f"trial: expected a pending trial, got number {number}, which was told before")
         return self.trials[number]
-
-
-def _told_measurement(value: Any, state: str) -> Measurement | None:
-    """The measurement to record; None for a failed trial."""
-    if state == "complete":
-        if value is None:
-            raise ValueError("value: expected a number for a complete trial, got None")
-        return Measurement.of(value)
-    if state != "failed":
-        raise ValueError(f"state: expected 'complete' or 'failed', got {state!r:.100}")
-    if value is not None:
-        raise ValueError(f"value: expected None for a failed trial, got {value!r:.100}")
-    return None
 
 
 def unseen_neighbours(optimiser: Optimiser, cell: Any) -> Codes:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from crlso._base.checks import check_int
@@ -32,6 +35,9 @@ class Evolution(Optimiser):
         budget on random search.
     tournament : int
         Number of cells drawn without replacement to choose a parent; at most `population`.
+    constraints : mapping
+        Bounds of measures that evaluations return, see :class:`crlso.methods.bayesian.BayesianSearch`. Of two cells,
+        the feasible one is better, and of two that are not, the one that is closer to it (Deb's rules).
 
     Raises
     ------
@@ -41,6 +47,8 @@ class Evolution(Optimiser):
     References
     ----------
     Real, Aggarwal, Huang, Le: Regularized evolution for image classifier architecture search. AAAI 2019.
+    Deb: An efficient constraint handling method for genetic algorithms. Computer Methods in Applied Mechanics and
+    Engineering 186 (2000).
     NASLib, https://github.com/automl/NASLib, ``create_configs.py``: population and tournament.
 
     Examples
@@ -54,9 +62,17 @@ class Evolution(Optimiser):
     name = "evolution"
 
     def __init__(
-        self, space: Space, *, rng: Any = 0, budget: int | None = None, population: int = 30, tournament: int = 10
+        self,
+        space: Space,
+        *,
+        rng: Any = 0,
+        budget: int | None = None,
+        population: int = 30,
+        tournament: int = 10,
+        constraints: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         super().__init__(space, rng=rng, budget=budget)
+        self._aim_for((), constraints)
         self.population, self.tournament = (
             check_int("population", population, 1),
             check_int("tournament", tournament, 1),
@@ -70,10 +86,13 @@ class Evolution(Optimiser):
         number, alive = len(self.trials), self.history.latest(self.population)
         if number >= self.population and alive:
             drawn = self.stream.permutation("tournament", number, len(alive))[: self.tournament]
-            for parent in sorted((alive[i] for i in drawn), key=lambda trial: -(trial.value or 0.0)):
+            chosen = [alive[i] for i in drawn]
+            values = np.array([trial.value for trial in chosen])
+            for i in np.lexsort((-values, self.history.violations(chosen))):
+                parent = chosen[i]
                 fresh = unseen_neighbours(self, parent.cell)
                 if len(fresh):
-                    chosen: npt.NDArray[Any] = fresh[int(self.stream.integers("mutation", number, 1, len(fresh))[0])]
-                    return chosen
+                    child: npt.NDArray[Any] = fresh[int(self.stream.integers("mutation", number, 1, len(fresh))[0])]
+                    return child
         self.count(random_cells=1)
         return self._random.next()

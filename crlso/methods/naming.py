@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["parse_method"]
+__all__ = ["method_text", "parse_method"]
 
 
 def parse_method(text: str) -> tuple[str, dict[str, Any]]:
@@ -43,3 +44,26 @@ def parse_method(text: str) -> tuple[str, dict[str, Any]]:
         except ValueError:
             options[key] = value
     return name, options
+
+
+def method_text(name: str, options: Mapping[str, Any]) -> str:
+    """Return the name and options of a method as the text that :func:`parse_method` reads.
+
+    Examples
+    --------
+    >>> method_text("cr-lso-paper", {"gradient": False, "preset": "fast"})
+    'cr-lso-paper:gradient=false:preset=fast'
+    """
+    return ":".join([name, *(f"{key}={_value_text(value)}" for key, value in options.items())])
+
+
+def _value_text(value: Any) -> str:
+    return value if isinstance(value, str) and not _is_json(value) else json.dumps(value)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

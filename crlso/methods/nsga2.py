@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from crlso._base.types import Codes, Floats, Positions
 from crlso.history import Trial
 from crlso.methods.base import Optimiser, unseen_neighbours
 from crlso.methods.random import RandomOrder
-from crlso.objectives import VALUE, Objective, front, points_of
+from crlso.objectives import Objective, front, points_of
 from crlso.spaces.base import Space
 
 __all__ = ["NSGA2", "crowding", "survivors"]
@@ -40,6 +41,9 @@ class NSGA2(Optimiser):
         Number of cells of a generation.
     objectives : sequence of Objective
         By default the value alone.
+    constraints : mapping
+        Bounds of measures that evaluations return, see :class:`crlso.methods.bayesian.BayesianSearch`. A feasible cell
+        dominates one that is not, and of two that are not, the one that is closer to it dominates.
 
     Raises
     ------
@@ -70,10 +74,11 @@ class NSGA2(Optimiser):
         budget: int | None = None,
         population: int = 20,
         objectives: Sequence[Objective] = (),
+        constraints: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         super().__init__(space, rng=rng, budget=budget)
         self.population = check_int("population", population, 2)
-        self.objectives = tuple(objectives) or (Objective(VALUE),)
+        self._aim_for(objectives, constraints)
         self._random = RandomOrder(self)
         self._alive: tuple[int, list[int]] = (0, [])  # a generation that is over, and the numbers of its survivors
         self.diagnostics.update(random_cells=0)
@@ -84,7 +89,7 @@ class NSGA2(Optimiser):
         if not parents:
             self.count(random_cells=1)
             return self._random.next()
-        ranks, spaces = _standing(self._points(parents))
+        ranks, spaces = _standing(self._points(parents), self.history.violations(parents))
         for attempt in range(_ATTEMPTS):
             step = number * _ATTEMPTS + attempt
             drawn = self.stream.integers("tournaments", step, 4, len(parents))
@@ -118,40 +123,52 @@ class NSGA2(Optimiser):
             end = (number + 1) * self.population
             trials = [*(self.trials[i] for i in alive), *self.trials[end - self.population : end]]
             known = [trial for trial in trials if trial.value is not None]
-            kept = survivors(self._points(known), self.population)
+            kept = survivors(self._points(known), self.population, self.history.violations(known))
             alive = sorted(known[i].number for i in kept)
             if all(trial.state != "pending" for trial in trials):
                 self._alive = number + 1, alive
         return [self.trials[i] for i in alive]
 
     def _points(self, trials: list[Trial]) -> Floats:
-        """Objectives of trials, to be maximised; those that were not told are worse than all others."""
+        """Objectives of complete trials, to be maximised."""
         points = points_of(self.objectives, trials)
         for i, objective in enumerate(self.objectives):
             if objective.known is not None and len(trials):
                 points[:, i] = objective.sign * objective.known(self.history.rows_of(trials))
-        return np.nan_to_num(points, nan=-np.inf)
+        return points
 
 
-def survivors(points: Floats, n: int) -> Positions:
+def survivors(points: Floats, n: int, violations: Floats | None = None) -> Positions:
     """Return the positions of the `n` points that survive: by front, and in the last front by how crowded they are.
+
+    Parameters
+    ----------
+    points : ndarray, shape (m, k)
+        Objectives, to be maximised.
+    n : int
+    violations : ndarray, shape (m,), optional
+        How far the points are from satisfying constraints; 0 by default. Those that satisfy them come first, then the
+        others, the closest first.
 
     Examples
     --------
     >>> survivors(np.array([[0.0, 4.0], [1.0, 3.0], [1.2, 2.9], [4.0, 0.0], [0.0, 0.0]]), 3)
     array([0, 3, 2])
     """
-    ranks, spaces = _standing(points)
+    ranks, spaces = _standing(points, np.zeros(len(points)) if violations is None else violations)
     return np.lexsort((-spaces, ranks))[:n]
 
 
-def _standing(points: Floats) -> tuple[Positions, Floats]:
+def _standing(points: Floats, violations: Floats) -> tuple[Positions, Floats]:
     """The number of the front of each point, from 0, and its crowding distance in its front."""
     ranks, spaces = np.zeros(len(points), dtype=np.int64), np.zeros(len(points))
     left, rank = np.arange(len(points)), 0
     while len(left):
-        best = points[left][front(points[left])]
+        nearest = violations[left].min()
+        allowed = points[left][violations[left] == nearest]
+        best = allowed[front(allowed)] if nearest == 0.0 else allowed
         is_best = (points[left][:, None] == best[None]).all(axis=2).any(axis=1)  # equal points share a front
+        is_best &= violations[left] == nearest
         ranks[left[is_best]] = rank
         spaces[left[is_best]] = crowding(points[left[is_best]])
         left, rank = left[~is_best], rank + 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy.typing as npt
@@ -89,6 +90,9 @@ class RandomSearch(Optimiser):
         See :class:`crlso.methods.Optimiser`.
     objectives : sequence of Objective
         Any; random search does not choose by them.
+    constraints : mapping
+        Bounds of measures that evaluations return, see :class:`crlso.methods.bayesian.BayesianSearch`. Random search
+        does not choose by them either, but its best cell satisfies them.
 
     Examples
     --------
@@ -101,9 +105,16 @@ class RandomSearch(Optimiser):
     name = "random"
 
     def __init__(
-        self, space: Space, *, rng: Any = 0, budget: int | None = None, objectives: Sequence[Objective] = ()
+        self,
+        space: Space,
+        *,
+        rng: Any = 0,
+        budget: int | None = None,
+        objectives: Sequence[Objective] = (),
+        constraints: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         super().__init__(space, rng=rng, budget=budget)
+        self._aim_for(objectives, constraints)
         self._order = RandomOrder(self)
 
     def _next(self) -> npt.ArrayLike:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -63,7 +64,8 @@ def read_results(name: str, space: Space, given: Any) -> Results:
         Space of the cells. Cells that are not listed, if it lists only some, are left out with a warning.
     given : object
         A study or another object with ``trials``, a path to a journal, to a file of ``Study.save`` or to a CSV file
-        that ``Tabular.from_csv`` reads, a Tabular, or a list of pairs of a cell and its value.
+        that ``Tabular.from_csv`` reads, a Tabular, or a list of pairs of a cell and its value, or what evaluations
+        return instead: a mapping or a Measurement.
 
     Returns
     -------
@@ -92,7 +94,7 @@ def read_results(name: str, space: Space, given: Any) -> Results:
         if given.space.layout != space.layout:
             raise ValueError(f"{name}: expected cells of {space!r}, got a table of {given.space!r}")
         codes = given.space.all_codes()
-        outcomes = [Measurement(value) for value in given.values(codes).tolist()]
+        outcomes = _of_table(given, codes)
     else:
         cells, outcomes = _pairs(name, given)
         codes = np.asarray(space.codes([_cell(name, space, cell) for cell in cells]))
@@ -114,12 +116,33 @@ def _by_class(space: Space, codes: Codes, outcomes: Sequence[Outcome]) -> Result
     return Results(space.canonicalise(codes[first]), keys[first], joined)
 
 
+def _of_table(table: Tabular, codes: Codes) -> list[Outcome]:
+    """The values of the cells of a table, and their measures where these are known."""
+    names = [name for name, measure in table.measures.items() if measure.is_known]
+    columns = [table.measure(name, codes).tolist() for name in names]
+    rows = zip(*columns) if columns else [()] * len(codes)
+    return [
+        Measurement(value, {name: number for name, number in zip(names, row) if not math.isnan(number)})
+        for value, row in zip(table.values(codes).tolist(), rows)
+    ]
+
+
 def _mean(outcomes: Sequence[Outcome]) -> Outcome:
     """The outcome of a class, of those of its cells; failures do not count if there are values."""
     measured = [outcome for outcome in outcomes if isinstance(outcome, Measurement)]
     if len(measured) > 1:
-        return Measurement(sum(outcome.value / len(measured) for outcome in measured))
+        value = sum(found.value / len(measured) for found in measured)
+        objectives, constraints = (
+            [getattr(found, kind) for found in measured] for kind in ("objectives", "constraints")
+        )
+        return Measurement(value, _means(objectives), _means(constraints))
     return (measured or outcomes)[0]
+
+
+def _means(numbers: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each number that all measurements have."""
+    shared = [name for name in numbers[0] if all(name in other for other in numbers)]
+    return {name: sum(own[name] / len(numbers) for own in numbers) for name in shared}
 
 
 def _pairs(name: str, given: Any) -> tuple[list[Any], list[Outcome]]:
@@ -134,7 +157,7 @@ def _pairs(name: str, given: Any) -> tuple[list[Any], list[Outcome]]:
     for pair in pairs:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError(f"{name}: expected {EXPECTED}; got a list of {type(pair).__name__}")
-    values = [value for _, value in pairs]
+    values = [Measurement.of(value) if isinstance(value, Mapping) else value for _, value in pairs]
     numbers = [value.value if isinstance(value, Measurement) else value for value in values]
     checked = check_numbers(f"values of {name}", numbers, len(pairs)).tolist()
     measured = [value if isinstance(value, Measurement) else Measurement(x) for value, x in zip(values, checked)]

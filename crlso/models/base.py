@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 import crlso._core as _core
 from crlso._base.checks import check_int, check_number
+from crlso._base.displays import display, facts, heading
 from crlso._base.files import BROKEN
 from crlso._base.names import native_names
 from crlso._base.types import EpochProgress
@@ -192,6 +193,15 @@ class Estimator:
     def __repr__(self) -> str:
         params = self.get_params(deep=False)
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in params.items())})"
+
+    def _repr_html_(self) -> str:
+        params = [(name, repr(value)) for name, value in self.get_params(deep=False).items()]
+        losses = getattr(self, "history_", ())
+        is_fitted = any(name.endswith("_") and not name.startswith("_") for name in vars(self))
+        state = "fitted" if is_fitted else "not fitted"
+        if losses:
+            state += f", {len(losses)} epochs, loss {losses[0]:.4g} at first and {losses[-1]:.4g} at last"
+        return display(heading(type(self).__name__), facts([("state", state), *params]))
 
     def __sklearn_tags__(self) -> Any:
         """Return what scikit-learn 1.6 or newer asks an estimator for; it is imported already when it asks."""

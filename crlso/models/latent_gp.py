@@ -21,6 +21,7 @@ from crlso.models.targets import mean_and_deviation, standardise
 from crlso.spaces.base import Space, check_space
 from crlso.spaces.contexts import ContextCounts
 from crlso.spaces.features import CellFeatures
+from crlso.spaces.influences import Influences
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -28,41 +29,49 @@ if TYPE_CHECKING:
 __all__ = ["LatentGP"]
 
 LARGEST = 10_000  # labels: their kernel matrix has 0.8 GB
-_CHOOSING = 800  # labels by which weight and noise are chosen; all are conditioned on
+_CHOOSING = 800  # labels by which weight, noise and relevances are chosen; all are conditioned on
+_MANY = 400  # labels from which on features have relevances
+_ROUNDS = 2  # in which relevances are found
 _REFERENCE = 5000  # random cells that stand for a space with more classes
 _LISTED = 10_000  # classes up to which all of them are the reference
 _BLOCK = 4096  # cells that are predicted at once
 _AMPLITUDE = 2.0  # prior variance of the scores, of which the data have 1
 
-# Shares of the squared distance; chosen on CIFAR-10 of NAS-Bench-201 and on NAS-Bench-101, see docs/lab-notes.md.
-_LATENTS, _PATHS, _OPERATIONS, _DESCRIPTORS, _CONTEXTS = 0.1, 0.06, 0.06, 0.2, 0.15
+# Shares of the squared distance; chosen on NAS-Bench-101 and 201, see docs/lab-notes.md.
+_LATENTS, _PATHS, _OPERATIONS, _DESCRIPTORS, _CONTEXTS, _INFLUENCES = 0.05, 0.06, 0.03, 0.2, 0.1, 0.4
 
 _Rows = Callable[[Codes], Floats]
 
 
 class _Matern(Kernel):
-    """Matérn kernel of smoothness 5/2."""
+    """Matérn kernel of smoothness 3/2."""
 
     def profile(self, distance: Floats) -> Floats:
-        root = np.sqrt(5.0 * distance)
-        values: Floats = root / 3.0 + 1.0  # in place: predictions of many cells wait for this
-        values *= root
-        values += 1.0
-        values *= np.exp(np.negative(root, out=root), out=root)
+        root = np.sqrt(3.0 * distance)
+        values: Floats = root + 1.0
+        values *= np.exp(np.negative(root, out=root), out=root)  # in place: predictions of many cells wait for this
         return values
 
 
-_KERNEL = _Matern(weights=((0.35, 0.7, 1.4, 2.8),), noises=(0.0015, 0.005, 0.015, 0.05), linear=0.125)
+class _Slope(Kernel):
+    """The derivative of :class:`_Matern` by the squared distance, divided by -3/2."""
+
+    def profile(self, distance: Floats) -> Floats:
+        return np.asarray(np.exp(-np.sqrt(3.0 * distance)))
+
+
+_KERNEL = _Matern(weights=((0.175, 0.35, 0.7, 1.4),), noises=(0.0015, 0.005, 0.015, 0.05), linear=0.125)
 
 
 class LatentGP(CellRegressor):
     """Regression on cells by a Gaussian process in latents and graph features.
 
     Two cells are compared by one weighted distance: of their latents, where graph VAEs come with crlso for the space
-    (NAS-Bench-101 and 201, DARTS), of their operations, paths and descriptors (:class:`crlso.spaces.features`), and of
-    the contexts of their operations. The kernel is a Matérn kernel of smoothness 5/2 of it, plus a linear one of the
-    standardised log size where the space knows the size. There is nothing to set: weight and noise maximise the
-    marginal likelihood of at most 800 labels.
+    (NAS-Bench-101 and 201, DARTS), of their operations, paths and descriptors (:class:`crlso.spaces.features`), of the
+    contexts of their operations, and of the influences of these. The kernel is a Matérn kernel of smoothness 3/2 of it,
+    plus a linear one of the standardised log size where the space knows the size. There is nothing to set: weight and
+    noise maximise the marginal likelihood of at most 800 labels. With 400 labels or more, features along which the
+    posterior mean is steep get more weight, and others less, in two rounds.
 
     Labels are replaced by their normal scores, so that outliers and units do not matter. A prediction is the median of
     the posterior, taken back to the unit of the labels through the sorted labels.
@@ -84,6 +93,9 @@ class LatentGP(CellRegressor):
     References
     ----------
     Rasmussen, Williams: Gaussian Processes for Machine Learning. 2006, algorithm 2.1.
+
+    Radhakrishnan, Beaglehole, Pandit, Belkin: Mechanism for feature learning in neural networks and
+    backpropagation-free machine learning models. Science 383, 2024, from which the idea of weights by slopes is.
 
     Examples
     --------
@@ -140,17 +152,23 @@ class LatentGP(CellRegressor):
             raise ValueError(f"cells: expected at most {LARGEST} labelled cells, got {len(codes)}")
         codes = self.space.canonicalise(codes)
         x, scores = _vectors(self.space)(codes), _scores(values)
-        some = np.linspace(0, len(codes) - 1, min(len(codes), _CHOOSING)).astype(np.int64)
+        some = _some(len(codes))
         chosen = GaussianProcess(_KERNEL).fit(x[some], scores[some])
         self._condition(codes, values, x, chosen.weights_[0], chosen.noise_)
         return self
 
     def _condition(self, codes: Codes, values: Floats, x: Features, weight: float, noise: float) -> None:
         """Condition on labels of canonical cells with vectors x, with chosen weight and noise."""
-        scores = _scores(values)
-        self._process = GaussianProcess(_KERNEL.fixed((weight,), noise)).fit(x, scores)
-        self._solved = _core.solve_lower(self._process.lower_, self._process.white_, transposed=True)
-        self._x, self._unit = x, _Unit(values, scores)
+        scores, kernel = _scores(values), _KERNEL.fixed((weight,), noise)
+        self._relevances = np.ones(x.groups[0].shape[1])
+        for left in reversed(range(1 + _ROUNDS * (len(codes) >= _MANY))):
+            self._x = _weighted(x, self._relevances)
+            self._process = GaussianProcess(kernel).fit(self._x, scores)
+            self._solved = _core.solve_lower(self._process.lower_, self._process.white_, transposed=True)
+            if left:
+                self._relevances *= np.sqrt(np.clip(_slopes(self._x, weight, self._solved), 1.0 / 3.0, 3.0))
+                self._relevances *= _spread(x) / (_spread(_weighted(x, self._relevances)) or 1.0)
+        self._unit = _Unit(values, scores)
         self.codes_, self.values_, self.weight_, self.noise_ = codes, values, weight, noise
 
     @overload
@@ -205,7 +223,7 @@ class LatentGP(CellRegressor):
 
     def _posterior(self, codes: Codes, return_std: bool) -> Floats:
         """Means and standard deviations of the scores of different canonical cells: (2, n)."""
-        x, process = _vectors(self.space)(codes), self._process
+        x, process = _weighted(_vectors(self.space)(codes), self._relevances), self._process
         between = process.kernel.between(self._x, x, process.weights_)
         means = _core.matmul(between, self._solved, transpose_a=True).numpy()[:, 0]
         if not return_std:
@@ -307,6 +325,35 @@ def _scores(values: Floats) -> Floats:
     return normal_scores(values) / np.sqrt(_AMPLITUDE)
 
 
+def _some(n: int) -> npt.NDArray[np.int64]:
+    """Positions of at most _CHOOSING of n labels."""
+    return np.linspace(0, n - 1, min(n, _CHOOSING)).astype(np.int64)
+
+
+def _weighted(x: Features, relevances: Floats) -> Features:
+    """Vectors whose columns are multiplied by relevances."""
+    return Features((x.groups[0] * relevances,), x.size)
+
+
+def _spread(x: Features) -> float:
+    """Root of the total variance of vectors."""
+    return float(np.sqrt(x.groups[0].var(axis=0).sum()))
+
+
+def _slopes(x: Features, weight: float, solved: Floats) -> Floats:
+    """How steep the posterior mean is along each column of labelled cells, as a root mean square; 1 in the mean.
+
+    The linear part of the kernel does not count.
+    """
+    some = x[_some(len(x))]
+    kernel = _Slope(((weight,),), linear=0.0)
+    factors = kernel.between(some, x, (weight,)) * solved[:, 0]
+    there = _core.matmul(factors, x.groups[0]).numpy()
+    slopes = np.sqrt(((factors.sum(axis=1)[:, None] * some.groups[0] - there) ** 2).mean(axis=0))
+    mean = float(slopes.mean())
+    return slopes / mean if mean > 0 else np.ones_like(slopes)
+
+
 class _Unit:
     """The way back from scores to labels: straight lines between the sorted labels, and beyond them."""
 
@@ -334,12 +381,14 @@ class _Vectors:
         reference = _reference(space)
         self._features = CellFeatures(space, reference)
         latents, contexts = _latents(space), ContextCounts(space, reference)
+        influences = Influences(space, reference)
         groups: list[tuple[float, _Rows | None]] = [
             (_LATENTS, latents),
             (_PATHS, self._features.paths),
             (_OPERATIONS, self._features.operations),
             (_DESCRIPTORS, self._features.descriptors),
             (_CONTEXTS, contexts.rows),
+            (_INFLUENCES, influences.rows),
         ]
         self._groups = [(_share(share, rows(reference)), rows) for share, rows in groups if rows is not None]
 

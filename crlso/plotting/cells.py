@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from crlso._base.checks import check_members
+from crlso._base.colours import FAINT, INK
 from crlso.plotting.axes import axes_or_new, need_matplotlib
-from crlso.spaces.drawing import FAINT, FONT, HALF_HEIGHT, INK, Arrow, Box, draw
+from crlso.spaces.drawing import FONT, HALF_HEIGHT, Arrow, Box, Picture, draw
 from crlso.spaces.layout import layout_of
 
 __all__ = ["plot_cell"]
 
 _DPI = 96  # pixels of the picture per inch of a new figure
 _SIZE = FONT * 72 / _DPI  # of the font, in points
+_SPARE = 1.1  # text may take a little more than its share: letters are narrower than the drawing assumes
 _ROUND = 6  # radius of the corners of boxes
 
 
@@ -48,12 +50,13 @@ def plot_cell(cell: Any, ax: Any = None) -> Any:
     check_members("cell", cell, ("space", "codes"), "a Cell")
     picture = draw(layout_of(cell.space), cell.codes)
     ax = axes_or_new(ax, (picture.width / _DPI, picture.height / _DPI))
+    scale = _scale(ax, picture)
     for box in picture.boxes:
-        _draw_box(ax, box)
+        _draw_box(ax, box, scale)
     for arrow in picture.arrows:
-        _draw_arrow(ax, arrow)
+        _draw_arrow(ax, arrow, scale)
     for x, y, title in picture.titles:
-        ax.text(x, y, title, va="center", fontsize=_SIZE, color=INK, zorder=5)
+        ax.text(x, y, title, va="center", fontsize=scale * _SIZE, color=INK, zorder=5)
     ax.set_xlim(0, picture.width)
     ax.set_ylim(picture.height, 0)
     ax.set_aspect("equal")
@@ -61,7 +64,14 @@ def plot_cell(cell: Any, ax: Any = None) -> Any:
     return ax
 
 
-def _draw_box(ax: Any, box: Box) -> None:
+def _scale(ax: Any, picture: Picture) -> float:
+    """By how much text and arrow heads shrink in axes that are smaller than the picture, so that they fit."""
+    room = ax.get_window_extent()
+    inches = (room.width / ax.figure.dpi, room.height / ax.figure.dpi)
+    return float(min(1.0, _DPI * inches[0] / picture.width * _SPARE, _DPI * inches[1] / picture.height * _SPARE))
+
+
+def _draw_box(ax: Any, box: Box, scale: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     patch = FancyBboxPatch(
@@ -72,16 +82,18 @@ def _draw_box(ax: Any, box: Box) -> None:
         facecolor=box.fill,
         edgecolor=box.border,
         linestyle="solid" if box.is_linked else "dotted",
-        linewidth=1.0,
+        linewidth=scale,
         zorder=2,
     )
     ax.add_patch(patch)
     colour = INK if box.is_linked else FAINT
     text = "\n".join(box.lines)
-    ax.text(box.x, box.y, text, ha="center", va="center", fontsize=_SIZE, color=colour, linespacing=1.0, zorder=4)
+    ax.text(
+        box.x, box.y, text, ha="center", va="center", fontsize=scale * _SIZE, color=colour, linespacing=1.0, zorder=4
+    )
 
 
-def _draw_arrow(ax: Any, arrow: Arrow) -> None:
+def _draw_arrow(ax: Any, arrow: Arrow, scale: float) -> None:
     """An arrow between two boxes, and its label, if it has one."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
@@ -89,13 +101,14 @@ def _draw_arrow(ax: Any, arrow: Arrow) -> None:
     patch = FancyArrowPatch(
         path=Path(arrow.curve, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]),
         arrowstyle="-|>,head_length=5,head_width=2.6",
-        linewidth=1.4,
+        mutation_scale=scale,
+        linewidth=1.4 * scale,
         color=arrow.colour,
         zorder=3,
     )
     ax.add_patch(patch)
     if arrow.label:
         # The background keeps the label readable on the arcs that it crosses, and must not hide straight lines.
-        background = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 1.0}
-        style = {"fontsize": _SIZE, "color": arrow.colour, "bbox": background, "zorder": 5}
+        background = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": scale}
+        style = {"fontsize": scale * _SIZE, "color": arrow.colour, "bbox": background, "zorder": 5}
         ax.text(*arrow.label_at, arrow.label, ha="center", va="center", **style)

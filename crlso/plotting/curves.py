@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from crlso._base.checks import check_members, check_number
-from crlso._base.types import Floats
-from crlso.comparison import LEVEL, bootstrap_band
-from crlso.plotting.axes import axes_or_new, need_matplotlib
+from crlso._base.colours import SERIES
+from crlso.comparison import bootstrap_band, query_of_optimum, wilson_interval
+from crlso.comparison.curves import Curve, curve_of, share_curve, together, value_floor
+from crlso.plotting.axes import add_legend, axes_or_new, finish, need_matplotlib, regret_label, value_label
 
-__all__ = ["plot_comparison", "plot_trajectory"]
+__all__ = ["plot_comparison", "plot_optimum", "plot_trajectory"]
 
-# Told apart by colour-blind readers too (Okabe, Ito).
-_COLOURS = ("#0072b2", "#d55e00", "#00805b", "#b0568a", "#b87700", "#5f5f5f", "#56b4e9")
 _SIZE = (5.2, 3.4)  # inches
 
 
 def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) -> Any:
     """Plot the best value found so far against the number of queries.
+
+    The axis of values begins where the lowest curve is after a tenth of the queries: the random cells with which
+    searches begin are far below. The axis of regret is logarithmic: a curve leaves the plot where its regret is 0,
+    which means at the optimum. The legend is below the axes; above
+    other axes it needs a figure that makes room for it (``pyplot.subplots(layout="constrained")``).
 
     Parameters
     ----------
@@ -56,18 +59,18 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     """
     need_matplotlib("plot_trajectory")
     checked = _checked_studies(studies)
-    groups: dict[str, list[_Curve]] = {}
+    groups: dict[str, list[Curve]] = {}
     for study in checked:
         optimum = _optimum(regret, study.optimum, study.benchmark)
-        groups.setdefault(study.method, []).append(_curve(study.trajectory, study.n_queries, optimum))
+        groups.setdefault(study.method, []).append(curve_of(study.trajectory, study.n_queries, optimum))
     ax = axes_or_new(ax, _SIZE)
-    for (method, curves), colour in zip(groups.items(), itertools.cycle(_COLOURS)):
-        _draw_studies(ax, method, curves, colour)
-    first, is_regret = checked[0], regret is not False
-    corner = "upper right" if is_regret else "lower right"
-    _finish(ax, (first.benchmark, first.dataset), first.objective, is_regret, corner)
-    if is_regret:
-        ax.set_ylim(bottom=0)
+    counts = list(map(len, groups.values()))
+    for (method, curves), colour in zip(groups.items(), itertools.cycle(SERIES)):
+        _draw_studies(ax, _named(method, len(curves), counts), curves, colour)
+    first = checked[0]
+    shown = [curve for curves in groups.values() for curve in curves]
+    _finish(ax, (first.benchmark, first.dataset), first.objective, regret is not False, shown)
+    add_legend(ax, _means(counts))
     return ax
 
 
@@ -81,8 +84,8 @@ def plot_comparison(
     """Plot the best value found so far against the number of queries: the mean over seeds for each method.
 
     A band around each mean is its 95 % bootstrap interval. A curve starts where all searches of the method have a
-    value; failed searches are left out. The axis of regret is logarithmic: a curve leaves the plot where its mean
-    regret is 0, which means that all searches are at the optimum.
+    value; failed searches are left out. Axes and legend are those of :func:`plot_trajectory`; a mean regret of 0 means
+    that all searches are at the optimum.
 
     Parameters
     ----------
@@ -116,75 +119,136 @@ def plot_comparison(
     """
     need_matplotlib("plot_comparison")
     records = _checked_records(comparison, benchmark, dataset)
-    groups: dict[str, list[_Curve]] = {}
+    groups: dict[str, list[Curve]] = {}
     for record in records:
         optimum = _optimum(regret, record["optimum"], record["benchmark"])
-        groups.setdefault(record["label"], []).append(_curve(record["trajectory"], record["budget"], optimum))
+        groups.setdefault(record["label"], []).append(curve_of(record["trajectory"], record["budget"], optimum))
     ax = axes_or_new(ax, _SIZE)
+    counts = list(map(len, groups.values()))
     means = [
-        _draw_mean(ax, label, curves, colour)
-        for (label, curves), colour in zip(groups.items(), itertools.cycle(_COLOURS))
+        _draw_mean(ax, _named(label, len(curves), counts), curves, colour)
+        for (label, curves), colour in zip(groups.items(), itertools.cycle(SERIES))
     ]
-    is_regret = regret is not False
-    corner = "lower left" if is_regret else "lower right"
-    _finish(ax, (records[0]["benchmark"], records[0]["dataset"]), records[0]["objective"], is_regret, corner)
-    positive = [mean for mean in np.concatenate(means) if mean > 0]
-    if is_regret and positive:
-        ax.set_yscale("log")
-        ax.set_ylim(bottom=0.5 * min(positive))
+    first = records[0]
+    _finish(ax, (first["benchmark"], first["dataset"]), first["objective"], regret is not False, means)
+    add_legend(ax, _means(counts))
+    return ax
+
+
+def plot_optimum(comparison: Any, ax: Any = None, benchmark: str | None = None, dataset: str | None = None) -> Any:
+    """Plot the share of searches that have found the optimum against the number of queries, for each method.
+
+    It is the empirical distribution function of the number of queries that a search needs. A band around each curve is
+    its 95 % interval by Wilson. Failed searches are left out.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Comparison on benchmarks that know their optimum.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; by default those of a new figure.
+    benchmark, dataset : str, optional
+        Selects one benchmark of a comparison on several.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If not exactly one benchmark is selected, none of its searches is complete, or the optimum is unknown.
+
+    References
+    ----------
+    Wilson: Probable inference, the law of succession, and statistical inference. Journal of the American Statistical
+    Association 22 (1927).
+
+    Examples
+    --------
+    >>> import crlso
+    >>> bench = crlso.benchmarks.NASBench201("cifar10")
+    >>> ax = plot_optimum(crlso.compare(bench, ["local", "random"], seeds=4, budget=20))
+    """
+    need_matplotlib("plot_optimum")
+    records = _checked_records(comparison, benchmark, dataset)
+    groups: dict[str, list[int | None]] = {}
+    for record in records:
+        _optimum(True, record["optimum"], record["benchmark"])
+        groups.setdefault(record["label"], []).append(query_of_optimum(record))
+    ax = axes_or_new(ax, _SIZE)
+    counts, last = list(map(len, groups.values())), max(record["budget"] for record in records)
+    for (label, reached), colour in zip(groups.items(), itertools.cycle(SERIES)):
+        shares = share_curve(reached, last)
+        ends = [wilson_interval(round(share * len(reached)), len(reached)) for share in shares.values]
+        _draw(ax, Curve(shares.queries, 100 * shares.values), colour, linewidth=1.8, label=label)
+        low, high = (100 * np.array(side) for side in zip(*ends))
+        ax.fill_between(shares.queries, low, high, step="post", color=colour, alpha=0.09, linewidth=0)
+    first = records[0]
+    where = " / ".join(str(part) for part in (first["benchmark"], first["dataset"]) if part)
+    finish(ax, where, "queries", "at the optimum (%)")
+    ax.set_xlim(0, last)
+    ax.set_ylim(-3, 103)
+    add_legend(ax, f"shares of {counts[0]} searches" if len(set(counts)) == 1 else None)
     return ax
 
 
 # -- drawing ------------------------------------------------------------------------------------------------------
 
 
-def _draw_studies(ax: Any, method: str, curves: Sequence[_Curve], colour: str) -> None:
+def _draw_studies(ax: Any, label: str, curves: Sequence[Curve], colour: str) -> None:
     """Draw the studies of one method: one as a line, several as thin lines with their mean."""
     if len(curves) == 1:
-        _draw(ax, curves[0], colour, linewidth=1.6, label=method)
+        _draw(ax, curves[0], colour, linewidth=1.6, label=label)
         return
     for curve in curves:
         _draw(ax, curve, colour, linewidth=0.7, alpha=0.35)
-    queries, values = _together(curves)
+    queries, values = together(curves)
     if len(queries):
-        mean = _Curve(queries, values.mean(axis=0))
-        _draw(ax, mean, colour, linewidth=1.8, label=f"{method} (mean of {len(curves)})")
+        mean = Curve(queries, values.mean(axis=0))
+        _draw(ax, mean, colour, linewidth=1.8, label=label)
 
 
-def _draw_mean(ax: Any, label: str, curves: Sequence[_Curve], colour: str) -> Floats:
-    """Draw the mean of the searches of one method with its interval; the values drawn."""
-    queries, values = _together(curves)
-    means: Floats = values.mean(axis=0)
-    several = len(curves) > 1
-    name = f"{label} (mean of {len(curves)})" if several else label
-    _draw(ax, _Curve(queries, means), colour, linewidth=1.8, label=name)
-    if several:
+def _draw_mean(ax: Any, label: str, curves: Sequence[Curve], colour: str) -> Curve:
+    """Draw the mean of the searches of one method with its interval; the mean."""
+    queries, values = together(curves)
+    mean = Curve(queries, values.mean(axis=0))
+    _draw(ax, mean, colour, linewidth=1.8, label=label)
+    if len(curves) > 1:
         ax.fill_between(queries, *bootstrap_band(values), step="post", color=colour, alpha=0.18, linewidth=0)
-    return means
+    return mean
 
 
-def _draw(ax: Any, curve: _Curve, colour: str, **style: Any) -> None:
+def _draw(ax: Any, curve: Curve, colour: str, **style: Any) -> None:
     ax.plot(curve.queries, curve.values, drawstyle="steps-post", color=colour, **style)
 
 
-def _finish(ax: Any, where: tuple[Any, ...], objective: Any, regret: bool, corner: str) -> None:
-    """Set the title, labels and legend of axes that show values against queries."""
-    ax.set_xlabel("queries")
-    ax.set_ylabel(_value_label(objective, regret))
-    ax.set_title(" / ".join(str(part) for part in where if part), fontsize="medium")
+def _finish(ax: Any, where: tuple[Any, ...], objective: Any, regret: bool, curves: Sequence[Curve]) -> None:
+    """Set the labels and scales of axes that show the curves: values or regrets against queries."""
+    ylabel = regret_label(objective) if regret else f"best {value_label(objective)}"
+    finish(ax, " / ".join(str(part) for part in where if part), "queries", ylabel)
     ax.set_xlim(left=0)
-    ax.grid(alpha=0.3, linewidth=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, loc=corner)
+    values = np.concatenate([curve.values for curve in curves])
+    if regret and (values > 0).any():
+        ax.set_yscale("log")
+        ax.set_ylim(bottom=0.5 * values[values > 0].min())
+    floor = None if regret else value_floor(curves)
+    if floor is not None:
+        margin = 0.05 * (values.max() - floor)
+        ax.set_ylim(floor - margin, values.max() + margin)
 
 
-def _value_label(objective: str | None, regret: bool) -> str:
-    """Label of the value axis for an objective."""
-    objective = objective or "validation"
-    is_accuracy = "validation" in objective or "test" in objective
-    if regret:
-        return "regret (percentage points)" if is_accuracy else f"regret ({objective})"
-    return f"best {objective} accuracy (%)" if is_accuracy else f"best {objective}"
+def _named(label: str, n: int, counts: Iterable[int]) -> str:
+    """The label of a method, with the number of its searches unless that is the same for all, see :func:`_means`."""
+    return label if n == 1 or len(set(counts)) == 1 else f"{label} (mean of {n})"
+
+
+def _means(counts: Iterable[int]) -> str | None:
+    """The title of the legend: of how many searches the means are, if all are of equally many."""
+    found = set(counts)
+    return f"means of {found.pop()} searches" if len(found) == 1 and found != {1} else None
 
 
 # -- arguments ----------------------------------------------------------------------------------------------------
@@ -237,35 +301,3 @@ def _optimum(regret: bool | float, known: float | None, benchmark: Any) -> float
             f"regret: expected the optimum as a number for benchmark {benchmark!r}, which does not know it, got True"
         )
     return known
-
-
-# -- curves -------------------------------------------------------------------------------------------------------
-
-
-class _Curve(NamedTuple):
-    """A step curve: from each query on, the value beside it."""
-
-    queries: npt.NDArray[np.int64]
-    values: Floats
-
-
-def _curve(trajectory: Sequence[Mapping[str, Any]], last: int, optimum: float | None) -> _Curve:
-    """The values of a trajectory, or its regrets, up to the query `last`."""
-    queries = [entry["query"] for entry in trajectory]
-    values = [entry["value"] for entry in trajectory]
-    if last > queries[-1]:
-        queries.append(last)
-        values.append(values[-1])
-    found = np.array(values, dtype=np.float64)
-    if optimum is not None:
-        found = optimum - found
-        found[found <= LEVEL] = 0.0
-    return _Curve(np.array(queries, dtype=np.int64), found)
-
-
-def _together(curves: Sequence[_Curve]) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Queries (q,) at which all curves have a value, and the values (curves, q) there."""
-    first, last = max(curve.queries[0] for curve in curves), min(curve.queries[-1] for curve in curves)
-    queries = np.arange(first, last + 1, dtype=np.int64)
-    rows = [curve.values[np.searchsorted(curve.queries, queries, side="right") - 1] for curve in curves]
-    return queries, np.array(rows)

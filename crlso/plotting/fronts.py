@@ -8,21 +8,25 @@ import numpy as np
 import numpy.typing as npt
 
 from crlso._base.checks import check_members
+from crlso._base.colours import SERIES
 from crlso._base.types import Floats
-from crlso.objectives import Objective, front, points_of
-from crlso.plotting.axes import axes_or_new, need_matplotlib
+from crlso.benchmarks.measures import measures_of
+from crlso.objectives import VALUE, Objective, front, points_of
+from crlso.plotting.axes import add_legend, axes_or_new, finish, need_matplotlib, value_label
 from crlso.studies.goals import known_front
 
 __all__ = ["plot_front"]
 
 _SIZE = (5.2, 3.6)  # inches
-_FRONT, _OTHERS, _KNOWN = "#0072b2", "#9a9a9a", "#d55e00"
+_FRONT, _KNOWN, *_ = SERIES
+_OTHERS = "#8a8a8a"
 
 
 def plot_front(study: Any, ax: Any = None, known: Any = None) -> Any:
     """Plot the trials of a search by its two objectives, and the front of those that no other dominates.
 
-    The region that the front dominates is shaded, up to the worst trial.
+    The region that the front dominates is shaded, up to the worst trial. The axes show the front and all trials but the
+    worst tenth, in each objective.
 
     Parameters
     ----------
@@ -66,18 +70,35 @@ def plot_front(study: Any, ax: Any = None, known: Any = None) -> Any:
     ax = axes_or_new(ax, _SIZE)
     worst = points.min(axis=0)
     if others is not None:
-        edge = _staircase(others[front(others)], worst) * signs
+        edge = _staircase(others[front(others)], others.min(axis=0)) * signs
         ax.plot(edge[:, 1], edge[:, 0], ":", color=_KNOWN, linewidth=1.2, label="known front")
     shown, edge = points * signs, _staircase(best, worst) * signs
     ax.fill_between(edge[:, 1], edge[:, 0], worst[0] * signs[0], color=_FRONT, alpha=0.12, linewidth=0)
     ax.plot(edge[:, 1], edge[:, 0], color=_FRONT, linewidth=1.2)
     ax.plot(shown[:, 1], shown[:, 0], ".", color=_OTHERS, label="trials")
     ax.plot(best[:, 1] * signs[1], best[:, 0] * signs[0], "o", color=_FRONT, markersize=4, label="front")
-    ax.set_xlabel(aims[1].name)
-    ax.set_ylabel(study.objective or aims[0].name if aims[0].name == "value" else aims[0].name)
-    ax.set_title(" / ".join(part for part in (study.benchmark, study.dataset) if part))
-    ax.legend(frameon=False)
+    labels = [_label(aim, study, known) for aim in aims]
+    finish(ax, " / ".join(part for part in (study.benchmark, study.dataset) if part), labels[1], labels[0])
+    for set_limits, column in ((ax.set_ylim, 0), (ax.set_xlim, 1)):
+        set_limits(*_limits(points[:, column], best[:, column], aims[column].sign))
+    add_legend(ax)
     return ax
+
+
+def _label(aim: Objective, study: Any, known: Any) -> str:
+    """The name of an objective, with its unit where that is known."""
+    if aim.name == VALUE:
+        return value_label(study.objective or VALUE)
+    unit = measures_of(known)[aim.name].unit if hasattr(known, "space") else ""
+    return f"{aim.name} ({unit})" if unit else aim.name
+
+
+def _limits(points: Floats, best: Floats, sign: int) -> tuple[float, float]:
+    """The ends of an axis: they show the front, and all trials but the worst tenth, which may be far away."""
+    worst, most = min(float(np.quantile(points, 0.1)), float(best.min())), float(points.max())
+    margin = 0.06 * (most - worst) or 0.06 * abs(most) or 1.0
+    ends = sorted((sign * (worst - margin), sign * (most + margin)))
+    return ends[0], ends[1]
 
 
 def _known_points(known: Any, study: Any) -> Floats:

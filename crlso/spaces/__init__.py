@@ -19,12 +19,13 @@ Examples
 from crlso.spaces.cell import Cell
 from crlso.spaces.darts import DARTS
 from crlso.spaces.drawing import Graph
+from crlso.spaces.named import space_named
 from crlso.spaces.nasbench101 import NASBench101
 from crlso.spaces.nasbench201 import NASBench201
 from crlso.spaces.nasbenchmacro import NASBenchMacro
 from crlso.spaces.space import CellSpace
 
-__all__ = ["DARTS", "Cell", "CellSpace", "Graph", "NASBench101", "NASBench201", "NASBenchMacro"]
+__all__ = ["DARTS", "Cell", "CellSpace", "Graph", "NASBench101", "NASBench201", "NASBenchMacro", "space_named"]
 
 
 def __dir__() -> list[str]:

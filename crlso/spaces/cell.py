@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crlso._base.checks import is_int
+from crlso._base.displays import display, drawing
 from crlso.spaces.drawing import Graph, cell_graphs, to_dot, to_svg
 from crlso.spaces.layout import CellLayout, layout_of
 from crlso.spaces.text import cell_text
@@ -107,14 +108,24 @@ class Cell:
           rankdir=LR;
           node [shape=circle];
           0; 1; 2; 3;
-          0 -> 1 [label="nor_conv_3x3" color="#d55e00" fontcolor="#d55e00"];
+          0 -> 1 [label="nor_conv_3x3" color="#c25500" fontcolor="#c25500"];
           1 -> 3 [label="skip_connect" color="#5f5f5f" fontcolor="#5f5f5f"];
         }
         """
         return to_dot(layout_of(self.space), self.codes)
 
-    def _repr_html_(self) -> str:
+    def to_svg(self) -> str:
+        """Draw the cell as SVG: a complete element on white, without scripts or references to elsewhere.
+
+        Examples
+        --------
+        >>> Cell("nasbench201", (3, 0, 0, 0, 1, 0)).to_svg().startswith("<svg xmlns=")
+        True
+        """
         return to_svg(layout_of(self.space), self.codes)
+
+    def _repr_html_(self) -> str:
+        return display(drawing(self))
 
 
 def _checked_codes(codes: Iterable[Any], layout: CellLayout) -> tuple[int, ...]:

@@ -7,15 +7,12 @@ import itertools
 from collections.abc import Iterator
 from html import escape
 
+from crlso._base.colours import FAINT, INK, PLAIN, tint
+from crlso.spaces.colours import operation_colours
 from crlso.spaces.layout import CellLayout
 from crlso.spaces.text import cell_text, node_name
 
-__all__ = ["Arrow", "Box", "Graph", "Picture", "cell_graphs", "draw", "operation_colours", "to_dot", "to_svg"]
-
-# Told apart by colour-blind readers too (after Okabe and Ito), and dark enough for text on white.
-PALETTE = ("#0072b2", "#d55e00", "#00805b", "#b0568a", "#3f8fc0", "#b87700", "#6a4fb3", "#8c4a3a")
-DEAD, IDENTITY, PLAIN = "#bbbbbb", "#5f5f5f", "#444444"  # of operations that pass nothing on, of identities, of neither
-INK, FAINT = "#222222", "#8a8a8a"  # of text, and of text in nodes without edges
+__all__ = ["Arrow", "Box", "Graph", "Picture", "cell_graphs", "draw", "to_dot", "to_svg"]
 
 # Lengths in pixels.
 LETTER, LINE, FONT = 7, 12, 11  # most width of a letter, distance of lines, size of the font
@@ -99,16 +96,6 @@ class Picture:
     boxes: list[Box]
     arrows: list[Arrow]
     titles: list[tuple[float, float, str]]
-
-
-def operation_colours(layout: CellLayout) -> tuple[str, ...]:
-    """Return the colour of each operation, the same in all pictures of a space.
-
-    Operations that pass nothing on, or what they get, are grey. The others take the colours of the palette in order.
-    """
-    palette = itertools.cycle(PALETTE)
-    greys = dict.fromkeys(layout.dead_operations, DEAD) | dict.fromkeys(layout.identities, IDENTITY)
-    return tuple(greys.get(i) or next(palette) for i in range(len(layout.operations)))
 
 
 # -- the graphs of a cell -----------------------------------------------------------------------------------------
@@ -259,15 +246,10 @@ def _room(graph: _Shown) -> tuple[float, float]:
 def _boxes(graph: _Shown, centres: list[Point]) -> Iterator[Box]:
     linked = {node for source, target, _, _ in graph.edges for node in (source, target)}
     for node, ((x, y), label, colour) in enumerate(zip(centres, graph.labels, graph.colours)):
-        fill, border = ("#f2f2f2", PLAIN) if colour is None else (_tint(colour), colour)
+        fill, border = ("#f2f2f2", PLAIN) if colour is None else (tint(colour), colour)
         if node not in linked:
             fill, border = "#ffffff", "#aaaaaa"
         yield Box(x, y, _half_width(label), _lines(label), fill, border, node in linked)
-
-
-def _tint(colour: str) -> str:
-    """A light background of a colour."""
-    return "#" + "".join(f"{255 - (255 - int(colour[i : i + 2], 16)) // 6:02x}" for i in (1, 3, 5))
 
 
 def _arrow(graph: _Shown, edge: tuple[int, int, str, str], centres: list[Point]) -> Arrow:
@@ -310,7 +292,7 @@ def to_svg(layout: CellLayout, codes: tuple[int, ...]) -> str:
     width, height = (f"{length:g}" for length in (picture.width, picture.height))
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" style="max-width:100%" font-family="sans-serif" font-size="{FONT}" '
+        f'role="img" font-family="sans-serif" font-size="{FONT}" '
         f'text-anchor="middle"><title>{escape(cell_text(layout, codes))}</title>'
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>'
     )
@@ -390,7 +372,7 @@ def _dot_graph(graph: _Shown, first: int, labelled: bool) -> Iterator[str]:
     """The lines of a graph whose nodes count from `first`."""
     nodes = []
     for node, (label, colour) in enumerate(zip(graph.labels, graph.colours)):
-        fill = f' color="{colour}" style=filled fillcolor="{_tint(colour)}"' if colour else ""
+        fill = f' color="{colour}" style=filled fillcolor="{tint(colour)}"' if colour else ""
         nodes.append(f"{first + node}{f' [label={_dot_quoted(label)}{fill}]' if labelled else ''};")
     yield " ".join(nodes)
     for source, target, name, colour in graph.edges:

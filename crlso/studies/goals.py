@@ -13,9 +13,9 @@ from crlso._base.fingerprint import Named
 from crlso._base.types import Codes, Floats
 from crlso.benchmarks.measures import Measure, check_measure, measures_of
 from crlso.history import Measurement
-from crlso.objectives import VALUE, Bounds, Objective, front
+from crlso.objectives import VALUE, Bounds, Objective, front, objectives_of
 
-__all__ = ["Goals", "goals_of", "known_front"]
+__all__ = ["Goals", "goals_of", "known_front", "known_points"]
 
 _VALUE_ALONE = (Objective(VALUE),)
 
@@ -27,16 +27,19 @@ class Goals:
     Attributes
     ----------
     benchmark : object
-        Its space has the cells that satisfy the constraints, and ``evaluate`` returns a measurement of all that the
-        search is asked for.
+        Its space has the cells that satisfy the constraints that are known without a query, and ``evaluate`` returns a
+        measurement of all that the search is asked for.
     objectives : tuple of Objective
     constraints : dict of str to str
         Bounds of measures as text, and functions by their names.
+    bounds : dict of str to Bounds
+        Those of measures that evaluations return.
     """
 
     benchmark: Any
     objectives: tuple[Objective, ...] = _VALUE_ALONE
     constraints: dict[str, str] = field(default_factory=dict)
+    bounds: dict[str, Bounds] = field(default_factory=dict)
 
     def completed(self, cell: Any, found: Measurement) -> Measurement:
         """Return a result of a cell that is known already, with the numbers that are known without a query.
@@ -44,7 +47,7 @@ class Goals:
         Raises
         ------
         ValueError
-            If it still lacks an objective.
+            If it still lacks an objective or a number that a constraint bounds.
         """
         return self.benchmark.completed(cell, found) if isinstance(self.benchmark, _Measured) else found
 
@@ -81,16 +84,17 @@ def goals_of(
     measures = measures_of(benchmark)
     wanted = _objectives(objectives, measures, benchmark.space)
     rules = _rules(constraints, measures, benchmark.space)
-    space = benchmark.space
-    if rules:
+    space, known = benchmark.space, tuple(rule for rule in rules if rule.is_known)
+    if known:
         if not callable(getattr(space, "where", None)):
             raise TypeError(f"constraints: expected a space with the method where, got {type(space).__name__}")
-        space = space.where(_Condition(space, rules))
+        space = space.where(_Condition(space, known))
     for objective in wanted:
         if objective.known is not None:  # an early check: later ones might come after hours
             objective.known(space.canonicalise(space.sample_up_to(_CHECKED, rng=0)))
     texts = {rule.name: str(rule) for rule in rules}
-    return Goals(_Measured(benchmark, space, wanted, rules), wanted, texts)
+    bounds = {rule.name: rule.bounds for rule in rules if isinstance(rule, _Bounded) and not rule.is_known}
+    return Goals(_Measured(benchmark, space, wanted, rules), wanted, texts, bounds)
 
 
 _CHECKED = 20_000  # cells whose known measures are checked before a search
@@ -99,14 +103,10 @@ _CHECKED = 20_000  # cells whose known measures are checked before a search
 def _objectives(given: Any, measures: Mapping[str, Measure], space: Any) -> tuple[Objective, ...]:
     if given is None:
         return _VALUE_ALONE
-    if isinstance(given, (str, Mapping)):
-        raise TypeError(f"objectives: expected a sequence of names of measures, got {type(given).__name__}")
-    parsed = [Objective.parse(text) for text in given]
+    parsed = objectives_of(given)
     names = [objective.name for objective in parsed]
     for objective in parsed:
         measure = check_measure("objectives", objective.name, measures)
-        if names.count(objective.name) > 1:
-            raise ValueError(f"objectives: expected each measure once, got {objective.name!r} again")
         if objective.name == VALUE and objective.is_minimised:
             raise ValueError("objectives: expected 'value', which is maximised, got '-value'")
         if measure.is_known:
@@ -149,6 +149,10 @@ class _Bounded:
     def name(self) -> str:
         return self.measure.name
 
+    @property
+    def is_known(self) -> bool:
+        return self.measure.is_known
+
     def excess(self, space: Any, cells: Codes) -> Floats:
         return self.bounds.excess(_numbers(self.measure, space, cells))
 
@@ -165,6 +169,7 @@ class _Satisfied:
 
     name: str
     function: Callable[[Any], Any]
+    is_known = True
 
     def excess(self, space: Any, cells: Codes) -> Floats:
         return np.array([0.0 if self._holds(cell) else 1.0 for cell in space.cells(cells)])
@@ -195,16 +200,13 @@ def _rules(given: Any, measures: Mapping[str, Measure], space: Any) -> tuple[_Bo
         if callable(entry):
             rules.append(_Satisfied(name, entry))
             continue
-        measure = check_measure("constraints", name, measures)
-        if not measure.is_known:
-            raise ValueError(f"constraints: expected measures that are known without a query, got {name!r:.100}")
-        rules.append(_Bounded(measure, Bounds.parse(name, entry)))
+        rules.append(_Bounded(check_measure("constraints", name, measures), Bounds.parse(name, entry)))
     return tuple(rules)
 
 
 @dataclass(frozen=True)
 class _Condition:
-    """All constraints together, as a condition of :meth:`CellSpace.where`."""
+    """The constraints that are known without a query together, as a condition of :meth:`CellSpace.where`."""
 
     space: Any
     rules: tuple[_Bounded | _Satisfied, ...]
@@ -223,7 +225,7 @@ class _Measured:
     ----------
     benchmark : object
     space : Space
-        The cells that satisfy the constraints.
+        The cells that satisfy the constraints that are known without a query.
     objectives, rules
         What is measured.
     """
@@ -239,6 +241,8 @@ class _Measured:
         self._measures = measures_of(benchmark)
         self._objectives = [objective.name for objective in objectives if objective.name != VALUE]
         self._bounded = [rule.name for rule in rules if isinstance(rule, _Bounded)]
+        self._queried = [rule.name for rule in rules if not rule.is_known and rule.name != VALUE]
+        self._bounds_queries = any(not rule.is_known for rule in rules)
 
     def evaluate(self, cell: Any) -> Measurement:
         """Return the value, the objectives and the numbers that constraints bound; see :meth:`completed`."""
@@ -250,13 +254,18 @@ class _Measured:
         Raises
         ------
         ValueError
-            If it still lacks an objective.
+            If it still lacks an objective or a number that a constraint bounds.
         """
         objectives = {**found.objectives, **self._known(self._objectives, cell)}
-        for name in self._objectives:
-            if name not in objectives:
-                raise ValueError(f"{name}: expected a number, got none from the evaluation")
         constraints = {**found.constraints, **self._known(self._bounded, cell)}
+        whole = Measurement(found.value, objectives, constraints, found.cost, found.user_attrs)
+        for names, numbers in ((self._queried, constraints), (self._objectives, objectives)):
+            for name in names:
+                number = whole.number(name)
+                if number is None:
+                    raise ValueError(f"{name}: expected a number, got none from the evaluation")
+                objectives.pop(name, None)  # each number is where it is asked for
+                numbers[name] = number
         return Measurement(found.value, objectives, constraints, found.cost, found.user_attrs)
 
     def _known(self, names: Sequence[str], cell: Any) -> dict[str, float]:
@@ -266,6 +275,8 @@ class _Measured:
 
     def optimal_value(self) -> float | None:
         """Return the highest value of the cells that satisfy the constraints; None if it is unknown."""
+        if self._bounds_queries:
+            return None
         if self.space is self.benchmark.space:
             known = getattr(self.benchmark, "optimal_value", None)
             return known() if callable(known) else None
@@ -303,6 +314,33 @@ def known_front(benchmark: Any, objectives: Sequence[str], constraints: Mapping[
     (24, 2)
     """
     goals = goals_of(benchmark, objectives, constraints)
+    numbers = known_points(goals, benchmark)
+    signs = np.array([objective.sign for objective in goals.objectives])
+    best: Floats = numbers[front(numbers * signs)]
+    return best
+
+
+def known_points(goals: Goals, benchmark: Any) -> Floats:
+    """Return the objectives of all cells that satisfy the constraints, of a benchmark that knows the value of each.
+
+    Parameters
+    ----------
+    goals : Goals
+    benchmark : object
+        That for which the goals were made.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, objectives)
+        In the units of the objectives.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the benchmark does not know the objectives of its cells, or whether they satisfy the constraints.
+    """
+    if goals.bounds:
+        raise ValueError(f"constraints: expected measures that are known, got {', '.join(goals.bounds):.100}")
     values, space = getattr(benchmark, "values", None), goals.benchmark.space
     if not callable(values) or space.n_cells is None:
         raise TypeError(f"benchmark: expected one that knows the value of all cells, got {benchmark!r:.200}")
@@ -311,7 +349,4 @@ def known_front(benchmark: Any, objectives: Sequence[str], constraints: Mapping[
     columns = [
         values(cells) if objective.name == VALUE else measures[objective.name](cells) for objective in goals.objectives
     ]
-    numbers = np.stack(columns, axis=1)
-    signs = np.array([objective.sign for objective in goals.objectives])
-    best: Floats = numbers[front(numbers * signs)]
-    return best
+    return np.stack(columns, axis=1)

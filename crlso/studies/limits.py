@@ -20,7 +20,7 @@ class Limits:
     Parameters
     ----------
     target : float, optional
-        The search ends with the first value that is at least this.
+        The search ends with the first value of a feasible trial that is at least this.
     max_seconds : float, optional
         The search ends with the first result this many seconds from now, or later.
 
@@ -41,6 +41,6 @@ class Limits:
 
     def apply(self, study: Study, trials: Iterable[Trial]) -> None:
         """Stop the study if one of the trials has the target value, or the time is over."""
-        values = (trial.value for trial in trials)
-        if perf_counter() >= self._end or any(value is not None and value >= self._target for value in values):
+        good = (trial for trial in trials if study.history.is_feasible(trial))
+        if perf_counter() >= self._end or any((trial.value or 0.0) >= self._target for trial in good):
             study.stop()

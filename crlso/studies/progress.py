@@ -30,9 +30,9 @@ class Listener:
         """The best value and the number of failures as text; empty for other phases than the search itself."""
         if phase != "search" or self._history is None:
             return ""
-        complete = self._history.complete
+        feasible = self._history.feasible
         failed = sum(trial.state == "failed" for trial in self._history.trials)
-        parts = [f"best {number(self._history.best.value)}"] if complete else []
+        parts = [f"best {number(self._history.best.value)}"] if feasible else []
         return ", ".join(parts + ([f"{failed} failed"] if failed else []))
 
     def __enter__(self) -> Listener:

@@ -12,6 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any
 
 from crlso._base.checks import is_int, real
@@ -24,7 +25,7 @@ from crlso.methods import METHODS
 from crlso.methods.base import Optimiser, default_budget, reporting
 from crlso.methods.naming import parse_method
 from crlso.methods.results import read_results
-from crlso.objectives import Objective
+from crlso.objectives import Bounds, Objective
 from crlso.random import seed_of
 from crlso.studies.evaluation import Outcome
 from crlso.studies.goals import Goals, goals_of
@@ -39,6 +40,8 @@ __all__ = ["EvaluationError", "check_benchmark", "last_study", "make_optimiser",
 _log = logging.getLogger("crlso.search")
 
 _GIVE_UP = 10  # errors of the program without a value
+
+_GOALS = ("objectives", "constraints")  # of a search, not options of methods
 
 Callback = Callable[[Study, Trial], object]
 
@@ -100,18 +103,22 @@ def search(
     objectives : sequence of str, optional
         ``"value"`` and names of the benchmark's measures, with a minus before those to minimise, as in ``["value",
         "-latency:pixel3"]``: the search is for the front of cells that no other dominates, ``study.front``. ``gp`` and
-        ``cr-lso`` take one measure beside the value, which is known without a query; ``nsga2`` and ``random`` take any.
+        ``cr-lso`` take up to three measures beside the value, known without a query or returned by evaluations;
+        ``nsga2`` and ``random`` take any number.
     constraints : mapping, optional
-        Bounds by the names of measures that are known without a query: a number is an upper bound, and text has one or
-        more, as in ``{"parameters": 1.0, "latency:pixel3": ">= 2, <= 5"}``. Or functions, by any name, that return
-        whether a cell satisfies the constraint. Only cells that satisfy all of them are evaluated.
+        Bounds by the names of measures: a number is an upper bound, and text has one or more, as in ``{"parameters":
+        1.0, "latency:pixel3": ">= 2, <= 5"}``. Or functions, by any name, that return whether a cell satisfies the
+        constraint. Only cells are evaluated that satisfy the functions and the bounds of measures that are known
+        without a query. Of measures that evaluations return, ``cr-lso`` and ``gp`` learn which cells are within the
+        bounds, ``evolution`` and ``nsga2`` prefer these, and the best cell is one of them.
     journal : path-like, optional
         File to which each event is appended when it happens. If it has events already, the search goes on from them: it
         asks for the cells that it would have asked for without the interruption, those first whose results are missing,
         and evaluates none twice. The budget may be larger than before. :meth:`Study.open` reads the file.
     known : object, optional
         Results of the same task that are known already: a study, a path to a journal, to a file of ``Study.save`` or to
-        a CSV file that ``Tabular.from_csv`` reads, a Tabular, or a list of pairs of a cell and its value. The method
+        a CSV file that ``Tabular.from_csv`` reads, a Tabular, or a list of pairs of a cell and what its evaluation
+        returned: its value, or a mapping or Measurement with all that objectives and constraints need. The method
         learns from them, they cost no query, and their cells are not asked for. Failed trials of a study count too.
         Results of other tasks are an option of :class:`crlso.CRLSO`, `prior`.
     workers : int, optional
@@ -147,7 +154,8 @@ def search(
     Raises
     ------
     TypeError, ValueError
-        If the benchmark lacks ``space`` or ``evaluate``, or cannot be sent to workers; if the method, its options, the
+        If the benchmark lacks ``space`` or ``evaluate``, or cannot be sent to workers; if an objective or a constraint
+        is unknown or wrong, or too much for the method; if the method, its options, the
         budget, `rng` or another argument is invalid; if the journal is damaged, or is one of another benchmark, method,
         space, seed or option. The message names the line or the difference.
     BlockingIOError
@@ -226,14 +234,14 @@ def _begun(
     benchmark = goals.benchmark
     if recorder is None:
         budget = _given_or_default(budget, benchmark)
-        return make_optimiser(method, benchmark.space, seed, budget, options, goals.objectives)
+        return make_optimiser(method, benchmark.space, seed, budget, options, goals.objectives, goals.bounds)
     journal = recorder.journal
     head = head_of(goals, method, options, seed)
     check_same(journal, head, budget)
     if budget is None:
         budget = _given_or_default(None, benchmark) if journal.head is None else journal.budget
     first = budget if journal.head is None else journal.head["budget"]
-    optimiser = make_optimiser(method, benchmark.space, seed, first, options, goals.objectives)
+    optimiser = make_optimiser(method, benchmark.space, seed, first, options, goals.objectives, goals.bounds)
     replay(journal, optimiser, budget)
     recorder.begin({**head, "budget": optimiser.budget})
     recorder.follow(optimiser.history, lambda: optimiser.note)
@@ -450,6 +458,7 @@ def make_optimiser(
     budget: Any,
     options: dict[str, Any],
     objectives: Sequence[Objective] = (),
+    bounds: Mapping[str, Bounds] = MappingProxyType({}),
 ) -> Optimiser:
     """Make the optimiser of a method.
 
@@ -463,11 +472,14 @@ def make_optimiser(
         Options of the method.
     objectives : sequence of Objective
         By default the value alone.
+    bounds : mapping
+        Constraints on measures that evaluations return.
 
     Raises
     ------
     TypeError, ValueError
-        If the method is unknown, takes one objective only, lacks one of the options, or an argument is invalid.
+        If the method is unknown, takes one objective only or no such constraints, lacks one of the options, or an
+        argument is invalid.
     """
     if isinstance(method, str):
         if method not in METHODS:
@@ -479,7 +491,7 @@ def make_optimiser(
         raise TypeError(f"method: expected a name or a subclass of Optimiser, got {method!r:.100}")
     parameters = inspect.signature(factory).parameters.values()
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
-        known = {p.name for p in parameters} - {"space", "rng", "budget", "objectives"}
+        known = {p.name for p in parameters} - {"space", "rng", "budget", *_GOALS}
         unknown = sorted(set(options) - known)
         refuse_foreign_names("search", unknown, {*known, "rng", "budget"})
         if unknown:
@@ -491,6 +503,13 @@ def make_optimiser(
         if not any(p.name == "objectives" for p in parameters):
             raise ValueError(f"objectives: expected 'value' alone for the method {name}, got {len(objectives)}")
         options = {**options, "objectives": objectives}
+    if bounds:
+        if not any(p.name == "constraints" for p in parameters):
+            measures = ", ".join(bounds)
+            raise ValueError(
+                f"constraints: expected measures that are known without a query for the method {name}, got {measures}"
+            )
+        options = {**options, "constraints": bounds}
     optimiser: Optimiser = factory(space, rng=seed, budget=budget, **options)
     return optimiser
 

@@ -11,14 +11,15 @@ from typing import Any
 
 from crlso._base.checks import check_number, is_int
 from crlso._base.checksums import check_checksum, with_checksum
+from crlso._base.displays import display, drawing, facts
 from crlso._base.files import read_text, replacing
 from crlso._base.locks import holder
 from crlso._base.plain import json_text, plain, typed
-from crlso._base.tables import drawing, html_table, number, text_table
+from crlso._base.tables import number, text_table
 from crlso._version import __version__
-from crlso.history import History, Trial
+from crlso.history import History, Trial, Trials
 from crlso.journal import Journal
-from crlso.objectives import VALUE, Objective, front, hypervolume, points_of
+from crlso.objectives import VALUE, Objective, bounds_of, front, hypervolume, points_of
 
 __all__ = ["Study"]
 
@@ -27,6 +28,7 @@ _TAIL = ("optimum", "trajectory", "seconds", "diagnostics", "version", "environm
 LARGEST_FILE = 1 << 28  # bytes
 _COLUMNS = ("number", "cell", "value", "test", "state", "asked", "error")  # of the table of trials
 _OWN = "user_attrs_"
+_MOST_CELLS = 6  # of a front that notebooks draw
 STUDY_STATES = ("running", "complete", "stopped", "interrupted", "failed")
 
 
@@ -73,7 +75,8 @@ class Study:
     objectives : sequence of str
         What the search was for: ``"value"``, and measures with a minus before those that were minimised.
     constraints : dict of str to str
-        Bounds of measures, such as ``"<= 1.0"``, by name. All queries satisfy them.
+        Bounds of measures, such as ``"<= 1.0"``, by name. Trials that do not satisfy those of measures that evaluations
+        return are not feasible: they are neither best nor in the front.
 
     Raises
     ------
@@ -112,13 +115,15 @@ class Study:
         if self.state not in STUDY_STATES:
             raise ValueError(f"state: expected one of {', '.join(STUDY_STATES)}, got {self.state!r:.100}")
         self.objectives = tuple(map(str, self._aims))
+        limits = {name: text for name, text in self.constraints.items() if str(text).startswith(("<=", ">="))}
+        self.history.bounds = bounds_of(limits)  # without functions of a cell, which all trials satisfy
 
     @property
     def _aims(self) -> list[Objective]:
         return [Objective.parse(text) for text in self.objectives]
 
     @property
-    def trials(self) -> list[Trial]:
+    def trials(self) -> Trials:
         """Trials in the order in which they were asked for or observed."""
         return self.history.trials
 
@@ -128,8 +133,13 @@ class Study:
         return self.history.n_queries
 
     @property
+    def n_infeasible(self) -> int:
+        """Number of complete trials that do not satisfy the constraints."""
+        return len(self.history.complete) - len(self.history.feasible)
+
+    @property
     def best(self) -> Trial:
-        """The complete trial with the highest value, the first in case of ties; ValueError if there is none."""
+        """The feasible trial with the highest value, the first in case of ties; ValueError if there is none."""
         return self.history.best
 
     @property
@@ -138,14 +148,14 @@ class Study:
         return self.history.trajectory
 
     @property
-    def front(self) -> list[Trial]:
-        """Complete trials that no other dominates in the objectives, in descending order of the first objective.
+    def front(self) -> Trials:
+        """Feasible trials that no other dominates in the objectives, in descending order of the first objective.
 
         With one objective, it is the best trial.
         """
         aims = self._aims
-        trials = [trial for trial in self.history.complete if all(aim.of(trial) is not None for aim in aims)]
-        return [trials[i] for i in front(points_of(aims, trials))]
+        trials = [trial for trial in self.history.feasible if all(aim.of(trial) is not None for aim in aims)]
+        return Trials(trials[i] for i in front(points_of(aims, trials)))
 
     @property
     def chosen(self) -> list[Trial]:
@@ -306,8 +316,8 @@ class Study:
         -------
         dict
             ``benchmark``, ``dataset``, ``objective``, ``objectives``, ``constraints``, ``method``, ``options``,
-            ``seed``, ``budget``, ``n_queries``, ``best`` (``cell``, ``index``, ``value``, ``test``), ``front`` (the
-            same and ``objectives`` of each cell), ``optimum``, ``trajectory`` (``query``, ``value``,
+            ``seed``, ``budget``, ``n_queries``, ``n_infeasible``, ``best`` (``cell``, ``index``, ``value``, ``test``),
+            ``front`` (the same and ``objectives`` of each cell), ``optimum``, ``trajectory`` (``query``, ``value``,
             ``test`` of each improvement), ``seconds`` by phase, ``diagnostics``, ``version``, ``environment``. Unknown
             values are None; there is no NaN or infinity.
 
@@ -320,7 +330,7 @@ class Study:
         """
         nothing = dict.fromkeys(("cell", "index", "value", "test"))
         document = {
-            **{name: getattr(self, name) for name in (*_HEAD, "n_queries")},
+            **{name: getattr(self, name) for name in (*_HEAD, "n_queries", "n_infeasible")},
             "best": self.best.result() if self.trajectory else nothing,
             "front": [{**trial.result(), "objectives": self._further(trial)} for trial in self.front],
             **{name: getattr(self, name) for name in _TAIL},
@@ -547,8 +557,14 @@ class Study:
             optimum=typed(document, "optimum", float, optional=True),
         )
 
-    def _summary(self) -> list[tuple[str, str]]:
-        """Rows of the summary table: name and text."""
+    def summary(self) -> list[tuple[str, str]]:
+        """Return what ``str`` shows as rows: names and texts.
+
+        Examples
+        --------
+        >>> Study("mine", None, "random", seed=0, budget=3).summary()[0]
+        ('benchmark', 'mine')
+        """
         where = " / ".join(part for part in (self.benchmark, self.dataset) if part) or "unknown"
         rows = [("benchmark", where), ("method", f"{self.method} (seed {self.seed})")]
         if self.trajectory:
@@ -562,14 +578,15 @@ class Study:
         if self.constraints:
             rows.append(("constraints", "; ".join(f"{name} {text}" for name, text in self.constraints.items())))
         failed = sum(trial.state == "failed" for trial in self.trials)
-        queries = f"{self.n_queries} of {self.budget}" + (f", {failed} failed" if failed else "")
+        counts = {"failed": failed, "not feasible": self.n_infeasible}
+        queries = ", ".join([f"{self.n_queries} of {self.budget}", *(f"{n} {what}" for what, n in counts.items() if n)])
         rows.append(("queries", queries + (f" ({self.state})" if self.state != "complete" else "")))
         phases = ", ".join(f"{name} {value:.1f}" for name, value in self.seconds.items())
         rows.append(("seconds", f"{sum(self.seconds.values()):.1f}" + (f" ({phases})" if phases else "")))
         return rows
 
     def __str__(self) -> str:
-        return text_table(self._summary())
+        return text_table(self.summary())
 
     def __repr__(self) -> str:
         where = "/".join(part for part in (self.benchmark, self.dataset) if part) or "unknown benchmark"
@@ -583,7 +600,8 @@ class Study:
         return f"Study({text}{'' if self.state == 'complete' else ', ' + self.state})"
 
     def _repr_html_(self) -> str:
-        return html_table(self._summary()) + (drawing(self.best.cell) if self.trajectory else "")
+        cells = self.front[:_MOST_CELLS] if self.trajectory else []
+        return display(facts(self.summary()), *(drawing(trial.cell) for trial in cells))
 
 
 def _row(trial: Trial) -> dict[str, Any]:

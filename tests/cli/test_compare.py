@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import resource
@@ -13,7 +12,7 @@ import pytest
 import crlso
 from crlso import cli
 from crlso.cli import compare as cli_compare
-from crlso.comparison import compare
+from crlso.comparison.run import DEFAULT_METHODS, FRONT_METHODS
 from crlso.methods import METHODS
 from tests.cli.shell import run
 from tests.comparison.test_result import ROW
@@ -41,9 +40,28 @@ def test_the_command_prints_tables(capsys):
     out = capsys.readouterr().out
     rows = [line.split()[0] for line in out.splitlines() if " 8  " in line]
     assert rows == 2 * cli_compare.METHODS.split(",") == 2 * ["cr-lso", "gp", "evolution", "local", "random"]
-    assert ",".join(inspect.signature(compare).parameters["methods"].default) == cli_compare.METHODS
+    assert ",".join(DEFAULT_METHODS) == cli_compare.METHODS
+    assert ",".join(FRONT_METHODS) == cli_compare.FRONT_METHODS
     assert "nasbench201 / cifar10: 2 seeds, 8 queries" in out
     assert "nasbench201 / cifar100: 2 seeds, 8 queries" in out
+
+
+def test_the_command_compares_fronts(capsys):
+    goals = ["--objective", "value", "--objective=-latency:pixel3", "--constraint", "parameters<=1.0"]
+    arguments = ["compare", "--methods", "nsga2,random", "--seeds", "2", "--budget", "6", *goals]
+    assert cli.main([*arguments, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert all(0 < row["hypervolume_regret_mean"] < 100 for row in document["results"])
+    assert cli.main(arguments) == 0
+    assert "front regret %" in capsys.readouterr().out
+    for wrong, message in (
+        (["--objective", "value", "--objective=-latncy"], "expected a measure of the benchmark, got 'latncy'"),
+        (["--constraint", "parameters"], "--constraint: expected a bound such as"),
+        (["--constraint", "parameters<=0"], "expected a cell that satisfies them, got none"),
+        (["--objective", "value", "--objective=-flops", "--methods", "local"], "'value' alone for the method local"),
+    ):
+        assert cli.main(["compare", "--seeds", "1", "--budget", "5", *wrong]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_the_command_takes_the_sources_of_a_search(capsys):

@@ -20,7 +20,7 @@ from tests.cli.shell import RANDOM, parse, run
 KEYS = {"benchmark", "dataset", "method", "options", "seed", "budget", "n_queries", "best", "optimum", "trajectory"}
 
 
-KEYS |= {"seconds", "diagnostics", "objectives", "constraints", "front"}
+KEYS |= {"seconds", "diagnostics", "objectives", "constraints", "front", "n_infeasible"}
 
 
 NO_GOALS = {"objectives": None, "constraints": None}

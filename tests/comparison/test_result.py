@@ -9,11 +9,13 @@ import pytest
 
 import crlso
 from crlso.benchmarks import Function
-from crlso.comparison import Comparison, compare
+from crlso.comparison import Comparison, compare, signed_rank_test
 from tests.twins.toys import SPACE, table
 
 ROW = {"method", "checkpoint", "n", "at_optimum"} | {
-    f"{what}_{how}" for what in ("value", "test", "regret") for how in ("mean", "median", "sd", "ci")
+    f"{what}_{how}"
+    for what in ("value", "test", "regret", "hypervolume_regret")
+    for how in ("mean", "median", "sd", "ci")
 }
 
 
@@ -43,6 +45,31 @@ RECORDS = [
     record("b", 1, [[1, 1.0, 1.0], [3, 8.0, 7.0]]),
     record("b", 2, [], state="failed"),
 ]
+
+
+def test_hypervolume_regrets_by_hand():
+    def fronts(label, seed, *volumes):
+        entries = [{"query": query, "volume": volume} for query, volume in volumes]
+        return record(label, seed, [[1, 5.0, 4.0]], volumes=entries, best_volume=8.0)
+
+    records = [
+        *(fronts("a", seed, (2, 2.0), (5, 6.0 + seed)) for seed in range(3)),
+        *(fronts("b", seed, (1, 4.0)) for seed in range(3)),
+        record("c", 0, [[1, 5.0, 4.0]], volumes=None, best_volume=None),
+    ]
+    comparison = Comparison(records, (1, 10))
+    document = comparison.to_dict()
+    rows = {(row["method"], row["checkpoint"]): row for row in document["results"]}
+    assert [rows["a", mark]["hypervolume_regret_mean"] for mark in (1, 10)] == [100.0, 12.5]
+    assert rows["a", 10]["hypervolume_regret_median"] == rows["a", 10]["hypervolume_regret_sd"] == 12.5
+    low, high = rows["a", 10]["hypervolume_regret_ci"]
+    assert 0.0 <= low < 12.5 < high <= 25.0
+    assert rows["b", 1]["hypervolume_regret_ci"] == [50.0, 50.0] and rows["c", 10]["hypervolume_regret_mean"] is None
+    paired = {(pair["a"], pair["b"], pair["checkpoint"]): pair["p"] for pair in document["paired"]}
+    assert paired["a", "b", 10] == signed_rank_test([25.0, 12.5, 0.0], [50.0] * 3) < 1.0  # values do not differ
+    assert paired["a", "c", 10] == 1.0
+    assert "front regret %" in str(comparison) and "12.500" in str(comparison)
+    assert "front regret %" not in str(Comparison(RECORDS, (1, 10)))
 
 
 def test_statistics_by_hand():

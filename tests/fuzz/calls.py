@@ -23,7 +23,7 @@ from tests.fuzz.values import Values
 
 MODULES = """crlso crlso._core crlso.nn crlso.optim crlso.random crlso.spaces crlso.models crlso.benchmarks
              crlso.methods crlso.studies crlso.comparison crlso.diagnostics crlso.plotting crlso.history
-             crlso.methods.bayesian""".split()
+             crlso.methods.bayesian crlso.report""".split()
 ALLOWED = (TypeError, ValueError, IndexError, OverflowError, MemoryError, RuntimeError, OSError, ImportError)
 # Parts of search methods and of models trust each other's arrays: any exception will do, but no crash.
 PARTS = frozenset(
@@ -31,7 +31,9 @@ PARTS = frozenset(
        Posterior SideInformation kept_vae shaped_vae query_of_optimum queries_for_share""".split()
 )
 # Records hold what they are given: any exception will do once one of them was made of anything.
-RECORDS = frozenset("Comparison ConvexityCertificate LatentReport Measurement StepReport Study Trial".split())
+RECORDS = frozenset(
+    "Comparison ConvexityCertificate LatentMap LatentReport Measurement StepReport Study Trial Trials".split()
+)
 WRITES = frozenset(("Adam.step", "Optimizer.step", "backward", "descend_", "load_state"))
 
 

@@ -68,14 +68,16 @@ def test_failed_and_pending_trials_have_no_children():
     assert [trial.number for trial in optimiser._parents(1)] == [1, 2, 3]
 
 
-def test_an_objective_that_was_not_told_is_worse_than_all():
-    both = [Objective("value"), Objective("ms", is_minimised=True)]
+def test_objectives_are_told_or_known():
+    both = [
+        Objective("value"),
+        Objective("ms", is_minimised=True),
+        Objective("codes", known=lambda codes: codes.sum(axis=1)),
+    ]
     optimiser = NSGA2(SPACE, rng=0, population=2, objectives=both)
-    first, second = optimiser.ask(), optimiser.ask()
-    optimiser.tell(first, 90.0)
-    optimiser.tell(second, Measurement(91.0, {"ms": 3.0}))
-    np.testing.assert_array_equal(optimiser._points([first, second]), [[90.0, -np.inf], [91.0, -3.0]])
-    assert optimiser.ask().number == 2
+    trial = optimiser.ask()
+    optimiser.tell(trial, Measurement(91.0, {"ms": 3.0}))
+    np.testing.assert_array_equal(optimiser._points([trial]), [[91.0, -3.0, sum(optimiser.history.codes_of(trial))]])
 
 
 def test_all_classes_of_a_small_space_are_asked_for_once():

@@ -9,7 +9,7 @@ import pytest
 
 import crlso
 from crlso import cli
-from crlso.benchmarks import Function
+from crlso.benchmarks import Function, Tabular
 from crlso.history import Measurement
 from crlso.journal import Journal
 from crlso.methods import METHODS, Evolution
@@ -72,6 +72,33 @@ def test_equal_cells_are_one_result():
     failed = search(Function(SPACE, value_of), "random", 15, 7).trials
     failed = [trial for trial in failed if trial.state == "failed"][:1]
     assert read_results("known", SPACE, type("Some", (), {"trials": failed})).outcomes == [failed[0].error]
+
+
+def test_further_numbers_are_read_too(tmp_path):
+    cells = SPACE.cells(SPACE.classes().codes[:4])
+    table = Tabular(SPACE, cells, range(4), measures={"ms": [1.0, 2.0, np.nan, 4.0]})
+    found = [outcome.objectives for outcome in read_results("known", SPACE, table).outcomes]
+    assert sorted(found, key=str) == sorted([{"ms": 1.0}, {"ms": 2.0}, {}, {"ms": 4.0}], key=str)
+    pairs = [(cells[0], {"value": 90.0, "ms": 3.0}), (cells[0], Measurement(91.0, {"ms": 5.0, "mj": 1.0}))]
+    assert read_results("known", SPACE, pairs).outcomes == [Measurement(90.5, {"ms": 4.0})]
+    with pytest.raises(TypeError, match="value: expected a number by the name 'value', got ms"):
+        read_results("known", SPACE, [(cells[0], {"ms": 3.0})])
+
+    def both(cell):
+        return {"value": value_of(cell) if sum(cell.codes) % 5 != 2 else 0.0, "ms": float(sum(cell.codes))}
+
+    bench = Function(SPACE, both, name="both", measures={"ms": None})
+    goals = {"objectives": ["value", "-ms"], "constraints": {"ms": 6}}
+    first = search(bench, "nsga2", 12, 0, progress=False, **goals)
+    path = tmp_path / "trials.csv"
+    path.write_text(first.trials_dataframe().to_csv(index=False))
+    for known in (first, path):
+        second = search(bench, "gp", 6, 1, progress=False, known=known, **goals)
+        observed = [trial for trial in second.trials if not trial.asked]
+        assert {trial.measurement.objectives["ms"] for trial in observed} == {
+            trial.measurement.objectives["ms"] for trial in first.trials
+        }
+        assert second.n_infeasible >= first.n_infeasible > 0
 
 
 def test_measurements_are_kept():

@@ -7,14 +7,17 @@ import sys
 from pathlib import Path
 
 import crlso
+from crlso import plotting
 
 
 def test_without_matplotlib_the_error_names_the_extra():
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"
-        "from crlso.plotting import plot_cell, plot_comparison, plot_trajectory\n"
-        "for plot in (plot_cell, plot_comparison, plot_trajectory):\n"
-        "    try: plot(None)\n"
+        "import inspect, crlso.plotting as plots\n"
+        "for name in plots.__all__:\n"
+        "    plot = getattr(plots, name)\n"
+        "    required = [p for p in inspect.signature(plot).parameters.values() if p.default is p.empty]\n"
+        "    try: plot(*[None] * len(required))\n"
         "    except ImportError as error: print(error)\n"
     )
     package = str(Path(crlso.__file__).parents[1])
@@ -25,10 +28,9 @@ def test_without_matplotlib_the_error_names_the_extra():
         check=True,
     )
     assert run.stdout.splitlines() == [
-        "plot_cell needs matplotlib: pip install 'crlso[plot]'",
-        "plot_comparison needs matplotlib: pip install 'crlso[plot]'",
-        "plot_trajectory needs matplotlib: pip install 'crlso[plot]'",
+        f"{name} needs matplotlib: pip install 'crlso[plot]'" for name in plotting.__all__
     ]
+    assert len(plotting.__all__) == 9
 
 
 def test_importing_does_not_import_matplotlib():

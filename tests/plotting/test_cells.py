@@ -133,3 +133,19 @@ def test_given_axes_are_used_and_returned(tmp_path):
     assert pyplot.get_fignums() == [figure.number]
     figure.savefig(tmp_path / "cells.png")
     assert (tmp_path / "cells.png").stat().st_size > 1000
+
+
+@each_cell
+@pytest.mark.parametrize("size", [(3.3, 2.0), (7.0, 3.0), (3.3, 4.0)])
+@pytest.mark.parametrize("layout", ["constrained", None])
+def test_text_shrinks_with_the_axes(cell, size, layout):
+    figure, ax = pyplot.subplots(figsize=size, layout=layout, dpi=800)  # letters have whole pixels
+    plot_cell(cell, ax=ax)
+    boxes = patches_of(ax, FancyBboxPatch)
+    pixels = in_pixels([*boxes, *ax.texts], figure)
+    outlines, names, labels = pixels[: len(boxes)], pixels[len(boxes) : 2 * len(boxes)], pixels[2 * len(boxes) :]
+    for box, name in zip(outlines, names, strict=True):
+        assert box.x0 <= name.x0 and name.x1 <= box.x1
+    for label, box in itertools.product(labels, outlines):
+        assert not label.padded(-1).overlaps(box)
+    pyplot.close(figure)

@@ -7,7 +7,7 @@ import pytest
 
 import crlso
 from crlso.benchmarks import NASBench201
-from crlso.comparison import Comparison
+from crlso.comparison import Comparison, wilson_interval
 from crlso.comparison.statistics import bootstrap_interval
 from crlso.history import History, Measurement
 from crlso.plotting import plot_comparison, plot_trajectory
@@ -57,7 +57,8 @@ def test_studies_of_one_method_have_their_mean():
     mean = ax.lines[-1]
     assert mean.get_xdata().tolist() == list(range(1, 31))
     np.testing.assert_allclose(mean.get_ydata(), np.maximum.accumulate(values, axis=1).mean(axis=0), rtol=1e-14)
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["random (mean of 5)"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["random"]
+    assert ax.get_legend().get_title().get_text() == "means of 5 searches"
 
 
 def test_a_mean_is_drawn_where_all_studies_have_a_value():
@@ -81,7 +82,7 @@ def test_regret():
     ax = plot_trajectory(study, regret=80)
     assert points(ax.lines[0]) == [(1, 20.0), (2, 80.0 - best), (3, 80.0 - best)]
     assert "regret" in ax.get_ylabel()
-    assert ax.get_ylim()[0] == 0
+    assert ax.get_yscale() == "log" and 0 < ax.get_ylim()[0] < 80.0 - best
 
 
 def test_regret_is_that_of_each_study():
@@ -122,10 +123,10 @@ def test_a_real_search_is_drawn_on_given_axes():
 
 def test_the_axis_says_what_values_are():
     studies = {
-        "test (oracle)": ("best test (oracle) accuracy (%)", "regret (percentage points)"),
+        "test (oracle)": ("best test (oracle) accuracy (%)", "regret (% points)"),
         "value": ("best value", "regret (value)"),
         "frames per second": ("best frames per second", "regret (frames per second)"),
-        None: ("best validation accuracy (%)", "regret (percentage points)"),
+        None: ("best validation accuracy (%)", "regret (% points)"),
     }
     for objective, labels in studies.items():
         study = study_of([90.0], benchmark="mine", dataset=None, objective=objective)
@@ -231,7 +232,7 @@ def test_comparisons_that_cannot_be_drawn():
     with pytest.raises(ValueError, match="regret: expected a finite number, got nan"):
         Comparison(A, (5,)).plot(regret=float("nan"))
     unknown = Comparison([record("a", 0, [[1, 1.0, None]], optimum=None)], (5,))
-    with pytest.raises(ValueError, match="regret: expected the optimum as a number for benchmark 'b'"):
+    with pytest.raises(ValueError, match="expected the optimum as a number for benchmark 'b'"):
         unknown.plot(regret=True)
     assert pyplot.get_fignums() == []
 
@@ -242,4 +243,87 @@ def test_a_comparison_is_drawn_on_given_axes():
     assert result.plot(ax, regret=True) is ax
     last = [line.get_ydata()[-1] for line in ax.lines]
     assert last == pytest.approx([row["regret_mean"] for row in result.table()])
-    assert ax.get_ylabel() == "regret (percentage points)" and ax.get_title() == "nasbench201 / cifar10"
+    assert ax.get_ylabel() == "regret (% points)" and ax.get_title() == "nasbench201 / cifar10"
+
+
+# -- what a reader sees -----------------------------------------------------------------------------------------------
+
+MANY = [
+    record(label, seed, [[1, 10.0 * number + seed, None], [2 + number, 60.0, None], [8, 70.0 + number, None]])
+    for number, label in enumerate(["cr-lso", "gp", "evolution:population=10", "local", "random"])
+    for seed in range(3)
+]
+
+
+def pixels_of(artist):
+    return artist.get_window_extent(artist.figure.canvas.get_renderer())
+
+
+@pytest.mark.parametrize("regret", [False, 80.0])
+@pytest.mark.parametrize(
+    ("size", "layout"),
+    [((3.3, 2.6), "constrained"), *(((w, 0.6 * w), layout) for w in (5.2, 7.0) for layout in ("constrained", None))],
+)
+def test_the_legend_covers_no_curve_and_no_label(regret, size, layout):
+    figure, ax = pyplot.subplots(figsize=size, layout=layout)
+    Comparison(MANY, (5,)).plot(ax, regret)
+    figure.draw_without_rendering()
+    legend, axis = pixels_of(ax.get_legend()), ax.xaxis.label
+    assert not legend.overlaps(pixels_of(ax.patch)) and not legend.overlaps(pixels_of(axis))
+    assert legend.y0 >= 0 and legend.x0 >= 0 and legend.x1 <= figure.bbox.x1
+    assert pixels_of(ax.patch).height > 0.25 * figure.bbox.height
+
+
+def test_a_legend_above_other_axes_is_inside_unless_the_figure_makes_room():
+    for layout, is_inside in ((None, True), ("constrained", False)):
+        figure, axes = pyplot.subplots(2, 1, layout=layout)
+        Comparison(MANY, (5,)).plot(axes[0])
+        figure.draw_without_rendering()
+        legend = pixels_of(axes[0].get_legend())
+        assert legend.overlaps(pixels_of(axes[0].patch)) == is_inside and not legend.overlaps(pixels_of(axes[1].patch))
+
+
+def test_the_first_queries_do_not_span_the_values():
+    """One random cell far below must not press the curves together at the top."""
+    values = [10.0, *np.linspace(90.0, 91.0, 99).tolist()]
+    for ax in (plot_trajectory(study_of(values)), Comparison(A_LATE, (100,)).plot()):
+        low, high = ax.get_ylim()
+        assert 89.5 < low < 90.5 and 91.0 < high < 91.2
+
+
+A_LATE = [record("a", seed, [[1, 10.0, None], [5, 90.0, None], [90, 91.0, None]], budget=100) for seed in range(2)]
+
+
+def test_curves_that_do_not_rise_are_shown():
+    low, high = plot_trajectory(study_of([5.0, 4.0, 3.0])).get_ylim()
+    assert low < 5.0 < high
+
+
+def test_regret_has_one_scale_in_all_plots():
+    study, comparison = study_of([5.0, 8.0], optimum=9.0), Comparison(A, (5,))
+    assert {plot(regret=True).get_yscale() for plot in (study.plot_trajectory, comparison.plot)} == {"log"}
+    zero = study_of([9.0, 8.0], optimum=9.0).plot_trajectory(regret=True)
+    zero.figure.draw_without_rendering()
+    assert points(zero.lines[0]) == [(1, 0.0), (2, 0.0)]
+
+
+# -- share of searches at the optimum ---------------------------------------------------------------------------------
+
+
+def test_shares_by_hand():
+    ax = Comparison(A + B[:1], (5,)).plot_optimum()
+    a, b = ax.lines
+    # One of three searches of a is at the optimum, 9.0, at query 4; the search of b never is.
+    assert points(a) == [(0, 0.0), (4, pytest.approx(100 / 3)), (5, pytest.approx(100 / 3))]
+    assert points(b) == [(0, 0.0), (5, 0.0)] and a.get_drawstyle() == "steps-post"
+    assert ax.get_ylabel() == "at the optimum (%)" and ax.get_xlim() == (0, 5)
+    (ends, _) = corners(ax)
+    low, high = (100 * end for end in wilson_interval(1, 3))
+    assert min(ends[5]) == pytest.approx(low) and max(ends[5]) == pytest.approx(high)
+
+
+def test_shares_need_an_optimum():
+    unknown = Comparison([record("a", 0, [[1, 1.0, None]], optimum=None)], (5,))
+    with pytest.raises(ValueError, match="which does not know it"):
+        unknown.plot_optimum()
+    assert pyplot.get_fignums() == []

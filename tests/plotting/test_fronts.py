@@ -57,6 +57,14 @@ def test_the_known_front_is_dotted():
     first, second = (drawn(ax, "known front") for ax in axes)
     assert first == second
     assert {(ms, value) for value, ms in points.tolist()} <= set(first)
+    assert [ax.get_xlabel() for ax in axes] == ["latency:pixel3 (ms)", "latency:pixel3"]
+    assert axes[0].get_ylabel() == "validation accuracy (%)"
+
+
+def test_trials_far_away_do_not_press_the_front_together():
+    ax = study_of([(90.0 + i / 10, 4.0 + i) for i in range(11)] + [(10.0, 900.0)]).plot_front()
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    assert 3.0 < left < 4.0 and 14.0 < right < 20.0 and 89.0 < low < 90.0 and 91.0 < high < 92.0
 
 
 def test_axes_that_are_given():

@@ -25,7 +25,7 @@ CASES = {
     "startup": "--rounds 1",
     "large_spaces": "--rounds 1 --queries 1 --cells 2",
     "predictors": "--labels 30 --seeds 0 --cells 300",
-    "hardware": "--quick --kinds front bound --methods gp nsga2 optuna-tpe",
+    "hardware": "--quick --kinds front bound learned-front learned-bound --methods gp nsga2 optuna-tpe",
     "peers": "--quick --methods cr-lso tpe",
 }
 

@@ -18,8 +18,8 @@ import pytest
 import crlso
 from crlso import GraphBatch, Tensor, _core, models, nn, spaces
 from crlso.benchmarks import Function, Tabular
-from crlso.diagnostics import LatentReport, StepReport, convex_position, hull_certificate
-from crlso.history import Event, Improvement, Measurement, Trial
+from crlso.diagnostics import LatentMap, LatentReport, StepReport, convex_position, hull_certificate
+from crlso.history import Event, Improvement, Measurement, Trial, Trials
 from crlso.methods import METHODS, bayesian
 from crlso.models import (
     Features,
@@ -158,9 +158,23 @@ def count(codes: Any) -> Any:
 
 
 def front_gain() -> Any:
-    gain = bayesian.FrontGain(count, CODES)
-    gain.update(CODES[:6], VALUES[:6])
+    gain = bayesian.FrontGain(bayesian.UpperConfidenceBound(1.0), count, CODES)
+    gain.update(CODES[:6], VALUES[:6, None], VALUES[:6].min())
     return gain
+
+
+def volume_gain() -> Any:
+    both = [Objective("value"), Objective("count", known=count), Objective("size")]
+    gain = bayesian.VolumeGain(bayesian.UpperConfidenceBound(1.0), both, CODES)
+    gain.update(CODES[:6], POINTS[:6, :2].astype(np.float64), POINTS[:6, :2].min(axis=0))
+    return gain
+
+
+def learned_constraint() -> Any:
+    learned = bayesian.LearnedConstraint(Bounds(most=1.0), bayesian.ProcessSurrogate(Kernel(((0.5,),))))
+    learned.surrogate.watch(features())
+    learned.fit(features(), np.linspace(0.0, 2.0, len(features())), np.arange(len(features())))
+    return learned
 
 
 def reservoir() -> Any:
@@ -235,6 +249,8 @@ MAKERS: dict[str, Any] = {
     # the record
     "Stream": lambda: Stream(3).child("a"),
     "Event": lambda: Event("asked", 0),
+    "Trials": lambda: Trials([Trial(0, "a", 1.0), Trial(1, "b", error="boom")]),
+    "LatentMap": lambda: LatentMap(POINTS[:, :2], POINTS[:, 1:], "points"),
     "Measurement": lambda: Measurement(1.0, {"latency": 2.0}, user_attrs={"a": [1]}),
     "Trial": lambda: Trial(0, SPACE.cells(CODES[:1])[0], 93.5),
     "Improvement": lambda: Improvement(1, Trial(0, "a cell", 93.5)),
@@ -257,7 +273,8 @@ MAKERS: dict[str, Any] = {
     # methods and their parts
     "RandomSearch": lambda: search("random"),
     "NSGA2": lambda: search("nsga2"),
-    "ValueGain": bayesian.ValueGain,
+    "ValueGain": lambda: bayesian.ValueGain(bayesian.UpperConfidenceBound(1.0)),
+    "VolumeGain": volume_gain,
     "FrontGain": front_gain,
     "Evolution": lambda: search("evolution"),
     "LocalSearch": lambda: search("local"),
@@ -279,6 +296,7 @@ MAKERS: dict[str, Any] = {
     "ProcessSurrogate": lambda: search("gp").surrogate,
     "RandomCells": lambda: bayesian.RandomCells(3),
     "Feasibility": feasibility,
+    "LearnedConstraint": learned_constraint,
     "DescriptorEncoder": bayesian.DescriptorEncoder,
     "JoinedEncoder": lambda: bayesian.JoinedEncoder([bayesian.GraphEncoder(), bayesian.DescriptorEncoder()]),
     "Member": lambda: bayesian.Member((0,), Kernel(((0.5,),))),

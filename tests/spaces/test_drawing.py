@@ -10,8 +10,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from crlso._base.colours import DEAD, IDENTITY, INK, PALETTE, dark_colours, tint
 from crlso.spaces import DARTS, Cell, CellSpace, NASBench101, NASBench201
-from crlso.spaces.drawing import DEAD, HALF_HEIGHT, IDENTITY, LETTER, PALETTE, draw, operation_colours
+from crlso.spaces.colours import operation_colours
+from crlso.spaces.drawing import HALF_HEIGHT, LETTER, draw
 from crlso.spaces.layout import layout_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -53,7 +55,7 @@ def nodes_of(cell):
 
 
 def svg_of(cell):
-    return ElementTree.fromstring(cell._repr_html_())
+    return ElementTree.fromstring(cell.to_svg())
 
 
 # -- geometry ---------------------------------------------------------------------------------------------------------
@@ -141,6 +143,65 @@ def test_no_colour_is_used_twice_before_it_must():
     assert set(Counter(many).values()) == {2, 3}
 
 
+@pytest.mark.parametrize(
+    ("names", "colour"),
+    [
+        (("skip_connect", "skip", "id", "identity"), IDENTITY),
+        (("max_pool_3x3", "maxpool3x3"), PALETTE[3]),
+        (("avg_pool_3x3", "avgpool"), PALETTE[2]),
+        (("conv1x1-bn-relu", "nor_conv_1x1", "conv_1x1"), PALETTE[0]),
+        (("conv3x3-bn-relu", "nor_conv_3x3", "conv_3x3"), PALETTE[1]),
+        (("sep_conv_3x3", "depthwise_separable_conv"), PALETTE[4]),
+    ],
+)
+def test_an_operation_has_one_colour_in_all_spaces(names, colour):
+    """Wherever it stands in the space, and whether or not the space says that it passes on what it gets."""
+    for name in names:
+        for operations in ((name, "a", "b"), ("a", "b", name)):
+            found = operation_colours(CellSpace(3, operations).layout)
+            assert found[operations.index(name)] == colour and found.count(colour) == 1
+    for space in (NASBench101(), NASBench201(), DARTS()):
+        for name, found in zip(space.operations, operation_colours(space.layout), strict=True):
+            assert name not in names or found == colour
+
+
+def test_operations_of_one_kind_in_one_space_differ():
+    assert len(set(operation_colours(CellSpace(3, ["conv_3x3", "nor_conv_3x3", "my_conv_3x3"]).layout))) == 3
+
+
+def contrast(first, second):
+    """The ratio of WCAG 2.1, 1.4.3."""
+    values = [[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in (first, second)]
+    linear = [[v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in colour] for colour in values]
+    low, high = sorted(0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in linear)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("colour", [*PALETTE, IDENTITY, INK])
+def test_text_can_be_read_on_both_grounds(colour):
+    dark = dark_colours()
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast(colour, "#ffffff") >= 4.5 and contrast(dark[colour], dark["#ffffff"]) >= 4.5
+    if colour != INK:  # the names of operations on nodes stand on the tint of their colour
+        assert contrast(INK, tint(colour)) >= 4.5 and contrast(dark[INK], dark[tint(colour)]) >= 4.5
+
+
+@each_cell
+def test_a_dark_page_has_another_colour_for_each_in_a_drawing(cell):
+    drawn = set(re.findall(r'(?:fill|stroke)="(#[0-9a-f]{6})"', cell.to_svg()))
+    html = cell._repr_html_()
+    for colour in drawn:
+        name, dark = f"--c{colour[1:]}", dark_colours()[colour]
+        assert f"[fill='{colour}']{{fill:var({name},{colour})}}" in html and f"{name}:{dark}" in html
+        assert f"[stroke='{colour}']{{stroke:var({name},{colour})}}" in html
+
+
+def test_wide_cells_scroll_and_keep_their_size():
+    html = PAIR._repr_html_()
+    assert html.index("overflow-x:auto") < html.index('<div class="wide" tabindex="0"><svg')
+    assert "max-width" not in PAIR.to_svg() and float(svg_of(PAIR).get("width")) > 700
+
+
 def test_greys_are_told_from_the_palette():
     def spread(colour):
         channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
@@ -161,10 +222,10 @@ def test_nodes_have_the_colours_of_their_operations():
 def test_all_renderers_use_the_same_colours():
     cell = Cell("nasbench201", (1, 2, 3, 4, 1, 0))
     expected = [arrow.colour for arrow in picture_of(cell).arrows]
-    assert re.findall(r'stroke="(#[0-9a-f]{6})" stroke-width', cell._repr_html_()) == expected
+    assert re.findall(r'stroke="(#[0-9a-f]{6})" stroke-width', cell.to_svg()) == expected
     assert re.findall(r' color="(#[0-9a-f]{6})"', cell.to_dot()) == expected
     borders = [box.border for box in picture_of(FIVE).boxes]
-    assert re.findall(r'stroke="(#[0-9a-f]{6})"/', FIVE._repr_html_()) == borders
+    assert re.findall(r'stroke="(#[0-9a-f]{6})"/', FIVE.to_svg()) == borders
     assert re.findall(r' color="(#[0-9a-f]{6})"', FIVE.to_dot()) == borders[1:-1]
 
 

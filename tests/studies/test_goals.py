@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -80,6 +81,81 @@ def test_queried_objectives_and_more_than_two():
     assert study.hypervolume({"value": 80.0, "ms": 20.0, "size": 9.0}) == study.hypervolume([20.0, 80.0, 9.0]) > 0
 
 
+def many(cell):
+    return {"value": value(cell), "ms": float(sum(cell.codes)), "mj": float(3 * cell.codes[0] + cell.codes[-1])}
+
+
+@pytest.mark.parametrize("method", ["gp:initial=8:batch=1", "gp:initial=8", "cr-lso"])
+@pytest.mark.parametrize(
+    "objectives",
+    [["value", "-ms"], ["-mj", "value", "-size"], ["-size", "value", "-ms", "-mj"], ["value", "-size", "weight"]],
+)
+def test_two_to_four_objectives_known_and_queried(objectives, method):
+    bench = mine(many, ms=None, mj=None, weight=lambda cell: 1.0 + cell.codes[1])
+    study = search(bench, method, 24, 0, progress=False, objectives=objectives)
+    assert study.n_queries == 24 and len({str(trial.cell) for trial in study.trials}) == 24
+    signs = [-1.0 if text[0] == "-" else 1.0 for text in objectives]
+    points = np.array(
+        [
+            [sign * trial.measurement.number(text.strip("-")) for sign, text in zip(signs, objectives, strict=True)]
+            for trial in study.trials
+        ]
+    )
+
+    def dominates(a, b):
+        return (a >= b).all() and (a > b).any()
+
+    best = [i for i, point in enumerate(points) if not any(dominates(other, point) for other in points)]
+    numbers = {trial.number for trial in study.front}
+    assert numbers <= set(best) and {tuple(points[i]) for i in best} == {tuple(points[i]) for i in numbers}
+    reference = points.min(axis=0) - 1.0
+    drawn = np.random.default_rng(0).uniform(reference, points.max(axis=0), (40_000, len(signs)))
+    share = (drawn[:, None] < points[sorted(numbers)]).all(axis=2).any(axis=1).mean()
+    volume = share * np.prod(points.max(axis=0) - reference)
+    assert study.hypervolume(reference * signs) == pytest.approx(volume, rel=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["cr-lso", "gp"])
+def test_learned_objectives_lead_to_larger_fronts_than_random_search(method):
+    def evaluate(cell):
+        numbers = BENCH.measure("latency:pixel3", [cell]), BENCH.measure("latency:fpga", [cell])
+        return {"value": BENCH.evaluate(cell), "ms": float(numbers[0][0]), "fpga": float(numbers[1][0])}
+
+    bench = Function(BENCH.space, evaluate, name="queried", measures={"ms": None, "fpga": None})
+    for objectives, reference in ((["value", "-ms"], [80.0, 30.0]), (["value", "-ms", "-fpga"], [80.0, 30.0, 20.0])):
+        volumes = [
+            [
+                search(bench, name, 50, seed, progress=False, objectives=objectives).hypervolume(reference)
+                for seed in range(3)
+            ]
+            for name in (method, "random")
+        ]
+        assert min(volumes[0]) > max(volumes[1])
+
+
+@pytest.mark.parametrize("method", ["gp:initial=8", "cr-lso"])
+def test_a_killed_search_with_learned_objectives_and_bounds_goes_on(method, tmp_path):
+    path, bench = tmp_path / "run.jsonl", mine(many, ms=None, mj=None)
+    goals = {"objectives": ["value", "-ms", "-size"], "constraints": {"mj": 5}}
+    expected = search(bench, method, 22, 0, progress=False, journal=path, **goals)
+    assert 0 < expected.n_infeasible < 22
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:32]))
+    again = search(bench, method, 22, 0, progress=False, journal=path, **goals)
+    assert again.history == expected.history
+    assert [trial.number for trial in again.front] == [trial.number for trial in expected.front]
+
+
+def test_workers_and_pending_cells_with_learned_objectives():
+    bench = mine(many, ms=None, mj=None)
+    goals = {"objectives": ["value", "-ms"], "constraints": {"mj": 7}}
+    study = search(
+        bench, "gp:initial=6", 16, 0, progress=False, executor=ThreadPoolExecutor(3), deterministic=True, **goals
+    )
+    assert len({str(trial.cell) for trial in study.trials}) == 16 and study.front
+
+
 def test_an_evaluation_that_lacks_a_measure_has_failed():
     def evaluate(cell):
         return {"value": value(cell), "ms": 1.0} if sum(cell.codes) % 2 else value(cell)
@@ -91,8 +167,10 @@ def test_an_evaluation_that_lacks_a_measure_has_failed():
     with pytest.raises(EvaluationError, match="value: expected a number by the name 'value', got ms"):
         search(mine(lambda cell: {"ms": 1.0}, ms=None), "random", 20, 0, progress=False)
     nan = mine(lambda cell: {"value": 1.0, "ms": math.nan}, ms=None)
-    with pytest.raises(EvaluationError, match="ms: expected a finite number, got nan"):
-        search(nan, "random", 3, 0, progress=False, objectives=["value", "-ms"])
+    for goals in ({"objectives": ["value", "-ms"]}, {"constraints": {"ms": 3}}):
+        for method in ("random", "gp"):
+            with pytest.raises(EvaluationError, match="ms: expected a finite number, got nan"):
+                search(nan, method, 3, 0, progress=False, **goals)
 
 
 def test_known_results_get_the_numbers_that_are_known():
@@ -127,7 +205,7 @@ def test_no_query_is_spent_on_a_cell_that_breaks_a_bound(method):
     }
     study = search(BENCH, method, 40, 2, progress=False, constraints=bounds)
     cells = [trial.cell for trial in study.trials]
-    assert (BENCH.latency(cells, "pixel3") <= 6.0).all()
+    assert (BENCH.latency(cells, "pixel3") <= 6.0).all() and study.n_infeasible == 0
     parameters = BENCH.parameters(cells)
     assert ((parameters >= 0.1) & (parameters <= 0.6)).all()
     assert all("none" in cell.operations for cell in cells)
@@ -170,6 +248,79 @@ def test_a_budget_is_at_most_the_cells_within_the_bounds():
     assert sorted(trial.value for trial in study.trials) == [0.0, 1.0]
     with pytest.raises(ValueError, match="budget: expected at most 2"):
         search(table, "random", 3, 0, progress=False, constraints={"ms": 2})
+
+
+def with_ms(cell):
+    return {"value": value(cell), "ms": float(sum(cell.codes))}
+
+
+@pytest.mark.parametrize("method", ["random", "evolution", "nsga2", "gp"])
+def test_bounds_of_queried_measures(method, tmp_path):
+    path, saved = tmp_path / "run.jsonl", tmp_path / "study.json"
+    goals = {"constraints": {"ms": ">= 2, <= 5", "size": 5}}
+    study = search(mine(with_ms, ms=None), method, 24, 0, progress=False, journal=path, **goals)
+    ms = np.array([sum(trial.cell.codes) for trial in study.trials])
+    allowed = (ms >= 2) & (ms <= 5)
+    assert allowed.any() and not allowed.all()
+    assert study.n_infeasible == (~allowed).sum() == study.to_dict()["n_infeasible"]
+    assert f"24 of 24, {study.n_infeasible} not feasible" in str(study)
+    good = [trial for trial, is_allowed in zip(study.trials, allowed, strict=True) if is_allowed]
+    assert study.best.value == max(trial.value for trial in good) == study.trajectory[-1]["value"]
+    assert study.optimum is None and study.front == [study.best]
+    assert study.trials[0].measurement.constraints == {"ms": float(ms[0]), "size": size(study.trials[0].cell)}
+    assert study.trials[0].measurement.objectives == {}
+    study.save(saved)
+    for other in (Study.load(saved), Study.open(path), pickle.loads(pickle.dumps(study))):
+        assert (other.best.cell, other.n_infeasible) == (study.best.cell, study.n_infeasible)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:31]))
+    assert search(mine(with_ms, ms=None), method, 24, 0, progress=False, journal=path, **goals).history == study.history
+    with pytest.raises(ValueError, match="constraints: expected"):
+        search(mine(with_ms, ms=None), method, 24, 0, progress=False, journal=path, constraints={"ms": 5, "size": 5})
+
+
+def test_an_objective_may_have_a_bound_and_so_may_the_value():
+    goals = {"objectives": ["value", "-ms"], "constraints": {"ms": 6, "value": ">= 84"}}
+    study = search(mine(with_ms, ms=None), "nsga2", 30, 0, progress=False, **goals)
+    assert study.n_infeasible > 0
+    assert all(trial.value >= 84 and sum(trial.cell.codes) <= 6 for trial in study.front)
+    measured = study.trials[0].measurement
+    assert measured.objectives["ms"] == measured.constraints["ms"]
+
+
+def test_targets_are_reached_by_feasible_cells():
+    study = search(mine(with_ms, ms=None), "random", 40, 0, progress=False, constraints={"ms": 4}, target=85.0)
+    first = next(t for t in study.trials if t.value >= 85.0 and sum(t.cell.codes) <= 4)
+    assert study.state == "stopped" and study.trials[-1] is first
+    assert any(trial.value >= 85.0 for trial in study.trials[:-1])
+
+
+def test_an_evaluation_that_lacks_a_bounded_measure_has_failed():
+    def evaluate(cell):
+        return with_ms(cell) if sum(cell.codes) % 2 else value(cell)
+
+    study = search(mine(evaluate, ms=None), "random", 20, 0, progress=False, constraints={"ms": 5})
+    failed = [trial for trial in study.trials if trial.state == "failed"]
+    assert "ms: expected a number, got none from the evaluation" in failed[0].error
+    assert len(failed) == sum(sum(trial.cell.codes) % 2 == 0 for trial in study.trials)
+    assert study.n_infeasible == sum(trial.state == "complete" and sum(trial.cell.codes) > 5 for trial in study.trials)
+
+
+def test_a_search_without_a_feasible_cell_has_no_best_one():
+    study = search(mine(with_ms, ms=None), "random", 10, 0, progress=False, constraints={"ms": -1})
+    assert (study.state, study.n_infeasible, study.front) == ("complete", 10, [])
+    assert study.to_dict()["best"]["value"] is None and "10 not feasible" in str(study)
+    with pytest.raises(ValueError, match="best: expected a complete trial that satisfies the constraints, got none"):
+        _ = study.best
+
+
+def test_known_results_must_have_the_bounded_measures():
+    cells = SPACE.cells(SPACE.classes().codes[:6])
+    bench, goals = mine(with_ms, ms=None), {"constraints": {"ms": 5}}
+    told = [(cell, Measurement(value(cell), {"ms": 4.0})) for cell in cells]
+    assert search(bench, "gp", 5, 0, progress=False, known=told, **goals).n_queries == 5
+    with pytest.raises(ValueError, match="known: ms: expected a number, got none from the evaluation"):
+        search(bench, "gp", 5, 0, progress=False, known=[(cell, value(cell)) for cell in cells], **goals)
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------------
@@ -267,10 +418,12 @@ def never(cell):
         ({"objectives": ["-value", "size"]}, ValueError, "expected 'value', which is maximised, got '-value'"),
         ({"objectives": "value"}, TypeError, "objectives: expected a sequence of names of measures, got str"),
         ({"objectives": [3]}, TypeError, "objectives: expected names of measures, got int"),
+        ({"objectives": 3}, TypeError, "objectives: expected a sequence of names of measures, got int"),
+        ({"constraints": {"value": ">= nan"}}, ValueError, "expected a finite number after <= or >=, got 'nan'"),
+        ({"constraints": {"value": ">= 2, <= 1"}}, ValueError, "expected bounds that a number can satisfy"),
         ({"objectives": ["value", "-holes"]}, ValueError, "holes: expected a number for each cell, got NaN for"),
         ({"constraints": {"sise": 3}}, ValueError, "constraints: expected a measure .*; the nearest is 'size'"),
         ({"constraints": {"test": 3}}, ValueError, "constraints: expected no test accuracy"),
-        ({"constraints": {"value": 3}}, ValueError, "expected measures that are known without a query, got 'value'"),
         ({"constraints": {"size": ">= 3, <= 2"}}, ValueError, "expected bounds that a number can satisfy"),
         ({"constraints": {"size": math.nan}}, ValueError, "expected a finite number, got nan"),
         ({"constraints": {"size": 0}}, ValueError, "constraints: expected a cell that satisfies them, got none of"),
@@ -286,17 +439,29 @@ def test_wrong_goals(goals, error, message):
         search(bench, "random", 5, 0, progress=False, **goals)
 
 
+@pytest.mark.parametrize("method", ["local", "cr-lso-paper"])
+def test_methods_without_learned_constraints_refuse_them(method):
+    message = f"constraints: expected measures that are known without a query for the method {method}, got ms"
+    with pytest.raises(ValueError, match=message):
+        search(mine(never, ms=None), method, 5, 0, progress=False, constraints={"ms": 3, "size": 4})
+
+
+def test_fronts_under_bounds_that_are_not_known():
+    with pytest.raises(ValueError, match="constraints: expected measures that are known, got ms"):
+        known_front(mine(ms=None), ["value", "-size"], {"ms": 3})
+
+
 @pytest.mark.parametrize("method", ["local", "evolution", "cr-lso-paper"])
 def test_methods_for_the_value_alone_refuse_a_front(method):
     with pytest.raises(ValueError, match=f"objectives: expected 'value' alone for the method {method}, got 2"):
         search(mine(never), method, 5, 0, progress=False, objectives=["value", "-size"])
 
 
-def test_a_queried_objective_is_refused_where_it_must_be_known():
-    with pytest.raises(
-        ValueError, match="expected 'value' and one measure that is known without a query, got value, -ms"
-    ):
-        search(mine(never, ms=None), "gp", 5, 0, progress=False, objectives=["value", "-ms"])
+@pytest.mark.parametrize("method", ["cr-lso", "gp"])
+def test_five_objectives_are_too_many_for_surrogates(method):
+    bench = mine(never, **dict.fromkeys("abcd"))
+    with pytest.raises(ValueError, match="expected 'value' and at most 3 other measures, got value, a, b, c, d"):
+        search(bench, method, 5, 0, progress=False, objectives=["value", *"abcd"])
 
 
 def test_wrong_references():

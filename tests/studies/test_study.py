@@ -20,8 +20,8 @@ from crlso.methods import METHODS
 from crlso.spaces import DARTS, NASBench101, NASBench201
 from crlso.studies.study import Study
 
-KEYS = """benchmark dataset objective objectives constraints method options seed budget n_queries best front optimum
-    trajectory seconds diagnostics version environment""".split()
+KEYS = """benchmark dataset objective objectives constraints method options seed budget n_queries n_infeasible best
+    front optimum trajectory seconds diagnostics version environment""".split()
 
 
 def make_study(values, tests=None, **changes) -> Study:

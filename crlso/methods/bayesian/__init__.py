@@ -6,6 +6,7 @@ protocol: :class:`Encoder`, :class:`Surrogate`, :class:`Acquisition` or :class:`
 
 from crlso.methods.bayesian.acquisition import UpperConfidenceBound
 from crlso.methods.bayesian.average import AveragedPosterior, Member, ProcessAverage
+from crlso.methods.bayesian.constraints import LearnedConstraint
 from crlso.methods.bayesian.cr_lso import CRLSO
 from crlso.methods.bayesian.encoders import (
     DescriptorEncoder,
@@ -16,7 +17,7 @@ from crlso.methods.bayesian.encoders import (
     class_latents,
 )
 from crlso.methods.bayesian.feasibility import Feasibility
-from crlso.methods.bayesian.gains import FrontGain, Gain, ValueGain
+from crlso.methods.bayesian.gains import FrontGain, Gain, ValueGain, VolumeGain
 from crlso.methods.bayesian.gp import GPSearch
 from crlso.methods.bayesian.parts import (
     Acquisition,
@@ -63,6 +64,7 @@ __all__ = [
     "LatentEncoder",
     "LatentMoves",
     "LatentSteps",
+    "LearnedConstraint",
     "Member",
     "Mutations",
     "Neighbours",
@@ -78,6 +80,7 @@ __all__ = [
     "Surrogate",
     "UpperConfidenceBound",
     "ValueGain",
+    "VolumeGain",
     "class_latents",
     "latent_descent",
     "latent_steps",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ class CRLSO(BayesianSearch):
         value. Up to half of the initial cells are those that priors predict to be best. How much the predictions count
         later is learned from the values of this task, see :class:`PriorEncoder`. Results of the same task are no prior:
         :meth:`observe` adds them, or the argument `known` of :func:`crlso.search`.
-    objectives : sequence of Objective
+    objectives, constraints
         See :class:`BayesianSearch`.
 
     Raises
@@ -127,6 +128,7 @@ class CRLSO(BayesianSearch):
         features: Callable[[Sequence[Cell]], npt.ArrayLike] | npt.ArrayLike | None = None,
         prior: Any = None,
         objectives: Sequence[Objective] = (),
+        constraints: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         latents, priors = LatentEncoder(encoder), read_priors(space, prior)
         parts: list[Encoder] = [latents, GraphEncoder(), DescriptorEncoder()]
@@ -145,6 +147,7 @@ class CRLSO(BayesianSearch):
             reservoir=reservoir,
             cells=np.concatenate([prior.codes for prior in priors]) if priors else None,
             objectives=objectives,
+            constraints=constraints,
             rng=rng,
             budget=budget,
         )

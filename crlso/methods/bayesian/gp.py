@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from crlso.methods.bayesian.acquisition import UpperConfidenceBound
@@ -52,7 +53,7 @@ class GPSearch(BayesianSearch):
         Number of new random cells per round, in spaces with more than 10,000 classes.
     kernel : Kernel, optional
         Grids for the weights of H / 2 and of P, and for the noise.
-    objectives : sequence of Objective
+    objectives, constraints
         See :class:`BayesianSearch`.
 
     Raises
@@ -81,6 +82,7 @@ class GPSearch(BayesianSearch):
         candidates: int = 10_000,
         kernel: Kernel = GRAPH_KERNEL,
         objectives: Sequence[Objective] = (),
+        constraints: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         super().__init__(
             space,
@@ -91,6 +93,7 @@ class GPSearch(BayesianSearch):
             initial=initial,
             batch=batch,
             objectives=objectives,
+            constraints=constraints,
             rng=rng,
             budget=budget,
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from crlso._base.checks import check_int
 from crlso._base.plain import typed
 from crlso._base.types import Codes, Floats, Positions
 from crlso.methods.base import Optimiser, Stepwise
+from crlso.methods.bayesian.constraints import LearnedConstraint
 from crlso.methods.bayesian.feasibility import Feasibility
 from crlso.methods.bayesian.gains import gain_of
 from crlso.methods.bayesian.parts import (
@@ -28,7 +31,7 @@ from crlso.methods.bayesian.priors import best_predicted
 from crlso.methods.bayesian.remembered import RememberedFeatures
 from crlso.methods.random import RandomOrder
 from crlso.models.gaussian_process import Features, normal_scores
-from crlso.objectives import Objective
+from crlso.objectives import VALUE, Objective
 from crlso.spaces.base import Space
 from crlso.spaces.keys import first_of_each
 
@@ -67,9 +70,15 @@ class BayesianSearch(Optimiser):
         Number of random cells drawn once.
     cells : ndarray of uint8, shape (n, codes per cell), optional
         Canonical cells to add to a reservoir that does not hold all classes, such as good cells of other tasks.
-    objectives : sequence of Objective
-        The value alone, or the value and one other that is known without a query: then the acquisition values are
-        bounds by which cells may extend the front of both, see :class:`FrontGain`.
+    objectives : sequence of Objective or str
+        The value alone, or the value and up to three others. Those that are not known without a query are learned by
+        copies of the surrogate, and :meth:`tell` takes a measurement with them. The search asks for the cells that
+        promise to add most to the hypervolume of the front: by the acquisition value of the value if the others are
+        known, see :class:`FrontGain`; by an expectation if several are learned, see :class:`VolumeGain`.
+    constraints : mapping
+        Bounds of measures that evaluations return, by name: a number is an upper bound, text has one or more, as in
+        ``{"latency": 5.0, "energy": ">= 1, <= 2"}``. A copy of the surrogate learns each of them, see
+        :class:`LearnedConstraint`. :meth:`tell` takes a measurement with these numbers.
     rng, budget
         See :class:`crlso.methods.Optimiser`.
 
@@ -78,6 +87,8 @@ class BayesianSearch(Optimiser):
     reservoir : Reservoir
     feasibility : Feasibility
         What was learned from failed evaluations.
+    learned_constraints : dict of str to LearnedConstraint
+        What was learned from measurements about each constraint.
     diagnostics : dict
         ``model``: the parameters chosen by each fit. ``sources``: in large spaces, the number of chosen cells by
         source.
@@ -125,10 +136,12 @@ class BayesianSearch(Optimiser):
         reservoir: int = RESERVOIR,
         cells: Codes | None = None,
         objectives: Sequence[Objective] = (),
+        constraints: Mapping[str, Any] = MappingProxyType({}),
         rng: Any = 0,
         budget: int | None = None,
     ) -> None:
         super().__init__(space, rng=rng, budget=budget)
+        self._aim_for(objectives, constraints)
         self.initial, self.batch = check_int("initial", initial, 1), check_int("batch", batch, 1)
         self.encoder, self.surrogate, self.acquisition = encoder, surrogate, acquisition
         self.sources = tuple(sources)
@@ -136,12 +149,25 @@ class BayesianSearch(Optimiser):
         self._models: Stepwise[list[dict[str, Any]]] = Stepwise([])
         self._picks: Stepwise[dict[str, int]] = Stepwise({})
         self.reservoir = self._draw_reservoir(check_int("reservoir", reservoir, 1), cells)
-        self.gain = gain_of(objectives, self.reservoir.codes)
+        self.gain = gain_of(
+            acquisition, self.objectives, self.reservoir.codes, is_constrained=bool(self.history.bounds)
+        )
         with self.phase("encoders"):
             encoder.prepare(self.reservoir, self.stream, self.report)
             self._features = encoder.encode(self.reservoir.codes)
         self._remembered = RememberedFeatures(encoder, space.cardinalities)
-        surrogate.watch(self._features)
+        self.learned_constraints = {
+            name: LearnedConstraint(bounds, copy.deepcopy(surrogate)) for name, bounds in self.history.bounds.items()
+        }
+        learned = [objective for objective in self.objectives if objective.known is None]
+        self._learned_objectives = {
+            objective: surrogate if objective.name == VALUE else copy.deepcopy(surrogate) for objective in learned
+        }
+        for part in (
+            *self._learned_objectives.values(),
+            *(limit.surrogate for limit in self.learned_constraints.values()),
+        ):
+            part.watch(self._features)
         self.feasibility = Feasibility(self._features)
         self._initial, self._predicted = self.reservoir.codes[self._first_positions()], self._predicted_cells()
         self._plan = 1, self._initial  # the next round, and the cells of that before it
@@ -231,18 +257,18 @@ class BayesianSearch(Optimiser):
         self._learn_from_failures(codes)
         if not len(codes):
             return self._blind(n)
-        scores = normal_scores(self.history.values)
-        posterior = self._fit(codes, scores)
-        self.gain.update(codes, scores)
+        scores = self._scores()
+        posteriors = self._fit(codes, scores)
+        self._update_gain(codes, scores)
         pending = self.history.rows_of(self.pending)
         if self.reservoir.is_complete:
             where, cells = self.reservoir.locate(pending), self.reservoir
-            return cells.codes[self._highest(n, cells, posterior, self.feasibility.penalty(), where)]
-        found = self._candidates(posterior, codes, scores)
+            return cells.codes[self._highest(n, cells, posteriors, self._penalty(), where)]
+        found = self._candidates(posteriors, codes, scores)
         features = self._remembered.encode(np.concatenate([found.codes, pending]))
         where = np.arange(len(found), len(features))
-        penalty = self.feasibility.penalty(features)[: len(found)]
-        chosen = self._highest(n, found, self.surrogate.posterior(features), penalty, where)
+        penalty = self._penalty(features)[: len(found)]
+        chosen = self._highest(n, found, self._posteriors(features), penalty, where)
         picks = dict(self._picks.before(self._round))
         for i in chosen:
             picks[found.sources[i]] = picks.get(found.sources[i], 0) + 1
@@ -261,12 +287,58 @@ class BayesianSearch(Optimiser):
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _fit(self, codes: Codes, scores: Floats) -> Posterior:
-        """Fit the surrogate to all observed cells, and return its posterior at the reservoir."""
-        features = self._features_of(codes)
-        self.surrogate.fit(features, scores, self.history.keys)
-        self._note_fit({"observed": len(codes), **self.surrogate.summary()})
-        return self.surrogate.posterior()
+    def _scores(self) -> Floats:
+        """Normal scores of the learned objectives of the complete trials, shape (n, learned)."""
+        columns = [objective.sign * self._numbers(objective.name) for objective in self._learned_objectives]
+        return np.stack([normal_scores(column) for column in columns], axis=1)
+
+    def _fit(self, codes: Codes, scores: Floats) -> list[Posterior]:
+        """Fit the surrogates to all observed cells, and return those of the objectives at the reservoir."""
+        features, keys = self._features_of(codes), self.history.keys
+        for surrogate, column in zip(self._learned_objectives.values(), scores.T):
+            surrogate.fit(features, np.ascontiguousarray(column), keys)
+        summary = {"observed": len(codes), **self.surrogate.summary()}
+        for objective, surrogate in self._learned_objectives.items():
+            if objective.name != VALUE:
+                summary.setdefault("objectives", {})[objective.name] = surrogate.summary()
+        for name, limit in self.learned_constraints.items():
+            limit.fit(features, self._numbers(name), keys)
+            summary.setdefault("constraints", {})[name] = limit.summary()
+        self._note_fit(summary)
+        return self._posteriors()
+
+    def _posteriors(self, x: Features | None = None) -> list[Posterior]:
+        """The posteriors of the learned objectives at cells, by default at the reservoir."""
+        return [surrogate.posterior(x) for surrogate in self._learned_objectives.values()]
+
+    def _numbers(self, name: str) -> Floats:
+        """The numbers of a measure of the complete trials, shape (n,)."""
+        measured = (trial.measurement for trial in self.history.complete)
+        return np.array([found.number(name) for found in measured if found is not None], dtype=np.float64)
+
+    def _update_gain(self, codes: Codes, scores: Floats) -> None:
+        """Let the gain learn from the feasible ones of the observed cells."""
+        feasible = self.history.violations(self.history.complete) == 0.0
+        self.gain.update(codes[feasible], scores[feasible], scores.min(axis=0))
+
+    def _ranking(self, scores: Floats) -> Floats:
+        """Scores of the observed cells by which the best come first: the feasible ones, then those that are closer."""
+        violations = self.history.violations(self.history.complete)
+        feasible = violations == 0.0
+        if feasible.all():
+            return self.gain.ranking(scores)
+        ranks = -violations
+        if feasible.any():
+            ranking = self.gain.ranking(scores[feasible])
+            ranks[feasible] = ranking - ranking.min() + 1.0
+        return normal_scores(ranks)
+
+    def _penalty(self, x: Features | None = None) -> Floats:
+        """The penalties of m cells that may fail or break a constraint, shape (m,); by default of the reservoir."""
+        penalty = self.feasibility.penalty(x)
+        for limit in self.learned_constraints.values():
+            penalty = penalty + limit.penalty(x)
+        return penalty
 
     def _note_fit(self, fit: dict[str, Any]) -> None:
         """Add the parameters of the fit of this round to the diagnostics."""
@@ -290,40 +362,39 @@ class BayesianSearch(Optimiser):
         return self._features[self.reservoir.locate(codes)] if complete else self._remembered.encode(codes)
 
     def _highest(
-        self, n: int, cells: Reservoir | Candidates, posterior: Posterior, penalty: Floats, pending: Positions
+        self, n: int, cells: Reservoir | Candidates, posteriors: list[Posterior], penalty: Floats, pending: Positions
     ) -> list[int]:
         """Positions of the `n` cells that promise most, conditioned on the pending ones."""
         seen = self.history.seen(cells.keys)
         for i in pending:
-            posterior.observe(int(i))
+            _observe(posteriors, int(i))
         chosen: list[int] = []
         for _ in range(min(n, int((~seen).sum()))):
-            bounds = self.acquisition(posterior)[: len(seen)] + penalty
-            chosen.append(int(np.where(seen, -np.inf, self.gain(bounds, cells.codes)).argmax()))
+            gains = self.gain(posteriors, cells.codes, penalty)
+            chosen.append(int(np.where(seen, -np.inf, gains).argmax()))
             seen[chosen[-1]] = True
             if len(chosen) < n:
-                posterior.observe(chosen[-1])
+                _observe(posteriors, chosen[-1])
         return chosen
 
     def _values(self, cells: Codes) -> Floats:
-        """What canonical cells promise, shape (m,): the gain by their penalised acquisition values."""
+        """What canonical cells promise, shape (m,): the gain by them."""
         features = self._remembered.encode(cells)
-        bounds = self.acquisition(self.surrogate.posterior(features)) + self.feasibility.penalty(features)
-        return self.gain(bounds, cells)
+        return self.gain(self._posteriors(features), cells, self._penalty(features))
 
-    def _candidates(self, posterior: Posterior, codes: Codes, scores: Floats) -> Candidates:
+    def _candidates(self, posteriors: list[Posterior], codes: Codes, scores: Floats) -> Candidates:
         """Collect the candidates of a round in a space larger than the reservoir."""
         candidates = Candidates(self.space, codes.shape[1])
         context = Round(
             reservoir=self.reservoir,
             stream=self.stream.child(f"pool{self._round}"),
             codes=codes,
-            scores=self.gain.ranking(scores),
+            scores=self._ranking(scores),
             candidates=candidates,
             reservoir_values=np.where(
                 self.history.seen(self.reservoir.keys),
                 -np.inf,
-                self.gain(self.acquisition(posterior) + self.feasibility.penalty(), self.reservoir.codes),
+                self.gain(posteriors, self.reservoir.codes, self._penalty()),
             ),
             acquisition_values=self._values,
             seen=self.seen,
@@ -335,3 +406,9 @@ class BayesianSearch(Optimiser):
         if self.history.seen(candidates.keys).all():  # no source proposed an unseen class
             candidates.add("random", RandomOrder(self).next()[None])
         return candidates
+
+
+def _observe(posteriors: list[Posterior], i: int) -> None:
+    """Condition all posteriors on an evaluation of cell `i`."""
+    for posterior in posteriors:
+        posterior.observe(i)
