@@ -132,6 +132,8 @@ def check_measure(argument: str, name: str, known: Mapping[str, Measure]) -> Mea
 
     Raises
     ------
+    TypeError
+        If the name is no text.
     ValueError
         If there is none, or it is the test accuracy. The message has the nearest name.
 
@@ -142,6 +144,8 @@ def check_measure(argument: str, name: str, known: Mapping[str, Measure]) -> Mea
     ...
     ValueError: objectives: expected a measure of the benchmark, got 'latncy'; the nearest is 'latency'
     """
+    if not isinstance(name, str):
+        raise TypeError(f"{argument}: expected the name of a measure, got {type(name).__name__}")
     if name in known:
         return known[name]
     if name == _TEST or name.startswith(f"{_TEST} "):

@@ -24,7 +24,7 @@ from crlso.methods.base import default_budget, reporting
 from crlso.methods.naming import parse_method
 from crlso.studies.goals import Goals, goals_of
 from crlso.studies.progress import listener
-from crlso.studies.run import check_benchmark, make_optimiser
+from crlso.studies.run import make_optimiser
 
 __all__ = ["DEFAULT_METHODS", "FRONT_METHODS", "compare"]
 
@@ -128,8 +128,8 @@ def compare(
     """
     refuse_unguarded()
     given = list(benchmarks) if isinstance(benchmarks, (list, tuple)) else [benchmarks]
-    wanted = {"objectives": objectives, "constraints": constraints}
-    goals = [_checked_goals(benchmark, wanted) for benchmark in given]
+    wanted: dict[str, Any] = {"objectives": objectives, "constraints": constraints}
+    goals = [goals_of(benchmark, **wanted) for benchmark in given]
     usual = FRONT_METHODS if any(len(goal.objectives) > 1 for goal in goals) else DEFAULT_METHODS
     chosen = _checked_methods(usual if methods is None else methods)
     numbers = _checked_seeds(seeds)
@@ -181,11 +181,6 @@ def _checked_methods(methods: Any) -> dict[str, tuple[Any, dict[str, Any]]]:
     if not chosen:
         raise ValueError("methods: expected at least one, got none")
     return chosen
-
-
-def _checked_goals(benchmark: Any, wanted: dict[str, Any]) -> Goals:
-    check_benchmark(benchmark)
-    return goals_of(benchmark, **wanted)
 
 
 def _checked_seeds(seeds: Any) -> list[int]:

@@ -52,6 +52,20 @@ class Goals:
         return self.benchmark.completed(cell, found) if isinstance(self.benchmark, _Measured) else found
 
 
+def _check_benchmark(benchmark: Any) -> None:
+    """Raise TypeError unless `benchmark` is an object with ``space`` and ``evaluate(cell)``; say how to make one."""
+    if isinstance(benchmark, type):
+        raise TypeError(f"benchmark: expected an object, got the class {benchmark.__name__} itself")
+    if not hasattr(benchmark, "space") or not callable(getattr(benchmark, "evaluate", None)):
+        name = getattr(benchmark, "__name__", "") if callable(benchmark) else ""
+        function = name if name.isidentifier() else "evaluate"
+        raise TypeError(
+            "benchmark: expected an object with `space` and `evaluate(cell)`, got "
+            f"{type(benchmark).__name__}; make one of a function: crlso.benchmarks.Function(space, {function}), where "
+            "space is, for example, crlso.spaces.NASBench201() or a crlso.spaces.CellSpace"
+        )
+
+
 def goals_of(
     benchmark: Any, objectives: Sequence[str] | None = None, constraints: Mapping[str, Any] | None = None
 ) -> Goals:
@@ -70,7 +84,8 @@ def goals_of(
     Raises
     ------
     TypeError, ValueError
-        If a name is unknown, a bound is wrong, a known measure is NaN for a cell, or no cell satisfies the constraints.
+        If `benchmark` is no such object, a name is unknown, a bound is wrong, a known measure is NaN for a cell, or no
+        cell satisfies the constraints.
 
     Examples
     --------
@@ -79,6 +94,7 @@ def goals_of(
     >>> goals.constraints, goals.benchmark.space
     ({'parameters': '<= 0.3'}, NASBench201(4 nodes, 5 operations on edges, 871 cells listed))
     """
+    _check_benchmark(benchmark)
     if objectives is None and not constraints:
         return Goals(benchmark)
     measures = measures_of(benchmark)

@@ -35,7 +35,7 @@ from crlso.studies.resume import check_same, head_of, observe, opened, replay, r
 from crlso.studies.study import Study
 from crlso.studies.workers import Here, Workers, evaluator
 
-__all__ = ["EvaluationError", "check_benchmark", "last_study", "make_optimiser", "optimum_of", "search"]
+__all__ = ["EvaluationError", "last_study", "make_optimiser", "optimum_of", "search"]
 
 _log = logging.getLogger("crlso.search")
 
@@ -182,7 +182,6 @@ def search(
     >>> [trial.state for trial in study.trials]
     ['complete', 'complete', 'complete', 'complete', 'complete']
     """
-    check_benchmark(benchmark)
     goals = goals_of(benchmark, objectives, constraints)
     benchmark = goals.benchmark
     listening = listener(progress)
@@ -435,20 +434,6 @@ def optimum_of(benchmark: Any) -> float | None:
         _log.warning("the optimum is not known: %s: %s", type(error).__name__, error)
         return None
     return number if number is not None and math.isfinite(number) else None
-
-
-def check_benchmark(benchmark: Any) -> None:
-    """Raise TypeError unless `benchmark` is an object with ``space`` and ``evaluate(cell)``; say how to make one."""
-    if isinstance(benchmark, type):
-        raise TypeError(f"benchmark: expected an object, got the class {benchmark.__name__} itself")
-    if not hasattr(benchmark, "space") or not callable(getattr(benchmark, "evaluate", None)):
-        name = getattr(benchmark, "__name__", "") if callable(benchmark) else ""
-        function = name if name.isidentifier() else "evaluate"
-        raise TypeError(
-            "benchmark: expected an object with `space` and `evaluate(cell)`, got "
-            f"{type(benchmark).__name__}; make one of a function: crlso.benchmarks.Function(space, {function}), where "
-            "space is, for example, crlso.spaces.NASBench201() or a crlso.spaces.CellSpace"
-        )
 
 
 def make_optimiser(

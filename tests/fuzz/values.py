@@ -115,7 +115,7 @@ class Values:
             lambda: self.odd_array(),
             lambda: self.array(),
             lambda: Tensor(self.array(), requires_grad=self.chance.coin()),
-            lambda: self.chance.of((self.space, Stream(1), _core.CellSet())),
+            lambda: self.chance.of((self.space, Stream(1), _core.CellSet(), _core.Points(np.eye(3)))),
             lambda: [self.anything(depth + 1) for _ in range(self.chance.below(4))] if depth < 3 else [],
             lambda: tuple(self.anything(depth + 1) for _ in range(self.chance.below(4))) if depth < 3 else (),
             lambda: {self.chance.of(TEXTS): self.anything(depth + 1) for _ in range(2)} if depth < 3 else {},

@@ -439,6 +439,14 @@ def test_wrong_goals(goals, error, message):
         search(bench, "random", 5, 0, progress=False, **goals)
 
 
+def test_what_is_no_benchmark():
+    for given in (None, "cifar10", {"space": SPACE}):
+        with pytest.raises(TypeError, match="benchmark: expected an object with `space` and `evaluate"):
+            known_front(given, ["value"])
+    with pytest.raises(TypeError, match="measure: expected the name of a measure, got int"):
+        mine(never).measure(3, [])
+
+
 @pytest.mark.parametrize("method", ["local", "cr-lso-paper"])
 def test_methods_without_learned_constraints_refuse_them(method):
     message = f"constraints: expected measures that are known without a query for the method {method}, got ms"
