@@ -18,7 +18,7 @@ class Trials(list[Any]):
 
     Parameters
     ----------
-    trials : iterable of Trial
+    iterable : iterable of Trial
         The trials.
 
     Examples

@@ -296,7 +296,21 @@ class Comparison:
         return plot_comparison(self, ax, regret, benchmark, dataset)
 
     def plot_optimum(self, ax: Any = None, benchmark: str | None = None, dataset: str | None = None) -> Any:
-        """Plot the share of searches at the optimum by query; see :func:`crlso.plotting.plot_optimum`."""
+        """Plot the share of searches at the optimum by query; see :func:`crlso.plotting.plot_optimum`.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+        benchmark, dataset : str, optional
+            Selects one benchmark of a comparison on several.
+
+        Examples
+        --------
+        >>> import crlso
+        >>> benchmark = crlso.benchmarks.NASBench201("cifar10")
+        >>> ax = crlso.compare(benchmark, ["local", "random"], seeds=4, budget=20).plot_optimum()
+        """
         from crlso.plotting import plot_optimum
 
         return plot_optimum(self, ax, benchmark, dataset)

@@ -29,6 +29,13 @@ class LatentMap:
         Random cells of the space.
     what : str
         What was projected, and how, as text.
+
+    Examples
+    --------
+    >>> import crlso
+    >>> study = crlso.search(crlso.benchmarks.NASBench201("cifar10"), "random", budget=5)
+    >>> latent_map(study, background=20).points.shape
+    (5, 2)
     """
 
     points: Floats

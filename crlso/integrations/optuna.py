@@ -42,6 +42,7 @@ __all__ = ["CRLSOSampler", "distributions", "suggest_cell"]
 
 _log = logging.getLogger("crlso.integrations.optuna")
 _VERSION = 5
+_MOST_LEARNED = 4  # objectives that cr-lso takes
 _NOT_TAKEN = "the objective did not take its cell"
 
 
@@ -203,8 +204,7 @@ class CRLSOSampler(BaseSampler):
         Space of the cells. A bound of what is known of cells belongs here, see :meth:`CellSpace.where`; constraints of
         Optuna are for what an evaluation measures.
     method : str or subclass of Optimiser, optional
-        Method of crlso, by default ``"cr-lso"``; ``"nsga2"`` for several objectives, unless there are two of which the
-        second is in `known`.
+        Method of crlso, by default ``"cr-lso"``; ``"nsga2"`` for more than four objectives.
     seed : int
         Source of randomness. Equal seeds choose equal cells if trials are finished in the same order.
     known : mapping of int to callable, optional
@@ -391,8 +391,7 @@ class CRLSOSampler(BaseSampler):
 
     def _new_optimiser(self) -> Optimiser:
         objectives = _objectives(self._space, self._directions, self._known)
-        is_usual = len(objectives) == 1 or (len(objectives) == 2 and objectives[1].known is not None)
-        method = self._method or ("cr-lso" if is_usual else "nsga2")
+        method = self._method or ("cr-lso" if len(objectives) <= _MOST_LEARNED else "nsga2")
         budget = count_classes(self._space) or sys.maxsize
         return make_optimiser(method, self._space, self._seed, budget, self._options, objectives)
 

@@ -67,10 +67,12 @@ def write_report(results: Any, path: str | os.PathLike[str], *, model: Any = Non
 
     Parameters
     ----------
-    results, model, space
+    results : Study, Comparison or path-like
         As for :func:`html_report`.
     path : path-like
         The file, such as ``report.html``; an existing one is replaced, whole or not at all.
+    model, space
+        As for :func:`html_report`.
 
     Raises
     ------

@@ -220,15 +220,16 @@ def test_a_known_second_objective(method):
     assert {suggest_cell(trial, BENCH.space) for trial in study.best_trials} == {trial.cell for trial in own.front}
 
 
-def test_objectives_that_are_evaluated():
+@pytest.mark.parametrize(("method", "given"), [("nsga2", "nsga2"), ("cr-lso", None)])
+def test_objectives_that_are_evaluated(method, given):
     bench = crlso.benchmarks.Function(
         BENCH.space,
         lambda cell: {"value": BENCH.evaluate(cell), "latency": float(pixel3([cell])[0])},
         name="both",
         measures={"latency": None},
     )
-    own = crlso.search(bench, "nsga2", 45, 0, objectives=["value", "-latency"], progress=False)
-    study = optuna.create_study(directions=["maximize", "minimize"], sampler=CRLSOSampler(BENCH.space))
+    own = crlso.search(bench, method, 45, 0, objectives=["value", "-latency"], progress=False)
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=CRLSOSampler(BENCH.space, given))
     study.optimize(two, 45)
     assert cells_of(study) == [trial.cell for trial in own.trials]
 
@@ -236,7 +237,6 @@ def test_objectives_that_are_evaluated():
 def test_methods_that_cannot_have_the_objectives():
     for sampler, message in (
         (CRLSOSampler(BENCH.space, "evolution"), "expected 'value' alone for the method evolution"),
-        (CRLSOSampler(BENCH.space, "gp"), "one measure that is known without a query"),
         (CRLSOSampler(BENCH.space, known={2: pixel3}), "known: expected positions of the 2 objectives"),
     ):
         study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
