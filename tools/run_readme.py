@@ -56,8 +56,9 @@ def blocks(page: Path, name: str) -> Iterator[Block]:
 
 
 def pages(root: Path) -> dict[str, Path]:
-    """README.md and the pages in docs/, by their names."""
-    found = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    """README.md, the first steps, which install what other pages need, and the other pages in docs/, by their names."""
+    first = [root / "README.md", root / "docs/start.md"]
+    found = [*filter(Path.exists, first), *sorted({*(root / "docs").rglob("*.md")} - {*first})]
     return {path.relative_to(root).as_posix(): path for path in found}
 
 
