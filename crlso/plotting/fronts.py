@@ -26,7 +26,7 @@ def plot_front(study: Any, ax: Any = None, known: Any = None) -> Any:
     """Plot the trials of a search by its two objectives, and the front of those that no other dominates.
 
     The region that the front dominates is shaded, up to the worst trial. The axes show the front and all trials but the
-    worst tenth, in each objective.
+    worst tenth, in each objective. Trials that a constraint excludes are crosses; no front has them.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def plot_front(study: Any, ax: Any = None, known: Any = None) -> Any:
     ImportError
         If matplotlib is not installed.
     TypeError, ValueError
-        If the study has another number of objectives or no complete trial, or `known` does not fit.
+        If the study has another number of objectives or no feasible trial, or `known` does not fit.
 
     Examples
     --------
@@ -57,25 +57,28 @@ def plot_front(study: Any, ax: Any = None, known: Any = None) -> Any:
     >>> ax = plot_front(study, known=bench)
     """
     need_matplotlib("plot_front")
-    check_members("study", study, ("objectives", "front", "trials"), "a Study")
+    check_members("study", study, ("objectives", "front", "trials", "history"), "a Study")
     aims = [Objective.parse(text) for text in study.objectives]
     if len(aims) != 2:
         raise ValueError(f"study: expected two objectives, got {', '.join(study.objectives)}")
     if not study.front:
-        raise ValueError("study: expected a complete trial, got none")
+        raise ValueError("study: expected a feasible trial, got none")
     signs = np.array([aim.sign for aim in aims], dtype=np.float64)
     trials = [trial for trial in study.trials if all(aim.of(trial) is not None for aim in aims)]
     points, best = points_of(aims, trials), points_of(aims, study.front)
+    feasible = np.array([study.history.is_feasible(trial) for trial in trials])
     others = None if known is None else _known_points(known, study)
     ax = axes_or_new(ax, _SIZE)
-    worst = points.min(axis=0)
+    worst = points[feasible].min(axis=0)
     if others is not None:
         edge = _staircase(others[front(others)], others.min(axis=0)) * signs
         ax.plot(edge[:, 1], edge[:, 0], ":", color=_KNOWN, linewidth=1.2, label="known front")
     shown, edge = points * signs, _staircase(best, worst) * signs
     ax.fill_between(edge[:, 1], edge[:, 0], worst[0] * signs[0], color=_FRONT, alpha=0.12, linewidth=0)
     ax.plot(edge[:, 1], edge[:, 0], color=_FRONT, linewidth=1.2)
-    ax.plot(shown[:, 1], shown[:, 0], ".", color=_OTHERS, label="trials")
+    ax.plot(shown[feasible, 1], shown[feasible, 0], ".", color=_OTHERS, label="trials")
+    if not feasible.all():
+        ax.plot(shown[~feasible, 1], shown[~feasible, 0], "x", color=_OTHERS, markersize=4, label="beyond a bound")
     ax.plot(best[:, 1] * signs[1], best[:, 0] * signs[0], "o", color=_FRONT, markersize=4, label="front")
     labels = [_label(aim, study, known) for aim in aims]
     finish(ax, " / ".join(part for part in (study.benchmark, study.dataset) if part), labels[1], labels[0])

@@ -150,6 +150,20 @@ def test_without_feasible_cells_all_volume_is_new():
     np.testing.assert_allclose(found, [0.5 * 2.0 * 2.0, 1.5 * 3.0])
 
 
+@pytest.mark.parametrize("size", [1e59, 1e300])
+def test_known_numbers_may_be_huge(size):
+    aims = [Objective("value"), *(Objective(name, known=lambda c: (second(c) - 6) * size) for name in "abc")]
+    plain = [Objective("value"), *(Objective(name, known=lambda c: second(c) - 6) for name in "abc")]
+    found = []
+    for objectives in (aims, plain):
+        gain = VolumeGain(mean_of, objectives, CODES)
+        gain.update(CODES[:3], np.array([[1.0], [0.0], [2.0]]), np.array([-1.0]))
+        found.append(gain([SimpleNamespace(mean=np.linspace(-1.0, 3.0, 30))], CODES, np.zeros(30)))
+    assert np.isfinite(found).all() and (found[0] > 0).any()
+    shares = [np.maximum(gains, 0.0) / gains.max() for gains in found]
+    np.testing.assert_allclose(*shares, rtol=1e-9, atol=1e-12)
+
+
 def test_the_value_alone_under_a_constraint_is_its_improvement():
     gain = VolumeGain(mean_of, [Objective("value")], CODES)
     gain.update(CODES[:2], np.array([[1.0], [-1.0]]), np.array([-2.0]))

@@ -8,6 +8,7 @@ import pytest
 import crlso
 from crlso.benchmarks import NASBench201
 from crlso.history import Measurement
+from crlso.objectives import Bounds
 from crlso.plotting import plot_front
 from crlso.studies import Study, known_front
 
@@ -67,6 +68,16 @@ def test_trials_far_away_do_not_press_the_front_together():
     assert 3.0 < left < 4.0 and 14.0 < right < 20.0 and 89.0 < low < 90.0 and 91.0 < high < 92.0
 
 
+def test_trials_beyond_a_bound_are_told_apart():
+    study = Study("mine", None, "random", seed=0, budget=3, objectives=("value", "-ms"))
+    study.history.bounds = {"memory": Bounds(most=2.0)}
+    for i, (value, ms, memory) in enumerate([(90.0, 4.0, 1.0), (95.0, 1.0, 3.0), (80.0, 9.0, 2.0)]):
+        study.history.tell(study.history.ask(f"cell {i}", [i], i), Measurement(value, {"ms": ms, "memory": memory}))
+    ax = study.plot_front()
+    assert drawn(ax, "beyond a bound") == [(1.0, 95.0)] and drawn(ax, "front") == [(4.0, 90.0)]
+    assert drawn(ax, "trials") == [(4.0, 90.0), (9.0, 80.0)]
+
+
 def test_axes_that_are_given():
     ax = pyplot.subplots()[1]
     assert study_of([(1.0, 2.0)]).plot_front(ax=ax) is ax
@@ -75,7 +86,7 @@ def test_axes_that_are_given():
 def test_what_cannot_be_drawn():
     with pytest.raises(ValueError, match="study: expected two objectives, got value"):
         plot_front(study_of([(1.0, 2.0)], ["value"]))
-    with pytest.raises(ValueError, match="study: expected a complete trial, got none"):
+    with pytest.raises(ValueError, match="study: expected a feasible trial, got none"):
         plot_front(study_of([]))
     with pytest.raises(ValueError, match=r"known: expected finite points of shape \(n, 2\), got shape \(3,\)"):
         plot_front(study_of([(1.0, 2.0)]), known=np.zeros(3))

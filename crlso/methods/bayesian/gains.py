@@ -16,6 +16,7 @@ from crlso.objectives import VALUE, Objective, front
 __all__ = ["FrontGain", "Gain", "ValueGain", "VolumeGain", "gain_of"]
 
 _MOST = 4  # objectives
+_HUGE = 1e60  # four of them multiplied are finite
 
 
 class Gain(Protocol):
@@ -286,17 +287,23 @@ def _by_fronts(points: Floats, scores: Floats) -> Floats:
 
 
 class _OnScale:
-    """A known objective on the scale of areas: to be maximised, logarithms of what is positive."""
+    """A known objective on the scale of areas: to be maximised, logarithms of what is positive.
+
+    Others that are so huge that volumes would overflow are divided by the largest one.
+    """
 
     def __init__(self, known: Callable[[Codes], Floats], sign: int, codes: Codes) -> None:
         self._known, self._sign = known, sign
-        self._is_positive = bool((np.asarray(known(codes)) > 0).all())
+        numbers = np.asarray(known(codes), dtype=np.float64)
+        self._is_positive = bool((numbers > 0).all())
+        largest = float(np.abs(numbers).max(initial=0.0))
+        self._unit = largest if largest > _HUGE else 1.0
 
     def __call__(self, codes: Codes) -> Floats:
         numbers = np.asarray(self._known(codes), dtype=np.float64)
         if self._is_positive:
-            numbers = np.log(np.maximum(numbers, np.finfo(np.float64).tiny))
-        return self._sign * numbers
+            return self._sign * np.log(np.maximum(numbers, np.finfo(np.float64).tiny))
+        return self._sign * (numbers / self._unit)
 
 
 def gain_of(
