@@ -88,6 +88,7 @@ class Bounds:
         Returns
         -------
         bool
+            False for None. The bounds themselves are within.
 
         Examples
         --------
@@ -107,6 +108,7 @@ class Bounds:
         Returns
         -------
         ndarray of float64, shape (n,)
+            Each is divided by the bound that it is beyond, without sign; not where that bound is 0.
 
         Examples
         --------

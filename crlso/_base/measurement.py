@@ -61,6 +61,11 @@ class Measurement:
         name : str
             ``"value"``, or the name of an objective or a constraint.
 
+        Returns
+        -------
+        float or None
+            A missing name is no error: it gives None.
+
         Examples
         --------
         >>> measured = Measurement(93.5, {"ms": 4.0})

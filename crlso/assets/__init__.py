@@ -28,6 +28,7 @@ def asset_path(name: str) -> Path:
     Returns
     -------
     pathlib.Path
+        Path of the file within the installed package.
 
     Raises
     ------

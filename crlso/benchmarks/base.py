@@ -145,6 +145,7 @@ class Benchmark(ABC):
         Returns
         -------
         Benchmark
+            The benchmark itself, unless a subclass has noise.
 
         Examples
         --------
@@ -163,6 +164,7 @@ class Benchmark(ABC):
         Returns
         -------
         float, optional
+            Value of the cell that ``optimum()`` returns; None if the benchmark has no such method.
 
         Examples
         --------
@@ -317,6 +319,7 @@ class Function(Benchmark):
         Returns
         -------
         ndarray of float64, shape (n,)
+            Test value of each cell, in the order of the cells.
 
         Examples
         --------
@@ -454,6 +457,7 @@ class Tabular(Benchmark):
         Returns
         -------
         float
+            Value of the cell in the table, in the table's unit.
 
         Raises
         ------
@@ -481,6 +485,7 @@ class Tabular(Benchmark):
         Returns
         -------
         ndarray of float64, shape (n,)
+            Value of each cell, in the order of the cells.
 
         Raises
         ------
@@ -508,6 +513,7 @@ class Tabular(Benchmark):
         Returns
         -------
         ndarray of float64, shape (n,)
+            Test value of each cell, in the order of the cells.
 
         Raises
         ------
@@ -539,6 +545,7 @@ class Tabular(Benchmark):
         Returns
         -------
         Cell
+            Of several with the highest value, the first in the order of keys.
 
         Examples
         --------
@@ -556,6 +563,7 @@ class Tabular(Benchmark):
         Returns
         -------
         float
+            In the unit of the table.
 
         Examples
         --------

@@ -228,6 +228,7 @@ class NASBench101(Benchmark):
         Returns
         -------
         NASBench101
+            With the same table and standard deviation; a benchmark without noise returns itself.
 
         Examples
         --------
@@ -286,6 +287,7 @@ class NASBench101(Benchmark):
         Returns
         -------
         ndarray of float64, shape (n,)
+            Value of each cell in percent, in the order of the cells.
 
         Examples
         --------
@@ -400,6 +402,7 @@ class NASBench101(Benchmark):
         Returns
         -------
         Cell
+            Of several with the highest value, the first in the order of keys.
 
         Examples
         --------
@@ -415,6 +418,7 @@ class NASBench101(Benchmark):
         Returns
         -------
         float
+            Value of :meth:`optimum`.
 
         Examples
         --------

@@ -318,6 +318,7 @@ class NASBench201(Benchmark):
         Returns
         -------
         ndarray of float64, shape (n,)
+            Mean validation accuracy of each cell after 200 epochs, percent, in the order of the cells.
 
         Examples
         --------
@@ -511,6 +512,7 @@ class NASBench201(Benchmark):
         Returns
         -------
         Cell
+            Of several with the highest accuracy, the one with the lowest official index.
 
         Examples
         --------
@@ -533,6 +535,7 @@ class NASBench201(Benchmark):
         Returns
         -------
         float, optional
+            Accuracy of :meth:`optimum`, or None.
 
         Examples
         --------

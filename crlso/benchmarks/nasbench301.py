@@ -203,6 +203,7 @@ class NASBench301(Benchmark):
         Returns
         -------
         NASBench301
+            A copy that shares the models; a benchmark without noise returns itself.
 
         Examples
         --------

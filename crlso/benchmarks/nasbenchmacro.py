@@ -110,6 +110,7 @@ class NASBenchMacro(Benchmark):
         Returns
         -------
         ndarray of float64, shape (n,)
+            Mean test accuracy of each cell over three trainings, percent, in the order of the cells.
 
         Examples
         --------
@@ -221,6 +222,7 @@ class NASBenchMacro(Benchmark):
         Returns
         -------
         Cell
+            Of several with the highest value, the first in the order of keys.
 
         Examples
         --------
@@ -236,6 +238,7 @@ class NASBenchMacro(Benchmark):
         Returns
         -------
         float
+            Highest mean test accuracy over three trainings.
 
         Examples
         --------

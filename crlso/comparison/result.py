@@ -120,6 +120,7 @@ class Comparison:
         Returns
         -------
         str
+            One JSON object, without NaN or infinity.
 
         Examples
         --------
@@ -137,6 +138,7 @@ class Comparison:
         Returns
         -------
         list of dict
+            One row per benchmark, method and checkpoint.
 
         Examples
         --------
@@ -283,6 +285,7 @@ class Comparison:
         Returns
         -------
         matplotlib.axes.Axes
+            `ax`, or the axes of a new figure.
 
         Examples
         --------
@@ -304,6 +307,11 @@ class Comparison:
             Axes to draw on; by default those of a new figure.
         benchmark, dataset : str, optional
             Selects one benchmark of a comparison on several.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            `ax`, or the axes of a new figure.
 
         Examples
         --------

@@ -67,9 +67,11 @@ def compare(
         Seeds; an int n stands for 0 to n - 1.
     budget : int, optional
         Queries of each search. By default 100, or all classes of the smallest space if it has fewer, with a warning.
-    objectives, constraints : optional
+    objectives : sequence of str, optional
         As for :func:`crlso.search`, the same for all benchmarks and methods. With several objectives, searches are
         compared by hypervolume regret, if the benchmark is a table that knows the objectives of all its cells.
+    constraints : mapping, optional
+        As for :func:`crlso.search`, the same for all benchmarks and methods.
     executor : concurrent.futures.Executor, optional
         Where searches run: any object whose ``submit(function, *arguments)`` returns a future. If it runs other
         processes, benchmarks and methods must be picklable.
@@ -92,6 +94,7 @@ def compare(
     Returns
     -------
     Comparison
+        A record of each search, also if it failed or was in the file already, and the checkpoints.
 
     Raises
     ------

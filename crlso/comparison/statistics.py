@@ -25,6 +25,7 @@ def bootstrap_interval(values: npt.ArrayLike, seed: int = 0) -> tuple[float, flo
     Parameters
     ----------
     values : array_like, shape (n,)
+        Numbers whose mean is estimated.
     seed : int
         64-bit seed of the resamples.
 

@@ -111,6 +111,7 @@ def convex_position(z: npt.ArrayLike, *, tests: int = TESTS, rng: Any = 0) -> Co
     Returns
     -------
     ConvexPosition
+        The share of the tested points, with its interval, and their median distance to the hull.
 
     Raises
     ------
@@ -154,6 +155,7 @@ def hull_certificate(z: npt.ArrayLike, point: int) -> HullCertificate:
     Returns
     -------
     HullCertificate
+        The side, the distance, a direction that separates the point, and the nearest point of the hull.
 
     Raises
     ------

@@ -112,7 +112,13 @@ class LatentReport:
     steps: tuple[StepReport, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain data for strict JSON, with the attributes as keys."""
+        """Return the report as plain data for strict JSON, with the attributes as keys.
+
+        Returns
+        -------
+        dict
+            Reports within it are dicts too, arrays and tuples are lists, and numbers that are not finite are None.
+        """
         document: dict[str, Any] = plain(dataclasses.asdict(self))
         return document
 
@@ -203,6 +209,7 @@ def diagnose(
     Returns
     -------
     LatentReport
+        Without a surrogate, `tau` and `convexity` are None, and `steps` is empty.
 
     Raises
     ------

@@ -51,6 +51,7 @@ def latent_map(
     Parameters
     ----------
     study : Study
+        A search with at least one trial.
     model : object, optional
         With ``encode(cells)``, such as :class:`crlso.models.GraphVAE`: latents (n, d) of canonical cells. By default,
         the encoders that come with crlso for the space, and one-hot codes of the cells where there are none.
@@ -65,6 +66,7 @@ def latent_map(
     Returns
     -------
     LatentMap
+        Points of the trials and of random cells, and a text on what was projected.
 
     Raises
     ------

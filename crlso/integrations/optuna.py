@@ -129,6 +129,7 @@ def suggest_cell(trial: BaseTrial, space: CellSpace) -> Cell:
     Returns
     -------
     Cell
+        The cell whose codes are the suggested parameters.
 
     Raises
     ------
@@ -282,6 +283,7 @@ class CRLSOSampler(BaseSampler):
         Returns
         -------
         dict of str to optuna.distributions.CategoricalDistribution
+            A parameter for each code, by name, in the order of codes; the same for all trials.
         """
         return dict(self._distributions)
 
@@ -304,6 +306,7 @@ class CRLSOSampler(BaseSampler):
         Returns
         -------
         dict of str to str
+            The choice for each code, by name; empty if ``enqueue_trial`` fixed some of the cell's parameters.
 
         Raises
         ------
@@ -341,6 +344,7 @@ class CRLSOSampler(BaseSampler):
         Returns
         -------
         object
+            Value of the parameter, as the independent sampler returns it.
         """
         return self._independent.sample_independent(study, trial, param_name, param_distribution)
 

@@ -35,6 +35,7 @@ def plot_cell(cell: Any, ax: Any = None) -> Any:
     Returns
     -------
     matplotlib.axes.Axes
+        `ax`, or the axes of a new figure.
 
     Raises
     ------

@@ -41,6 +41,7 @@ def plot_trajectory(studies: Any, ax: Any = None, regret: bool | float = False) 
     Returns
     -------
     matplotlib.axes.Axes
+        `ax`, or the axes of a new figure.
 
     Raises
     ------
@@ -102,6 +103,7 @@ def plot_comparison(
     Returns
     -------
     matplotlib.axes.Axes
+        `ax`, or the axes of a new figure.
 
     Raises
     ------
@@ -153,6 +155,7 @@ def plot_optimum(comparison: Any, ax: Any = None, benchmark: str | None = None, 
     Returns
     -------
     matplotlib.axes.Axes
+        `ax`, or the axes of a new figure.
 
     Raises
     ------

@@ -41,6 +41,7 @@ def plot_front(study: Any, ax: Any = None, known: Any = None) -> Any:
     Returns
     -------
     matplotlib.axes.Axes
+        `ax`, or the axes of a new figure.
 
     Raises
     ------

@@ -31,14 +31,22 @@ def plot_latent_map(
     Parameters
     ----------
     study : Study
+        A search with at least one complete trial.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; by default those of a new figure.
-    model, space, projector, background
-        What is mapped, and how; see :func:`crlso.diagnostics.latent_map`.
+    model : object, optional
+        With ``encode(cells)``, which returns latents; the default is that of :func:`crlso.diagnostics.latent_map`.
+    space : Space, optional
+        By default that of the cells.
+    projector : object, optional
+        With ``fit_transform(x)``, which returns points (n, 2). By default, the two principal axes.
+    background : int
+        Number of random cells of the space to show too.
 
     Returns
     -------
     matplotlib.axes.Axes
+        `ax`, or the axes of a new figure.
 
     Raises
     ------
@@ -98,6 +106,7 @@ def plot_segment(surrogates: Any, start: npt.ArrayLike, end: npt.ArrayLike, ax: 
     Returns
     -------
     matplotlib.axes.Axes
+        `ax`, or the axes of a new figure.
 
     Raises
     ------

@@ -34,6 +34,7 @@ def plot_ranks(predicted: npt.ArrayLike, true: npt.ArrayLike, ax: Any = None) ->
     Returns
     -------
     matplotlib.axes.Axes
+        `ax`, or the axes of a new figure.
 
     Raises
     ------
@@ -90,6 +91,7 @@ def plot_training(models: Any, ax: Any = None) -> Any:
     Returns
     -------
     matplotlib.axes.Axes
+        `ax`, or the axes of a new figure.
 
     Raises
     ------

@@ -22,13 +22,14 @@ def read_results(path: str | os.PathLike[str], space: Any = None) -> Study | Com
     ----------
     path : path-like
         A file that ``crlso.search(journal=...)``, ``Study.save`` or ``crlso.compare(path=...)`` wrote.
-    space : optional
-        The space of the cells, an object with ``cell(codes)``. Required for one that is not part of crlso and no
+    space : object, optional
+        The space of the cells, with ``cell(codes)``. Required for one that is not part of crlso and no
         :class:`crlso.spaces.CellSpace`.
 
     Returns
     -------
     Study or Comparison
+        A Study for a journal or a saved study, a Comparison for any other file.
 
     Raises
     ------

@@ -71,8 +71,10 @@ def write_report(results: Any, path: str | os.PathLike[str], *, model: Any = Non
         As for :func:`html_report`.
     path : path-like
         The file, such as ``report.html``; an existing one is replaced, whole or not at all.
-    model, space
-        As for :func:`html_report`.
+    model : object, optional
+        Encoder of the latent map, as for :func:`html_report`.
+    space : Space, optional
+        The space of the cells, if a file does not say it.
 
     Raises
     ------

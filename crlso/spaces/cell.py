@@ -82,6 +82,7 @@ class Cell:
         Returns
         -------
         matplotlib.axes.Axes
+            `ax`, or the axes of a new figure.
 
         Raises
         ------
@@ -101,6 +102,11 @@ class Cell:
     def to_dot(self) -> str:
         """Write the cell in the DOT language of Graphviz, without edges that pass nothing on.
 
+        Returns
+        -------
+        str
+            One ``digraph`` on several lines.
+
         Examples
         --------
         >>> print(Cell("nasbench201", (3, 0, 0, 0, 1, 0)).to_dot())
@@ -116,6 +122,11 @@ class Cell:
 
     def to_svg(self) -> str:
         """Draw the cell as SVG: a complete element on white, without scripts or references to elsewhere.
+
+        Returns
+        -------
+        str
+            One ``svg`` element.
 
         Examples
         --------

@@ -79,6 +79,7 @@ class CodedSpace:
         Returns
         -------
         ndarray of float64, shape (n,), optional
+            Natural logarithm for each cell; None if the space was made without `cost`.
 
         Raises
         ------
@@ -157,6 +158,7 @@ class CodedSpace:
         Returns
         -------
         Cell
+            A cell of this space; `x` itself if it is one.
 
         Raises
         ------
@@ -249,6 +251,7 @@ class CodedSpace:
         Returns
         -------
         list of Cell
+            One for each of the given cells, in their order.
 
         Examples
         --------
@@ -270,6 +273,7 @@ class CodedSpace:
         Returns
         -------
         ndarray of float32, shape (n, sum of the cardinalities)
+            One column for each value of each code, code after code: 1 for the value that the code has, 0 for others.
 
         Examples
         --------
@@ -297,6 +301,7 @@ class CodedSpace:
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
+            The codes of what stays of each cell.
 
         Examples
         --------

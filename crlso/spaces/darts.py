@@ -101,6 +101,7 @@ class DARTS(CellSpace):
         Returns
         -------
         Cell
+            A cell of this space; `x` itself if it is one.
 
         Raises
         ------

@@ -20,6 +20,7 @@ def space_named(name: str) -> Any:
     Parameters
     ----------
     name : str
+        Name of one of the benchmarks' spaces, or of a :class:`CellSpace`, whose name says its layout.
 
     Returns
     -------

@@ -150,6 +150,7 @@ class NASBench101(CellSpace):
         Returns
         -------
         ndarray of float64, shape (n,)
+            Natural logarithm of the weights, to which 0.001 is added.
 
         Examples
         --------
@@ -179,6 +180,7 @@ class NASBench101(CellSpace):
         Returns
         -------
         ndarray of float64, shape (n, 5)
+            A row for each cell, with the inner vertices in order.
 
         Examples
         --------
@@ -203,6 +205,11 @@ class NASBench101(CellSpace):
     def all_codes(self) -> Codes:
         """Return all different cells in the order of their keys, shape (423624, 26), read-only.
 
+        Returns
+        -------
+        ndarray of uint8, shape (423624, 26)
+            A row for each cell; in a subset, those of its cells only.
+
         Examples
         --------
         >>> NASBench101().all_codes().shape
@@ -223,6 +230,7 @@ class NASBench101(CellSpace):
         Returns
         -------
         Cell
+            A cell of this space; `x` itself if it is one.
 
         Raises
         ------
@@ -248,6 +256,11 @@ class NASBench101(CellSpace):
         ----------
         cell : object
             Anything that :meth:`cell` accepts. Equal cells have one hash.
+
+        Returns
+        -------
+        str
+            The digits, in lower case.
 
         Raises
         ------

@@ -139,6 +139,7 @@ class NASBench201(CellSpace):
         Returns
         -------
         ndarray of float64, shape (n,)
+            ``log(0.3 + a + 0.35 * b)`` for a live convolutions of 3 x 3 and b of 1 x 1.
 
         Examples
         --------
@@ -156,6 +157,7 @@ class NASBench201(CellSpace):
         Returns
         -------
         ndarray of float64, shape (5, 5)
+            Operations in the order of their codes: 1 for equal ones, 0.5 for the two convolutions, 0 for others.
 
         Examples
         --------
@@ -180,6 +182,7 @@ class NASBench201(CellSpace):
         Returns
         -------
         Cell
+            A cell of this space; `x` itself if it is one.
 
         Raises
         ------
@@ -240,6 +243,7 @@ class NASBench201(CellSpace):
         Returns
         -------
         Cell
+            The cell with this space's codes, in its order of edges.
 
         Raises
         ------
@@ -288,6 +292,7 @@ class NASBench201(CellSpace):
         Returns
         -------
         ndarray of int64, shape (n,)
+            From 0 to 15624, in the order of the cells.
 
         Examples
         --------
@@ -351,6 +356,7 @@ class NASBench201(CellSpace):
         Returns
         -------
         ndarray of uint8, shape (n, 6)
+            Codes of each representative; equal cells have equal rows.
 
         Examples
         --------
@@ -372,6 +378,7 @@ class NASBench201(CellSpace):
         Returns
         -------
         ndarray of float32, shape (n, 30)
+            1 for the operation of the edge, 0 for others; edges and operations are in the order of codes.
 
         Examples
         --------

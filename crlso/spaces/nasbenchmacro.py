@@ -150,6 +150,7 @@ class NASBenchMacro(CellSpace):
         Returns
         -------
         ndarray of float64, shape (n,)
+            Natural logarithm for each cell, in the order of the cells.
 
         Examples
         --------
@@ -171,6 +172,7 @@ class NASBenchMacro(CellSpace):
         Returns
         -------
         Cell
+            A cell of this space; `x` itself if it is one.
 
         Raises
         ------
@@ -203,6 +205,7 @@ class NASBenchMacro(CellSpace):
         Returns
         -------
         ndarray of uint8, shape (n, 8)
+            Codes of each such cell; equal cells have equal rows.
 
         Examples
         --------

@@ -234,6 +234,7 @@ class CellSpace(CodedSpace):
         Returns
         -------
         ndarray of bool, shape (n,)
+            True where a row is a cell of the space, in the order of the rows.
 
         Examples
         --------
@@ -261,6 +262,7 @@ class CellSpace(CodedSpace):
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
+            Canonical codes of each cell; equal cells have equal rows.
 
         Examples
         --------
@@ -293,6 +295,7 @@ class CellSpace(CodedSpace):
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
+            Codes of the cell that stands for each cell, in the order of the cells.
 
         Raises
         ------
@@ -328,6 +331,7 @@ class CellSpace(CodedSpace):
         Returns
         -------
         ndarray of int64, shape (n,)
+            Key of each cell, in the order of the cells.
 
         Examples
         --------
@@ -374,6 +378,7 @@ class CellSpace(CodedSpace):
         Returns
         -------
         Classes
+            Canonical cells with their keys; in a subset, those of its cells only.
 
         Raises
         ------
@@ -443,6 +448,7 @@ class CellSpace(CodedSpace):
         Returns
         -------
         CellSpace
+            A new space; this one does not change.
 
         Raises
         ------
@@ -496,6 +502,7 @@ class CellSpace(CodedSpace):
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
+            Different rows, each the codes of a cell.
 
         Raises
         ------
@@ -538,6 +545,7 @@ class CellSpace(CodedSpace):
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
+            Different rows, each the codes of a cell; n is at most the number asked for.
 
         Examples
         --------
@@ -630,6 +638,7 @@ class CellSpace(CodedSpace):
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
+            A neighbour of each cell, all of its neighbours being equally likely.
 
         Examples
         --------
@@ -656,6 +665,7 @@ class CellSpace(CodedSpace):
         Parameters
         ----------
         logits : ndarray, shape (n, sum of the cardinalities)
+            One number for each value of each code, in the order of the columns of :meth:`one_hot`.
 
         Returns
         -------

@@ -310,8 +310,10 @@ def known_front(benchmark: Any, objectives: Sequence[str], constraints: Mapping[
     ----------
     benchmark : object
         With ``values(cells)`` and a space that can be listed, such as :class:`NASBench201` and :class:`Tabular`.
-    objectives, constraints
-        As for :func:`crlso.search`; the measures are known without a query.
+    objectives : sequence of str
+        As for :func:`crlso.search`; their measures are known without a query.
+    constraints : mapping, optional
+        As for :func:`crlso.search`; their measures are known without a query.
 
     Returns
     -------

@@ -252,6 +252,11 @@ def last_study() -> Study:
 
     A search begins with its first query. One that ends earlier, while its method trains encoders, has no study.
 
+    Returns
+    -------
+    Study
+        The study itself, not a copy.
+
     Raises
     ------
     RuntimeError

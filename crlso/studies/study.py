@@ -273,6 +273,7 @@ class Study:
         Returns
         -------
         matplotlib.axes.Axes
+            `ax`, or the axes of a new figure.
 
         Examples
         --------
@@ -291,12 +292,13 @@ class Study:
         ----------
         ax : matplotlib.axes.Axes, optional
             Axes to draw on; a new figure by default.
-        known : optional
-            The front of all cells, see :func:`crlso.plotting.plot_front`.
+        known : object, optional
+            A benchmark, or points of shape (n, 2), whose front is drawn too, see :func:`crlso.plotting.plot_front`.
 
         Returns
         -------
         matplotlib.axes.Axes
+            `ax`, or the axes of a new figure.
 
         Examples
         --------
@@ -353,6 +355,7 @@ class Study:
         Returns
         -------
         str
+            One JSON object, without NaN or infinity.
 
         Examples
         --------
@@ -402,8 +405,8 @@ class Study:
         ----------
         path : path-like
             The file.
-        space : optional
-            The space of the cells, an object with ``cell(codes)``. Required for a space that is not part of crlso.
+        space : object, optional
+            The space of the cells, with ``cell(codes)``. Required for a space that is not part of crlso.
 
         Returns
         -------
@@ -446,8 +449,8 @@ class Study:
         ----------
         path : path-like
             A file that :func:`crlso.search` wrote, see its argument `journal`. It is not changed.
-        space : optional
-            The space of the cells, an object with ``cell(codes)``. Required for a space that is not part of crlso.
+        space : object, optional
+            The space of the cells, with ``cell(codes)``. Required for a space that is not part of crlso.
 
         Returns
         -------
@@ -559,6 +562,11 @@ class Study:
 
     def summary(self) -> list[tuple[str, str]]:
         """Return what ``str`` shows as rows: names and texts.
+
+        Returns
+        -------
+        list of (str, str)
+            A pair for each row, in the order shown.
 
         Examples
         --------

@@ -1,8 +1,8 @@
 """Docstrings of everything public under the validator of numpydoc, and examples of what users call.
 
 ``CHECKS`` are the checks that hold everywhere. Left out are those of style: a longer text below the summary (ES01), a
-section "See Also" (SA01), capital letters and full stops of descriptions (PR08, PR09, RT04, RT05), where closing quotes
-stand (GL02), and descriptions of what a type says already (PR04, PR06, PR07, RT01, RT03).
+section "See Also" (SA01), capital letters and full stops of descriptions (PR08, PR09, RT04, RT05), and where closing
+quotes stand (GL02). Which objects need an example (EX01), ``test_what_users_call_has_an_example`` says.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import pytest
 
 from tests import public_names
 
-CHECKS = """GL03 GL05 GL06 GL07 GL08 GL10 SS01 SS03 SS04 SS05 PR01 PR02 PR03 PR05 PR10 YD01""".split()
+CHECKS = """GL03 GL05 GL06 GL07 GL08 GL10 SS01 SS03 SS04 SS05 PR01 PR02 PR03 PR04 PR05 PR06 PR07 PR10
+            RT01 RT02 RT03 YD01""".split()
 # What a reader of the reference calls has an example of its own. These are composed or read, and have one where it
 # helps: parts of search methods, heads of models and events of journals.
 WITHOUT_EXAMPLES = ("crlso.methods.bayesian", "crlso.journal", "crlso.models.AuxiliaryHeads", "crlso.nn.OneHot")
@@ -107,15 +108,23 @@ def test_what_users_call_has_an_example():
 
 
 def test_what_is_planted_is_found(monkeypatch):
-    def function(cell, other):
+    def function(cell, size, other):
         """Return a cell.
 
         Parameters
         ----------
         cell : Cell
+        size
+            Number of edges.
         """
+        return cell
 
     import crlso.spaces
 
     monkeypatch.setattr(crlso.spaces, "planted", function, raising=False)
-    assert "PR01 Parameters {'other'} not documented" in problems("crlso.spaces.planted", function)[0]
+    assert problems("crlso.spaces.planted", function) == [
+        "crlso.spaces.planted: PR01 Parameters {'other'} not documented",
+        'crlso.spaces.planted: PR07 Parameter "cell" has no description',
+        'crlso.spaces.planted: PR04 Parameter "size" has no type',
+        "crlso.spaces.planted: RT01 No Returns section found",
+    ]
