@@ -19,6 +19,13 @@ def parse_method(text: str) -> tuple[str, dict[str, Any]]:
     text : str
         A name, perhaps with options after colons.
 
+    Returns
+    -------
+    name : str
+        The name before the first colon, which need not be that of a method.
+    options : dict of str to object
+        Values of the options, by their names.
+
     Raises
     ------
     TypeError
