@@ -294,10 +294,16 @@ class History:
         Parameters
         ----------
         cell : Cell
+            The cell to evaluate.
         codes : iterable of int
             Canonical codes of the cell.
         key : int
             Canonical key of the cell.
+
+        Returns
+        -------
+        Trial
+            The new trial, which is pending.
 
         Raises
         ------
@@ -326,12 +332,21 @@ class History:
 
         Parameters
         ----------
-        cell, codes, key
-            As for :meth:`ask`.
+        cell : Cell
+            The cell that was evaluated.
+        codes : iterable of int
+            Canonical codes of the cell.
+        key : int
+            Canonical key of the cell.
         measurement : Measurement or None
             Result of the evaluation; None if it failed.
         error : str, optional
             Why the evaluation failed; ``"failed"`` by default.
+
+        Returns
+        -------
+        Trial
+            The new trial, complete or failed.
 
         Raises
         ------
@@ -469,6 +484,7 @@ class History:
         Parameters
         ----------
         document : mapping
+            Output of :meth:`to_dict`.
         make_cell : callable
             ``make_cell(codes)`` returns a cell.
 
@@ -513,6 +529,7 @@ class History:
         Returns
         -------
         ndarray of bool, shape (n,)
+            True where the class was asked for or observed, in the order of `keys`.
 
         Examples
         --------
@@ -541,6 +558,11 @@ class History:
         trial : Trial
             Any trial.
 
+        Returns
+        -------
+        bool
+            False also for a trial without a number that a constraint bounds.
+
         Examples
         --------
         >>> from crlso.objectives import Bounds
@@ -563,6 +585,7 @@ class History:
         Parameters
         ----------
         trials : iterable of Trial
+            n trials, of any state.
 
         Returns
         -------
@@ -602,6 +625,7 @@ class History:
         Returns
         -------
         bool
+            False also for a number that no trial has.
 
         Examples
         --------
@@ -648,6 +672,7 @@ class History:
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
+            One row for each of the trials, in their order.
 
         Examples
         --------
@@ -671,6 +696,7 @@ class History:
         Returns
         -------
         tuple of int
+            One canonical code for each position of the cell.
 
         Examples
         --------
@@ -692,6 +718,7 @@ class History:
         Returns
         -------
         int
+            Equal for all cells of the class of the trial.
 
         Examples
         --------
@@ -713,6 +740,7 @@ class History:
         Returns
         -------
         list of Trial
+            Complete trials, the last result last; observed ones are among them.
 
         Examples
         --------

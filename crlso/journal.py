@@ -250,6 +250,11 @@ class Journal:
         make_cell : callable
             ``make_cell(codes)`` returns a cell.
 
+        Returns
+        -------
+        History
+            All trials and events of the file, replayed in order.
+
         Raises
         ------
         ValueError
@@ -300,6 +305,7 @@ def is_journal(path: str | os.PathLike[str]) -> bool:
     Returns
     -------
     bool
+        True if the first bytes are those of a journal.
 
     Raises
     ------

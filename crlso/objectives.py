@@ -95,6 +95,7 @@ class Objective:
         Returns
         -------
         float, optional
+            What the evaluation returned under the name of the measure.
 
         Examples
         --------
@@ -115,6 +116,11 @@ def objectives_of(given: Sequence[Objective | str]) -> list[Objective]:
     ----------
     given : sequence of Objective or str
         Names have a minus before those to minimise.
+
+    Returns
+    -------
+    list of Objective
+        One for each that was given, in the same order.
 
     Raises
     ------
@@ -143,6 +149,11 @@ def bounds_of(constraints: Mapping[str, Any]) -> dict[str, Bounds]:
     ----------
     constraints : mapping
         :class:`Bounds`, or what :meth:`Bounds.parse` reads, by name.
+
+    Returns
+    -------
+    dict of str to Bounds
+        Bounds of each measure, in the order of `constraints`.
 
     Raises
     ------
@@ -177,6 +188,7 @@ def points_of(objectives: Sequence[Objective], trials: Sequence[Trial]) -> Float
     Returns
     -------
     ndarray of float64, shape (n, k)
+        One row for each trial, one column for each objective; numbers that are minimised are negated.
 
     Examples
     --------

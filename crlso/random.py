@@ -211,8 +211,14 @@ class Stream:
 
         Parameters
         ----------
-        purpose, step, shape, dtype
-            As for :meth:`normal`.
+        purpose : str
+            What the numbers are for.
+        step : int
+            Number of the step in [0, 2**64), for example the training iteration.
+        shape : int or sequence of int
+            Shape of the result.
+        dtype : {"float32", "float64"}
+            Type of the result.
 
         Returns
         -------
@@ -237,14 +243,17 @@ class Stream:
 
         Parameters
         ----------
-        purpose, step
-            As for :meth:`normal`.
+        purpose : str
+            What the numbers are for.
+        step : int
+            Number of the step in [0, 2**64), for example the training iteration.
         n : int
             Number of items, at least 0.
 
         Returns
         -------
         ndarray of int64, shape (n,)
+            Each of 0 .. n - 1 once.
 
         Raises
         ------
@@ -263,8 +272,12 @@ class Stream:
 
         Parameters
         ----------
-        purpose, step, shape
-            As for :meth:`normal`.
+        purpose : str
+            What the numbers are for.
+        step : int
+            Number of the step in [0, 2**64), for example the training iteration.
+        shape : int or sequence of int
+            Shape of the result.
         high : int
             Upper end, from 1 to 2**63; it is not drawn itself.
 

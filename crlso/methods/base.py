@@ -353,8 +353,13 @@ class Optimiser(ABC):
         Parameters
         ----------
         cell : Cell or anything that ``space.cell`` accepts
-        value, state, error
-            Result of its evaluation, as for :meth:`tell`.
+            The cell that was evaluated.
+        value : float or Measurement, optional
+            The value to maximise, finite; None for a failed evaluation.
+        state : {"complete", "failed"}
+            Whether the evaluation succeeded.
+        error : str, optional
+            Why the evaluation failed.
 
         Returns
         -------
@@ -481,6 +486,7 @@ class Optimiser(ABC):
         Returns
         -------
         ndarray of bool, shape (n,)
+            True where it was, in the order of the cells.
 
         Examples
         --------

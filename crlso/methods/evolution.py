@@ -27,8 +27,12 @@ class Evolution(Optimiser):
 
     Parameters
     ----------
-    space, rng, budget
-        See :class:`crlso.methods.Optimiser`; the space also has ``neighbours(codes)``.
+    space : Space
+        Space of the cells, which also has ``neighbours(codes)``.
+    rng : int, numpy.random.Generator or numpy.random.SeedSequence
+        Source of randomness.
+    budget : int, optional
+        Number of trials that can be asked for, see :class:`crlso.methods.Optimiser`.
     population : int
         Number of cells that can be parents. The defaults, 30 with a tournament of 10, are those of NASLib for searches
         of 150 queries. NATS-Bench uses 10 and 3. A population of 100, common for longer searches, would spend a small

@@ -35,8 +35,12 @@ class NSGA2(Optimiser):
 
     Parameters
     ----------
-    space, rng, budget
-        See :class:`crlso.methods.Optimiser`; the space also has ``neighbours(codes)``.
+    space : Space
+        Space of the cells, which also has ``neighbours(codes)``.
+    rng : int, numpy.random.Generator or numpy.random.SeedSequence
+        Source of randomness.
+    budget : int, optional
+        Number of trials that can be asked for, see :class:`crlso.methods.Optimiser`.
     population : int
         Number of cells of a generation.
     objectives : sequence of Objective

@@ -61,8 +61,10 @@ class PaperCRLSO(Optimiser):
     ----------
     space : CellSpace
         If it has more than 20,000 cells, the VAE is trained on a random sample.
-    rng, budget
-        See :class:`crlso.methods.Optimiser`.
+    rng : int, numpy.random.Generator or numpy.random.SeedSequence
+        Source of randomness.
+    budget : int, optional
+        Number of trials that can be asked for, see :class:`crlso.methods.Optimiser`.
     labels : int, optional
         Number of random cells. By default as published: 300 of 500 queries (600 of 900 on NAS-Bench-101), and three
         fifths of a smaller budget.

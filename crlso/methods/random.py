@@ -86,8 +86,12 @@ class RandomSearch(Optimiser):
 
     Parameters
     ----------
-    space, rng, budget
-        See :class:`crlso.methods.Optimiser`.
+    space : Space
+        Space of the cells.
+    rng : int, numpy.random.Generator or numpy.random.SeedSequence
+        Source of randomness.
+    budget : int, optional
+        Number of trials that can be asked for, see :class:`crlso.methods.Optimiser`.
     objectives : sequence of Objective
         Any; random search does not choose by them.
     constraints : mapping

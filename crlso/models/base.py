@@ -113,6 +113,7 @@ class Estimator:
         Returns
         -------
         dict of str to object
+            The stored arguments themselves, not copies.
 
         Examples
         --------
@@ -172,6 +173,11 @@ class Estimator:
 
     def fingerprint(self) -> Any:
         """Return what identifies the model, for :func:`crlso.compare`: its parameters and what it has learned.
+
+        Returns
+        -------
+        tuple of dict
+            Parameters by name, and learned attributes by name. A fitted model leaves out seeds and inner models.
 
         Examples
         --------
@@ -305,6 +311,7 @@ class CellRegressor(CellModel, abc.ABC):
         cells : array_like
             n cells: anything that ``space.codes`` accepts.
         y : array_like, shape (n,)
+            Given labels of the cells.
 
         Returns
         -------

@@ -66,6 +66,7 @@ class GaussianProcessClassifier:
         x : Features
             Features of n cells.
         succeeded : ndarray of bool, shape (n,)
+            Whether each cell succeeded.
 
         Returns
         -------
@@ -99,6 +100,7 @@ class GaussianProcessClassifier:
         Returns
         -------
         ndarray of float64, shape (m,)
+            Probabilities in [0, 1], in the order of the cells.
 
         Examples
         --------

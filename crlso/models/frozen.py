@@ -51,6 +51,7 @@ class FrozenEncoder:
         Returns
         -------
         ndarray of float32, shape (n, latent)
+            One latent for each cell, in their order.
 
         Raises
         ------
@@ -104,10 +105,12 @@ class FrozenDecoder:
         Parameters
         ----------
         z : array_like of float, shape (n, latent)
+            Latents of n cells.
 
         Returns
         -------
         ndarray, shape (n, sum of ``space.cardinalities``)
+            One row for each latent; its columns are those of ``space.one_hot``.
 
         Raises
         ------
@@ -133,10 +136,12 @@ class FrozenDecoder:
         Parameters
         ----------
         z : array_like of float, shape (n, latent)
+            Latents of n cells.
 
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
+            One cell for each latent. In spaces with free edges, some may be invalid.
 
         Raises
         ------

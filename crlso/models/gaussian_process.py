@@ -178,6 +178,7 @@ class Kernel:
         Returns
         -------
         ndarray of float64, shape (n, m)
+            The kernel of each cell of `x`, by rows, with each of `y`.
 
         Examples
         --------
@@ -200,6 +201,7 @@ class Kernel:
         Returns
         -------
         Kernel
+            A copy with one candidate for each weight and for the noise.
 
         Examples
         --------
@@ -219,6 +221,7 @@ class Kernel:
         Returns
         -------
         list of (tuple of float, ndarray)
+            The weights, one per group, and the kernel matrix of the n cells with them.
 
         Examples
         --------
@@ -240,6 +243,7 @@ class Kernel:
         Returns
         -------
         ndarray of float64, shape (n,)
+            The same for all weights.
 
         Examples
         --------
@@ -283,6 +287,7 @@ def normal_scores(values: npt.ArrayLike) -> Floats:
     Parameters
     ----------
     values : array_like, shape (n,)
+        Numbers to rank.
 
     Returns
     -------
@@ -388,6 +393,7 @@ class GaussianProcess:
         Returns
         -------
         Posterior
+            Means and variances of the function at the m cells.
 
         Raises
         ------
@@ -478,6 +484,7 @@ class KnownRows:
         Returns
         -------
         ndarray of float64, shape (n, m)
+            One row for each observed cell, one column for each fixed cell.
         """
         choice = (process.weights_, process.noise_)
         before, lower, rows = self._cached.get(choice, (keys[:0], np.zeros((0, 0)), np.zeros((0, len(self._x)))))

@@ -25,6 +25,11 @@ def shipped_vaes(space: Space) -> list[GraphVAE]:
     ----------
     space : Space
         Space of the cells.
+
+    Returns
+    -------
+    list of GraphVAE
+        Fitted models, read from the files of crlso; empty if there are none.
     """
     return [GraphVAE.load(asset_path(name), space) for name in _shipped(space).shaped_encoders]
 
@@ -36,6 +41,11 @@ def shipped_latents(space: Space) -> npt.NDArray[np.float32] | None:
     ----------
     space : Space
         Space of the cells.
+
+    Returns
+    -------
+    ndarray of float32, shape (encoders, classes, d), or None
+        Latents of the classes of `space`, in the order of the canonical keys; None if none come with crlso.
     """
     name = _shipped(space).class_latents
     if name is None:
@@ -72,6 +82,7 @@ def kept_vae(key: str, space: Space, train: Callable[[], GraphVAE]) -> GraphVAE:
     Returns
     -------
     GraphVAE
+        The model read from the cache, or the one that `train` returned.
     """
     folder = cache_folder()
     if folder is None:

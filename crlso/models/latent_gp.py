@@ -271,6 +271,7 @@ class LatentGP(CellRegressor):
         Parameters
         ----------
         path : str or path
+            The file to read.
         space : Space
             Space of the saved model.
 

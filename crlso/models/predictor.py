@@ -50,8 +50,14 @@ class Predictor(CellRegressor):
         Space of the cells.
     width, layers : int
         Width and number of the message-passing layers; at least 1 and 2.
-    epochs, batch_size, learning_rate, weight_decay
-        Settings of the training with Adam; the learning rate falls along a cosine.
+    epochs : int
+        Number of passes over the cells in training.
+    batch_size : int
+        Number of cells in a step of the training.
+    learning_rate : float
+        Learning rate of Adam in the first step. It falls to 0 along a cosine.
+    weight_decay : float
+        This times a parameter is added to its gradient.
     rng : int, numpy.random.Generator or numpy.random.SeedSequence
         Seed of the initial parameters and of the order of the cells.
 
@@ -235,6 +241,7 @@ class Predictor(CellRegressor):
         Parameters
         ----------
         path : str or path
+            The file to read.
         space : Space
             Space of the saved model.
 

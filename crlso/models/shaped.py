@@ -62,6 +62,7 @@ class SideInformation:
         Returns
         -------
         list of Module
+            The heads for path counts and for live operations, and that for the size if the space knows it.
         """
         self._path_head = Linear(latent, self._paths.shape[1], stream.child("paths"))
         self._live_head = Linear(latent, self._live.shape[1], stream.child("live"))
@@ -110,6 +111,7 @@ def shaped_vae(
     Parameters
     ----------
     space : Space
+        Space of the cells.
     codes : ndarray of uint8, shape (n, codes per cell)
         Cells to train on.
     features : CellFeatures

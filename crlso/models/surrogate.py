@@ -71,8 +71,16 @@ class ICNNSurrogate(Estimator):
         Number of hidden layers after the first.
     convex : bool
         False removes the constraint from the network, for ablations.
-    epochs, batch_size, learning_rate, betas, weight_decay
-        Settings of :meth:`fit`, which uses Adam; the learning rate falls along a cosine.
+    epochs : int
+        Number of passes over the points in training.
+    batch_size : int
+        Number of points in a step of the training.
+    learning_rate : float
+        Learning rate of Adam in the first step. It falls to 0 along a cosine.
+    betas : tuple of float
+        Decay rates of the two moments of Adam.
+    weight_decay : float
+        This times a parameter is added to its gradient.
     input_noise, label_noise : float
         Standard deviations of the normal noise that is added to inputs and labels in each step.
     rng : int, numpy.random.Generator or numpy.random.SeedSequence
@@ -232,6 +240,7 @@ class ICNNSurrogate(Estimator):
         Returns
         -------
         ndarray of float32, shape (n,)
+            One error for each point, in the unit of the errors that :meth:`fit` was given.
 
         Raises
         ------
@@ -315,12 +324,14 @@ class ICNNSurrogate(Estimator):
         Parameters
         ----------
         z : array_like, shape (n, inputs)
+            Points.
         step : float or array_like of shape (n,)
             One step size for all points, or one for each.
 
         Returns
         -------
         ndarray of float32, shape (n, inputs)
+            The moved points, in the order of `z`.
 
         Examples
         --------
@@ -343,7 +354,9 @@ class ICNNSurrogate(Estimator):
         Parameters
         ----------
         z : array_like, shape (n, inputs)
+            Points.
         y : array_like, shape (n,)
+            Given errors of the points.
 
         Returns
         -------
@@ -380,6 +393,7 @@ class ICNNSurrogate(Estimator):
         Returns
         -------
         ConvexityCertificate
+            The measured numbers, and whether the surrogate passes.
 
         Raises
         ------

@@ -155,9 +155,18 @@ class GraphVAE(CellModel):
     width, latent, layers : int
         Width of hidden layers, number of latent dimensions (both at least 1), and number of message-passing layers (at
         least 2).
-    epochs, batch_size, learning_rate, betas, weight_decay, max_norm
-        Settings of the training with Adam. The learning rate falls along a cosine, and gradients are clipped to the
-        global norm `max_norm`.
+    epochs : int
+        Number of passes over the cells in training.
+    batch_size : int
+        Number of cells in a step of the training.
+    learning_rate : float
+        Learning rate of Adam in the first step. It falls to 0 along a cosine.
+    betas : tuple of float
+        Decay rates of the two moments of Adam.
+    weight_decay : float
+        This times a parameter is added to its gradient.
+    max_norm : float, optional
+        Largest global norm of the gradients, to which they are clipped; None does not clip.
     kl_weight, surrogate_weight, sigma_scale : float
         Weights of the loss, and scale of the sampled noise.
     surrogate : ICNNSurrogate, optional
@@ -431,6 +440,7 @@ class GraphVAE(CellModel):
         Returns
         -------
         ndarray of float32, shape (n, latent)
+            One latent for each cell, in their order.
 
         Raises
         ------
@@ -456,6 +466,7 @@ class GraphVAE(CellModel):
         Returns
         -------
         FrozenEncoder
+            It does not change when the model is trained again.
 
         Raises
         ------
@@ -483,6 +494,7 @@ class GraphVAE(CellModel):
         Returns
         -------
         ndarray of float32, shape (n, latent)
+            One latent for each cell, in their order.
 
         Examples
         --------
@@ -498,12 +510,15 @@ class GraphVAE(CellModel):
 
         Parameters
         ----------
-        cells, targets
-            As for :meth:`fit`.
+        cells : array_like
+            n cells: anything that ``space.codes`` accepts.
+        targets : array_like, shape (n,), optional
+            Errors of the cells, see :meth:`fit`.
 
         Returns
         -------
         ndarray of float32, shape (n, latent)
+            One latent for each cell, in their order.
 
         Examples
         --------
@@ -524,10 +539,12 @@ class GraphVAE(CellModel):
         Parameters
         ----------
         z : array_like, shape (n, latent)
+            Latents of n cells.
 
         Returns
         -------
         ndarray of uint8, shape (n, codes per cell)
+            One cell for each latent.
 
         Raises
         ------
@@ -556,6 +573,7 @@ class GraphVAE(CellModel):
         Returns
         -------
         FrozenDecoder
+            It does not change when the model is trained again.
 
         Raises
         ------
@@ -650,6 +668,7 @@ class GraphVAE(CellModel):
         Parameters
         ----------
         path : str or path
+            The file to read.
         space : Space
             Space of the saved model.
 

@@ -101,6 +101,7 @@ class ICNN(Module):
         Returns
         -------
         crlso._core.FrozenICNN
+            It does not change when the parameters of the network do.
 
         Examples
         --------
@@ -125,9 +126,9 @@ class ICNN(Module):
         Returns
         -------
         values : ndarray, shape (n,)
-            f(z).
+            Values f(z).
         gradients : ndarray, shape (n, inputs)
-            Its gradients.
+            Gradients of f.
 
         Examples
         --------
@@ -145,12 +146,14 @@ class ICNN(Module):
         Parameters
         ----------
         z : array_like, shape (n, inputs)
+            Points.
         step : float or array_like
             One step size; or sizes of shape (n,), one per point; or for one point, sizes of shape (k,).
 
         Returns
         -------
         ndarray, shape (n, inputs), or (k, inputs) for one point
+            The moved points: one for each point, or for one point, one for each step size.
 
         Examples
         --------

@@ -44,7 +44,13 @@ class _Messages(Module):
         self.bias = parameter(np.zeros(outputs), dtype)
 
     def types(self) -> Tensor:
-        """Return ``K3 e + k`` for each edge type, shape (edge_types, outputs)."""
+        """Return ``K3 e + k`` for each edge type, shape (edge_types, outputs).
+
+        Returns
+        -------
+        Tensor, shape (edge_types, outputs)
+            What an edge of each type adds to its message, before the activation.
+        """
         return self.edge + self.bias
 
     def pass_messages(self, target: Tensor, source: Tensor, graph: GraphBatch) -> Tensor:
@@ -55,6 +61,12 @@ class _Messages(Module):
         target, source : Tensor, shape (nodes, outputs)
             ``K1 x`` and ``K2 x``.
         graph : GraphBatch
+            The graphs, whose nodes the rows of `target` and `source` are.
+
+        Returns
+        -------
+        Tensor, shape (nodes, outputs)
+            One row for each node; zeros for a node without messages.
         """
         edge_types = self.edge.shape[0]
         if isinstance(graph, GraphBatch) and graph.n_types != edge_types:
@@ -116,6 +128,7 @@ class GraphLayer(_Messages):
         Returns
         -------
         Tensor, shape (n, outputs)
+            One row for each row of `x`.
 
         Examples
         --------
@@ -137,6 +150,7 @@ class GraphLayer(_Messages):
         Returns
         -------
         Tensor, shape (nodes, outputs)
+            One row for each node; zeros for a node without messages.
 
         Examples
         --------
@@ -161,13 +175,16 @@ class GraphLayer(_Messages):
         Parameters
         ----------
         table : Tensor, shape (n, inputs)
+            Rows of which node features are sums.
         rows : ndarray of int, shape (nodes, k)
             Node i has the features ``sum_j table[rows[i, j]]``.
         graph : GraphBatch
+            The graphs.
 
         Returns
         -------
         Tensor, shape (nodes, outputs)
+            The new features of each node.
         """
         target = _core.gather_rows(_core.linear(table, self.target), rows)
         source = _core.gather_rows(_core.linear(table, self.source), rows)
@@ -243,6 +260,7 @@ class OneHotGraphLayer(_Messages):
         Returns
         -------
         Tensor, shape (kinds + m, outputs), or one row more
+            One row for each kind of node, one for each of m messages, and perhaps the row of zeros.
         """
         target, source, edge = map(_core.gather_rows, (self.target, self.source, self.types()), self.message_kinds)
         messages = _core.leaky_relu(target + source + edge, slope=SLOPE)

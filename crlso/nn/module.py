@@ -129,6 +129,11 @@ class Module:
     def named_parameters(self) -> dict[str, Tensor]:
         """Return the parameters by name: attribute names and list positions, joined by dots.
 
+        Returns
+        -------
+        dict of str to Tensor
+            The parameters themselves, not copies; those of modules inside are among them.
+
         Examples
         --------
         >>> from crlso import nn
@@ -150,6 +155,7 @@ class Module:
         Returns
         -------
         list of Tensor
+            The parameters themselves, not copies.
 
         Examples
         --------
@@ -166,6 +172,7 @@ class Module:
         Returns
         -------
         dict of str to ndarray
+            A copy of each parameter, by the names of :meth:`named_parameters`.
 
         Examples
         --------
@@ -245,6 +252,7 @@ class Module:
         Parameters
         ----------
         path : path-like
+            The file to read.
 
         Raises
         ------

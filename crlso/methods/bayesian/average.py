@@ -43,6 +43,11 @@ class Member:
         ----------
         x : Features
             Features of n cells.
+
+        Returns
+        -------
+        Features
+            The groups and predictions of this process alone, with the size.
         """
         predicted = x.predicted[:, list(self.predicted)] if self.predicted and x.predicted is not None else None
         return Features(tuple(x.groups[g] for g in self.groups), x.size, predicted)
@@ -106,6 +111,7 @@ class ProcessAverage:
     Parameters
     ----------
     members : sequence of Member
+        The processes, at least one.
     floor : float
         The part that is equal, from 0 to 1.
 
@@ -145,7 +151,13 @@ class ProcessAverage:
         self._chosen: tuple[Any, list[Kernel]] = None, []
 
     def fingerprint(self) -> Any:
-        """Return what identifies the surrogate, whatever it was fitted to."""
+        """Return what identifies the surrogate, whatever it was fitted to.
+
+        Returns
+        -------
+        tuple
+            Members and floor.
+        """
         return self.members, self.floor
 
     def watch(self, x: Features) -> None:
@@ -204,7 +216,13 @@ class ProcessAverage:
         return shares
 
     def left_out(self) -> Floats:
-        """Return the prediction of each target of the last fit from all others, shape (n,)."""
+        """Return the prediction of each target of the last fit from all others, shape (n,).
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            Means of the processes, averaged by their shares.
+        """
         errors: Floats = self.shares @ np.stack([process.leave_one_out()[0] for process in self.processes])
         return self._y - errors
 
@@ -213,8 +231,13 @@ class ProcessAverage:
 
         Parameters
         ----------
-        x : Features
-            Features of n cells.
+        x : Features, optional
+            Features of m cells.
+
+        Returns
+        -------
+        AveragedPosterior
+            Mean and variance of the mixture of the posteriors of the processes, at the m cells.
         """
         parts = []
         for i, (process, member) in enumerate(zip(self.processes, self.members)):
@@ -226,7 +249,13 @@ class ProcessAverage:
         return AveragedPosterior(parts, self.shares)
 
     def summary(self) -> dict[str, Any]:
-        """Return the shares of the processes, their weights and their noises."""
+        """Return the shares of the processes, their weights and their noises.
+
+        Returns
+        -------
+        dict
+            ``shares``, ``weights`` (a list for each process) and ``noise``, in the order of the processes.
+        """
         return {
             "shares": self.shares.tolist(),
             "weights": [list(process.weights_) for process in self.processes],

@@ -30,6 +30,7 @@ class LearnedConstraint:
     Parameters
     ----------
     bounds : Bounds
+        Bounds of the measure.
     surrogate : Surrogate
         Not fitted yet.
 
@@ -68,11 +69,22 @@ class LearnedConstraint:
         ----------
         x : Features, optional
             Features of the cells; by default of the stored ones.
+
+        Returns
+        -------
+        ndarray of float64, shape (m,)
+            Logarithm of the probability that each cell is within the bounds.
         """
         return _log_between(self.surrogate.posterior(x), *self._limits)
 
     def summary(self) -> dict[str, Any]:
-        """Return the parameters of the last fit, for diagnostics."""
+        """Return the parameters of the last fit, for diagnostics.
+
+        Returns
+        -------
+        dict
+            The summary of the surrogate.
+        """
         return self.surrogate.summary()
 
 

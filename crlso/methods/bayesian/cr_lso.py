@@ -60,8 +60,12 @@ class CRLSO(BayesianSearch):
 
     Parameters
     ----------
-    space, rng, budget
-        See :class:`crlso.methods.Optimiser`.
+    space : Space
+        Space of the cells.
+    rng : int, numpy.random.Generator or numpy.random.SeedSequence
+        Source of randomness.
+    budget : int, optional
+        Number of trials that can be asked for, see :class:`crlso.methods.Optimiser`.
     beta : float
         Number of standard deviations added to the mean in the upper confidence bound.
     initial : int
@@ -86,8 +90,10 @@ class CRLSO(BayesianSearch):
         value. Up to half of the initial cells are those that priors predict to be best. How much the predictions count
         later is learned from the values of this task, see :class:`PriorEncoder`. Results of the same task are no prior:
         :meth:`observe` adds them, or the argument `known` of :func:`crlso.search`.
-    objectives, constraints
-        See :class:`BayesianSearch`.
+    objectives : sequence of Objective
+        What the search is for; by default the value alone. See :class:`BayesianSearch`.
+    constraints : mapping
+        Bounds of measures that evaluations return, by name. See :class:`BayesianSearch`.
 
     Raises
     ------

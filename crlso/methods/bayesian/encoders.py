@@ -31,7 +31,13 @@ class GraphEncoder:
     """Encoder by graph features: operations, sequences of operations on paths, and standardised log size."""
 
     def fingerprint(self) -> Any:
-        """Return what identifies the encoder: nothing, since it is made anew for every search."""
+        """Return what identifies the encoder: nothing, since it is made anew for every search.
+
+        Returns
+        -------
+        tuple
+            Empty.
+        """
         return ()
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
@@ -55,6 +61,11 @@ class GraphEncoder:
         ----------
         codes : ndarray of uint8, shape (n, codes per cell)
             Canonical cells.
+
+        Returns
+        -------
+        Features
+            Two groups, the operations and the paths of each cell.
         """
         features = self._features
         return Features((features.operations(codes), features.paths(codes)), features.size(codes))
@@ -64,7 +75,13 @@ class DescriptorEncoder:
     """Encoder by descriptors of the graphs of cells, see :meth:`crlso.spaces.features.CellFeatures.descriptors`."""
 
     def fingerprint(self) -> Any:
-        """Return what identifies the encoder: nothing, since it is made anew for every search."""
+        """Return what identifies the encoder: nothing, since it is made anew for every search.
+
+        Returns
+        -------
+        tuple
+            Empty.
+        """
         return ()
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
@@ -88,6 +105,11 @@ class DescriptorEncoder:
         ----------
         codes : ndarray of uint8, shape (n, codes per cell)
             Canonical cells.
+
+        Returns
+        -------
+        Features
+            One group, the descriptors of each cell.
         """
         return Features((self._features.descriptors(codes),), self._features.size(codes))
 
@@ -108,7 +130,13 @@ class GivenEncoder:
         self._given = given
 
     def fingerprint(self) -> Any:
-        """Return what identifies the encoder: what it was given."""
+        """Return what identifies the encoder: what it was given.
+
+        Returns
+        -------
+        callable or array_like
+            The argument `given`.
+        """
         return self._given
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
@@ -144,6 +172,11 @@ class GivenEncoder:
         ----------
         codes : ndarray of uint8, shape (n, codes per cell)
             Canonical cells.
+
+        Returns
+        -------
+        Features
+            One group, the standardised features of each cell without those that are constant; zeros if all are.
         """
         scaled = (self._columns(codes) - self._centre)[:, self._differs] / self._spread
         return Features((scaled if scaled.shape[1] else np.zeros((len(codes), 1)),))
@@ -162,13 +195,20 @@ class JoinedEncoder:
     Parameters
     ----------
     parts : sequence of Encoder
+        The encoders to join, at least one.
     """
 
     def __init__(self, parts: Sequence[Encoder]) -> None:
         self.parts = tuple(parts)
 
     def fingerprint(self) -> Any:
-        """Return what identifies the encoder: its parts."""
+        """Return what identifies the encoder: its parts.
+
+        Returns
+        -------
+        tuple of Encoder
+            The encoders that are joined.
+        """
         return self.parts
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
@@ -193,6 +233,11 @@ class JoinedEncoder:
         ----------
         codes : ndarray of uint8, shape (n, codes per cell)
             Canonical cells.
+
+        Returns
+        -------
+        Features
+            The groups of all parts, and the size of the first one.
         """
         found = [part.encode(codes) for part in self.parts]
         return Features(tuple(group for features in found for group in features.groups), found[0].size)
@@ -222,7 +267,13 @@ class LatentEncoder:
         return {**self.__dict__, "_frozen": []}  # snapshots cannot be pickled
 
     def fingerprint(self) -> Any:
-        """Return what identifies the encoder: the models or latents it was given."""
+        """Return what identifies the encoder: the models or latents it was given.
+
+        Returns
+        -------
+        GraphVAE, sequence of GraphVAE, array_like or None
+            The argument `given`.
+        """
         return self._given
 
     @property
@@ -265,6 +316,11 @@ class LatentEncoder:
         ----------
         codes : ndarray of uint8, shape (n, codes per cell)
             Canonical cells.
+
+        Returns
+        -------
+        Features
+            One group, the latents of each cell.
         """
         if self._reservoir.is_complete:
             latents = self._by_class[self._reservoir.locate(codes)]
@@ -347,6 +403,7 @@ def class_latents(space: Space, vae: GraphVAE) -> Latents:
     Returns
     -------
     ndarray of float32, shape (classes, d)
+        One latent for each class, the mean of its cells.
     """
     codes = space.all_codes()
     classes = space.classes()

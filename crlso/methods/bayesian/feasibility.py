@@ -57,6 +57,7 @@ class Feasibility:
         Parameters
         ----------
         x : Features
+            Features of the n cells.
         succeeded : ndarray of bool, shape (n,)
             Whether the evaluation of each cell succeeded.
         """
@@ -74,8 +75,13 @@ class Feasibility:
 
         Parameters
         ----------
-        x : Features
-            Features of n cells.
+        x : Features, optional
+            Features of m cells.
+
+        Returns
+        -------
+        ndarray of float64, shape (m,)
+            Weighted logarithms of the probabilities of success, in units of scores; 0 before the first failure.
         """
         if x is None:
             return self._of_reservoir

@@ -66,6 +66,7 @@ class ValueGain:
     Parameters
     ----------
     acquisition : Acquisition
+        Gives the acquisition value of each cell by its posterior.
     """
 
     def __init__(self, acquisition: Acquisition) -> None:
@@ -91,6 +92,11 @@ class ValueGain:
         ----------
         scores : ndarray of float64, shape (n, learned)
             Scores of the feasible cells.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            The first column of `scores`.
         """
         return scores[:, 0]
 
@@ -110,6 +116,7 @@ class FrontGain:
     Parameters
     ----------
     acquisition : Acquisition
+        Gives the acquisition value of each cell by its posterior.
     known : callable
         ``known(codes)`` returns the second objective of canonical cells, to be maximised, shape (n,).
     codes : ndarray of uint8, shape (n, codes per cell)
@@ -157,6 +164,11 @@ class FrontGain:
         ----------
         scores : ndarray of float64, shape (n, learned)
             Scores of the feasible cells.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            Normal scores, the largest for the front; within a front, a higher first score comes first.
         """
         return _by_fronts(self._points, scores[:, 0])
 
@@ -190,7 +202,9 @@ class VolumeGain:
     Parameters
     ----------
     acquisition : Acquisition
+        Gives the acquisition values of the learned objectives by their posteriors.
     objectives : sequence of Objective
+        One to four objectives; those without `known` are learned.
     codes : ndarray of uint8, shape (n, codes per cell)
         Canonical cells that stand for the space.
 
@@ -249,6 +263,11 @@ class VolumeGain:
         ----------
         scores : ndarray of float64, shape (n, learned)
             Scores of the feasible cells.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            Normal scores, the largest for the front; within a front, a higher first score comes first.
         """
         return _by_fronts(self._points, scores[:, 0])
 

@@ -41,8 +41,12 @@ class GPSearch(BayesianSearch):
 
     Parameters
     ----------
-    space, rng, budget
-        See :class:`crlso.methods.Optimiser`.
+    space : Space
+        Space of the cells.
+    rng : int, numpy.random.Generator or numpy.random.SeedSequence
+        Source of randomness.
+    budget : int, optional
+        Number of trials that can be asked for, see :class:`crlso.methods.Optimiser`.
     beta : float
         Number of standard deviations added to the mean in the upper confidence bound.
     initial : int
@@ -53,8 +57,10 @@ class GPSearch(BayesianSearch):
         Number of new random cells per round, in spaces with more than 10,000 classes.
     kernel : Kernel, optional
         Grids for the weights of H / 2 and of P, and for the noise.
-    objectives, constraints
-        See :class:`BayesianSearch`.
+    objectives : sequence of Objective
+        What the search is for; by default the value alone. See :class:`BayesianSearch`.
+    constraints : mapping
+        Bounds of measures that evaluations return, by name. See :class:`BayesianSearch`.
 
     Raises
     ------

@@ -64,6 +64,11 @@ class Reservoir:
         ----------
         codes : ndarray of uint8, shape (n, codes per cell)
             Canonical cells.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            Positions of the classes, in the order of `codes`.
         """
         return self.space.classes().locate(codes)
 

@@ -54,6 +54,11 @@ class Prior:
             Number of cells.
         stream : crlso.random.Stream
             Source of randomness.
+
+        Returns
+        -------
+        Prior
+            The prior itself, or a new one of n cells.
         """
         if len(self.keys) <= n:
             return self
@@ -77,6 +82,7 @@ def read_priors(space: Space, given: Any) -> list[Prior]:
     Returns
     -------
     list of Prior
+        One for each entry, in their order; empty if `given` is None.
 
     Raises
     ------
@@ -115,6 +121,7 @@ class PriorEncoder:
     encoder : Encoder
         Provides the features.
     priors : sequence of Prior
+        Results of other tasks, one prediction each.
     members : sequence of Member
         Processes of the average.
     """
@@ -123,7 +130,13 @@ class PriorEncoder:
         self.encoder, self.priors, self.members = encoder, tuple(priors), tuple(members)
 
     def fingerprint(self) -> Any:
-        """Return what identifies the encoder, whatever it was fitted to."""
+        """Return what identifies the encoder, whatever it was fitted to.
+
+        Returns
+        -------
+        tuple
+            The inner encoder, codes and scores of each prior, and the members.
+        """
         return self.encoder, [(prior.codes, prior.scores) for prior in self.priors], self.members
 
     def prepare(self, reservoir: Reservoir, stream: Stream, report: Progress) -> None:
@@ -157,6 +170,11 @@ class PriorEncoder:
         ----------
         codes : ndarray of uint8, shape (n, codes per cell)
             Canonical cells.
+
+        Returns
+        -------
+        Features
+            The groups and size of the inner encoder; `predicted` has one column for each prior.
         """
         x = self.encoder.encode(codes)
         return Features(x.groups, x.size, self._means(x) - self._centre)

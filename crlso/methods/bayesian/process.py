@@ -40,7 +40,13 @@ class ProcessSurrogate:
         self.process = GaussianProcess(kernel)
 
     def fingerprint(self) -> Any:
-        """Return what identifies the surrogate: its kernel, whatever it was fitted to."""
+        """Return what identifies the surrogate: its kernel, whatever it was fitted to.
+
+        Returns
+        -------
+        Kernel
+            The kernel of the process, with its grids.
+        """
         return self.process.kernel
 
     def watch(self, x: Features) -> None:
@@ -73,8 +79,13 @@ class ProcessSurrogate:
 
         Parameters
         ----------
-        x : Features
-            Features of n cells.
+        x : Features, optional
+            Features of m cells.
+
+        Returns
+        -------
+        Posterior
+            Means and variances at the m cells.
         """
         if x is not None:
             return self.process.posterior(x)
@@ -82,5 +93,11 @@ class ProcessSurrogate:
         return self.process.posterior(self._watched, rows)
 
     def summary(self) -> dict[str, Any]:
-        """Return the weights and the noise of the last fit."""
+        """Return the weights and the noise of the last fit.
+
+        Returns
+        -------
+        dict
+            ``weights``, one per group of features, and ``noise``, a variance.
+        """
         return {"weights": list(self.process.weights_), "noise": self.process.noise_}

@@ -52,6 +52,7 @@ class BayesianSearch(Optimiser):
     Parameters
     ----------
     space : Space
+        Space of the cells.
     encoder : Encoder
         Maps cells to features.
     surrogate : Surrogate
@@ -79,8 +80,10 @@ class BayesianSearch(Optimiser):
         Bounds of measures that evaluations return, by name: a number is an upper bound, text has one or more, as in
         ``{"latency": 5.0, "energy": ">= 1, <= 2"}``. A copy of the surrogate learns each of them, see
         :class:`LearnedConstraint`. :meth:`tell` takes a measurement with these numbers.
-    rng, budget
-        See :class:`crlso.methods.Optimiser`.
+    rng : int, numpy.random.Generator or numpy.random.SeedSequence
+        Source of randomness.
+    budget : int, optional
+        Number of trials that can be asked for, see :class:`crlso.methods.Optimiser`.
 
     Attributes
     ----------

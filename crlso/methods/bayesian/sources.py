@@ -51,6 +51,11 @@ class BestOfReservoir:
         ----------
         context : Round
             What the search knows in this round.
+
+        Returns
+        -------
+        dict of str to ndarray of uint8, shape (n, codes per cell)
+            Canonical cells by the name ``"random"``, best first.
         """
         values = context.reservoir_values
         return {"random": context.reservoir.codes[_core.smallest(-values, min(POPULATION, len(values)))]}
@@ -75,6 +80,11 @@ class RandomCells:
         ----------
         context : Round
             What the search knows in this round.
+
+        Returns
+        -------
+        dict of str to ndarray of uint8, shape (n, codes per cell)
+            Cells by the name ``"random"``.
         """
         return {"random": context.reservoir.space.sample_up_to(self.n, rng=context.stream.child("random").seed)}
 
@@ -98,6 +108,11 @@ class Neighbours:
         ----------
         context : Round
             What the search knows in this round.
+
+        Returns
+        -------
+        dict of str to ndarray of uint8, shape (n, codes per cell)
+            Cells by the name ``"neighbours"``.
         """
         return {"neighbours": context.reservoir.space.neighbourhoods(context.best[: self.n]).codes}
 
@@ -112,6 +127,11 @@ class Mutations:
         ----------
         context : Round
             What the search knows in this round.
+
+        Returns
+        -------
+        dict of str to ndarray of uint8, shape (n, codes per cell)
+            Cells by the name ``"mutations"``: four double mutations of each of the ten best.
         """
         space, stream = context.reservoir.space, context.stream
         once = space.mutate(np.repeat(context.best[:_MUTATED], 4, axis=0), rng=stream.child("once").seed)
@@ -162,6 +182,7 @@ def latent_steps(vae: GraphVAE, z: Latents, scores: Floats, n: int, stream: Stre
     Returns
     -------
     LatentSteps
+        The steps, their radius, and the cells decoded after them.
     """
     spread = z.std(axis=0) + 1e-6
     best = np.argsort(-scores, kind="stable")[:_MUTATED]
@@ -234,6 +255,11 @@ class LatentMoves:
         ----------
         context : Round
             What the search knows in this round.
+
+        Returns
+        -------
+        dict of str to ndarray of uint8, shape (n, codes per cell)
+            Decoded cells by the names ``"latent noise"`` and ``"latent gradient"``; some may be invalid.
         """
         z = self.encoder.vae.encode(context.codes)
         steps = latent_steps(self.encoder.vae, z, context.scores, self.n, context.stream)
@@ -277,7 +303,13 @@ class AcquisitionClimb:
         self._known: dict[int, _Cells] = {}
 
     def fingerprint(self) -> Any:
-        """Return what identifies the source: its number of generations, whatever it has found."""
+        """Return what identifies the source: its number of generations, whatever it has found.
+
+        Returns
+        -------
+        int
+            Number of generations.
+        """
         return self.generations
 
     def propose(self, context: Round) -> dict[str, Codes]:
@@ -287,6 +319,11 @@ class AcquisitionClimb:
         ----------
         context : Round
             What the search knows in this round.
+
+        Returns
+        -------
+        dict of str to ndarray of uint8, shape (n, codes per cell)
+            Canonical cells by the name ``"local search"``, best first; none was asked for or observed.
         """
         start, before = (
             _Cells(context.candidates.codes, context.candidates.keys),
