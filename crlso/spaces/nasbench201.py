@@ -383,8 +383,8 @@ class NASBench201(CellSpace):
         Examples
         --------
         >>> space = NASBench201()
-        >>> space.one_hot([6111]).sum()
-        np.float32(6.0)
+        >>> float(space.one_hot([6111]).sum())
+        6.0
         """
         hot: npt.NDArray[np.float32] = _core.nb201_one_hot(self.codes(codes))
         return hot.reshape(len(hot), len(_EDGES) * len(_OPERATIONS))
