@@ -162,8 +162,8 @@ class NASBench201(CellSpace):
         Examples
         --------
         >>> space = NASBench201()
-        >>> space.similarity()[2, 3]
-        np.float64(0.5)
+        >>> float(space.similarity()[2, 3])
+        0.5
         """
         similar = np.eye(len(_OPERATIONS))
         small, large = map(_OPERATIONS.index, _CONVOLUTIONS)
