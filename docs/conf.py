@@ -76,3 +76,6 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+
+# Pages without others below them need no list of these.
+html_sidebars = {page: [] for page in ["start", "faq", "cite", "changelog", "contributing", "lab-notes"]}
