@@ -57,8 +57,8 @@ def blocks(page: Path, name: str) -> Iterator[Block]:
 
 def pages(root: Path) -> dict[str, Path]:
     """README.md, the first steps, which install what other pages need, and the other pages in docs/, by their names."""
-    first = [root / "README.md", root / "docs/start.md"]
-    found = [*filter(Path.exists, first), *sorted({*(root / "docs").rglob("*.md")} - {*first})]
+    others = sorted((root / "docs").rglob("*.md"), key=lambda page: (page != root / "docs/start.md", page))
+    found = [root / "README.md", *others]
     return {path.relative_to(root).as_posix(): path for path in found}
 
 
