@@ -564,6 +564,21 @@ def row_moments(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the sums of the rows (n, m) by their weights (n,), and of their squares: (m,) each."""
 
+def covariances(
+    distances: Iterable[npt.ArrayLike],
+    weights: npt.ArrayLike,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    constant: float,
+    /,
+) -> npt.NDArray[np.float64]:
+    """Return exp(-sum_g weights[g] distances[g]) + x^T y + constant: distances (n, m) each, x (k, n) and y (k, m)."""
+
+def whitened_row(
+    kernel: npt.ArrayLike, row: npt.ArrayLike, rows: npt.ArrayLike, pivot: float, /
+) -> npt.NDArray[np.float64]:
+    """Return (kernel - row rows) / pivot, shape (m,): kernel (m,), row (n,) and rows (n, m)."""
+
 def smallest(values: npt.ArrayLike, k: SupportsIndex, /) -> npt.NDArray[np.int64]:
     """Return the positions of the k smallest values, smallest first."""
 

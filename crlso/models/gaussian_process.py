@@ -69,6 +69,13 @@ class Features:
         """The rows of each group, as :func:`_distances` needs them; kept for cells that are compared in every round."""
         return tuple(_core.Points(np.asarray(group, dtype=np.float64)) for group in self.groups)
 
+    @functools.cached_property
+    def _linear(self) -> Floats:
+        """All features on which values depend linearly, shape (k, n)."""
+        parts = [] if self.size is None else [self.size[None]]
+        parts += [] if self.predicted is None else [self.predicted.T]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self)))
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_points"}  # which cannot be pickled
 
@@ -259,15 +266,13 @@ class Kernel:
         return own
 
     def _of_distances(self, distances: list[Floats], x: Features, y: Features, weights: tuple[float, ...]) -> Floats:
-        total = sum(weight * distance for weight, distance in zip(weights, distances))
-        kernel = self.profile(np.asarray(total))
-        if x.size is not None and y.size is not None:
-            kernel += self.linear * np.outer(x.size, y.size)
-        if x.predicted is not None and y.predicted is not None and self.predicted:
-            for ours, theirs in zip(x.predicted.T, y.predicted.T):
-                kernel += self.predicted * np.outer(ours, theirs)
-        if self.constant:
-            kernel += self.constant
+        factors = [self.linear] * (x.size is not None)
+        factors += [self.predicted] * (0 if x.predicted is None else x.predicted.shape[1])
+        ours, theirs = np.array(factors)[:, None] * x._linear, y._linear
+        if type(self).profile is Kernel.profile:
+            return _core.covariances(distances, weights, ours, theirs, self.constant)
+        total = np.asarray(sum(weight * distance for weight, distance in zip(weights, distances)))
+        kernel: Floats = self.profile(total) + (ours.T @ theirs + self.constant)
         return kernel
 
 
@@ -494,14 +499,12 @@ class KnownRows:
             lower, rows = _enlarged(lower, known, (room, room)), _enlarged(rows, known, (room, len(self._x)))
         for i in range(known, len(keys)):
             own = observed[i : i + 1]
-            row = _core.solve_lower(
-                np.ascontiguousarray(lower[:i, :i]), process.kernel.between(own, observed[:i], process.weights_).T
-            )[:, 0]
-            pivot = float(process.kernel.diagonal(own)[0]) + process.noise_ - float((row * row).sum())
-            lower[i, :i], lower[i, i] = row, math.sqrt(max(pivot, _LEAST_PIVOT))
-            rows[i] = (self._kernel(process, int(keys[i]), own) - _core.matmul(row[None], rows[:i]).numpy()) / lower[
-                i, i
-            ]
+            others = process.kernel.between(own, observed, process.weights_)[:, :i]
+            row = _core.solve_lower(np.ascontiguousarray(lower[:i, :i]), others.T)[:, 0]
+            rest = float(process.kernel.diagonal(own)[0]) + process.noise_ - float((row * row).sum())
+            pivot = math.sqrt(max(rest, _LEAST_PIVOT))
+            lower[i, :i], lower[i, i] = row, pivot
+            rows[i] = _core.whitened_row(self._kernel(process, int(keys[i]), own)[0], row, rows[:i], pivot)
         latest = [(other, rest) for other, rest in self._cached.items() if other != choice][1 - _MAX_CACHED :]
         self._cached = dict([*latest, (choice, (keys, lower, rows))])  # at once, so that an interrupt loses nothing
         return rows[: len(keys)]

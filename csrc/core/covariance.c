@@ -1,0 +1,85 @@
+#include "covariance.h"
+
+#include "kernels.h"
+#include "threads.h"
+
+#define BLOCK 512 /* columns: one row of a block and all that is added to it stay in the first cache */
+#define EXP_COST 8 /* elementary steps */
+
+static size_t count_blocks(size_t m)
+{
+    return m / BLOCK + (m % BLOCK != 0);
+}
+
+static size_t columns_of(size_t m, size_t first)
+{
+    return m - first < BLOCK ? m - first : BLOCK;
+}
+
+typedef struct {
+    const cr_covariance *kernel;
+    double *out;
+    size_t n_chunks;
+} covariances_t;
+
+/* One row of a block of columns. */
+static void fill_block(const cr_covariance *t, size_t i, size_t first, double *out)
+{
+    const cr_kernel_table *kernels = cr_kernels(CR_F64);
+    const size_t columns = columns_of(t->m, first);
+    kernels->fill(columns, 0, out);
+    for (size_t g = 0; g < t->groups; g++)
+        kernels->axpy(columns, -t->weights[g], t->distances[g] + i * t->m + first, out);
+    kernels->unary(CR_EXP, 0, 0, columns, out, out);
+    for (size_t k = 0; k < t->products; k++)
+        kernels->axpy(columns, t->x[k * t->n + i], t->y + k * t->m + first, out);
+    for (size_t j = 0; t->constant != 0 && j < columns; j++)
+        out[j] += t->constant;
+}
+
+static void fill_blocks(void *context, size_t chunk)
+{
+    const covariances_t *t = context;
+    const size_t m = t->kernel->m, blocks = count_blocks(m);
+    size_t begin, end;
+    cr_chunk_range(t->kernel->n * blocks, t->n_chunks, chunk, &begin, &end);
+    for (size_t b = begin; b < end; b++)
+        fill_block(t->kernel, b / blocks, b % blocks * BLOCK, t->out + b / blocks * m + b % blocks * BLOCK);
+}
+
+void cr_covariances(const cr_covariance *kernel, double *out)
+{
+    const size_t blocks = kernel->n * count_blocks(kernel->m);
+    const size_t cost = (kernel->groups + kernel->products + EXP_COST) * columns_of(kernel->m, 0);
+    covariances_t t = {kernel, out, cr_chunk_count(blocks, cost)};
+    if (blocks > 0)
+        cr_parallel(t.n_chunks, fill_blocks, &t);
+}
+
+typedef struct {
+    size_t n, m, n_chunks;
+    const double *kernel, *row, *rows;
+    double pivot, *out;
+} whitened_t;
+
+static void whiten_blocks(void *context, size_t chunk)
+{
+    const whitened_t *t = context;
+    size_t begin, end;
+    cr_chunk_range(count_blocks(t->m), t->n_chunks, chunk, &begin, &end);
+    for (size_t b = begin; b < end; b++) {
+        const size_t first = b * BLOCK, columns = columns_of(t->m, first);
+        double *out = t->out + first;
+        cr_kernels(CR_F64)->weighted_rows(t->n, columns, t->m, t->row, t->rows + first, out);
+        for (size_t j = 0; j < columns; j++)
+            out[j] = (t->kernel[first + j] - out[j]) / t->pivot;
+    }
+}
+
+void cr_whitened_row(size_t n, size_t m, const double *kernel, const double *row, const double *rows, double pivot,
+                     double *out)
+{
+    whitened_t t = {n, m, cr_chunk_count(count_blocks(m), BLOCK * (n + 2)), kernel, row, rows, pivot, out};
+    if (m > 0)
+        cr_parallel(t.n_chunks, whiten_blocks, &t);
+}
