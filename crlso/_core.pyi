@@ -411,6 +411,12 @@ class CellSet:
     def has(self, keys: npt.ArrayLike, /) -> npt.NDArray[np.bool_]:
         """Return whether each of an array of integers is in the set, in the same shape."""
 
+    def locate(self, keys: npt.ArrayLike, /) -> npt.NDArray[np.int64]:
+        """Return how many keys were added before each of an array of integers; -1 for those not in the set."""
+
+    def update(self, keys: npt.ArrayLike, /) -> npt.NDArray[np.bool_]:
+        """Add an array of keys (n,); return whether each was new."""
+
     def __contains__(self, key: SupportsIndex, /) -> bool: ...
     def __len__(self) -> int: ...
 

@@ -81,7 +81,7 @@ def first_of_each(keys: Keys) -> Positions:
     >>> first_of_each(np.array([7, 3, 7, 5, 3]))
     array([0, 1, 3])
     """
-    return np.sort(np.unique(keys, return_index=True)[1])
+    return np.flatnonzero(_core.CellSet().update(keys))
 
 
 def row_keys(rows: Codes, cardinalities: tuple[int, ...]) -> Keys:

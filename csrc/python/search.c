@@ -105,21 +105,24 @@ typedef struct {
     cr_cell_set set;
 } CellSetObject;
 
-/* Adds an array of keys. */
-static int add_keys(cr_cell_set *set, PyObject *object)
+/* Adds an array of keys. Returns whether each was new. */
+static PyObject *add_keys(cr_cell_set *set, PyObject *object)
 {
     PyArrayObject *keys = cr_py_read_integers(object, "keys", NPY_UINT64, 1, 1);
+    PyObject *result = keys == NULL ? NULL : PyArray_SimpleNew(1, PyArray_DIMS(keys), NPY_BOOL);
     cr_status status = CR_OK;
     cr_error err;
     bool added;
-    if (keys == NULL)
-        return -1;
-    for (npy_intp i = 0; status == CR_OK && i < PyArray_SIZE(keys); i++)
+    for (npy_intp i = 0; result != NULL && status == CR_OK && i < PyArray_SIZE(keys); i++) {
         status = cr_cell_set_add(set, ((const uint64_t *)PyArray_DATA(keys))[i], &added, &err);
-    Py_DECREF(keys);
-    if (status != CR_OK)
+        ((npy_bool *)PyArray_DATA((PyArrayObject *)result))[i] = added;
+    }
+    Py_XDECREF(keys);
+    if (status != CR_OK) {
+        Py_CLEAR(result);
         cr_py_raise(status, &err);
-    return status == CR_OK ? 0 : -1;
+    }
+    return result;
 }
 
 static PyObject *cell_set_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
@@ -128,9 +131,13 @@ static PyObject *cell_set_new(PyTypeObject *type, PyObject *args, PyObject *keyw
     PyObject *keys = Py_None;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "|O:CellSet", names, &keys))
         return NULL;
-    PyObject *self = type->tp_alloc(type, 0); /* zero-filled: an empty set */
-    if (self != NULL && keys != Py_None && add_keys(&((CellSetObject *)self)->set, keys) < 0)
-        Py_CLEAR(self);
+    PyObject *self = type->tp_alloc(type, 0), *added; /* zero-filled: an empty set */
+    if (self != NULL && keys != Py_None) {
+        added = add_keys(&((CellSetObject *)self)->set, keys);
+        if (added == NULL)
+            Py_CLEAR(self);
+        Py_XDECREF(added);
+    }
     return self;
 }
 
@@ -164,6 +171,11 @@ static PyObject *cell_set_add(PyObject *object, PyObject *argument)
     return status == CR_OK ? PyBool_FromLong(added) : cr_py_raise(status, &err);
 }
 
+static PyObject *cell_set_update(PyObject *object, PyObject *argument)
+{
+    return add_keys(&((CellSetObject *)object)->set, argument);
+}
+
 static int cell_set_contains(PyObject *object, PyObject *argument)
 {
     uint64_t key;
@@ -191,16 +203,30 @@ static PyObject *cell_set_has(PyObject *object, PyObject *argument)
     return result;
 }
 
+static PyObject *cell_set_locate(PyObject *object, PyObject *argument)
+{
+    PyArrayObject *keys = cr_py_read_integers(argument, "keys", NPY_UINT64, 0, INT_MAX);
+    PyObject *result = NULL;
+    if (keys != NULL && (result = PyArray_SimpleNew(PyArray_NDIM(keys), PyArray_DIMS(keys), NPY_INT64)) != NULL) {
+        const uint64_t *key = PyArray_DATA(keys);
+        int64_t *position = PyArray_DATA((PyArrayObject *)result);
+        for (npy_intp i = 0; i < PyArray_SIZE(keys); i++)
+            position[i] = cr_cell_set_position(&((CellSetObject *)object)->set, key[i]);
+    }
+    Py_XDECREF(keys);
+    return result;
+}
+
 static PyObject *cell_set_reduce(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     const cr_cell_set *set = &((CellSetObject *)object)->set;
-    npy_intp length = (npy_intp)set->count, next = 0;
+    npy_intp length = (npy_intp)set->count;
     PyObject *keys = PyArray_SimpleNew(1, &length, NPY_UINT64);
     if (keys == NULL)
         return NULL;
     for (size_t slot = 0; slot < set->capacity; slot++)
-        if (set->used[slot])
-            ((uint64_t *)PyArray_DATA((PyArrayObject *)keys))[next++] = set->keys[slot];
+        if (set->ranks[slot] != 0)
+            ((uint64_t *)PyArray_DATA((PyArrayObject *)keys))[set->ranks[slot] - 1] = set->keys[slot];
     return cr_py_reduced(object, Py_BuildValue("(N)", keys), NULL);
 }
 
@@ -209,6 +235,11 @@ static PyMethodDef cell_set_methods[] = {
     {"add", cell_set_add, METH_O, PyDoc_STR("add($self, key, /)\n--\n\nAdd a key; whether it was new.")},
     {"has", cell_set_has, METH_O,
      PyDoc_STR("has($self, keys, /)\n--\n\nFor an array of integers: whether each is in the set, bool of the same shape.")},
+    {"locate", cell_set_locate, METH_O,
+     PyDoc_STR("locate($self, keys, /)\n--\n\nFor an array of integers: how many keys were added before each, int64 of the "
+               "same shape; -1 for those that are not in the set.")},
+    {"update", cell_set_update, METH_O,
+     PyDoc_STR("update($self, keys, /)\n--\n\nAdd an array of keys (n,); whether each was new, bool (n,).")},
     {NULL, NULL, 0, NULL}};
 
 static PyType_Slot cell_set_slots[] = {

@@ -16,7 +16,7 @@ static uint64_t mix_bits(uint64_t key)
 static size_t find_slot(const cr_cell_set *set, uint64_t key)
 {
     size_t slot = (size_t)mix_bits(key) & (set->capacity - 1);
-    while (set->used[slot] && set->keys[slot] != key)
+    while (set->ranks[slot] != 0 && set->keys[slot] != key)
         slot = (slot + 1) & (set->capacity - 1);
     return slot;
 }
@@ -29,16 +29,16 @@ static cr_status grow_table(cr_cell_set *set, cr_error *err)
     if (status != CR_OK)
         return status;
     larger.keys = malloc(bytes);
-    larger.used = calloc(larger.capacity, sizeof *larger.used);
-    if (larger.keys == NULL || larger.used == NULL) {
+    larger.ranks = calloc(larger.capacity, sizeof *larger.ranks);
+    if (larger.keys == NULL || larger.ranks == NULL) {
         cr_cell_set_free(&larger);
         return cr_fail(err, CR_ERR_MEMORY, "cannot allocate a set of %zu cells", set->count);
     }
     for (size_t i = 0; i < set->capacity; i++)
-        if (set->used[i]) {
+        if (set->ranks[i] != 0) {
             size_t slot = find_slot(&larger, set->keys[i]);
             larger.keys[slot] = set->keys[i];
-            larger.used[slot] = true;
+            larger.ranks[slot] = set->ranks[i];
         }
     larger.count = set->count;
     cr_cell_set_free(set);
@@ -54,21 +54,27 @@ cr_status cr_cell_set_add(cr_cell_set *set, uint64_t key, bool *added, cr_error 
             return status;
     }
     size_t slot = find_slot(set, key);
-    *added = !set->used[slot];
-    set->used[slot] = true;
-    set->keys[slot] = key;
-    set->count += *added;
+    *added = set->ranks[slot] == 0;
+    if (*added) {
+        set->keys[slot] = key;
+        set->ranks[slot] = ++set->count;
+    }
     return CR_OK;
 }
 
 bool cr_cell_set_has(const cr_cell_set *set, uint64_t key)
 {
-    return set->capacity > 0 && set->used[find_slot(set, key)];
+    return cr_cell_set_position(set, key) >= 0;
+}
+
+int64_t cr_cell_set_position(const cr_cell_set *set, uint64_t key)
+{
+    return set->capacity > 0 ? (int64_t)set->ranks[find_slot(set, key)] - 1 : -1;
 }
 
 void cr_cell_set_free(cr_cell_set *set)
 {
     free(set->keys);
-    free(set->used);
+    free(set->ranks);
     *set = (cr_cell_set){0};
 }

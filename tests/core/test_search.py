@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -213,3 +215,24 @@ def test_bad_keys(key, error):
         with pytest.raises(error):
             call()
     assert len(cells) == 0
+
+
+def test_cell_set_positions_are_the_order_of_addition():
+    rng = np.random.default_rng(7)
+    keys = rng.integers(0, 1 << 62, 5000)[rng.integers(0, 5000, 9000)]
+    cells, places, expected = _core.CellSet(), {}, []
+    for key in keys.tolist():
+        expected.append(key not in places)
+        places.setdefault(key, len(places))
+    added = np.concatenate([cells.update(keys[:1000]), cells.update(keys[1000:])])
+    np.testing.assert_array_equal(added, expected)
+    asked = np.concatenate([keys, [0, 1]])
+    np.testing.assert_array_equal(cells.locate(asked), [places.get(key, -1) for key in asked.tolist()])
+    again = pickle.loads(pickle.dumps(cells))
+    np.testing.assert_array_equal(again.locate(asked), cells.locate(asked))
+    assert _core.CellSet().locate(keys[:3]).tolist() == [-1, -1, -1]
+    assert cells.locate(np.int64(keys[0])) == 0 and cells.update(keys[:0]).shape == (0,)
+    with pytest.raises((TypeError, ValueError), match="keys: expected"):
+        cells.update(keys[None])
+    with pytest.raises(TypeError, match="keys: expected"):
+        cells.locate([0.5])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
 
-from crlso._base.types import Codes, Floats, Keys, Positions
+import crlso._core as _core
+from crlso._base.types import Codes, Floats, Keys
 from crlso.methods.bayesian.parts import Encoder
 from crlso.models.gaussian_process import Features
 from crlso.spaces.keys import first_of_each, row_keys
@@ -34,39 +34,35 @@ class RememberedFeatures:
     def __init__(self, encoder: Encoder, cardinalities: tuple[int, ...]) -> None:
         self._encoder, self._cardinalities = encoder, cardinalities
         self._kept: Features | None = None  # CAPACITY rows, those of the known cells first
-        self._rows: dict[int, int] = {}  # by key; a row is filled before its key is here
+        self._known = _core.CellSet()  # keys of the rows; a row is filled before its key is here
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_encoder": self._encoder, "_cardinalities": self._cardinalities, "_kept": None, "_rows": {}}
+        return {**self.__dict__, "_kept": None, "_known": _core.CellSet()}
 
     def encode(self, codes: Codes) -> Features:
         """Return the features of canonical cells (n, codes per cell)."""
         if len(codes) > CAPACITY // 2:
             return self._encoder.encode(codes)
         keys = row_keys(codes, self._cardinalities)
-        rows = self._located(keys)
+        rows = self._known.locate(keys)
         missing = np.flatnonzero(rows < 0)
         if len(missing) or self._kept is None:
             new = missing[first_of_each(keys[missing])]
-            if len(self._rows) + len(new) > CAPACITY:
-                self._rows, new = {}, first_of_each(keys)
+            if len(self._known) + len(new) > CAPACITY:
+                self._known, new = _core.CellSet(), first_of_each(keys)
             self._keep(keys[new], self._encoder.encode(codes[new]))
-            rows = self._located(keys)
+            rows = self._known.locate(keys)
         assert self._kept is not None
         return self._kept[rows]
-
-    def _located(self, keys: Keys) -> Positions:
-        """Rows of cells; -1 for those that are not known."""
-        return np.array([*map(self._rows.get, keys.tolist(), itertools.repeat(-1))], dtype=np.int64)
 
     def _keep(self, keys: Keys, features: Features) -> None:
         if self._kept is None:
             size, predicted = (None if part is None else _room(part) for part in (features.size, features.predicted))
             self._kept = Features(tuple(map(_room, features.groups)), size, predicted)
-        n = len(self._rows)
+        n = len(self._known)
         for kept, new in zip(_parts(self._kept), _parts(features)):
             kept[n : n + len(keys)] = new
-        self._rows.update(zip(keys.tolist(), itertools.count(n)))
+        self._known.update(keys)
 
 
 def _parts(features: Features) -> list[Floats]:
