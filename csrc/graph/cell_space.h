@@ -63,12 +63,9 @@ void cr_cell_write(const cr_cell_layout *layout, const cr_cell_matrix *graph, ui
  * been tried is left out; cells that seem symmetric until their last edges take up to some milliseconds. */
 void cr_cell_prune(const cr_cell_layout *layout, const uint8_t *codes, size_t n, bool canonical, uint8_t *out);
 
-/* The same for the codes of one graph. */
-void cr_cell_prune_graph(const cr_cell_layout *layout, const uint8_t *codes, bool canonical, uint8_t *out);
-
-/* Whether the codes of a pruned graph are one of the space: an input reaches the output, and the numbers of edges are as
- * the layout says. */
-bool cr_cell_is_valid_graph(const cr_cell_layout *layout, const uint8_t *codes);
+/* The same for one graph, if it is of the space when it is pruned: an input reaches the output, and the numbers of edges are
+ * as the layout says. Else writes nothing and returns false. */
+bool cr_cell_prune_graph(const cr_cell_layout *layout, const cr_cell_matrix *graph, bool canonical, uint8_t *out);
 
 /* valid[i] = whether all graphs of row i are of the space when they are pruned. codes: (n, row length). */
 void cr_cell_valid(const cr_cell_layout *layout, const uint8_t *codes, size_t n, bool *valid);
