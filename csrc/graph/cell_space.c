@@ -332,34 +332,37 @@ static void place_nodes(ordering_t *o, placing_t *p, size_t depth)
 
 #define NUMBERED_END 7 /* the most positions for which parts fit numbers, see place_single_nodes() */
 
-/* Places nodes as long as a single one may come next, which leaves no choice in most graphs. A node's part is
- * a number here, its first byte the most significant; the last byte is the node itself. */
+/* Places nodes as long as a single one may come next, which leaves no choice in most graphs. A node's part is a number here,
+ * its first byte the most significant, and the last byte is the node. */
 static void place_single_nodes(const ordering_t *o, placing_t *p)
 {
-    uint64_t part[MAX_NODES];
+    const uint8_t(*edge)[MAX_NODES] = o->cell->edge;
+    const uint32_t *sources = o->pruned->sources;
+    const size_t n_inputs = o->layout->n_inputs, limit = o->limit;
     uint32_t left = o->pruned->present;
-    int shift = 48;
-    for (size_t v = o->layout->n_inputs; v < o->limit; v++)
+    uint64_t part[MAX_NODES];
+    for (size_t v = n_inputs; v < limit; v++) {
         part[v] = has(left, v) ? (uint64_t)o->cell->operation[v] << 56 | v : UINT64_MAX;
-    for (size_t i = 0; left != 0; i++, shift -= 8) {
-        if (i == p->n_placed) {
-            uint64_t least = UINT64_MAX, second = UINT64_MAX;
-            for (size_t v = o->layout->n_inputs; v < o->limit; v++) {
-                const uint64_t own = (o->pruned->sources[v] & left) != 0 ? UINT64_MAX : part[v];
-                second = own < least ? least : own < second ? own : second;
-                least = own < least ? own : least;
-            }
-            if (least >> 8 == second >> 8)
-                return;
-            const uint8_t v = (uint8_t)least;
-            p->starts |= (uint32_t)1 << i;
-            p->placed |= (uint32_t)1 << v;
-            p->order[p->n_placed++] = v;
-            left &= ~((uint32_t)1 << v);
-            part[v] = UINT64_MAX;
+        for (size_t i = 0; i + 1 < n_inputs; i++)
+            part[v] |= (uint64_t)edge[i][v] << (48 - 8 * i);
+    }
+    while (left != 0) {
+        const uint8_t *from_newest = edge[p->order[p->n_placed - 1]];
+        uint64_t least = UINT64_MAX, second = UINT64_MAX;
+        for (size_t v = n_inputs; v < limit; v++) {
+            part[v] |= (uint64_t)from_newest[v] << (56 - 8 * p->n_placed);
+            const uint64_t own = (sources[v] & left) != 0 ? UINT64_MAX : part[v];
+            second = own < least ? least : own < second ? own : second;
+            least = own < least ? own : least;
         }
-        for (size_t v = o->layout->n_inputs; v < o->limit; v++)
-            part[v] |= (uint64_t)o->cell->edge[p->order[i]][v] << shift;
+        if (least >> 8 == second >> 8)
+            return;
+        const uint8_t v = (uint8_t)least;
+        p->starts |= (uint32_t)1 << p->n_placed;
+        p->placed |= (uint32_t)1 << v;
+        p->order[p->n_placed++] = v;
+        left &= ~((uint32_t)1 << v);
+        part[v] = UINT64_MAX;
     }
 }
 

@@ -207,19 +207,58 @@ void cr_cell_neighbours(const cr_cell_layout *layout, const uint8_t *codes, size
 
 /* ---- which are different ---- */
 
-static int compare_keys(const void *a, const void *b)
+#define SORTED_AT_ONCE 8 /* few enough that insertion is the fastest way to sort them */
+
+/* Sorts a few cells by their keys; equal ones keep their order. */
+static void insert_cells(cr_cell_keyed *cells, size_t n)
 {
-    const cr_cell_keyed *x = a, *y = b;
-    if (x->key != y->key)
-        return x->key < y->key ? -1 : 1;
-    return x->row < y->row ? -1 : x->row > y->row;
+    for (size_t i = 1; i < n; i++) {
+        const cr_cell_keyed cell = cells[i];
+        size_t j = i;
+        for (; j > 0 && cells[j - 1].key > cell.key; j--)
+            cells[j] = cells[j - 1];
+        cells[j] = cell;
+    }
 }
 
-size_t cr_cell_different(cr_cell_keyed *cells, size_t n, int64_t own)
+/* Merges cells [0, middle) and [middle, n), each sorted. Which of two keys is smaller no processor foresees: so nothing
+ * branches on it. */
+static void merge_cells(const cr_cell_keyed *cells, size_t middle, size_t n, cr_cell_keyed *out)
+{
+    size_t i = 0, j = middle;
+    while (i < middle && j < n) {
+        const bool second = cells[j].key < cells[i].key;
+        *out++ = cells[second ? j : i];
+        i += !second;
+        j += second;
+    }
+    memcpy(out, cells + i, (middle - i) * sizeof *out);
+    memcpy(out + (middle - i), cells + j, (n - j) * sizeof *out);
+}
+
+/* Sorts cells by their keys; equal ones keep their order. */
+static void sort_cells(cr_cell_keyed *cells, size_t n, cr_cell_keyed *room)
+{
+    cr_cell_keyed *from = cells, *to = room;
+    for (size_t i = 0; i < n; i += SORTED_AT_ONCE)
+        insert_cells(cells + i, n - i < SORTED_AT_ONCE ? n - i : SORTED_AT_ONCE);
+    for (size_t width = SORTED_AT_ONCE; width < n; width *= 2) {
+        for (size_t i = 0; i < n; i += 2 * width) {
+            const size_t left = n - i;
+            merge_cells(from + i, left < width ? left : width, left < 2 * width ? left : 2 * width, to + i);
+        }
+        cr_cell_keyed *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != cells)
+        memcpy(cells, from, n * sizeof *cells);
+}
+
+size_t cr_cell_different(cr_cell_keyed *cells, size_t n, int64_t own, cr_cell_keyed *room)
 {
     size_t kept = 0;
-    if (n > 1)
-        qsort(cells, n, sizeof *cells, compare_keys);
+    sort_cells(cells, n, room);
     for (size_t i = 0; i < n; i++)
         if (cells[i].key != own && (kept == 0 || cells[i].key != cells[kept - 1].key))
             cells[kept++] = cells[i];

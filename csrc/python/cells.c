@@ -257,12 +257,13 @@ static size_t keep_different(groups_t *g)
 {
     const int64_t *keys = PyArray_DATA(g->keys), *own = PyArray_DATA(g->own);
     int64_t *counts = PyArray_DATA(g->counts);
+    const size_t n_cells = (size_t)PyArray_DIM(g->codes, 0);
     size_t row = 0, kept = 0;
     for (npy_intp i = 0; i < PyArray_SIZE(g->counts); i++) {
         const size_t n = (size_t)counts[i];
         for (size_t j = 0; j < n; j++, row++) /* kept <= row: what is overwritten has been moved down */
             g->kept[kept + j] = (cr_cell_keyed){keys[row], row};
-        counts[i] = (int64_t)cr_cell_different(g->kept + kept, n, own[i]);
+        counts[i] = (int64_t)cr_cell_different(g->kept + kept, n, own[i], g->kept + n_cells);
         kept += (size_t)counts[i];
     }
     return kept;
@@ -316,7 +317,7 @@ static PyObject *cell_different(PyObject *Py_UNUSED(module), PyObject *args, PyO
         (g.keys = cr_py_copy_array(keys, "keys", NPY_INT64, 1, -1)) != NULL &&
         (g.counts = cr_py_copy_array(counts, "counts", NPY_INT64, 1, -1)) != NULL &&
         (g.own = cr_py_copy_array(own, "own", NPY_INT64, 1, -1)) != NULL && groups_agree(&g)) {
-        g.kept = PyMem_Malloc((size_t)PyArray_DIM(g.codes, 0) * sizeof *g.kept + 1);
+        g.kept = PyMem_Malloc(2 * (size_t)PyArray_DIM(g.codes, 0) * sizeof *g.kept + 1);
         all = g.kept == NULL ? PyErr_NoMemory() : collect_different(&g, keep_different(&g));
     }
     PyMem_Free(g.kept);

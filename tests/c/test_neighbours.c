@@ -128,10 +128,10 @@ static void any_rows(void)
 
 static void different(void)
 {
-    cr_cell_keyed cells[] = {{7, 0}, {3, 1}, {7, 2}, {5, 3}, {3, 4}, {9, 5}, {5, 6}};
-    CHECK(cr_cell_different(cells, 7, 5) == 3, "others are different");
+    cr_cell_keyed cells[] = {{7, 0}, {3, 1}, {7, 2}, {5, 3}, {3, 4}, {9, 5}, {5, 6}}, room[7];
+    CHECK(cr_cell_different(cells, 7, 5, room) == 3, "others are different");
     CHECK(cells[0].row == 1 && cells[1].row == 0 && cells[2].row == 5, "not the first of each");
-    CHECK(cr_cell_different(NULL, 0, 1) == 0, "none");
+    CHECK(cr_cell_different(cells, 0, 1, room) == 0, "none");
 }
 
 int main(void)
