@@ -233,7 +233,7 @@ static PyObject *cell_keys(PyObject *Py_UNUSED(module), PyObject *args, PyObject
             PyErr_SetString(PyExc_ValueError, "cardinalities: expected numbers of at least 1");
             goto done;
         }
-    if ((codes = cr_py_copy_array(codes_object, "codes", NPY_UINT8, 2, length)) == NULL)
+    if ((codes = cr_py_read_exact(codes_object, "codes", NPY_UINT8, 2, length)) == NULL)
         goto done;
     npy_intp n = PyArray_DIM(codes, 0);
     if ((keys = (PyArrayObject *)PyArray_SimpleNew(1, &n, NPY_INT64)) != NULL)
@@ -313,10 +313,10 @@ static PyObject *cell_different(PyObject *Py_UNUSED(module), PyObject *args, PyO
     groups_t g = {0};
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOO:cell_different", names, &codes, &keys, &counts, &own))
         return NULL;
-    if ((g.codes = cr_py_copy_array(codes, "codes", NPY_UINT8, 2, -1)) != NULL &&
-        (g.keys = cr_py_copy_array(keys, "keys", NPY_INT64, 1, -1)) != NULL &&
+    if ((g.codes = cr_py_read_exact(codes, "codes", NPY_UINT8, 2, -1)) != NULL &&
+        (g.keys = cr_py_read_exact(keys, "keys", NPY_INT64, 1, -1)) != NULL &&
         (g.counts = cr_py_copy_array(counts, "counts", NPY_INT64, 1, -1)) != NULL &&
-        (g.own = cr_py_copy_array(own, "own", NPY_INT64, 1, -1)) != NULL && groups_agree(&g)) {
+        (g.own = cr_py_read_exact(own, "own", NPY_INT64, 1, -1)) != NULL && groups_agree(&g)) {
         g.kept = PyMem_Malloc(2 * (size_t)PyArray_DIM(g.codes, 0) * sizeof *g.kept + 1);
         all = g.kept == NULL ? PyErr_NoMemory() : collect_different(&g, keep_different(&g));
     }
