@@ -78,16 +78,6 @@ void cr_cell_read(const cr_cell_layout *layout, const uint8_t *codes, cr_cell_ma
             graph->edge[s][t] = *codes++;
 }
 
-void cr_cell_write(const cr_cell_layout *layout, const cr_cell_matrix *graph, uint8_t *codes)
-{
-    if (layout->operations_on_nodes)
-        for (size_t i = 0; i < cr_cell_intermediate(layout); i++)
-            *codes++ = graph->operation[layout->n_inputs + i];
-    for (size_t t = layout->n_inputs; t < layout->n_nodes; t++)
-        for (size_t s = 0; s < t; s++)
-            *codes++ = graph->edge[s][t];
-}
-
 /* Writes the row of a cell with its nodes in `order`: n_placed inputs and intermediate nodes, then absent ones. */
 static void write_cell(const cr_cell_layout *layout, const cr_cell_matrix *cell, const uint8_t *order, size_t n_placed,
                        uint8_t *row)
@@ -332,8 +322,9 @@ static void place_nodes(ordering_t *o, placing_t *p, size_t depth)
 
 #define NUMBERED_END 7 /* the most positions for which parts fit numbers, see place_single_nodes() */
 
-/* Places nodes as long as a single one may come next, which leaves no choice in most graphs. A node's part is a number here,
- * its first byte the most significant, and the last byte is the node. */
+/* Places nodes as long as a single one may come next, and has the smallest part: in most graphs that is all of them. A part
+ * is a number here, its first byte the most significant, and the last byte is the node. Nodes that may not come next count
+ * as the largest number. */
 static void place_single_nodes(const ordering_t *o, placing_t *p)
 {
     const uint8_t(*edge)[MAX_NODES] = o->cell->edge;
@@ -355,7 +346,7 @@ static void place_single_nodes(const ordering_t *o, placing_t *p)
             second = own < least ? least : own < second ? own : second;
             least = own < least ? own : least;
         }
-        if (least >> 8 == second >> 8)
+        if (least >> 8 == second >> 8) /* a choice */
             return;
         const uint8_t v = (uint8_t)least;
         p->starts |= (uint32_t)1 << p->n_placed;
@@ -387,7 +378,7 @@ static void find_canonical_order(const cr_cell_layout *layout, const cr_cell_mat
     }
     if (o.end <= NUMBERED_END)
         place_single_nodes(&o, &p);
-    if (p.n_placed < o.end) {
+    if (p.n_placed < o.end) { /* the search goes on from there */
         place_nodes(&o, &p, 0);
         memcpy(p.order, o.best_order, sizeof o.best_order);
     }

@@ -47,9 +47,8 @@ size_t cr_cell_intermediate(const cr_cell_layout *layout);
 size_t cr_cell_graph_length(const cr_cell_layout *layout);
 size_t cr_cell_row_length(const cr_cell_layout *layout);
 
-/* Between the codes of one graph and its matrix. */
+/* The matrix of a graph by its codes. */
 void cr_cell_read(const cr_cell_layout *layout, const uint8_t *codes, cr_cell_matrix *graph);
-void cr_cell_write(const cr_cell_layout *layout, const cr_cell_matrix *graph, uint8_t *codes);
 
 /* Prunes each graph of some cells. Intermediate nodes that are absent, or on no path from an input to the output, lose their operation and
  * their edges; the others move to the front in their order. A graph whose output no input reaches becomes all zeros.

@@ -1,6 +1,5 @@
 #include "neighbours.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "../core/threads.h"
@@ -210,7 +209,7 @@ void cr_cell_neighbours(const cr_cell_layout *layout, const uint8_t *codes, size
 #define SORTED_AT_ONCE 8 /* few enough that insertion is the fastest way to sort them */
 
 /* Sorts a few cells by their keys; equal ones keep their order. */
-static void insert_cells(cr_cell_keyed *cells, size_t n)
+static void sort_few(cr_cell_keyed *cells, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
         const cr_cell_keyed cell = cells[i];
@@ -221,8 +220,8 @@ static void insert_cells(cr_cell_keyed *cells, size_t n)
     }
 }
 
-/* Merges cells [0, middle) and [middle, n), each sorted. Which of two keys is smaller no processor foresees: so nothing
- * branches on it. */
+/* Merges cells [0, middle) and [middle, n), each sorted. No processor foresees which of two keys is smaller: so no
+ * branch depends on it. */
 static void merge_cells(const cr_cell_keyed *cells, size_t middle, size_t n, cr_cell_keyed *out)
 {
     size_t i = 0, j = middle;
@@ -241,7 +240,7 @@ static void sort_cells(cr_cell_keyed *cells, size_t n, cr_cell_keyed *room)
 {
     cr_cell_keyed *from = cells, *to = room;
     for (size_t i = 0; i < n; i += SORTED_AT_ONCE)
-        insert_cells(cells + i, n - i < SORTED_AT_ONCE ? n - i : SORTED_AT_ONCE);
+        sort_few(cells + i, n - i < SORTED_AT_ONCE ? n - i : SORTED_AT_ONCE);
     for (size_t width = SORTED_AT_ONCE; width < n; width *= 2) {
         for (size_t i = 0; i < n; i += 2 * width) {
             const size_t left = n - i;

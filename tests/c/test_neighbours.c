@@ -134,11 +134,39 @@ static void different(void)
     CHECK(cr_cell_different(cells, 0, 1, room) == 0, "none");
 }
 
+/* Any number of cells: those that stay have ascending keys, and are the first of each but one's own. */
+static void many_different(void)
+{
+    enum { MOST = 100, KEYS = 60 };
+    cr_cell_keyed cells[MOST], room[MOST];
+    for (size_t n = 0; n <= MOST; n++) {
+        size_t first[KEYS], n_found = 0;
+        const int64_t own = (int64_t)sample_below(KEYS);
+        for (size_t key = 0; key < KEYS; key++)
+            first[key] = MOST;
+        for (size_t i = 0; i < n; i++) {
+            const size_t key = sample_below(KEYS);
+            cells[i] = (cr_cell_keyed){(int64_t)key, i};
+            if (first[key] == MOST)
+                first[key] = i;
+        }
+        size_t kept = cr_cell_different(cells, n, own, room);
+        for (size_t key = 0; key < KEYS; key++)
+            if (first[key] < MOST && (int64_t)key != own) {
+                CHECK(n_found < kept && cells[n_found].key == (int64_t)key && cells[n_found].row == first[key],
+                      "of %zu cells, number %zu is another", n, n_found);
+                n_found++;
+            }
+        CHECK(n_found == kept, "%zu different ones of %zu cells, expected %zu", kept, n, n_found);
+    }
+}
+
 int main(void)
 {
     RUN(by_hand);
     RUN(pairs);
     RUN(any_rows);
     RUN(different);
+    RUN(many_different);
     return check_finish("test_neighbours");
 }
