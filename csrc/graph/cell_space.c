@@ -6,8 +6,15 @@
 
 #define MAX_NODES CR_CELL_MAX_NODES
 
+/* What pruning leaves of a graph. Sets of nodes have a bit for each. */
+typedef struct {
+    uint32_t present;            /* the intermediate nodes that stay */
+    uint32_t sources[MAX_NODES]; /* the nodes with an edge to a node, of those that stay */
+    bool reached;                /* whether an input reaches the output, or there is none */
+} pruned_t;
+
 /* The nodes that have a position. Blocks are runs of positions whose nodes could exchange their places without a change
- * of the sequence up to here, so that their order is open. Sets of nodes, or of positions, have a bit for each. */
+ * of the sequence up to here, so that their order is open. Sets of positions have a bit for each, too. */
 typedef struct {
     size_t n_placed;
     uint32_t placed;         /* nodes */
@@ -22,8 +29,7 @@ typedef uint8_t part_t[MAX_NODES + 1];
 typedef struct {
     const cr_cell_layout *layout;
     const cr_cell_matrix *cell;
-    uint32_t present;                   /* the intermediate nodes to be ordered */
-    uint32_t needed[MAX_NODES];         /* the nodes of these that come before a node */
+    const pruned_t *pruned;
     size_t end;                         /* the number of positions, without the output's */
     size_t limit;                       /* present nodes are below */
     part_t part[MAX_NODES], best[MAX_NODES]; /* by position */
@@ -52,10 +58,8 @@ size_t cr_cell_intermediate(const cr_cell_layout *layout)
 
 size_t cr_cell_graph_length(const cr_cell_layout *layout)
 {
-    size_t n = layout->operations_on_nodes ? cr_cell_intermediate(layout) : 0;
-    for (size_t t = layout->n_inputs; t < layout->n_nodes; t++)
-        n += t;
-    return n;
+    const size_t n = layout->n_nodes, inputs = layout->n_inputs;
+    return (layout->operations_on_nodes ? cr_cell_intermediate(layout) : 0) + (n * (n - 1) - inputs * (inputs - 1)) / 2;
 }
 
 size_t cr_cell_row_length(const cr_cell_layout *layout)
@@ -74,70 +78,72 @@ void cr_cell_read(const cr_cell_layout *layout, const uint8_t *codes, cr_cell_ma
             graph->edge[s][t] = *codes++;
 }
 
-void cr_cell_write(const cr_cell_layout *layout, const cr_cell_matrix *graph, uint8_t *codes)
-{
-    if (layout->operations_on_nodes)
-        for (size_t i = 0; i < cr_cell_intermediate(layout); i++)
-            *codes++ = graph->operation[layout->n_inputs + i];
-    for (size_t t = layout->n_inputs; t < layout->n_nodes; t++)
-        for (size_t s = 0; s < t; s++)
-            *codes++ = graph->edge[s][t];
-}
-
 /* Writes the row of a cell with its nodes in `order`: n_placed inputs and intermediate nodes, then absent ones. */
 static void write_cell(const cr_cell_layout *layout, const cr_cell_matrix *cell, const uint8_t *order, size_t n_placed,
                        uint8_t *row)
 {
-    size_t n_before_output = layout->n_nodes - layout->has_output, last = layout->n_nodes - 1;
+    const size_t last = layout->n_nodes - 1, n_before_output = layout->n_nodes - layout->has_output;
     if (layout->operations_on_nodes)
         for (size_t p = layout->n_inputs; p < n_before_output; p++)
             *row++ = p < n_placed ? cell->operation[order[p]] : 0;
-    for (size_t p = layout->n_inputs; p < layout->n_nodes; p++) {
-        bool is_output = layout->has_output && p == last;
-        for (size_t q = 0; q < p; q++) {
-            bool both = q < n_placed && (p < n_placed || is_output);
-            *row++ = both ? cell->edge[order[q]][is_output ? last : order[p]] : 0;
-        }
-    }
-}
-
-/* Finds the present intermediate nodes: those that have an operation, where nodes have one, and are on a path to the
- * output. Writes them to nodes in their order and returns their number. *reached = whether an input reaches the
- * output. */
-static size_t find_present(const cr_cell_layout *layout, const cr_cell_matrix *cell, size_t *nodes, bool *reached)
-{
-    bool from_input[MAX_NODES] = {false}, to_output[MAX_NODES] = {false};
-    size_t n = 0, last = layout->n_nodes - 1;
-    bool usable[MAX_NODES];
-    for (size_t v = 0; v < layout->n_nodes; v++) {
-        bool intermediate = v >= layout->n_inputs && !(layout->has_output && v == last);
-        usable[v] = !intermediate || !layout->operations_on_nodes || cell->operation[v] != 0;
-        from_input[v] = v < layout->n_inputs;
-        to_output[v] = layout->has_output && v == last;
-        for (size_t s = 0; s < v && usable[v]; s++)
-            from_input[v] |= from_input[s] && cell->edge[s][v] != 0;
-    }
-    for (size_t v = layout->n_nodes; v-- > 0;)
-        for (size_t t = v + 1; t < layout->n_nodes && usable[v]; t++)
-            to_output[v] |= to_output[t] && cell->edge[v][t] != 0;
-    *reached = !layout->has_output || from_input[last];
-    for (size_t v = layout->n_inputs; v < layout->n_nodes - layout->has_output; v++)
-        if (!layout->has_output || (from_input[v] && to_output[v]))
-            nodes[n++] = v;
-    return n;
-}
-
-static int count_bits(uint32_t set)
-{
-    int n = 0;
-    for (; set != 0; set &= set - 1)
-        n++;
-    return n;
+    for (size_t p = layout->n_inputs; p < n_before_output; p++)
+        for (size_t q = 0; q < p; q++)
+            *row++ = p < n_placed ? cell->edge[order[q]][order[p]] : 0;
+    for (size_t q = 0; layout->has_output && q < last; q++)
+        *row++ = q < n_placed ? cell->edge[order[q]][last] : 0;
 }
 
 static bool has(uint32_t set, size_t element)
 {
     return set >> element & 1;
+}
+
+static size_t count_bits(uint32_t set)
+{
+    size_t n = 0;
+    for (; set != 0; set &= set - 1)
+        n++;
+    return n;
+}
+
+/* Finds what pruning leaves of a graph. Without an output that is every node; else the nodes on a path to it, of those that
+ * have an operation where nodes have one. */
+static void find_pruned(const cr_cell_layout *layout, const cr_cell_matrix *cell, pruned_t *pruned)
+{
+    const size_t n_inputs = layout->n_inputs, last = layout->n_nodes - 1;
+    const uint32_t inputs = ((uint32_t)1 << n_inputs) - 1, output = (uint32_t)layout->has_output << last;
+    uint32_t from_input = inputs, to_output = output;
+    for (size_t v = n_inputs; v < layout->n_nodes; v++) {
+        uint32_t sources = 0;
+        for (size_t s = 0; s < v; s++)
+            sources |= (uint32_t)(cell->edge[s][v] != 0) << s;
+        pruned->sources[v] = sources;
+        const bool usable = !layout->operations_on_nodes || cell->operation[v] != 0 || has(output, v);
+        from_input |= (uint32_t)(usable && (sources & from_input) != 0) << v;
+    }
+    for (size_t v = last; v >= n_inputs; v--)
+        if (has(to_output, v))
+            to_output |= pruned->sources[v] & from_input;
+    pruned->reached = !layout->has_output || has(from_input, last);
+    pruned->present = ((uint32_t)1 << last << 1) - 1 - inputs - output;
+    if (layout->has_output)
+        pruned->present &= from_input & to_output;
+    for (size_t v = n_inputs; v < layout->n_nodes; v++)
+        pruned->sources[v] &= has(pruned->present | output, v) ? pruned->present | inputs : 0;
+}
+
+/* Whether a pruned graph is one of the space. */
+static bool is_of_space(const cr_cell_layout *layout, const pruned_t *pruned)
+{
+    const size_t n_before_output = layout->n_nodes - layout->has_output;
+    size_t n_edges = 0;
+    for (size_t v = layout->n_inputs; v < layout->n_nodes; v++) {
+        const size_t into = count_bits(pruned->sources[v]);
+        n_edges += into;
+        if (v < n_before_output && layout->in_degree != CR_CELL_ANY && into != layout->in_degree)
+            return false;
+    }
+    return pruned->reached && n_edges <= layout->max_edges;
 }
 
 /* Moves the nodes of each block with the smaller codes of edges to v to the front, and cuts the block where codes
@@ -185,7 +191,7 @@ static size_t find_next_groups(const ordering_t *o, const placing_t *p, uint32_t
     size_t n = 0, length = 1 + p->n_placed, first[MAX_NODES];
     part_t other;
     for (size_t v = o->layout->n_inputs; v < o->limit; v++) {
-        if (!has(o->present & ~p->placed, v) || (o->needed[v] & ~p->placed) != 0)
+        if (!has(o->pruned->present & ~p->placed, v) || (o->pruned->sources[v] & ~p->placed) != 0)
             continue;
         write_part(o->cell, p, v, other);
         int order = n == 0 ? -1 : memcmp(other, part, length);
@@ -215,9 +221,9 @@ static size_t find_next_sets(const ordering_t *o, const placing_t *p, uint32_t g
     part_t other;
     sets[0] = group;
     for (size_t w = o->layout->n_inputs; w < o->limit; w++) {
-        uint32_t set = o->needed[w] & group;
-        if (!has(o->present & ~p->placed & ~group, w) || set == 0 || (o->needed[w] & ~p->placed & ~group) != 0 ||
-            count_bits(set) > count_bits(sets[0]))
+        uint32_t set = o->pruned->sources[w] & group;
+        if (!has(o->pruned->present & ~p->placed & ~group, w) || set == 0 ||
+            (o->pruned->sources[w] & ~p->placed & ~group) != 0 || count_bits(set) > count_bits(sets[0]))
             continue;
         write_part(o->cell, p, w, other);
         if (memcmp(other, part, 1 + p->n_placed) >= 0)
@@ -314,52 +320,97 @@ static void place_nodes(ordering_t *o, placing_t *p, size_t depth)
     }
 }
 
+#define NUMBERED_END 7 /* the most positions for which parts fit numbers, see place_single_nodes() */
+
+/* Places nodes as long as a single one may come next, and has the smallest part: in most graphs that is all of them. A part
+ * is a number here, its first byte the most significant, and the last byte is the node. Nodes that may not come next count
+ * as the largest number. */
+static void place_single_nodes(const ordering_t *o, placing_t *p)
+{
+    const uint8_t(*edge)[MAX_NODES] = o->cell->edge;
+    const uint32_t *sources = o->pruned->sources;
+    const size_t n_inputs = o->layout->n_inputs, limit = o->limit;
+    uint32_t left = o->pruned->present;
+    uint64_t part[MAX_NODES];
+    for (size_t v = n_inputs; v < limit; v++) {
+        part[v] = has(left, v) ? (uint64_t)o->cell->operation[v] << 56 | v : UINT64_MAX;
+        for (size_t i = 0; i + 1 < n_inputs; i++)
+            part[v] |= (uint64_t)edge[i][v] << (48 - 8 * i);
+    }
+    while (left != 0) {
+        const uint8_t *from_newest = edge[p->order[p->n_placed - 1]];
+        uint64_t least = UINT64_MAX, second = UINT64_MAX;
+        for (size_t v = n_inputs; v < limit; v++) {
+            part[v] |= (uint64_t)from_newest[v] << (56 - 8 * p->n_placed);
+            const uint64_t own = (sources[v] & left) != 0 ? UINT64_MAX : part[v];
+            second = own < least ? least : own < second ? own : second;
+            least = own < least ? own : least;
+        }
+        if (least >> 8 == second >> 8) /* a choice */
+            return;
+        const uint8_t v = (uint8_t)least;
+        p->starts |= (uint32_t)1 << p->n_placed;
+        p->placed |= (uint32_t)1 << v;
+        p->order[p->n_placed++] = v;
+        left &= ~((uint32_t)1 << v);
+        part[v] = UINT64_MAX;
+    }
+}
+
 /* Finds the order of the smallest sequence. */
-static void find_canonical_order(const cr_cell_layout *layout, const cr_cell_matrix *cell, const size_t *present, size_t n,
+static void find_canonical_order(const cr_cell_layout *layout, const cr_cell_matrix *cell, const pruned_t *pruned,
                                  uint8_t *order)
 {
     ordering_t o; /* its sequences are written before they are read, and too long to be cleared for each cell */
     placing_t p = {.n_placed = layout->n_inputs};
     o.layout = layout;
     o.cell = cell;
-    o.end = layout->n_inputs + n;
-    o.limit = n == 0 ? 0 : present[n - 1] + 1;
+    o.pruned = pruned;
+    o.end = layout->n_inputs + count_bits(pruned->present);
+    for (o.limit = layout->n_nodes; o.limit > 0 && !has(pruned->present, o.limit - 1);)
+        o.limit--;
     o.return_to = MAX_NODES;
     o.found = false;
-    o.present = 0;
-    memset(o.needed, 0, sizeof o.needed);
-    for (size_t i = 0; i < n; i++)
-        o.present |= (uint32_t)1 << present[i];
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < i; j++)
-            if (cell->edge[present[j]][present[i]] != 0)
-                o.needed[present[i]] |= (uint32_t)1 << present[j];
     for (size_t i = 0; i < layout->n_inputs; i++) { /* each in its own place */
         p.order[i] = (uint8_t)i;
         p.starts |= (uint32_t)1 << i;
         p.placed |= (uint32_t)1 << i;
     }
-    place_nodes(&o, &p, 0);
-    memcpy(order, o.best_order, sizeof o.best_order);
+    if (o.end <= NUMBERED_END)
+        place_single_nodes(&o, &p);
+    if (p.n_placed < o.end) { /* the search goes on from there */
+        place_nodes(&o, &p, 0);
+        memcpy(p.order, o.best_order, sizeof o.best_order);
+    }
+    memcpy(order, p.order, o.end);
 }
 
-void cr_cell_prune_graph(const cr_cell_layout *layout, const uint8_t *codes, bool canonical, uint8_t *out)
+/* Writes what pruning leaves of a graph. */
+static void write_pruned(const cr_cell_layout *layout, const cr_cell_matrix *cell, const pruned_t *pruned, bool canonical,
+                         uint8_t *out)
 {
-    cr_cell_matrix cell;
-    size_t present[MAX_NODES];
     uint8_t order[MAX_NODES];
-    bool reached;
-    cr_cell_read(layout, codes, &cell);
-    size_t n = find_present(layout, &cell, present, &reached), n_placed = layout->n_inputs + n;
-    if (!reached) {
+    size_t n_placed = 0;
+    if (!pruned->reached) {
         memset(out, 0, cr_cell_graph_length(layout));
         return;
     }
-    for (size_t p = 0; p < n_placed; p++)
-        order[p] = (uint8_t)(p < layout->n_inputs ? p : present[p - layout->n_inputs]);
+    for (size_t v = 0; v < layout->n_nodes; v++)
+        if (v < layout->n_inputs || has(pruned->present, v))
+            order[n_placed++] = (uint8_t)v;
     if (canonical)
-        find_canonical_order(layout, &cell, present, n, order);
-    write_cell(layout, &cell, order, n_placed, out);
+        find_canonical_order(layout, cell, pruned, order);
+    write_cell(layout, cell, order, n_placed, out);
+}
+
+bool cr_cell_prune_graph(const cr_cell_layout *layout, const cr_cell_matrix *graph, bool canonical, uint8_t *out)
+{
+    pruned_t pruned;
+    find_pruned(layout, graph, &pruned);
+    if (!is_of_space(layout, &pruned))
+        return false;
+    write_pruned(layout, graph, &pruned, canonical, out);
+    return true;
 }
 
 typedef struct {
@@ -376,8 +427,13 @@ static void prune_chunk(void *context, size_t chunk)
     const rows_t *p = context;
     size_t begin, end, length = cr_cell_graph_length(p->layout), n_graphs = p->layout->n_graphs;
     cr_chunk_range(p->n, p->n_chunks, chunk, &begin, &end);
-    for (size_t i = begin * n_graphs; i < end * n_graphs; i++)
-        cr_cell_prune_graph(p->layout, p->codes + i * length, p->canonical, p->out + i * length);
+    for (size_t i = begin * n_graphs; i < end * n_graphs; i++) {
+        cr_cell_matrix graph;
+        pruned_t pruned;
+        cr_cell_read(p->layout, p->codes + i * length, &graph);
+        find_pruned(p->layout, &graph, &pruned);
+        write_pruned(p->layout, &graph, &pruned, p->canonical, p->out + i * length);
+    }
 }
 
 void cr_cell_prune(const cr_cell_layout *layout, const uint8_t *codes, size_t n, bool canonical, uint8_t *out)
@@ -388,33 +444,19 @@ void cr_cell_prune(const cr_cell_layout *layout, const uint8_t *codes, size_t n,
 
 /* ---- which rows are cells ---- */
 
-bool cr_cell_is_valid_graph(const cr_cell_layout *layout, const uint8_t *codes)
-{
-    const size_t last = layout->n_nodes - layout->has_output;
-    size_t n_edges = 0;
-    codes += layout->operations_on_nodes ? cr_cell_intermediate(layout) : 0;
-    for (size_t t = layout->n_inputs; t < layout->n_nodes; t++) {
-        size_t into = 0;
-        for (size_t s = 0; s < t; s++)
-            into += *codes++ != 0;
-        n_edges += into;
-        if (t < last && layout->in_degree != CR_CELL_ANY && into != layout->in_degree)
-            return false;
-    }
-    return (n_edges > 0 || !layout->has_output) && n_edges <= layout->max_edges;
-}
-
 static void check_chunk(void *context, size_t chunk)
 {
     const rows_t *p = context;
     size_t begin, end, length = cr_cell_graph_length(p->layout), n_graphs = p->layout->n_graphs;
-    uint8_t pruned[CR_CELL_MAX_LENGTH];
     cr_chunk_range(p->n, p->n_chunks, chunk, &begin, &end);
     for (size_t i = begin; i < end; i++) {
         p->valid[i] = true;
         for (size_t g = 0; g < n_graphs && p->valid[i]; g++) {
-            cr_cell_prune_graph(p->layout, p->codes + (i * n_graphs + g) * length, false, pruned);
-            p->valid[i] = cr_cell_is_valid_graph(p->layout, pruned);
+            cr_cell_matrix graph;
+            pruned_t pruned;
+            cr_cell_read(p->layout, p->codes + (i * n_graphs + g) * length, &graph);
+            find_pruned(p->layout, &graph, &pruned);
+            p->valid[i] = is_of_space(p->layout, &pruned);
         }
     }
 }

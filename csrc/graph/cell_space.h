@@ -47,9 +47,8 @@ size_t cr_cell_intermediate(const cr_cell_layout *layout);
 size_t cr_cell_graph_length(const cr_cell_layout *layout);
 size_t cr_cell_row_length(const cr_cell_layout *layout);
 
-/* Between the codes of one graph and its matrix. */
+/* The matrix of a graph by its codes. */
 void cr_cell_read(const cr_cell_layout *layout, const uint8_t *codes, cr_cell_matrix *graph);
-void cr_cell_write(const cr_cell_layout *layout, const cr_cell_matrix *graph, uint8_t *codes);
 
 /* Prunes each graph of some cells. Intermediate nodes that are absent, or on no path from an input to the output, lose their operation and
  * their edges; the others move to the front in their order. A graph whose output no input reaches becomes all zeros.
@@ -63,12 +62,9 @@ void cr_cell_write(const cr_cell_layout *layout, const cr_cell_matrix *graph, ui
  * been tried is left out; cells that seem symmetric until their last edges take up to some milliseconds. */
 void cr_cell_prune(const cr_cell_layout *layout, const uint8_t *codes, size_t n, bool canonical, uint8_t *out);
 
-/* The same for the codes of one graph. */
-void cr_cell_prune_graph(const cr_cell_layout *layout, const uint8_t *codes, bool canonical, uint8_t *out);
-
-/* Whether the codes of a pruned graph are one of the space: an input reaches the output, and the numbers of edges are as
- * the layout says. */
-bool cr_cell_is_valid_graph(const cr_cell_layout *layout, const uint8_t *codes);
+/* The same for one graph, if it is of the space when it is pruned: an input reaches the output, and the numbers of edges are
+ * as the layout says. Else writes nothing and returns false. */
+bool cr_cell_prune_graph(const cr_cell_layout *layout, const cr_cell_matrix *graph, bool canonical, uint8_t *out);
 
 /* valid[i] = whether all graphs of row i are of the space when they are pruned. codes: (n, row length). */
 void cr_cell_valid(const cr_cell_layout *layout, const uint8_t *codes, size_t n, bool *valid);

@@ -23,7 +23,8 @@ typedef struct {
     size_t row;
 } cr_cell_keyed;
 
-/* Sorts n cells by their keys, and drops those whose key came before or is `own`. Returns how many stay. */
-size_t cr_cell_different(cr_cell_keyed *cells, size_t n, int64_t own);
+/* Sorts n cells, in the order of their rows, by their keys, and drops those whose key came before or is `own`. Returns how
+ * many stay. There is room for n more. */
+size_t cr_cell_different(cr_cell_keyed *cells, size_t n, int64_t own, cr_cell_keyed *room);
 
 #endif

@@ -151,7 +151,7 @@ PyArrayObject *cr_py_read_rows(PyObject *object, const char *name, cr_dtype dtyp
     return rows;
 }
 
-PyArrayObject *cr_py_copy_array(PyObject *object, const char *name, int type, int ndim, npy_intp length)
+static PyArrayObject *fit_exact(PyObject *object, const char *name, int type, int ndim, npy_intp length, int flags)
 {
     const char *expected = type == NPY_UINT8 ? "a uint8 array" : "an int64 array";
     if (!PyArray_Check(object))
@@ -159,7 +159,17 @@ PyArrayObject *cr_py_copy_array(PyObject *object, const char *name, int type, in
     PyArrayObject *given = (PyArrayObject *)object;
     if (!PyArray_EquivTypenums(PyArray_TYPE(given), type))
         return (PyArrayObject *)cr_py_wrong_dtype(name, expected, given);
-    return expect_shape(name, ndim, length, given) < 0 ? NULL : fit_array(given, type, PRIVATE_COPY);
+    return expect_shape(name, ndim, length, given) < 0 ? NULL : fit_array(given, type, flags);
+}
+
+PyArrayObject *cr_py_read_exact(PyObject *object, const char *name, int type, int ndim, npy_intp length)
+{
+    return fit_exact(object, name, type, ndim, length, 0);
+}
+
+PyArrayObject *cr_py_copy_array(PyObject *object, const char *name, int type, int ndim, npy_intp length)
+{
+    return fit_exact(object, name, type, ndim, length, PRIVATE_COPY);
 }
 
 /* ---- single values ---- */

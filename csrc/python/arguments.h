@@ -41,6 +41,7 @@ PyArrayObject *cr_py_read_rows(PyObject *object, const char *name, cr_dtype dtyp
 
 /* An array whose dtype is `type` (NPY_UINT8 or NPY_INT64) already, of shape (length,) or (n, length). A negative length
  * stands for any. */
+PyArrayObject *cr_py_read_exact(PyObject *object, const char *name, int type, int ndim, npy_intp length);
 PyArrayObject *cr_py_copy_array(PyObject *object, const char *name, int type, int ndim, npy_intp length);
 
 /* ---- single values: 0, or -1 with an exception, where the result is an int ---- */

@@ -233,7 +233,7 @@ static PyObject *cell_keys(PyObject *Py_UNUSED(module), PyObject *args, PyObject
             PyErr_SetString(PyExc_ValueError, "cardinalities: expected numbers of at least 1");
             goto done;
         }
-    if ((codes = cr_py_copy_array(codes_object, "codes", NPY_UINT8, 2, length)) == NULL)
+    if ((codes = cr_py_read_exact(codes_object, "codes", NPY_UINT8, 2, length)) == NULL)
         goto done;
     npy_intp n = PyArray_DIM(codes, 0);
     if ((keys = (PyArrayObject *)PyArray_SimpleNew(1, &n, NPY_INT64)) != NULL)
@@ -257,12 +257,13 @@ static size_t keep_different(groups_t *g)
 {
     const int64_t *keys = PyArray_DATA(g->keys), *own = PyArray_DATA(g->own);
     int64_t *counts = PyArray_DATA(g->counts);
+    const size_t n_cells = (size_t)PyArray_DIM(g->codes, 0);
     size_t row = 0, kept = 0;
     for (npy_intp i = 0; i < PyArray_SIZE(g->counts); i++) {
         const size_t n = (size_t)counts[i];
         for (size_t j = 0; j < n; j++, row++) /* kept <= row: what is overwritten has been moved down */
             g->kept[kept + j] = (cr_cell_keyed){keys[row], row};
-        counts[i] = (int64_t)cr_cell_different(g->kept + kept, n, own[i]);
+        counts[i] = (int64_t)cr_cell_different(g->kept + kept, n, own[i], g->kept + n_cells);
         kept += (size_t)counts[i];
     }
     return kept;
@@ -312,11 +313,11 @@ static PyObject *cell_different(PyObject *Py_UNUSED(module), PyObject *args, PyO
     groups_t g = {0};
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOOO:cell_different", names, &codes, &keys, &counts, &own))
         return NULL;
-    if ((g.codes = cr_py_copy_array(codes, "codes", NPY_UINT8, 2, -1)) != NULL &&
-        (g.keys = cr_py_copy_array(keys, "keys", NPY_INT64, 1, -1)) != NULL &&
+    if ((g.codes = cr_py_read_exact(codes, "codes", NPY_UINT8, 2, -1)) != NULL &&
+        (g.keys = cr_py_read_exact(keys, "keys", NPY_INT64, 1, -1)) != NULL &&
         (g.counts = cr_py_copy_array(counts, "counts", NPY_INT64, 1, -1)) != NULL &&
-        (g.own = cr_py_copy_array(own, "own", NPY_INT64, 1, -1)) != NULL && groups_agree(&g)) {
-        g.kept = PyMem_Malloc((size_t)PyArray_DIM(g.codes, 0) * sizeof *g.kept + 1);
+        (g.own = cr_py_read_exact(own, "own", NPY_INT64, 1, -1)) != NULL && groups_agree(&g)) {
+        g.kept = PyMem_Malloc(2 * (size_t)PyArray_DIM(g.codes, 0) * sizeof *g.kept + 1);
         all = g.kept == NULL ? PyErr_NoMemory() : collect_different(&g, keep_different(&g));
     }
     PyMem_Free(g.kept);

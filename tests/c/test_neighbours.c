@@ -128,10 +128,37 @@ static void any_rows(void)
 
 static void different(void)
 {
-    cr_cell_keyed cells[] = {{7, 0}, {3, 1}, {7, 2}, {5, 3}, {3, 4}, {9, 5}, {5, 6}};
-    CHECK(cr_cell_different(cells, 7, 5) == 3, "others are different");
+    cr_cell_keyed cells[] = {{7, 0}, {3, 1}, {7, 2}, {5, 3}, {3, 4}, {9, 5}, {5, 6}}, room[7];
+    CHECK(cr_cell_different(cells, 7, 5, room) == 3, "others are different");
     CHECK(cells[0].row == 1 && cells[1].row == 0 && cells[2].row == 5, "not the first of each");
-    CHECK(cr_cell_different(NULL, 0, 1) == 0, "none");
+    CHECK(cr_cell_different(cells, 0, 1, room) == 0, "none");
+}
+
+/* Any number of cells: those that stay have ascending keys, and are the first of each but one's own. */
+static void many_different(void)
+{
+    enum { MOST = 100, KEYS = 60 };
+    cr_cell_keyed cells[MOST], room[MOST];
+    for (size_t n = 0; n <= MOST; n++) {
+        size_t first[KEYS], n_found = 0;
+        const int64_t own = (int64_t)sample_below(KEYS);
+        for (size_t key = 0; key < KEYS; key++)
+            first[key] = MOST;
+        for (size_t i = 0; i < n; i++) {
+            const size_t key = sample_below(KEYS);
+            cells[i] = (cr_cell_keyed){(int64_t)key, i};
+            if (first[key] == MOST)
+                first[key] = i;
+        }
+        size_t kept = cr_cell_different(cells, n, own, room);
+        for (size_t key = 0; key < KEYS; key++)
+            if (first[key] < MOST && (int64_t)key != own) {
+                CHECK(n_found < kept && cells[n_found].key == (int64_t)key && cells[n_found].row == first[key],
+                      "of %zu cells, number %zu is another", n, n_found);
+                n_found++;
+            }
+        CHECK(n_found == kept, "%zu different ones of %zu cells, expected %zu", kept, n, n_found);
+    }
 }
 
 int main(void)
@@ -140,5 +167,6 @@ int main(void)
     RUN(pairs);
     RUN(any_rows);
     RUN(different);
+    RUN(many_different);
     return check_finish("test_neighbours");
 }
