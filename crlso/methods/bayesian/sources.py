@@ -13,8 +13,8 @@ import crlso._core as _core
 from crlso._base.checks import check_int
 from crlso._base.types import Codes, Floats, Keys
 from crlso.methods.base import Stepwise
-from crlso.methods.bayesian.parts import Round
-from crlso.models import FrozenDecoder, GraphVAE, ICNNSurrogate
+from crlso.methods.bayesian.parts import Reservoir, Round
+from crlso.models import FrozenDecoder, FrozenEncoder, GraphVAE, ICNNSurrogate
 from crlso.random import Stream
 from crlso.spaces.base import Space
 from crlso.spaces.keys import first_of_each
@@ -185,14 +185,16 @@ def latent_steps(vae: GraphVAE, z: Latents, scores: Floats, n: int, stream: Stre
         The steps, their radius, and the cells decoded after them.
     """
     spread = z.std(axis=0) + 1e-6
-    best = np.argsort(-scores, kind="stable")[:_MUTATED]
-    starts = np.repeat(z[best], -(-n // len(best)), axis=0)[:n] / spread
+    best = z[np.argsort(-scores, kind="stable")[:_MUTATED]] / spread
+    steps_of_each = -(-n // len(best))
+    starts = np.repeat(best, steps_of_each, axis=0)[:n]
     noise = stream.normal("latent noise", 0, starts.shape)
     decoder = vae.freeze_decoder()  # once per round: decode() would pack the weights in every call
-    here = decoder.decode(starts * spread)
-    stepped = [decoder.decode((starts + radius * noise) * spread) for radius in _RADII]
-    changed = [(cells != here).any(axis=1).mean() for cells in stepped]
-    chosen = int(np.abs(np.array(changed) - _CHANGED).argmin())
+    here = np.repeat(decoder.decode(best * spread), steps_of_each, axis=0)[:n]
+    ends = [(starts + radius * noise) * spread for radius in _RADII]
+    stepped = decoder.decode(np.concatenate(ends)).reshape(len(_RADII), *here.shape)
+    changed = (stepped != here).any(axis=2).mean(axis=1)
+    chosen = int(np.abs(changed - _CHANGED).argmin())
     return LatentSteps(starts, noise, spread, _RADII[chosen], decoder, stepped[chosen])
 
 
@@ -240,13 +242,18 @@ class LatentMoves:
     Parameters
     ----------
     encoder : object with a property ``vae``
-        Provides the graph VAE.
+        Provides the graph VAE, which may not change during a search.
     n : int
         Number of cells by random steps, and by gradient steps.
     """
 
+    _frozen: tuple[GraphVAE, Reservoir, FrozenEncoder] | None = None  # of a model in a search
+
     def __init__(self, encoder: _HasModel, n: int) -> None:
         self.encoder, self.n = encoder, check_int("candidates", n, 1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"encoder": self.encoder, "n": self.n}  # snapshots cannot be pickled
 
     def propose(self, context: Round) -> dict[str, Codes]:
         """Return cells by random steps and by gradient steps.
@@ -261,11 +268,18 @@ class LatentMoves:
         dict of str to ndarray of uint8, shape (n, codes per cell)
             Decoded cells by the names ``"latent noise"`` and ``"latent gradient"``; some may be invalid.
         """
-        z = self.encoder.vae.encode(context.codes)
-        steps = latent_steps(self.encoder.vae, z, context.scores, self.n, context.stream)
+        vae = self.encoder.vae
+        z = self._frozen_encoder(vae, context.reservoir).encode(context.codes)
+        steps = latent_steps(vae, z, context.scores, self.n, context.stream)
         rng = context.stream.child("surrogate").seed
         surrogate = ICNNSurrogate(width=32, layers=2, epochs=60, learning_rate=1e-2, rng=rng)
         return {"latent noise": steps.codes, "latent gradient": latent_descent(steps, z, context.scores, surrogate)}
+
+    def _frozen_encoder(self, vae: GraphVAE, reservoir: Reservoir) -> FrozenEncoder:
+        """The encoder of a model, packed once in a search: all rounds encode the same cells and a few new ones."""
+        if self._frozen is None or self._frozen[0] is not vae or self._frozen[1] is not reservoir:
+            self._frozen = vae, reservoir, vae.freeze_encoder()
+        return self._frozen[2]
 
 
 class _Cells(NamedTuple):
