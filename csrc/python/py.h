@@ -61,6 +61,7 @@ int cr_py_add_frozen(PyObject *module);
 int cr_py_add_encoder(PyObject *module);
 int cr_py_add_points(PyObject *module);
 int cr_py_add_search(PyObject *module);
+int cr_py_add_training(PyObject *module);
 int cr_py_add_nasbench101(PyObject *module);
 int cr_py_add_nasbench201(PyObject *module);
 
