@@ -234,6 +234,16 @@ class _HasModel(Protocol):
         """The graph VAE."""
 
 
+class _Encoded(NamedTuple):
+    """Latents of the cells that a search has observed, by a snapshot of the encoder."""
+
+    vae: GraphVAE
+    reservoir: Reservoir  # of the search
+    encoder: FrozenEncoder
+    codes: Codes
+    latents: Latents
+
+
 class LatentMoves:
     """Source of cells decoded from latents near the ten best, moved by random steps and by gradient steps.
 
@@ -247,7 +257,7 @@ class LatentMoves:
         Number of cells by random steps, and by gradient steps.
     """
 
-    _frozen: tuple[GraphVAE, Reservoir, FrozenEncoder] | None = None  # of a model in a search
+    _encoded: _Encoded | None = None
 
     def __init__(self, encoder: _HasModel, n: int) -> None:
         self.encoder, self.n = encoder, check_int("candidates", n, 1)
@@ -268,18 +278,24 @@ class LatentMoves:
         dict of str to ndarray of uint8, shape (n, codes per cell)
             Decoded cells by the names ``"latent noise"`` and ``"latent gradient"``; some may be invalid.
         """
-        vae = self.encoder.vae
-        z = self._frozen_encoder(vae, context.reservoir).encode(context.codes)
-        steps = latent_steps(vae, z, context.scores, self.n, context.stream)
+        z = self._latents(context)
+        steps = latent_steps(self.encoder.vae, z, context.scores, self.n, context.stream)
         rng = context.stream.child("surrogate").seed
         surrogate = ICNNSurrogate(width=32, layers=2, epochs=60, learning_rate=1e-2, rng=rng)
         return {"latent noise": steps.codes, "latent gradient": latent_descent(steps, z, context.scores, surrogate)}
 
-    def _frozen_encoder(self, vae: GraphVAE, reservoir: Reservoir) -> FrozenEncoder:
-        """The encoder of a model, packed once in a search: all rounds encode the same cells and a few new ones."""
-        if self._frozen is None or self._frozen[0] is not vae or self._frozen[1] is not reservoir:
-            self._frozen = vae, reservoir, vae.freeze_encoder()
-        return self._frozen[2]
+    def _latents(self, context: Round) -> Latents:
+        """Latents of the observed cells: the encoder is packed once in a search, and later cells are encoded alone."""
+        known, vae, codes = self._encoded, self.encoder.vae, context.codes
+        if known is None or known.vae is not vae or known.reservoir is not context.reservoir:
+            encoder = vae.freeze_encoder()
+            known = _Encoded(vae, context.reservoir, encoder, codes[:0], encoder.encode(codes[:0]))
+        n = len(known.codes)
+        if not np.array_equal(codes[:n], known.codes):  # as when a step is repeated
+            n = 0
+        z = np.concatenate([known.latents[:n], known.encoder.encode(codes[n:])])
+        self._encoded = known._replace(codes=codes, latents=z)
+        return z
 
 
 class _Cells(NamedTuple):
