@@ -312,6 +312,21 @@ class Adam:
     def __setstate__(self, state: tuple[list[Any], ...], /) -> None:
         """Take what __reduce__ gave to a pickle or a copy."""
 
+def train_icnn(
+    parameters: _Network,
+    slope: float,
+    convex: bool,
+    adam: Adam,
+    z: npt.ArrayLike,
+    y: npt.ArrayLike,
+    n: SupportsIndex,
+    batch: SupportsIndex,
+    rates: npt.ArrayLike,
+    first_step: SupportsIndex,
+    /,
+) -> npt.NDArray[np.float64]:
+    """Train an input-convex network by its mean squared error on batches of consecutive points."""
+
 @final
 class FrozenICNN:
     """A snapshot of an input-convex network, its weights packed once for many evaluations."""

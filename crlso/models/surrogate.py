@@ -16,14 +16,17 @@ import crlso._core as _core
 from crlso._base.checks import check_int
 from crlso._base.types import EpochProgress
 from crlso.models import shapes
-from crlso.models.base import Estimator, check_points, check_targets, kendall_tau, train
+from crlso.models.base import Estimator, check_points, check_targets, kendall_tau
 from crlso.nn import ICNN, Module
+from crlso.optim import Adam, cosine
 from crlso.random import Stream, seed_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["ConvexityCertificate", "ICNNSurrogate"]
+
+_TOGETHER = 8192  # number of points, counted in each epoch, of the epochs that are trained in one call
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,28 +209,42 @@ class ICNNSurrogate(Estimator):
         self._fits += 1
         stream = self._stream.child(f"fit{self._fits}")
 
-        def loss(positions: npt.NDArray[np.int64], step: int) -> Any:
-            x: npt.NDArray[Any] = points[positions]
-            t: npt.NDArray[Any] = targets[positions]
-            if self.input_noise:
-                x = x + self.input_noise * stream.normal("input", step, x.shape)
-            if self.label_noise:
-                t = t + self.label_noise * stream.normal("label", step, t.shape)
-            return _core.mse(self.network_(x), t)
-
-        self.history_ = train(
-            self.network_.parameters(),
-            loss,
-            len(points),
-            stream,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            betas=self.betas,
-            weight_decay=self.weight_decay,
-            on_epoch=on_epoch,
-        )
+        together = 1 if on_epoch is not None else max(1, _TOGETHER // len(points))
+        check_int("epochs", self.epochs, 0)
+        check_int("batch_size", self.batch_size, 1)
+        optimiser = Adam(self.network_.parameters(), betas=self.betas, weight_decay=self.weight_decay)
+        history: list[float] = []
+        while len(history) < self.epochs:
+            epochs = range(len(history), min(len(history) + together, self.epochs))
+            history += self._train(points, targets, epochs, optimiser, stream)
+            if on_epoch is not None:
+                on_epoch(len(history), self.epochs)
+        self.history_ = history
         return self
+
+    def _train(
+        self,
+        points: npt.NDArray[np.float32],
+        targets: npt.NDArray[np.float32],
+        epochs: range,
+        optimiser: Adam,
+        stream: Stream,
+    ) -> list[float]:
+        """Train in some epochs, as :func:`crlso.models.base.train` does, and return the mean loss of each."""
+        n, size = len(points), self.batch_size
+        order = np.stack([stream.permutation("order", epoch, n) for epoch in epochs])
+        x, t = points.take(order, axis=0), targets.take(order)
+        per_epoch = -(-n // size)
+        steps = range(epochs.start * per_epoch, epochs.stop * per_epoch)
+        for values, scale, name in ((x, self.input_noise, "input"), (t, self.label_noise, "label")):
+            for step in steps if scale else ():
+                epoch, batch = divmod(step - steps.start, per_epoch)
+                part = values[epoch, batch * size : (batch + 1) * size]
+                part += scale * stream.normal(name, step, part.shape)
+        rates = [cosine(step, self.epochs * per_epoch, self.learning_rate) for step in steps]
+        sums = self.network_._train(optimiser, x, t, size, rates, steps.start)
+        optimiser.zero_grad()
+        return [total / n for total in sums.tolist()]
 
     def predict(self, z: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Return the predicted errors, shape (n,), at points z, shape (n, inputs).

@@ -111,9 +111,31 @@ class ICNN(Module):
         >>> values.shape, gradients.shape
         ((2,), (2, 2))
         """
+        return _core.FrozenICNN(*self._of_core())
+
+    def _of_core(self) -> tuple[tuple[Any, ...], float, bool]:
+        """Parameters, slope and convexity, as the core takes them."""
         first = (self.input_weight, self.input_bias, self.weights, self.skips)
         last = (self.output_weight, self.output_skip, self.output_bias)
-        return _core.FrozenICNN((*first, *last), SLOPE, self.convex)
+        return (*first, *last), SLOPE, self.convex
+
+    def _train(
+        self,
+        adam: _core.Adam,
+        z: npt.NDArray[Any],
+        y: npt.NDArray[Any],
+        batch_size: int,
+        rates: list[float],
+        first_step: int,
+    ) -> npt.NDArray[np.float64]:
+        """Train on epochs of points z (epochs, n, inputs) and targets y (epochs, n), in batches of consecutive ones.
+
+        A step of Adam, with its own learning rate, follows the mean squared error of each batch. The core runs the
+        operations that calling the network records, so the bits are the same. `first_step` is for messages. The result
+        has the sum of the squared errors of each epoch.
+        """
+        points, targets = z.reshape(y.size, z.shape[2]), y.reshape(y.size, 1)
+        return _core.train_icnn(*self._of_core(), adam, points, targets, y.shape[1], batch_size, rates, first_step)
 
     def evaluate(self, z: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Return f(z), shape (n,), and its gradients, shape (n, inputs), at points z; nothing is recorded.

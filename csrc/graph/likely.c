@@ -1,43 +1,41 @@
 #include "likely.h"
 
-static double load(cr_dtype dtype, const void *x, size_t i)
-{
-    return dtype == CR_F32 ? (double)((const float *)x)[i] : ((const double *)x)[i];
-}
-
-/* The most likely value of an edge that is there, and by how much it exceeds that of no edge. */
-static uint8_t best_value(cr_dtype dtype, const void *logits, size_t first, size_t values, double *margin)
-{
-    size_t best = 1;
-    for (size_t v = 2; v < values; v++) {
-        const double x = load(dtype, logits, first + v), largest = load(dtype, logits, first + best);
-        if (largest == largest && !(x <= largest))
-            best = v;
+/* The most likely value of an edge that is there, and by how much it exceeds that of no edge. Without branches, which
+ * processors guess wrongly: any value may be the largest. */
+#define BEST_VALUE(name, REAL)                                                       \
+    static uint8_t name(const REAL *x, size_t values, double *margin)                \
+    {                                                                                \
+        size_t best = 1;                                                             \
+        REAL largest = x[1];                                                         \
+        for (size_t v = 2; v < values; v++) { /* NaN is larger than every number */  \
+            const bool larger = (largest == largest) & !(x[v] <= largest);           \
+            best = larger ? v : best;                                                \
+            largest = larger ? x[v] : largest;                                       \
+        }                                                                            \
+        const REAL difference = largest - x[0];                                      \
+        *margin = difference;                                                        \
+        return (uint8_t)best;                                                        \
     }
-    *margin = load(dtype, logits, first + best) - load(dtype, logits, first);
-    if (dtype == CR_F32)
-        *margin = (double)(float)*margin;
-    return (uint8_t)best;
-}
+BEST_VALUE(best_value_f32, float)
+BEST_VALUE(best_value_f64, double)
 
-static bool is_larger(double a, double b)
+/* Whether an edge comes before another one: its margin is larger, where NaN is the smallest, or it is the first. */
+static bool comes_before(double margin, size_t e, double other, size_t o)
 {
-    return a > b || (a == a && b != b);
+    const bool larger = (margin > other) | ((margin == margin) & (other != other));
+    const bool smaller = (other > margin) | ((other == other) & (margin != margin));
+    return larger | (!smaller & (e < o));
 }
 
-/* Keeps the `kept` edges of n with the largest margins, and clears the others. */
+/* Keeps the `kept` edges of n that come first, and clears the others. */
 static void keep_largest(const double *margins, size_t n, size_t kept, uint8_t *codes)
 {
-    bool is_kept[CR_CELL_MAX_NODES] = {false};
-    for (size_t k = 0; k < kept; k++) {
-        size_t best = n;
-        for (size_t e = 0; e < n; e++)
-            if (!is_kept[e] && (best == n || is_larger(margins[e], margins[best])))
-                best = e;
-        is_kept[best] = true;
+    for (size_t e = 0; e < n; e++) {
+        size_t before = 0;
+        for (size_t o = 0; o < n; o++)
+            before += comes_before(margins[o], o, margins[e], e);
+        codes[e] = before < kept ? codes[e] : 0;
     }
-    for (size_t e = 0; e < n; e++)
-        codes[e] = is_kept[e] ? codes[e] : 0;
 }
 
 void cr_cell_likely(const cr_cell_layout *layout, cr_dtype dtype, const void *logits, size_t n, size_t values,
@@ -48,8 +46,11 @@ void cr_cell_likely(const cr_cell_layout *layout, cr_dtype dtype, const void *lo
     size_t first = 0; /* the edge, among those of all cells */
     for (size_t graph = 0; graph < n * layout->n_graphs; graph++)
         for (size_t node = layout->n_inputs; node < layout->n_nodes; first += node, node++) {
-            for (size_t e = 0; e < node; e++)
-                codes[first + e] = best_value(dtype, logits, (first + e) * values, values, &margins[e]);
+            for (size_t e = 0; e < node; e++) {
+                const void *x = cr_element(logits, (first + e) * values, dtype);
+                codes[first + e] = dtype == CR_F32 ? best_value_f32(x, values, &margins[e])
+                                                   : best_value_f64(x, values, &margins[e]);
+            }
             keep_largest(margins, node, node >= last ? 0 : node < layout->in_degree ? node : layout->in_degree, codes + first);
         }
 }

@@ -7,10 +7,10 @@
 /* h0 = s(A z + b); h_{l+1} = s(W_l h_l) + s(U_l z), l < n_layers; f = w . h_n + u . z + c, s the leaky ReLU.
  * Borrowed tensors of one dtype: A (m, d), b (m,), W_l (m, m), U_l (m, d), w (1, m), u (1, d), c (1,). */
 typedef struct {
-    const cr_tensor *input_weight, *input_bias;
-    const cr_tensor *const *weights, *const *skips;
+    cr_tensor *input_weight, *input_bias;
+    cr_tensor *const *weights, *const *skips;
     size_t n_layers;
-    const cr_tensor *output_weight, *output_skip, *output_bias;
+    cr_tensor *output_weight, *output_skip, *output_bias;
     double slope;
 } cr_icnn;
 

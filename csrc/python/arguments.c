@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "array.h"
+
 /* ---- exceptions ---- */
 
 PyObject *cr_py_wrong_type(const char *name, const char *expected, PyObject *got)
@@ -247,5 +249,5 @@ cr_tensor *cr_py_read_tensor(cr_py_state *state, PyObject *object, const char *n
 {
     if (!PyObject_TypeCheck(object, state->tensor))
         return (cr_tensor *)cr_py_wrong_type(name, "a Tensor", object);
-    return ((TensorObject *)object)->tensor;
+    return cr_py_tensor_in(object);
 }

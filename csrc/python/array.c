@@ -67,13 +67,19 @@ static cr_tensor *tensor_over_array(PyArrayObject *array)
     return tensor;
 }
 
+cr_tensor *cr_py_tensor_in(PyObject *object)
+{
+    cr_tensor *tensor = ((TensorObject *)object)->tensor;
+    PyArrayObject *owner = cr_buffer_sharing_owner(tensor->buffer);
+    if (owner != NULL && is_private(owner)) /* the array was a temporary one */
+        cr_buffer_stop_sharing(tensor->buffer);
+    return tensor;
+}
+
 cr_tensor *cr_py_tensor_of(cr_py_state *state, PyObject *object, const char *name, int dtype)
 {
     if (PyObject_TypeCheck(object, state->tensor)) {
-        cr_tensor *tensor = ((TensorObject *)object)->tensor;
-        PyArrayObject *owner = cr_buffer_sharing_owner(tensor->buffer);
-        if (owner != NULL && is_private(owner)) /* the array was a temporary one */
-            cr_buffer_stop_sharing(tensor->buffer);
+        cr_tensor *tensor = cr_py_tensor_in(object);
         cr_tensor_retain(tensor);
         return tensor;
     }

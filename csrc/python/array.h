@@ -7,6 +7,10 @@
 /* A new Tensor object. It steals the reference to tensor, also on failure. */
 PyObject *cr_py_wrap_tensor(cr_py_state *state, cr_tensor *tensor);
 
+/* The tensor of a Tensor object, borrowed. Where the array that it shared memory with is gone, it is no longer watched for
+ * writes. */
+cr_tensor *cr_py_tensor_in(PyObject *object);
+
 /* A tensor, a new reference, from a Tensor or anything that NumPy makes real numbers of. A float32 or float64 array
  * that is contiguous, aligned, native and writeable is used as it is, without copying. What is no Tensor becomes `dtype`;
  * when dtype < 0, numbers that are neither float32 nor float64 become float32. NULL with an exception that names the

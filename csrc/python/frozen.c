@@ -6,6 +6,7 @@
 
 #include "../nn/decoder.h"
 #include "../search/descent.h"
+#include "network.h"
 #include "rows.h"
 
 static PyArrayObject *new_array_like(PyArrayObject *z, int ndim, npy_intp rows, npy_intp columns)
@@ -22,21 +23,14 @@ static PyObject *share_snapshot(PyObject *object, PyObject *Py_UNUSED(memo))
 
 /* ---- FrozenICNN ---- */
 
-typedef struct {
-    cr_icnn net;
-    const cr_tensor **layers; /* weights, then skips; memory of PyMem */
-    PyObject *tuples[2];      /* own the tensors of the layers */
-} network_t;
-
-static void release_network(network_t *network)
+void cr_py_release_network(cr_py_network *network)
 {
     PyMem_Free(network->layers);
     Py_CLEAR(network->tuples[0]);
     Py_CLEAR(network->tuples[1]);
 }
 
-/* Reads the parameters: a tuple (input_weight, input_bias, weights, skips, output_weight, output_skip, output_bias). */
-static int read_network(cr_py_state *state, PyObject *parameters, double slope, network_t *network)
+int cr_py_read_network(cr_py_state *state, PyObject *parameters, double slope, cr_py_network *network)
 {
     PyObject *p[7];
     memset(network, 0, sizeof *network);
@@ -75,7 +69,7 @@ static int read_network(cr_py_state *state, PyObject *parameters, double slope, 
         goto fail;
     return 0;
 fail:
-    release_network(network);
+    cr_py_release_network(network);
     return -1;
 }
 
@@ -90,12 +84,12 @@ static PyObject *icnn_new(PyTypeObject *type, PyObject *args, PyObject *keywords
     PyObject *parameters;
     double slope = 0.01;
     int convex = 1;
-    network_t network;
+    cr_py_network network;
     cr_error err;
     cr_py_state *state = cr_py_state_of_type(type);
     if (state == NULL ||
         !PyArg_ParseTupleAndKeywords(args, keywords, "O|dp:FrozenICNN", names, &parameters, &slope, &convex) ||
-        read_network(state, parameters, slope, &network) < 0)
+        cr_py_read_network(state, parameters, slope, &network) < 0)
         return NULL;
     ICNNObject *self = (ICNNObject *)type->tp_alloc(type, 0);
     if (self != NULL) {
@@ -105,7 +99,7 @@ static PyObject *icnn_new(PyTypeObject *type, PyObject *args, PyObject *keywords
             cr_py_raise(status, &err);
         }
     }
-    release_network(&network);
+    cr_py_release_network(&network);
     return (PyObject *)self;
 }
 

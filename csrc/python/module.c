@@ -156,7 +156,7 @@ static int initialise_module(PyObject *module)
     }
     int (*const parts[])(PyObject *) = {cr_py_add_runtime, cr_py_add_random, cr_py_add_tensor, cr_py_add_graph,
                                         cr_py_add_ops, cr_py_add_optim, cr_py_add_linalg, cr_py_add_frozen, cr_py_add_encoder,
-                                        cr_py_add_points, cr_py_add_covariance,
+                                        cr_py_add_points, cr_py_add_covariance, cr_py_add_training,
                                         cr_py_add_search, cr_py_add_cells, cr_py_add_features, cr_py_add_nasbench101, cr_py_add_nasbench201};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (parts[i](module) < 0)

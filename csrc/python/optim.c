@@ -6,6 +6,7 @@
 
 #include "../optim/adam.h"
 #include "array.h"
+#include "network.h"
 #include "pickling.h"
 
 typedef struct {
@@ -171,6 +172,14 @@ static PyObject *adam_repr(PyObject *object)
     PyObject *text = lr == NULL ? NULL : PyUnicode_FromFormat("Adam(lr=%R)", lr);
     Py_XDECREF(lr);
     return text;
+}
+
+cr_adam *cr_py_read_adam(cr_py_state *state, PyObject *object, const char *name)
+{
+    if (PyObject_TypeCheck(object, state->adam))
+        return ((AdamObject *)object)->adam;
+    cr_py_wrong_type(name, "an Adam", object);
+    return NULL;
 }
 
 /* ---- pickling ---- */

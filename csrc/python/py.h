@@ -62,6 +62,7 @@ int cr_py_add_encoder(PyObject *module);
 int cr_py_add_points(PyObject *module);
 int cr_py_add_covariance(PyObject *module);
 int cr_py_add_search(PyObject *module);
+int cr_py_add_training(PyObject *module);
 int cr_py_add_nasbench101(PyObject *module);
 int cr_py_add_nasbench201(PyObject *module);
 

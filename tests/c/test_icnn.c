@@ -17,7 +17,7 @@ enum { LAYERS = 3, M = 9, D = 4, MOST = 250 }; /* three blocks of rows */
 
 typedef struct {
     cr_tensor *all[5 + 2 * LAYERS]; /* A, b, w, u, c, then weights and skips */
-    const cr_tensor *weights[LAYERS], *skips[LAYERS];
+    cr_tensor *weights[LAYERS], *skips[LAYERS];
     cr_icnn net;
     cr_icnn_frozen *frozen;
 } network_t;

@@ -7,6 +7,7 @@
 #include "nn/icnn.h"
 #include "optim/adam.h"
 #include "search/cell_set.h"
+#include "search/training.h"
 
 #include <string.h>
 
@@ -157,10 +158,14 @@ static cr_status use_network(program_t *p, cr_tensor **leaves, cr_error *err)
     p->held[p->n++] = one;
     CR_TRY(new_leaf(p, 1, WIDTH, &row, err));
     CR_TRY(new_leaf(p, 1, WIDTH, &skip, err));
-    const cr_tensor *layer = leaves[3];
+    cr_tensor *layer = leaves[3];
     cr_icnn net = {leaves[1], bias, &layer, &layer, 1, row, skip, one, 0.1};
     CR_TRY(cr_icnn_freeze(&net, false, &p->icnn, err));
     CR_TRY(cr_icnn_evaluate(p->icnn, z, 2, value, gradient, err));
+    double sum = 0;
+    const double rate = 0.1;
+    const cr_training training = {.n = 2, .d = WIDTH, .batch = 2, .z = z, .y = gradient, .rates = &rate, .sums = &sum};
+    CR_TRY(cr_icnn_train(&net, false, p->adam, &training, 0, 1, err));
     const cr_affine layers[] = {{leaves[1], bias}, {leaves[3], NULL}, {leaves[1], bias}, {leaves[3], bias}};
     CR_TRY(cr_decoder_freeze(&(cr_decoder){layers, 4, 0.1}, &p->decoder, err));
     CR_TRY(cr_decoder_logits(p->decoder, z, 2, logits, err));
@@ -172,7 +177,7 @@ static cr_status use_network(program_t *p, cr_tensor **leaves, cr_error *err)
             CHECK(p->set.count == count && (count == 0 || cr_cell_set_has(&p->set, (key - 1) * 77)), "the set changed");
         CR_TRY(grown);
     }
-    p->result += value[1] + gradient[3] + logits[5];
+    p->result += value[1] + gradient[3] + logits[5] + sum;
 fail:
     return status;
 }

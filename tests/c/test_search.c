@@ -1,4 +1,4 @@
-// sources: @core @autodiff @nn @search csrc/graph/cell_batch.c
+// sources: @core @autodiff @nn @optim @search csrc/graph/cell_batch.c
 /* The set of cells and batches of cells, against the plainest way to do the same. */
 #include "search/cell_set.h"
 

@@ -161,6 +161,70 @@ def test_equal_to_its_composition(n, d, m, layers, signed, dtype, rtol):
     np.testing.assert_allclose(gradient, expected.numpy(), rtol=rtol, atol=10 * rtol)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_training_follows_the_gradient_of_its_composition(signed):
+    z, y = np.random.default_rng(3).normal(size=(2, 7, 4)), np.random.default_rng(4).normal(size=(2, 7))
+    trained, net = (Net(np.random.default_rng(2), signed=signed, requires_grad=True) for _ in range(2))
+    rates, adam = [0.1, 0.05, 0.02, 0.01], _core.Adam(net.all())
+    sums = np.zeros(2)
+    for number, rate in enumerate(rates):  # batches of 4 and 3 in each epoch
+        epoch, rows = number // 2, slice(0, 4) if number % 2 == 0 else slice(4, 7)
+        adam.zero_grad()
+        loss = _core.mse(_core.reshape(net.compose(z[epoch, rows]), -1), y[epoch, rows])
+        loss.backward()
+        adam.step(rate)
+        sums[epoch] += loss.item() * len(y[epoch, rows])
+    other = _core.Adam(trained.all())
+    found = [
+        _core.train_icnn(
+            trained.parameters, SLOPE, not signed, other, z[e], y[e, :, None], 7, 4, rates[2 * e : 2 * e + 2], 0
+        )
+        for e in range(2)
+    ]
+    np.testing.assert_allclose(np.concatenate(found), sums, rtol=1e-12)
+    for a, b in zip(trained.all(), net.all()):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({0: ()}, TypeError, "parameters: expected a tuple of 7"),
+        ({1: 2.0}, ValueError, "slope"),
+        ({3: None}, TypeError, "adam: expected an Adam, got NoneType"),
+        ({4: np.zeros((5, 4), int)}, TypeError, "z: expected an array of floats"),
+        ({4: np.zeros((6, 4))}, ValueError, "expected epochs of 5 points each, a target for each point, and 2 rates"),
+        ({4: np.zeros((5, 3))}, ValueError, "x: expected 4 as last dimension"),
+        ({5: np.zeros((5, 2))}, ValueError, "y: "),
+        ({5: np.zeros((4, 1))}, ValueError, "a target for each point"),
+        ({6: 0}, ValueError, "n >= 1"),
+        ({7: 0}, ValueError, "batch >= 1"),
+        ({8: [0.1]}, ValueError, "2 rates for each epoch"),
+        ({8: [0.1, -1.0]}, ValueError, "learning_rate: expected a number >= 0, got -1"),
+        ({9: -1}, ValueError, "first_step >= 0"),
+        ({5: np.full((5, 1), np.inf), 9: 40}, RuntimeError, "the loss of step 40 is inf; expected a finite one"),
+    ],
+)
+def test_training_refuses_bad_arguments(changes, error, words):
+    net = Net(np.random.default_rng(2), requires_grad=True)
+    arguments = [
+        net.parameters,
+        SLOPE,
+        True,
+        _core.Adam(net.all()),
+        np.zeros((5, 4)),
+        np.zeros((5, 1)),
+        5,
+        3,
+        [0.1, 0.1],
+        0,
+    ]
+    for position, value in changes.items():
+        arguments[position] = value
+    with pytest.raises(error, match=words):
+        _core.train_icnn(*arguments)
+
+
 def test_gradient_against_central_differences():
     rng = np.random.default_rng(1)
     net, z, h = Net(rng), rng.normal(size=(20, 4)), 1e-6

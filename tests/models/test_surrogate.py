@@ -158,6 +158,39 @@ def test_warm_start_goes_on_and_a_plain_fit_begins_anew():
     np.testing.assert_array_equal(cold.predict(z), before)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"convex": False, "weight_decay": 1e-3},
+        {"layers": 0, "batch_size": 200},
+        {"width": 256, "input_noise": 0.1, "label_noise": 0.2},
+    ],
+)
+def test_training_has_the_bits_of_recorded_operations(options):
+    z, y = points(), saddle(points())
+    options = {"epochs": 3, "batch_size": 64, **options}
+    by_epochs = small(**options).fit(z, y, on_epoch=lambda done, epochs: None)
+    model, expected = small(**options).fit(z, y), small(**options).initialise(3, float(y.mean()))
+    network, stream = expected.network_, expected._stream.child("fit1")
+
+    def loss(positions, step):
+        x, t = z[positions], y[positions]
+        if expected.input_noise:
+            x = x + expected.input_noise * stream.normal("input", step, x.shape)
+            t = t + expected.label_noise * stream.normal("label", step, t.shape)
+        return _core.mse(network(x), t)
+
+    names = ("epochs", "batch_size", "learning_rate", "betas", "weight_decay")
+    given = {name: getattr(expected, name) for name in names}
+    history = train(network.parameters(), loss, len(z), stream, **given)
+    for trained in (model, by_epochs):
+        assert trained.history_ == history
+        for name, values in network.state().items():
+            np.testing.assert_array_equal(trained.network_.state()[name], values, name)
+        assert all(parameter.grad is None for parameter in trained.network_.parameters())
+
+
 def test_noise_is_new_in_every_fit_and_repeats_with_the_seed():
     z, y = points(), bowl(points())
 

@@ -13,8 +13,8 @@ import crlso._core as _core
 from crlso._base.checks import check_int
 from crlso._base.types import Codes, Floats, Keys
 from crlso.methods.base import Stepwise
-from crlso.methods.bayesian.parts import Round
-from crlso.models import FrozenDecoder, GraphVAE, ICNNSurrogate
+from crlso.methods.bayesian.parts import Reservoir, Round
+from crlso.models import FrozenDecoder, FrozenEncoder, GraphVAE, ICNNSurrogate
 from crlso.random import Stream
 from crlso.spaces.base import Space
 from crlso.spaces.keys import first_of_each
@@ -185,14 +185,16 @@ def latent_steps(vae: GraphVAE, z: Latents, scores: Floats, n: int, stream: Stre
         The steps, their radius, and the cells decoded after them.
     """
     spread = z.std(axis=0) + 1e-6
-    best = np.argsort(-scores, kind="stable")[:_MUTATED]
-    starts = np.repeat(z[best], -(-n // len(best)), axis=0)[:n] / spread
+    best = z[np.argsort(-scores, kind="stable")[:_MUTATED]] / spread
+    steps_of_each = -(-n // len(best))
+    starts = np.repeat(best, steps_of_each, axis=0)[:n]
     noise = stream.normal("latent noise", 0, starts.shape)
     decoder = vae.freeze_decoder()  # once per round: decode() would pack the weights in every call
-    here = decoder.decode(starts * spread)
-    stepped = [decoder.decode((starts + radius * noise) * spread) for radius in _RADII]
-    changed = [(cells != here).any(axis=1).mean() for cells in stepped]
-    chosen = int(np.abs(np.array(changed) - _CHANGED).argmin())
+    here = np.repeat(decoder.decode(best * spread), steps_of_each, axis=0)[:n]
+    ends = [(starts + radius * noise) * spread for radius in _RADII]
+    stepped = decoder.decode(np.concatenate(ends)).reshape(len(_RADII), *here.shape)
+    changed = (stepped != here).any(axis=2).mean(axis=1)
+    chosen = int(np.abs(changed - _CHANGED).argmin())
     return LatentSteps(starts, noise, spread, _RADII[chosen], decoder, stepped[chosen])
 
 
@@ -232,6 +234,16 @@ class _HasModel(Protocol):
         """The graph VAE."""
 
 
+class _Encoded(NamedTuple):
+    """Latents of the cells that a search has observed, by a snapshot of the encoder."""
+
+    vae: GraphVAE
+    reservoir: Reservoir  # of the search
+    encoder: FrozenEncoder
+    codes: Codes
+    latents: Latents
+
+
 class LatentMoves:
     """Source of cells decoded from latents near the ten best, moved by random steps and by gradient steps.
 
@@ -240,13 +252,18 @@ class LatentMoves:
     Parameters
     ----------
     encoder : object with a property ``vae``
-        Provides the graph VAE.
+        Provides the graph VAE, which may not change during a search.
     n : int
         Number of cells by random steps, and by gradient steps.
     """
 
+    _encoded: _Encoded | None = None
+
     def __init__(self, encoder: _HasModel, n: int) -> None:
         self.encoder, self.n = encoder, check_int("candidates", n, 1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"encoder": self.encoder, "n": self.n}  # snapshots cannot be pickled
 
     def propose(self, context: Round) -> dict[str, Codes]:
         """Return cells by random steps and by gradient steps.
@@ -261,11 +278,24 @@ class LatentMoves:
         dict of str to ndarray of uint8, shape (n, codes per cell)
             Decoded cells by the names ``"latent noise"`` and ``"latent gradient"``; some may be invalid.
         """
-        z = self.encoder.vae.encode(context.codes)
+        z = self._latents(context)
         steps = latent_steps(self.encoder.vae, z, context.scores, self.n, context.stream)
         rng = context.stream.child("surrogate").seed
         surrogate = ICNNSurrogate(width=32, layers=2, epochs=60, learning_rate=1e-2, rng=rng)
         return {"latent noise": steps.codes, "latent gradient": latent_descent(steps, z, context.scores, surrogate)}
+
+    def _latents(self, context: Round) -> Latents:
+        """Latents of the observed cells: the encoder is packed once in a search, and later cells are encoded alone."""
+        known, vae, codes = self._encoded, self.encoder.vae, context.codes
+        if known is None or known.vae is not vae or known.reservoir is not context.reservoir:
+            encoder = vae.freeze_encoder()
+            known = _Encoded(vae, context.reservoir, encoder, codes[:0], encoder.encode(codes[:0]))
+        n = len(known.codes)
+        if not np.array_equal(codes[:n], known.codes):  # as when a step is repeated
+            n = 0
+        z = np.concatenate([known.latents[:n], known.encoder.encode(codes[n:])])
+        self._encoded = known._replace(codes=codes, latents=z)
+        return z
 
 
 class _Cells(NamedTuple):
