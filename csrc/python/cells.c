@@ -155,41 +155,46 @@ static size_t add_up(const size_t *counts, size_t n, size_t *begins)
     return total;
 }
 
-/* Copies the rows that were written, and their numbers, into arrays: a tuple (rows, counts). */
-static PyObject *collect_neighbours(const cells_t *c, size_t n)
+/* Shortens an array of one or two dimensions to n rows. */
+static int shorten(PyArrayObject *array, npy_intp n)
 {
-    npy_intp shape[2] = {0, (npy_intp)c->length}, cells = (npy_intp)n;
-    for (size_t i = 0; i < n; i++)
-        shape[0] += (npy_intp)c->counts[i];
-    PyArrayObject *rows = (PyArrayObject *)PyArray_SimpleNew(2, shape, NPY_UINT8);
-    PyArrayObject *counts = (PyArrayObject *)PyArray_SimpleNew(1, &cells, NPY_INT64);
-    PyObject *both = NULL;
-    if (rows != NULL && counts != NULL) {
-        uint8_t *to = PyArray_DATA(rows);
-        for (size_t i = 0; i < n; i++, to += c->counts[i - 1] * c->length) {
-            ((int64_t *)PyArray_DATA(counts))[i] = (int64_t)c->counts[i];
-            if (c->counts[i] > 0)
-                memcpy(to, c->rows + c->begins[i] * c->length, c->counts[i] * c->length);
-        }
-        both = PyTuple_Pack(2, rows, counts);
+    npy_intp shape[2] = {n, PyArray_NDIM(array) == 2 ? PyArray_DIM(array, 1) : 0};
+    PyObject *none = PyArray_Resize(array, &(PyArray_Dims){shape, PyArray_NDIM(array)}, 0, NPY_CORDER);
+    Py_XDECREF(none);
+    return none == NULL ? -1 : 0;
+}
+
+/* Moves the rows that were written together, and returns them with their numbers: a tuple (rows, counts). */
+static PyObject *collect_neighbours(const cells_t *c, PyArrayObject *rows)
+{
+    npy_intp n = PyArray_DIM(c->codes, 0);
+    size_t written = 0;
+    PyArrayObject *counts = (PyArrayObject *)PyArray_SimpleNew(1, &n, NPY_INT64);
+    if (counts == NULL)
+        return NULL;
+    for (npy_intp i = 0; i < n; i++) {
+        ((int64_t *)PyArray_DATA(counts))[i] = (int64_t)c->counts[i];
+        memmove(c->rows + written * c->length, c->rows + c->begins[i] * c->length, c->counts[i] * c->length);
+        written += c->counts[i];
     }
-    Py_XDECREF(rows);
-    Py_XDECREF(counts);
+    PyObject *both = shorten(rows, (npy_intp)written) < 0 ? NULL : PyTuple_Pack(2, rows, counts);
+    Py_DECREF(counts);
     return both;
 }
 
-static PyObject *find_neighbours(cells_t *c, size_t n)
+static PyObject *find_neighbours(cells_t *c)
 {
-    size_t bytes;
-    cr_error err;
+    const size_t n = (size_t)PyArray_DIM(c->codes, 0);
     if (cr_py_run_rows(n, 0, count_rows, c) < 0)
         return NULL;
-    cr_status status = cr_size_multiply(add_up(c->counts, n, c->begins), c->length, &bytes, "neighbours", &err);
-    if (status != CR_OK)
-        return cr_py_raise(status, &err);
-    if ((c->rows = malloc(bytes + 1)) == NULL)
-        return PyErr_NoMemory();
-    return cr_py_run_rows(n, 0, neighbour_rows, c) < 0 ? NULL : collect_neighbours(c, n);
+    npy_intp shape[2] = {(npy_intp)add_up(c->counts, n, c->begins), (npy_intp)c->length};
+    PyArrayObject *rows = (PyArrayObject *)PyArray_SimpleNew(2, shape, NPY_UINT8);
+    if (rows == NULL)
+        return NULL;
+    c->rows = PyArray_DATA(rows);
+    PyObject *both = cr_py_run_rows(n, 0, neighbour_rows, c) < 0 ? NULL : collect_neighbours(c, rows);
+    Py_DECREF(rows);
+    return both;
 }
 
 static PyObject *cell_neighbours(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
@@ -208,10 +213,9 @@ static PyObject *cell_neighbours(PyObject *Py_UNUSED(module), PyObject *args, Py
     if (cells.counts == NULL || cells.begins == NULL)
         PyErr_NoMemory();
     else
-        both = find_neighbours(&cells, n);
+        both = find_neighbours(&cells);
     free(cells.counts);
     free(cells.begins);
-    free(cells.rows);
     Py_DECREF(cells.codes);
     return both;
 }
@@ -249,44 +253,61 @@ done:
 /* Arrays of cells of which each of `n` has some, one after the other, and which of them are kept. */
 typedef struct {
     PyArrayObject *codes, *keys, *counts, *own;
-    cr_cell_keyed *kept;
+    PyArrayObject *kept_codes, *kept_keys; /* with room for all */
 } groups_t;
 
-/* Sorts the cells of each group and drops equal ones; counts become those that stay. Returns their sum. */
-static size_t keep_different(groups_t *g)
+/* The size of the largest group. */
+static size_t largest_group(const groups_t *g)
+{
+    const int64_t *counts = PyArray_DATA(g->counts);
+    int64_t most = 0;
+    for (npy_intp i = 0; i < PyArray_SIZE(g->counts); i++)
+        most = counts[i] > most ? counts[i] : most;
+    return (size_t)most;
+}
+
+/* Sorts the cells of each group and keeps the different ones; counts become those that stay. Returns their sum. There is
+ * room for two largest groups. */
+static npy_intp keep_different(const groups_t *g, cr_cell_keyed *group, size_t most)
 {
     const int64_t *keys = PyArray_DATA(g->keys), *own = PyArray_DATA(g->own);
-    int64_t *counts = PyArray_DATA(g->counts);
-    const size_t n_cells = (size_t)PyArray_DIM(g->codes, 0);
+    const uint8_t *codes = PyArray_DATA(g->codes);
+    const size_t length = (size_t)PyArray_DIM(g->codes, 1);
+    int64_t *counts = PyArray_DATA(g->counts), *to_keys = PyArray_DATA(g->kept_keys);
+    uint8_t *to_codes = PyArray_DATA(g->kept_codes);
     size_t row = 0, kept = 0;
     for (npy_intp i = 0; i < PyArray_SIZE(g->counts); i++) {
         const size_t n = (size_t)counts[i];
-        for (size_t j = 0; j < n; j++, row++) /* kept <= row: what is overwritten has been moved down */
-            g->kept[kept + j] = (cr_cell_keyed){keys[row], row};
-        counts[i] = (int64_t)cr_cell_different(g->kept + kept, n, own[i], g->kept + n_cells);
-        kept += (size_t)counts[i];
+        for (size_t j = 0; j < n; j++, row++)
+            group[j] = (cr_cell_keyed){keys[row], row};
+        counts[i] = (int64_t)cr_cell_different(group, n, own[i], group + most);
+        for (size_t j = 0; j < (size_t)counts[i]; j++, kept++) {
+            to_keys[kept] = group[j].key;
+            memcpy(to_codes + kept * length, codes + group[j].row * length, length);
+        }
     }
-    return kept;
+    return (npy_intp)kept;
 }
 
 /* The kept cells: a tuple (codes, keys, counts). */
-static PyObject *collect_different(const groups_t *g, size_t kept)
+static PyObject *find_different(groups_t *g)
 {
-    const size_t length = (size_t)PyArray_DIM(g->codes, 1);
-    npy_intp shape[2] = {(npy_intp)kept, (npy_intp)length};
-    PyArrayObject *codes = (PyArrayObject *)PyArray_SimpleNew(2, shape, NPY_UINT8);
-    PyArrayObject *keys = (PyArrayObject *)PyArray_SimpleNew(1, shape, NPY_INT64);
+    npy_intp shape[2] = {PyArray_DIM(g->codes, 0), PyArray_DIM(g->codes, 1)};
+    const size_t most = largest_group(g);
+    cr_cell_keyed *group = PyMem_Malloc(2 * most * sizeof *group + 1);
     PyObject *all = NULL;
-    if (codes != NULL && keys != NULL) {
-        for (size_t i = 0; i < kept; i++) {
-            ((int64_t *)PyArray_DATA(keys))[i] = g->kept[i].key;
-            memcpy((uint8_t *)PyArray_DATA(codes) + i * length, (uint8_t *)PyArray_DATA(g->codes) + g->kept[i].row * length,
-                   length);
-        }
-        all = PyTuple_Pack(3, codes, keys, g->counts);
+    g->kept_codes = (PyArrayObject *)PyArray_SimpleNew(2, shape, NPY_UINT8);
+    g->kept_keys = (PyArrayObject *)PyArray_SimpleNew(1, shape, NPY_INT64);
+    if (group == NULL)
+        PyErr_NoMemory();
+    else if (g->kept_codes != NULL && g->kept_keys != NULL) {
+        const npy_intp kept = keep_different(g, group, most);
+        if (shorten(g->kept_codes, kept) == 0 && shorten(g->kept_keys, kept) == 0)
+            all = PyTuple_Pack(3, g->kept_codes, g->kept_keys, g->counts);
     }
-    Py_XDECREF(codes);
-    Py_XDECREF(keys);
+    PyMem_Free(group);
+    Py_XDECREF(g->kept_codes);
+    Py_XDECREF(g->kept_keys);
     return all;
 }
 
@@ -317,10 +338,8 @@ static PyObject *cell_different(PyObject *Py_UNUSED(module), PyObject *args, PyO
         (g.keys = cr_py_read_exact(keys, "keys", NPY_INT64, 1, -1)) != NULL &&
         (g.counts = cr_py_copy_array(counts, "counts", NPY_INT64, 1, -1)) != NULL &&
         (g.own = cr_py_read_exact(own, "own", NPY_INT64, 1, -1)) != NULL && groups_agree(&g)) {
-        g.kept = PyMem_Malloc(2 * (size_t)PyArray_DIM(g.codes, 0) * sizeof *g.kept + 1);
-        all = g.kept == NULL ? PyErr_NoMemory() : collect_different(&g, keep_different(&g));
+        all = find_different(&g);
     }
-    PyMem_Free(g.kept);
     Py_XDECREF(g.codes);
     Py_XDECREF(g.keys);
     Py_XDECREF(g.counts);

@@ -37,7 +37,7 @@ def training_step() -> Program:
 
 
 def other_calls() -> Program:
-    """What else the core has: frozen networks, sets, indexing, gradients by themselves."""
+    """What else the core has: frozen networks, sets, indexing, gradients by themselves, neighbours."""
 
     def run() -> bytes:
         wide, flat = Tensor(np.ones((4, 4), np.float32)), Tensor(np.ones(4, np.float32))
@@ -56,6 +56,10 @@ def other_calls() -> Program:
         (again,) = _core.gradients((x.T @ x).exp().sum() + (x[::-1] ** 2)[..., None].mean(), [x])
         found += [again.numpy(), _core.smallest([3.0, 1.0], 1), _core.argmax_last(ROWS)]
         found.append(_core.concat([x, x[:, 1:3]], 1).numpy())
+        cell = np.array([[1, 0, 1, 0, 0, 1]], np.uint8)
+        near, counts = _core.cell_neighbours(cell, (1, 4, 1, True, False, 2, 3, None), True)
+        keys = _core.cell_keys(near, [3] * 6)
+        found += _core.cell_different(near, keys, counts, _core.cell_keys(cell, [3] * 6))
         return b"".join(np.asarray(array).tobytes() for array in found) + repr(x).encode()
 
     return run
