@@ -22,7 +22,8 @@ The last two benchmarks are read from a folder of tables, ``--data`` or ``$CRLSO
 ``../shared/data`` beside the repository. It has the files ``suite/*.csv.gz`` with their spaces.
 
 Searches that are in the file ``--out`` are not run again, so that a run can be continued and methods added.
-The method ``latents-alone`` is cr-lso as it was before, with a process on latents alone.
+The method ``latents-alone`` is cr-lso as it was before, with a process on latents alone. ``encoders-on-5000-cells``,
+and the same with 10000 and 20000, are cr-lso in spaces too large to list with encoders made as those of a user's space.
 ``benchmarks.suite_statistics`` explains the numbers.
 """
 
@@ -44,7 +45,7 @@ import numpy as np
 import crlso
 from benchmarks.designs import OBJECTIVES, Objective
 from benchmarks.suite_statistics import MARKS, Standings, standings, text_of
-from crlso.methods import Optimiser
+from crlso.methods import CRLSO, Optimiser
 from crlso.methods.bayesian import (
     AcquisitionClimb,
     BayesianSearch,
@@ -54,7 +55,10 @@ from crlso.methods.bayesian import (
     ProcessSurrogate,
     UpperConfidenceBound,
 )
-from crlso.models import Kernel
+from crlso.models import GraphVAE, Kernel
+from crlso.models.shaped import shaped_vae
+from crlso.random import seed_of
+from crlso.spaces.features import CellFeatures
 
 DATA = "CRLSO_SUITE_DATA"
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -335,7 +339,27 @@ def latents_alone(space: Any, *, rng: Any = 0, budget: int | None = None) -> Opt
     )
 
 
-COMPOSITIONS = {"latents-alone": latents_alone}
+@functools.cache
+def _trained_encoders(space: Any, cells: int, draw: int) -> list[GraphVAE]:
+    codes = space.sample_up_to(cells, rng=1000 + draw)
+    features = CellFeatures(space, space.canonicalise(space.sample(2000, rng=5)))
+    return [shaped_vae(space, codes, features, rng=10 * draw + i) for i in range(2)]
+
+
+def with_encoders_on(cells: int) -> Callable[..., Optimiser]:
+    """Return cr-lso with encoders trained on so many random cells, as in a user's space; seeds share four pairs."""
+
+    def made(space: Any, *, rng: Any = 0, budget: int | None = None) -> Optimiser:
+        return CRLSO(space, rng=rng, budget=budget, encoder=_trained_encoders(space, cells, seed_of(rng) % 4))
+
+    made.__qualname__ = f"encoders-on-{cells}-cells"  # what tells records apart
+    return made
+
+
+COMPOSITIONS = {
+    "latents-alone": latents_alone,
+    **{f"encoders-on-{cells}-cells": with_encoders_on(cells) for cells in (5000, 10000, 20000)},
+}
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ __all__ = ["DescriptorEncoder", "GivenEncoder", "GraphEncoder", "JoinedEncoder",
 Latents = npt.NDArray[np.float32]
 
 _ENCODERS = 2  # number of encoders trained for a space without shipped ones
-_CELLS = 20_000  # number of random cells to train them on, in a space too large to enumerate
+_CELLS = 10_000  # number of random cells to train them on, in a space too large to enumerate
 
 
 class GraphEncoder:
