@@ -77,7 +77,7 @@ class Features:
         return np.concatenate(parts) if parts else np.zeros((0, len(self)))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_points"}  # which cannot be pickled
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # the rest follows
 
     @staticmethod
     def join(first: Features, second: Features) -> Features:

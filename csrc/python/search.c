@@ -189,32 +189,34 @@ static Py_ssize_t cell_set_length(PyObject *object)
     return (Py_ssize_t)((CellSetObject *)object)->set.count;
 }
 
-static PyObject *cell_set_has(PyObject *object, PyObject *argument)
+/* Looks an array of keys up, of any shape: positions as int64, or as bool whether there is one. */
+static PyObject *look_up(PyObject *object, PyObject *argument, int type)
 {
     PyArrayObject *keys = cr_py_read_integers(argument, "keys", NPY_UINT64, 0, INT_MAX);
     PyObject *result = NULL;
-    if (keys != NULL && (result = PyArray_SimpleNew(PyArray_NDIM(keys), PyArray_DIMS(keys), NPY_BOOL)) != NULL) {
+    if (keys != NULL && (result = PyArray_SimpleNew(PyArray_NDIM(keys), PyArray_DIMS(keys), type)) != NULL) {
         const uint64_t *key = PyArray_DATA(keys);
-        npy_bool *has = PyArray_DATA((PyArrayObject *)result);
-        for (npy_intp i = 0; i < PyArray_SIZE(keys); i++)
-            has[i] = cr_cell_set_has(&((CellSetObject *)object)->set, key[i]);
+        void *found = PyArray_DATA((PyArrayObject *)result);
+        for (npy_intp i = 0; i < PyArray_SIZE(keys); i++) {
+            const int64_t position = cr_cell_set_position(&((CellSetObject *)object)->set, key[i]);
+            if (type == NPY_BOOL)
+                ((npy_bool *)found)[i] = position >= 0;
+            else
+                ((int64_t *)found)[i] = position;
+        }
     }
     Py_XDECREF(keys);
     return result;
 }
 
+static PyObject *cell_set_has(PyObject *object, PyObject *argument)
+{
+    return look_up(object, argument, NPY_BOOL);
+}
+
 static PyObject *cell_set_locate(PyObject *object, PyObject *argument)
 {
-    PyArrayObject *keys = cr_py_read_integers(argument, "keys", NPY_UINT64, 0, INT_MAX);
-    PyObject *result = NULL;
-    if (keys != NULL && (result = PyArray_SimpleNew(PyArray_NDIM(keys), PyArray_DIMS(keys), NPY_INT64)) != NULL) {
-        const uint64_t *key = PyArray_DATA(keys);
-        int64_t *position = PyArray_DATA((PyArrayObject *)result);
-        for (npy_intp i = 0; i < PyArray_SIZE(keys); i++)
-            position[i] = cr_cell_set_position(&((CellSetObject *)object)->set, key[i]);
-    }
-    Py_XDECREF(keys);
-    return result;
+    return look_up(object, argument, NPY_INT64);
 }
 
 static PyObject *cell_set_reduce(PyObject *object, PyObject *Py_UNUSED(ignored))
