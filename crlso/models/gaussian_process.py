@@ -187,6 +187,11 @@ class Kernel:
         ndarray of float64, shape (n, m)
             The kernel of each cell of `x`, by rows, with each of `y`.
 
+        Raises
+        ------
+        ValueError
+            Unless the features have a group for each weight.
+
         Examples
         --------
         >>> x = Features((np.arange(4.0)[:, None],))
@@ -230,6 +235,11 @@ class Kernel:
         list of (tuple of float, ndarray)
             The weights, one per group, and the kernel matrix of the n cells with them.
 
+        Raises
+        ------
+        ValueError
+            Unless the features have a group for each weight.
+
         Examples
         --------
         >>> x = Features((np.arange(4.0)[:, None],))
@@ -266,6 +276,11 @@ class Kernel:
         return own
 
     def _of_distances(self, distances: list[Floats], x: Features, y: Features, weights: tuple[float, ...]) -> Floats:
+        if not len(weights) == len(x.groups) == len(y.groups):
+            raise ValueError(
+                f"weights: expected one for each group of features, got {len(weights)} for features of"
+                f" {len(x.groups)} and {len(y.groups)} groups"
+            )
         factors = [self.linear] * (x.size is not None)
         factors += [self.predicted] * (0 if x.predicted is None else x.predicted.shape[1])
         ours, theirs = np.array(factors)[:, None] * x._linear, y._linear

@@ -41,6 +41,25 @@ def test_posterior_is_the_textbooks(size):
     np.testing.assert_allclose(posterior.variance, np.diag(covariance), atol=1e-9)
 
 
+class Matern(Kernel):
+    def profile(self, distance):
+        return (1.0 + np.sqrt(distance)) * np.exp(-np.sqrt(distance))
+
+
+@pytest.mark.parametrize("kernel", [Kernel, Matern])
+@pytest.mark.parametrize("weights", [(), (0.1,), (0.1, 0.2, 0.3)])
+def test_a_kernel_has_a_weight_for_each_group_of_features(kernel, weights):
+    x, tested = toy(5), kernel(tuple((weight,) for weight in weights))
+    for refused in (
+        lambda: tested.between(x, x, weights),
+        lambda: tested.candidates(x),
+        lambda: GaussianProcess(tested).fit(x, np.zeros(5)),
+        lambda: kernel(((0.1,), (0.2,))).between(x, Features(x.groups[:1]), (0.1, 0.2)),
+    ):
+        with pytest.raises(ValueError, match="weights: expected one for each group of features"):
+            refused()
+
+
 def test_observing_shrinks_the_variance_as_a_new_point_would():
     kernel = Kernel(((0.5,), (0.2,)), (0.1,))
     x, new, y = toy(20), toy(30, 1), np.zeros(20)
