@@ -588,12 +588,24 @@ def row_moments(
 def covariances(
     distances: Iterable[npt.ArrayLike],
     weights: npt.ArrayLike,
+    factors: npt.ArrayLike,
     x: npt.ArrayLike,
     y: npt.ArrayLike,
     constant: float,
     /,
 ) -> npt.NDArray[np.float64]:
-    """Return exp(-sum_g weights[g] distances[g]) + x^T y + constant: distances (n, m) each, x (k, n) and y (k, m)."""
+    """Return exp(-sum_g weights[g] distances[g]) + sum_k factors[k] x[k] y[k] + constant, shape (n, m).
+
+    Distances are (n, m) each, x (k, n) and y (k, m).
+    """
+
+def variances(factors: npt.ArrayLike, x: npt.ArrayLike, constant: float, /) -> npt.NDArray[np.float64]:
+    """Return 1 + sum_k factors[k] x[k]^2 + constant, shape (n,): x (k, n)."""
+
+def mixture(
+    shares: npt.ArrayLike, means: Iterable[npt.ArrayLike], variances: Iterable[npt.ArrayLike], /
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the mean and the variance, (m,) each, of a mixture of k posteriors: k arrays (m,) each."""
 
 def whitened_row(
     kernel: npt.ArrayLike, row: npt.ArrayLike, rows: npt.ArrayLike, pivot: float, /
@@ -669,6 +681,9 @@ def cell_descriptors(codes: _Codes, form: tuple[Any, ...]) -> npt.NDArray[np.flo
 
 def nb101_hash(codes: _Codes, /) -> npt.NDArray[np.uint8]:
     """Return the MD5 hashes, uint8 (n, 16), by which NAS-Bench-101 names the pruned cells of codes (n, 26)."""
+
+def nb101_channels(codes: _Codes, /) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the channels of each inner vertex (n, 5), and 0.001 more than the weights (n,), of networks of cells."""
 
 def nb201_parse(text: str, /) -> _Codes:
     """Return the codes (6,) of an official cell string."""

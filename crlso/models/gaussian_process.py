@@ -268,12 +268,13 @@ class Kernel:
         >>> Kernel(((1.0,),)).diagonal(x)
         array([1., 1., 1., 1.])
         """
-        own = np.full(len(x), 1.0 + self.constant)
-        if x.size is not None:
-            own += self.linear * x.size**2
-        if x.predicted is not None:
-            own += self.predicted * (x.predicted**2).sum(axis=1)
-        return own
+        return _core.variances(self._factors(x), x._linear, self.constant)
+
+    def _factors(self, x: Features) -> tuple[float, ...]:
+        """The weight of each product of features on which values depend linearly."""
+        return (self.linear,) * (x.size is not None) + (self.predicted,) * (
+            0 if x.predicted is None else x.predicted.shape[1]
+        )
 
     def _of_distances(self, distances: list[Floats], x: Features, y: Features, weights: tuple[float, ...]) -> Floats:
         if not len(weights) == len(x.groups) == len(y.groups):
@@ -281,13 +282,12 @@ class Kernel:
                 f"weights: expected one for each group of features, got {len(weights)} for features of"
                 f" {len(x.groups)} and {len(y.groups)} groups"
             )
-        factors = [self.linear] * (x.size is not None)
-        factors += [self.predicted] * (0 if x.predicted is None else x.predicted.shape[1])
-        ours, theirs = np.array(factors)[:, None] * x._linear, y._linear
+        factors = self._factors(x)
         if type(self).profile is Kernel.profile:
-            return _core.covariances(distances, weights, ours, theirs, self.constant)
+            return _core.covariances(distances, weights, factors, x._linear, y._linear, self.constant)
         total = np.asarray(sum(weight * distance for weight, distance in zip(weights, distances)))
-        kernel: Floats = self.profile(total) + (ours.T @ theirs + self.constant)
+        products = (np.array(factors)[:, None] * x._linear).T @ y._linear
+        kernel: Floats = self.profile(total) + (products + self.constant)
         return kernel
 
 

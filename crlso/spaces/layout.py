@@ -92,6 +92,11 @@ class CellLayout:
         return self.graph_cardinalities * len(self.graphs)
 
     @functools.cached_property
+    def largest(self) -> Codes:
+        """The largest value of each code."""
+        return np.array([k - 1 for k in self.cardinalities], dtype=np.uint8)
+
+    @functools.cached_property
     def groups(self) -> tuple[tuple[int, int, int], ...]:
         """Runs of codes with equally many values: (first, end, number of values)."""
         runs: list[tuple[int, int, int]] = []

@@ -39,7 +39,6 @@ LAYOUT = register_layout(
 )
 _N_INNER = len(LAYOUT.intermediate)
 _ENDS = ("input", "output")
-_KERNEL = {"conv3x3-bn-relu": 9.0, "conv1x1-bn-relu": 1.0, "maxpool3x3": 0.0}  # weights per pair of channels
 _HASH = re.compile("[0-9a-fA-F]{32}")
 _PRESETS = {
     "paper": dataclasses.replace(
@@ -74,14 +73,6 @@ def _beginnings() -> tuple[npt.NDArray[np.int64], Positions]:
     numbers = parts[:, 0] << 16 | parts[:, 1] << 8 | parts[:, 2]
     order = np.argsort(numbers, kind="stable")
     return numbers[order], order
-
-
-def _edges(codes: Codes) -> npt.NDArray[np.bool_]:
-    """Adjacency matrices of cells: (n, 7, 7)."""
-    edges = np.zeros((len(codes), LAYOUT.n_nodes, LAYOUT.n_nodes), dtype=bool)
-    sources, targets = np.array(LAYOUT.edges).T
-    edges[:, sources, targets] = codes[:, list(LAYOUT.edge_columns)] > 0
-    return edges
 
 
 def _row_of_hash(digest: bytes) -> Codes:
@@ -158,13 +149,7 @@ class NASBench101(CellSpace):
         >>> space.log_size(space.codes(["conv3x3-bn-relu(0)+output(1)", "maxpool3x3(0)+output(1)"])).round(3)
         array([2.303e+00, 1.000e-03])
         """
-        edges, channels = _edges(codes), self.channels(codes)
-        weights = edges[:, 0, -1] + 1e-3
-        kernels = np.array([0.0, *(_KERNEL[name] for name in LAYOUT.operations)])
-        for node in reversed(LAYOUT.intermediate):
-            weights = weights + kernels[codes[:, node - 1]] * channels[:, node - 1] ** 2
-            weights = weights + edges[:, 0, node] * channels[:, node - 1]
-        return np.log(weights)
+        return np.log(_core.nb101_channels(codes)[1])
 
     def channels(self, codes: Codes) -> Floats:
         """Return the channels of each inner vertex in units of the output's, shape (n, 5).
@@ -188,14 +173,7 @@ class NASBench101(CellSpace):
         >>> space.channels(space.codes(["conv3x3-bn-relu(0)+maxpool3x3(1)+output(1,2)"]))
         array([[0.5, 0.5, 0. , 0. , 0. ]])
         """
-        edges, last = _edges(codes), LAYOUT.n_nodes - 1
-        into_output = edges[:, 1:last, last]
-        channels = np.zeros((len(codes), last - 1))
-        for node in reversed(LAYOUT.intermediate):
-            share = into_output[:, node - 1] / np.maximum(into_output.sum(axis=1), 1)
-            beyond = (edges[:, node, node + 1 : last] * channels[:, node:]).max(axis=1, initial=0.0)
-            channels[:, node - 1] = np.maximum(share, beyond)
-        return channels
+        return _core.nb101_channels(codes)[0]
 
     @property
     def n_cells(self) -> int:

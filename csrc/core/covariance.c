@@ -32,7 +32,7 @@ static void fill_block(const cr_covariance *t, size_t i, size_t first, double *o
         kernels->axpy(columns, -t->weights[g], t->distances[g] + i * t->m + first, out);
     kernels->unary(CR_EXP, 0, 0, columns, out, out);
     for (size_t k = 0; k < t->products; k++)
-        kernels->axpy(columns, t->x[k * t->n + i], t->y + k * t->m + first, out);
+        kernels->axpy(columns, t->factors[k] * t->x[k * t->n + i], t->y + k * t->m + first, out);
     for (size_t j = 0; t->constant != 0 && j < columns; j++)
         out[j] += t->constant;
 }
@@ -54,6 +54,15 @@ void cr_covariances(const cr_covariance *kernel, double *out)
     covariances_t t = {kernel, out, cr_chunk_count(blocks, cost)};
     if (blocks > 0)
         cr_parallel(t.n_chunks, fill_blocks, &t);
+}
+
+void cr_variances(size_t n, size_t products, const double *factors, const double *x, double constant, double *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = 1 + constant;
+    for (size_t k = 0; k < products; k++)
+        for (size_t i = 0; i < n; i++)
+            out[i] += factors[k] * (x[k * n + i] * x[k * n + i]);
 }
 
 typedef struct {
@@ -82,4 +91,32 @@ void cr_whitened_row(size_t n, size_t m, const double *kernel, const double *row
     whitened_t t = {n, m, cr_chunk_count(count_blocks(m), BLOCK * (n + 2)), kernel, row, rows, pivot, out};
     if (m > 0)
         cr_parallel(t.n_chunks, whiten_blocks, &t);
+}
+
+/* A block of columns. */
+static void mix_block(size_t k, size_t first, size_t columns, const double *shares, const double *const *means,
+                      const double *const *variances, double *mean, double *variance)
+{
+    double apart[BLOCK] = {0}; /* how far the means are from theirs, squared */
+    for (size_t j = 0; j < columns; j++)
+        mean[j] = variance[j] = 0;
+    for (size_t i = 0; i < k; i++)
+        for (size_t j = 0; j < columns; j++) {
+            mean[j] += shares[i] * means[i][first + j];
+            variance[j] += shares[i] * variances[i][first + j];
+        }
+    for (size_t i = 0; i < k; i++)
+        for (size_t j = 0; j < columns; j++) {
+            const double off = means[i][first + j] - mean[j];
+            apart[j] += shares[i] * (off * off);
+        }
+    for (size_t j = 0; j < columns; j++)
+        variance[j] += apart[j];
+}
+
+void cr_mixture(size_t k, size_t m, const double *shares, const double *const *means, const double *const *variances,
+                double *mean, double *variance)
+{
+    for (size_t first = 0; first < m; first += BLOCK)
+        mix_block(k, first, columns_of(m, first), shares, means, variances, mean + first, variance + first);
 }

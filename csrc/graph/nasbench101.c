@@ -164,13 +164,22 @@ static void hash_chunk(void *context, size_t chunk)
     }
 }
 
+/* Fails unless cell `i` has codes in their ranges. */
+static cr_status check_range(const uint8_t codes[CR_NB101_CODES], size_t i, cr_error *err)
+{
+    if (codes_in_range(codes))
+        return CR_OK;
+    return cr_fail(err, CR_ERR_VALUE, "codes: expected operations 0 to %d and edges 0 or 1, got others in cell %zu",
+                   CR_NB101_OPS, i);
+}
+
 /* Fails unless cell `i` has valid codes and is pruned. */
 static cr_status check_codes(const uint8_t codes[CR_NB101_CODES], size_t i, cr_error *err)
 {
     cell_t cell;
-    if (!codes_in_range(codes))
-        return cr_fail(err, CR_ERR_VALUE, "codes: expected operations 0 to %d and edges 0 or 1, got others in cell %zu",
-                       CR_NB101_OPS, i);
+    const cr_status status = check_range(codes, i, err);
+    if (status != CR_OK)
+        return status;
     if (!read_cell(codes, &cell) || !is_pruned(&cell))
         return cr_fail(err, CR_ERR_VALUE,
                        "codes: expected pruned cells (present vertices first, each on a path from input to output), "
@@ -193,5 +202,52 @@ cr_status cr_nb101_hash(const uint8_t *codes, size_t n, uint8_t (*hashes)[CR_MD5
         return status;
     hashing_t hashing = {codes, n, cr_chunk_count(n, 30000), hashes};
     cr_parallel(hashing.n_chunks, hash_chunk, &hashing);
+    return CR_OK;
+}
+
+/* Whether there is an edge, by its code. */
+static bool has_edge(const uint8_t codes[CR_NB101_CODES], int source, int target)
+{
+    return codes[INNER + target * (target - 1) / 2 + source] > 0;
+}
+
+static void find_channels(const uint8_t codes[CR_NB101_CODES], double channels[INNER])
+{
+    const int output = VERTICES - 1;
+    int into_output = 0;
+    for (int vertex = 1; vertex < output; vertex++)
+        into_output += has_edge(codes, vertex, output);
+    for (int vertex = INNER; vertex > 0; vertex--) {
+        double most = has_edge(codes, vertex, output) ? 1.0 / into_output : 0.0;
+        for (int target = vertex + 1; target < output; target++)
+            if (has_edge(codes, vertex, target) && channels[target - 1] > most)
+                most = channels[target - 1];
+        channels[vertex - 1] = most;
+    }
+}
+
+static double count_weights(const uint8_t codes[CR_NB101_CODES], const double channels[INNER])
+{
+    static const double kernels[] = {0, 9, 1, 0}; /* weights per pair of channels, by code */
+    double weights = has_edge(codes, 0, VERTICES - 1) + 1e-3;
+    for (int vertex = INNER; vertex > 0; vertex--) {
+        const double own = channels[vertex - 1];
+        weights += kernels[codes[vertex - 1]] * (own * own);
+        weights += has_edge(codes, 0, vertex) * own;
+    }
+    return weights;
+}
+
+cr_status cr_nb101_channels(const uint8_t *codes, size_t begin, size_t end, double (*channels)[CR_NB101_INNER],
+                            double *weights, cr_error *err)
+{
+    for (size_t i = begin; i < end; i++) {
+        const uint8_t *cell = codes + CR_NB101_CODES * i;
+        const cr_status status = check_range(cell, i, err);
+        if (status != CR_OK)
+            return status;
+        find_channels(cell, channels[i]);
+        weights[i] = count_weights(cell, channels[i]);
+    }
     return CR_OK;
 }

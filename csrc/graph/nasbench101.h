@@ -36,4 +36,12 @@ CR_MUST_USE cr_status cr_nb101_check(const uint8_t *codes, size_t begin, size_t 
  * share the cells. CR_ERR_VALUE as in cr_nb101_check; hashes is then undefined. */
 CR_MUST_USE cr_status cr_nb101_hash(const uint8_t *codes, size_t n, uint8_t (*hashes)[CR_MD5_SIZE], cr_error *err);
 
+/* channels[i] = the channels of each inner vertex of cell i, in units of the output's: the vertices that lead to the output
+ * share its channels, another vertex has as many as the largest vertex that it leads to. weights[i] = the weights of the
+ * network in units of the output's channels squared, where an edge from the input is a projection, and 0.001, so that they
+ * have a logarithm. For the cells from begin to end (not included), which may have vertices that lead nowhere.
+ * CR_ERR_VALUE names the first that has a code outside its range. */
+CR_MUST_USE cr_status cr_nb101_channels(const uint8_t *codes, size_t begin, size_t end,
+                                        double (*channels)[CR_NB101_INNER], double *weights, cr_error *err);
+
 #endif

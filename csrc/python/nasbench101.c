@@ -1,4 +1,4 @@
-/* Functions nb101_hash and crc32c of crlso._core, which check the files of NAS-Bench-101. */
+/* Functions of crlso._core for NAS-Bench-101: hashes and channels of cells, and the checksum of its files. */
 #include "arguments.h"
 
 #include "../core/crc32c.h"
@@ -42,6 +42,40 @@ static PyObject *nb101_hash(PyObject *Py_UNUSED(module), PyObject *object)
     return out;
 }
 
+PyDoc_STRVAR(channels_doc, "nb101_channels(codes, /)\n--\n\nThe channels of each inner vertex, float64 (n, 5), and 0.001 "
+                           "more than the weights, float64 (n,), of the networks of cells, uint8 (n, 26).");
+
+typedef struct {
+    const uint8_t *codes;
+    double (*channels)[CR_NB101_INNER], *weights;
+} networks_t;
+
+static cr_status find_rows(void *context, size_t begin, size_t end, cr_error *err)
+{
+    const networks_t *t = context;
+    return cr_nb101_channels(t->codes, begin, end, t->channels, t->weights, err);
+}
+
+static PyObject *nb101_channels(PyObject *Py_UNUSED(module), PyObject *object)
+{
+    PyArrayObject *codes = cr_py_copy_array(object, "codes", NPY_UINT8, 2, CR_NB101_CODES);
+    if (codes == NULL)
+        return NULL;
+    npy_intp shape[2] = {PyArray_DIM(codes, 0), CR_NB101_INNER};
+    PyObject *channels = PyArray_SimpleNew(2, shape, NPY_FLOAT64), *weights = PyArray_SimpleNew(1, shape, NPY_FLOAT64);
+    PyObject *out = NULL;
+    if (channels != NULL && weights != NULL) {
+        networks_t networks = {PyArray_DATA(codes), PyArray_DATA((PyArrayObject *)channels),
+                               PyArray_DATA((PyArrayObject *)weights)};
+        if (cr_py_run_rows((size_t)shape[0], 0, find_rows, &networks) == 0)
+            out = PyTuple_Pack(2, channels, weights);
+    }
+    Py_XDECREF(channels);
+    Py_XDECREF(weights);
+    Py_DECREF(codes);
+    return out;
+}
+
 PyDoc_STRVAR(crc32c_doc, "crc32c(data, /)\n--\n\nThe CRC-32C of a bytes-like object.");
 
 static PyObject *crc32c(PyObject *Py_UNUSED(module), PyObject *object)
@@ -56,6 +90,7 @@ static PyObject *crc32c(PyObject *Py_UNUSED(module), PyObject *object)
 
 static PyMethodDef functions[] = {
     {"nb101_hash", nb101_hash, METH_O, hash_doc},
+    {"nb101_channels", nb101_channels, METH_O, channels_doc},
     {"crc32c", crc32c, METH_O, crc32c_doc},
     {NULL, NULL, 0, NULL},
 };

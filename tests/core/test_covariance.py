@@ -1,4 +1,4 @@
-"""Kernel matrices and whitened rows against NumPy; their bits; their refusals."""
+"""Kernel matrices, whitened rows and mixtures against NumPy; their bits; their refusals."""
 
 from __future__ import annotations
 
@@ -12,17 +12,47 @@ from crlso import _core
 def given(n, m, groups, products, seed=0):
     rng = np.random.default_rng(seed)
     distances = [4.0 * rng.random((n, m)) for _ in range(groups)]
-    return distances, rng.random(groups), rng.normal(size=(products, n)), rng.normal(size=(products, m)), 0.25
+    products_of = rng.random(products), rng.normal(size=(products, n)), rng.normal(size=(products, m))
+    return distances, rng.random(groups), *products_of, 0.25
 
 
 @pytest.mark.parametrize(
     ("n", "m", "groups", "products"), [(1, 1, 1, 0), (3, 7, 2, 1), (40, 350, 3, 2), (1, 5000, 1, 1), (2, 513, 2, 0)]
 )
 def test_covariances_are_numpys(n, m, groups, products):
-    distances, weights, x, y, constant = given(n, m, groups, products)
-    expected = np.exp(-np.tensordot(weights, np.stack(distances), 1)) + x.T @ y + constant
-    np.testing.assert_allclose(_core.covariances(distances, weights, x, y, constant), expected, rtol=1e-13, atol=1e-13)
-    np.testing.assert_allclose(_core.covariances(tuple(distances), weights, x, y, 0.0), expected - constant, atol=1e-13)
+    distances, weights, factors, x, y, constant = given(n, m, groups, products)
+    expected = np.exp(-np.tensordot(weights, np.stack(distances), 1)) + (factors[:, None] * x).T @ y + constant
+    linear = factors, x, y
+    np.testing.assert_allclose(
+        _core.covariances(distances, weights, *linear, constant), expected, rtol=1e-13, atol=1e-13
+    )
+    np.testing.assert_allclose(
+        _core.covariances(tuple(distances), weights, *linear, 0.0), expected - constant, atol=1e-13
+    )
+
+
+@pytest.mark.parametrize(("n", "products"), [(0, 1), (1, 0), (5000, 1), (7, 3)])
+def test_variances_are_those_of_the_kernel_matrix(n, products):
+    _, weights, factors, x, _, constant = given(n, n, 1, products)
+    if n <= 7:
+        whole = _core.covariances([np.zeros((n, n))], weights, factors, x, x, constant)
+        np.testing.assert_allclose(_core.variances(factors, x, constant), np.diagonal(whole), rtol=1e-14)
+    expected = 1.0 + constant + (factors[:, None] * x**2).sum(axis=0)
+    np.testing.assert_allclose(_core.variances(factors, x, constant), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("k", "m"), [(1, 1), (3, 0), (3, 513), (64, 20), (2, 10_000)])
+def test_mixtures_are_numpys(k, m):
+    rng = np.random.default_rng(3)
+    shares, means, variances = rng.dirichlet(np.ones(k)), rng.normal(size=(k, m)), rng.random((k, m))
+    mean, variance = _core.mixture(shares, list(means), tuple(variances))
+    np.testing.assert_allclose(mean, shares @ means, rtol=1e-12, atol=1e-14)
+    second = shares @ (variances + means**2)  # the second moment of a mixture is the mean one
+    np.testing.assert_allclose(variance, second - (shares @ means) ** 2, rtol=1e-11, atol=1e-12)
+    assert all(
+        m < 9 or part[7:9].tobytes() == whole[7:9].tobytes()
+        for part, whole in zip(_core.mixture(shares, means[:, :9], variances[:, :9]), (mean, variance))
+    )
 
 
 @pytest.mark.parametrize(("n", "m"), [(0, 5), (0, 0), (4, 0)])
@@ -33,8 +63,8 @@ def test_no_cells_have_no_covariances(n, m):
 
 def test_infinitely_distant_cells_have_no_covariance():
     one = np.ones((1, 1))
-    assert _core.covariances([np.full((1, 1), np.inf)], [1.0], one[:0], one[:0], 0.0)[0, 0] == 0.0
-    assert _core.covariances([np.full((1, 1), 1e4)], [1.0], one[:0], one[:0], 0.0)[0, 0] == 0.0
+    assert _core.covariances([np.full((1, 1), np.inf)], [1.0], [], one[:0], one[:0], 0.0)[0, 0] == 0.0
+    assert _core.covariances([np.full((1, 1), 1e4)], [1.0], [], one[:0], one[:0], 0.0)[0, 0] == 0.0
 
 
 @pytest.mark.parametrize(("n", "m"), [(0, 3), (1, 1), (40, 513), (9, 5000)])
@@ -47,7 +77,7 @@ def test_whitened_rows_are_numpys(n, m):
 
 def test_bits_depend_on_neither_threads_nor_other_cells():
     threads, arguments = crlso.get_num_threads(), given(3, 5000, 2, 1)
-    distances, weights, x, y, constant = arguments
+    distances, weights, factors, x, y, constant = arguments
     rows = np.random.default_rng(2).normal(size=(20, 5000))
     crlso.set_num_threads(1)
     expected, row = _core.covariances(*arguments), _core.whitened_row(rows[0], rows[:, 1], rows, 0.7)
@@ -58,25 +88,43 @@ def test_bits_depend_on_neither_threads_nor_other_cells():
             np.testing.assert_array_equal(_core.whitened_row(rows[0], rows[:, 1], rows, 0.7), row)
     finally:
         crlso.set_num_threads(threads)
-    some = _core.covariances([d[1:2, 700:711] for d in distances], weights, x[:, 1:2], y[:, 700:711], constant)
+    some = _core.covariances([d[1:2, 700:711] for d in distances], weights, factors, x[:, 1:2], y[:, 700:711], constant)
     np.testing.assert_array_equal(some[0], expected[1, 700:711])
 
 
 ONE = np.ones((2, 3))
 
 
+def covariances(distances, weights=(1.0,), factors=(1.0, 1.0), x=ONE[:, :2], y=ONE):
+    return _core.covariances(distances, weights, factors, x, y, 0.0)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: _core.covariances([], [], ONE, ONE, 0.0), ValueError, "distances: expected 1 to 64 arrays"),
-        (lambda: _core.covariances([ONE] * 65, [1.0] * 65, ONE, ONE, 0.0), ValueError, "distances: expected 1 to 64"),
-        (lambda: _core.covariances([ONE], [1.0, 2.0], ONE, ONE, 0.0), ValueError, "one for each weight, got 1 and 2"),
-        (lambda: _core.covariances([ONE, ONE.T], [1.0, 2.0], ONE, ONE, 0.0), ValueError, "arrays of one shape"),
-        (lambda: _core.covariances(3, [1.0], ONE, ONE, 0.0), TypeError, "not iterable"),
-        (lambda: _core.covariances([ONE], [1.0], ONE, ONE, 0.0), ValueError, r"x: expected shape \(n, 2\)"),
-        (lambda: _core.covariances([ONE], [1.0], ONE[:, :2], ONE[:1], 0.0), ValueError, "y: expected as many rows"),
-        (lambda: _core.covariances([ONE], [1.0], ONE[:, :2], ONE.T, 0.0), ValueError, r"y: expected shape \(n, 3\)"),
-        (lambda: _core.covariances([ONE], ["a"], ONE[:, :2], ONE, 0.0), (TypeError, ValueError), "weights: expected"),
+        (lambda: covariances([], weights=[]), ValueError, "distances: expected 1 to 64 arrays"),
+        (lambda: covariances([ONE] * 65, weights=[1.0] * 65), ValueError, "distances: expected 1 to 64"),
+        (lambda: covariances([ONE], weights=[1.0, 2.0]), ValueError, "as many as there are weights, 2, got 1"),
+        (lambda: covariances([ONE, ONE.T], weights=[1.0, 2.0]), ValueError, "2-dimensional arrays of one shape"),
+        (lambda: covariances(3), TypeError, "not iterable"),
+        (lambda: covariances([ONE], weights=["a"]), (TypeError, ValueError), "weights: expected"),
+        (lambda: covariances([ONE], x=ONE), ValueError, r"x: expected shape \(n, 2\)"),
+        (lambda: covariances([ONE], y=ONE[:1]), ValueError, "y: expected as many rows"),
+        (lambda: covariances([ONE], y=ONE.T), ValueError, r"y: expected shape \(n, 3\)"),
+        (lambda: covariances([ONE], factors=[1.0]), ValueError, "factors: expected 2, one for each row of x, got 1"),
+        (lambda: covariances([ONE], factors="a"), (TypeError, ValueError), "factors: expected"),
+        (lambda: _core.variances([1.0], ONE, 0.0), ValueError, "factors: expected 2, one for each row of x, got 1"),
+        (lambda: _core.variances([1.0], ONE[0], 0.0), ValueError, "x: expected shape"),
+        (lambda: _core.mixture([], [], []), ValueError, "means: expected 1 to 64 arrays"),
+        (lambda: _core.mixture([0.5, 0.5], ONE, ONE[:1]), ValueError, "variances: expected 1 to 64 arrays, as many"),
+        (lambda: _core.mixture([1.0], [ONE], [ONE]), ValueError, "means: expected 1-dimensional arrays of one shape"),
+        (lambda: _core.mixture([0.5, 0.5], [ONE[0], ONE[0, :2]], ONE), ValueError, "arrays of one shape"),
+        (
+            lambda: _core.mixture([0.5, 0.5], ONE, ONE[:, :2]),
+            ValueError,
+            "variances: expected as many as means, 3, got 2",
+        ),
+        (lambda: _core.mixture([1.0], None, [ONE[0]]), TypeError, "not iterable"),
         (lambda: _core.whitened_row(np.ones(2), np.ones(2), ONE, 1.0), ValueError, r"rows: expected shape \(n, 2\)"),
         (lambda: _core.whitened_row(np.ones(3), np.ones(3), ONE, 1.0), ValueError, "row: expected 2 numbers"),
         (lambda: _core.whitened_row(np.ones(3), "a", ONE, 1.0), (TypeError, ValueError), "row: expected"),

@@ -101,3 +101,41 @@ def test_cells_are_found_by_their_hash():
             space.cell(wrong)
     with pytest.raises(ValueError, match="cell string"):
         space.cell(HASH[:-1])
+
+
+def plain_networks(codes):
+    """The channels and the weights of networks, node after node in NumPy."""
+    layout = NASBench101().layout
+    last = layout.n_nodes - 1
+    edges = np.zeros((len(codes), layout.n_nodes, layout.n_nodes), dtype=bool)
+    sources, targets = np.array(layout.edges).T
+    edges[:, sources, targets] = codes[:, list(layout.edge_columns)] > 0
+    into_output, channels = edges[:, 1:last, last], np.zeros((len(codes), last - 1))
+    weights, kernels = edges[:, 0, last] + 1e-3, np.array([0.0, 9.0, 1.0, 0.0])
+    for node in reversed(layout.intermediate):
+        share = into_output[:, node - 1] / np.maximum(into_output.sum(axis=1), 1)
+        beyond = (edges[:, node, node + 1 : last] * channels[:, node:]).max(axis=1, initial=0.0)
+        channels[:, node - 1] = np.maximum(share, beyond)
+    for node in reversed(layout.intermediate):
+        weights = weights + kernels[codes[:, node - 1]] * channels[:, node - 1] ** 2
+        weights = weights + edges[:, 0, node] * channels[:, node - 1]
+    return channels, weights
+
+
+def test_channels_and_weights_are_those_of_a_plain_twin():
+    space, rng = NASBench101(), np.random.default_rng(0)
+    unpruned = rng.integers(0, np.array(space.cardinalities), (20_000, 26)).astype(np.uint8)
+    for codes in (space.all_codes(), unpruned, unpruned[::-3], unpruned[:0]):
+        channels, weights = plain_networks(codes)
+        np.testing.assert_array_equal(space.channels(codes), channels)
+        np.testing.assert_array_equal(space.log_size(codes), np.log(weights))
+
+
+@pytest.mark.parametrize(("column", "value"), [(0, 4), (4, 255), (5, 2), (25, 9)])
+def test_channels_of_other_codes_are_refused(column, value):
+    codes = np.zeros((3, 26), dtype=np.uint8)
+    codes[2, column] = value
+    with pytest.raises(ValueError, match=r"codes: expected operations 0 to 3 and edges 0 or 1, got others in cell 2"):
+        NASBench101().channels(codes)
+    with pytest.raises(ValueError, match=r"codes: expected shape \(n, 26\)"):
+        NASBench101().log_size(codes[:, :25])

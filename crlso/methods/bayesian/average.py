@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+import crlso._core as _core
 from crlso._base.checks import check_number
 from crlso._base.types import Floats, Keys
 from crlso.models.gaussian_process import Features, GaussianProcess, Kernel, KnownRows, Posterior, normal_scores
@@ -71,9 +72,7 @@ class AveragedPosterior:
 
     def __init__(self, parts: Sequence[Posterior], shares: Floats) -> None:
         self._parts, self._shares = parts, shares
-        self.mean: Floats = shares @ np.stack([part.mean for part in parts])
-        self._disagreement: Floats = shares @ np.stack([(part.mean - self.mean) ** 2 for part in parts])
-        self.variance: Floats = self._mixed_variance()
+        self.mean, self.variance = self._mixed()
 
     @property
     def deviation(self) -> Floats:
@@ -90,11 +89,11 @@ class AveragedPosterior:
         """
         for part in self._parts:
             part.observe(i)
-        self.variance = self._mixed_variance()
+        self.variance = self._mixed()[1]
 
-    def _mixed_variance(self) -> Floats:
-        own: Floats = self._shares @ np.stack([part.variance for part in self._parts])
-        return own + self._disagreement
+    def _mixed(self) -> tuple[Floats, Floats]:
+        parts = self._parts
+        return _core.mixture(self._shares, [part.mean for part in parts], [part.variance for part in parts])
 
 
 class ProcessAverage:
