@@ -607,10 +607,15 @@ def mixture(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the mean and the variance, (m,) each, of a mixture of k posteriors: k arrays (m,) each."""
 
-def whitened_row(
-    kernel: npt.ArrayLike, row: npt.ArrayLike, rows: npt.ArrayLike, pivot: float, /
-) -> npt.NDArray[np.float64]:
-    """Return (kernel - row rows) / pivot, shape (m,): kernel (m,), row (n,) and rows (n, m)."""
+def cholesky_rows(lower: npt.ArrayLike, kernel: npt.ArrayLike, least: float, /) -> npt.NDArray[np.float64]:
+    """Return the next b rows of a Cholesky factor, (b, n + b).
+
+    `lower` has those before (n, n), `kernel` the next rows of the matrix (b, n + b). Squares of pivots are at least
+    `least`.
+    """
+
+def whitened_rows(lower: npt.ArrayLike, rows: npt.ArrayLike, kernel: npt.ArrayLike, /) -> npt.NDArray[np.float64]:
+    """Return the next b rows of L^-1 K (b, m), from those of L (b, n + b) and of K (b, m), and those before (n, m)."""
 
 def smallest(values: npt.ArrayLike, k: SupportsIndex, /) -> npt.NDArray[np.int64]:
     """Return the positions of the k smallest values, smallest first."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import math
 from collections.abc import Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ __all__ = ["Features", "GaussianProcess", "Kernel", "KnownRows", "Posterior", "n
 
 _MAX_CACHED = 4  # choices of weights and noise whose rows are cached
 _MIN_ROOM = 64  # rows
+_AT_ONCE = 32  # rows that are found at once
 _LEAST_PIVOT = 1e-12
 
 
@@ -475,8 +475,9 @@ class KnownRows:
     """A cache of the whitened kernel matrix between observed cells and a fixed set of cells.
 
     The matrix grows by one row per observed cell, so the cost of a new observation is linear in the number of observed
-    cells instead of quadratic. Rows are always computed one by one, and so they are a function of the observed cells
-    and the choice of weights and noise, to the last bit: a search that goes on from a file finds the same ones.
+    cells instead of quadratic. A row does not depend on how many are found at once, and so rows are a function of the
+    observed cells and the choice of weights and noise, to the last bit: a search that goes on from a file finds the
+    same ones.
 
     Parameters
     ----------
@@ -506,29 +507,31 @@ class KnownRows:
         ndarray of float64, shape (n, m)
             One row for each observed cell, one column for each fixed cell.
         """
-        choice = (process.weights_, process.noise_)
+        choice, n = (process.weights_, process.noise_), len(keys)
         before, lower, rows = self._cached.get(choice, (keys[:0], np.zeros((0, 0)), np.zeros((0, len(self._x)))))
         known = _n_equal(before, keys)
-        if known < len(before) or len(keys) > len(rows):  # what is cached stays as it is until the end
-            room = max(2 * len(keys), _MIN_ROOM)
-            lower, rows = _enlarged(lower, known, (room, room)), _enlarged(rows, known, (room, len(self._x)))
-        for i in range(known, len(keys)):
-            own = observed[i : i + 1]
-            others = process.kernel.between(own, observed, process.weights_)[:, :i]
-            row = _core.solve_lower(np.ascontiguousarray(lower[:i, :i]), others.T)[:, 0]
-            rest = float(process.kernel.diagonal(own)[0]) + process.noise_ - float((row * row).sum())
-            pivot = math.sqrt(max(rest, _LEAST_PIVOT))
-            lower[i, :i], lower[i, i] = row, pivot
-            rows[i] = _core.whitened_row(self._kernel(process, int(keys[i]), own)[0], row, rows[:i], pivot)
+        if known < len(before) or n > len(rows):  # what is cached stays as it is until the end
+            rows = _enlarged(rows, known, (max(2 * n, _MIN_ROOM), len(self._x)))
+        lower = _enlarged(lower, known, (n, n))
+        for i in range(known, n, _AT_ONCE):
+            end = min(i + _AT_ONCE, n)
+            own = observed[i:end]
+            kernel = process.kernel.between(own, observed[:end], process.weights_)
+            kernel[np.arange(end - i), np.arange(i, end)] = process.kernel.diagonal(own) + process.noise_
+            lower[i:end, :end] = _core.cholesky_rows(lower[:i, :i], kernel, _LEAST_PIVOT)
+            rows[i:end] = _core.whitened_rows(lower[i:end, :end], rows[:i], self._kernel(process, keys[i:end], own))
         latest = [(other, rest) for other, rest in self._cached.items() if other != choice][1 - _MAX_CACHED :]
         self._cached = dict([*latest, (choice, (keys, lower, rows))])  # at once, so that an interrupt loses nothing
-        return rows[: len(keys)]
+        return rows[:n]
 
-    def _kernel(self, process: GaussianProcess, key: int, own: Features) -> Floats:
-        """The kernel between an observed cell and the fixed cells, shape (1, m)."""
-        if key not in self._distances:
-            self._distances[key] = _distances(own, self._x)
-        return process.kernel._of_distances(self._distances[key], own, self._x, process.weights_)
+    def _kernel(self, process: GaussianProcess, keys: npt.NDArray[np.int64], own: Features) -> Floats:
+        """The kernel between b observed cells and the fixed cells, shape (b, m)."""
+        for i, key in enumerate(keys.tolist()):
+            if key not in self._distances:
+                self._distances[key] = _distances(own[i : i + 1], self._x)
+        found = [self._distances[key] for key in keys.tolist()]
+        distances = found[0] if len(found) == 1 else [np.concatenate(parts) for parts in zip(*found)]
+        return process.kernel._of_distances(distances, own, self._x, process.weights_)
 
 
 def _n_equal(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> int:
@@ -539,9 +542,9 @@ def _n_equal(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> int:
 
 
 def _enlarged(matrix: Floats, n: int, shape: tuple[int, int]) -> Floats:
-    """Return a matrix of a larger shape that begins with the first `n` rows of another."""
+    """Return a matrix of zeros of another shape that begins with the first `n` rows of a matrix."""
     larger = np.zeros(shape)
-    larger[:n, : matrix.shape[1]] = matrix[:n]
+    larger[:n, : matrix.shape[1]] = matrix[:n, : shape[1]]
     return larger
 
 

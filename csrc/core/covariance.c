@@ -1,5 +1,7 @@
 #include "covariance.h"
 
+#include <math.h>
+
 #include "kernels.h"
 #include "threads.h"
 
@@ -65,30 +67,67 @@ void cr_variances(size_t n, size_t products, const double *factors, const double
             out[i] += factors[k] * (x[k * n + i] * x[k * n + i]);
 }
 
+/* The elements of row `row` of L before its pivot: those of (kernel - L L^T) / pivots, one after the other. */
+static void find_row(size_t n, size_t row, const double *lower, const double *kernel, double *out, size_t width)
+{
+    double *own = out + row * width;
+    for (size_t j = 0; j < n + row; j++) {
+        const double *other = j < n ? lower + j * n : out + (j - n) * width;
+        double rest = kernel[row * width + j];
+        for (size_t k = 0; k < j; k++)
+            rest -= own[k] * other[k];
+        own[j] = rest / other[j];
+    }
+}
+
+void cr_cholesky_rows(size_t n, size_t b, const double *lower, const double *kernel, double least, double *out)
+{
+    const size_t width = n + b;
+    for (size_t i = 0; i < b; i++) {
+        double *own = out + i * width, rest = kernel[i * width + n + i];
+        find_row(n, i, lower, kernel, out, width);
+        for (size_t k = 0; k < n + i; k++)
+            rest -= own[k] * own[k];
+        own[n + i] = sqrt(rest > least ? rest : least);
+        for (size_t k = n + i + 1; k < width; k++)
+            own[k] = 0;
+    }
+}
+
 typedef struct {
-    size_t n, m, n_chunks;
-    const double *kernel, *row, *rows;
-    double pivot, *out;
+    size_t n, b, m, n_chunks;
+    const double *lower, *rows, *kernel;
+    double *out;
 } whitened_t;
+
+/* All new rows of a block of columns, whose earlier rows are read out of the cache but once. */
+static void whiten_block(const whitened_t *t, size_t first)
+{
+    const cr_kernel_table *kernels = cr_kernels(CR_F64);
+    const size_t columns = columns_of(t->m, first), width = t->n + t->b;
+    for (size_t i = 0; i < t->b; i++) {
+        const double *weights = t->lower + i * width, *kernel = t->kernel + i * t->m + first;
+        double *out = t->out + i * t->m + first;
+        kernels->weighted_rows(t->n, columns, t->m, weights, t->rows + first, out, 0);
+        kernels->weighted_rows(i, columns, t->m, weights + t->n, t->out + first, out, 1);
+        for (size_t j = 0; j < columns; j++)
+            out[j] = (kernel[j] - out[j]) / weights[t->n + i];
+    }
+}
 
 static void whiten_blocks(void *context, size_t chunk)
 {
     const whitened_t *t = context;
     size_t begin, end;
     cr_chunk_range(count_blocks(t->m), t->n_chunks, chunk, &begin, &end);
-    for (size_t b = begin; b < end; b++) {
-        const size_t first = b * BLOCK, columns = columns_of(t->m, first);
-        double *out = t->out + first;
-        cr_kernels(CR_F64)->weighted_rows(t->n, columns, t->m, t->row, t->rows + first, out);
-        for (size_t j = 0; j < columns; j++)
-            out[j] = (t->kernel[first + j] - out[j]) / t->pivot;
-    }
+    for (size_t block = begin; block < end; block++)
+        whiten_block(t, block * BLOCK);
 }
 
-void cr_whitened_row(size_t n, size_t m, const double *kernel, const double *row, const double *rows, double pivot,
-                     double *out)
+void cr_whitened_rows(size_t n, size_t b, size_t m, const double *lower, const double *rows, const double *kernel,
+                      double *out)
 {
-    whitened_t t = {n, m, cr_chunk_count(count_blocks(m), BLOCK * (n + 2)), kernel, row, rows, pivot, out};
+    whitened_t t = {n, b, m, cr_chunk_count(count_blocks(m), BLOCK * b * (n + b + 2)), lower, rows, kernel, out};
     if (m > 0)
         cr_parallel(t.n_chunks, whiten_blocks, &t);
 }

@@ -129,8 +129,10 @@ typedef struct {
                                 void *db);
     /* 1 when an element is negative or NaN */
     int (*any_negative)(size_t n, const void *x);
-    /* y[c] = sum_r w[r] x[r, c], and sum_r x[r, c]^2, each added up in the order of the rows; rows are `stride` apart */
-    void (*weighted_rows)(size_t rows, size_t columns, size_t stride, const void *w, const void *x, void *y);
+    /* y[c] = sum_r w[r] x[r, c], and sum_r x[r, c]^2, each added up in the order of the rows; rows are `stride` apart. A sum
+     * of weighted rows that goes on from y has the bits of one sum of all rows */
+    void (*weighted_rows)(size_t rows, size_t columns, size_t stride, const void *w, const void *x, void *y,
+                          int accumulate);
     void (*column_squares)(size_t rows, size_t columns, size_t stride, const void *x, void *y);
     /* Squared distances of a point, of squared length `square`, to the CR_POINT_PANEL points of a panel, which is stored
      * column by column (points.h): max(square + squares - 2 sum_k values[k] panel[columns[k]], 0), or NaN */

@@ -210,7 +210,7 @@ static void sum_columns(void *context, size_t chunk)
     cr_chunk_range(blocks, t->n_chunks, chunk, &begin, &end);
     for (size_t b = begin; b < end; b++) {
         const size_t first = b * BLOCK, columns = t->m - first < BLOCK ? t->m - first : BLOCK;
-        kernels->weighted_rows(t->n, columns, t->m, t->weights, t->rows + first, t->sums + first);
+        kernels->weighted_rows(t->n, columns, t->m, t->weights, t->rows + first, t->sums + first, 0);
         kernels->column_squares(t->n, columns, t->m, t->rows + first, t->squares + first);
     }
 }

@@ -188,33 +188,63 @@ done:
     return out;
 }
 
-static PyObject *whitened_row(PyObject *module, PyObject *args)
+/* Whether an array has this shape; if not, sets a ValueError. */
+static int expect_shape(PyArrayObject *array, const char *name, npy_intp rows, npy_intp columns)
+{
+    if (PyArray_DIM(array, 0) == rows && PyArray_DIM(array, 1) == columns)
+        return 0;
+    PyErr_Format(PyExc_ValueError, "%s: expected shape (%zd, %zd), got (%zd, %zd)", name, rows, columns,
+                 PyArray_DIM(array, 0), PyArray_DIM(array, 1));
+    return -1;
+}
+
+static PyObject *cholesky_rows(PyObject *module, PyObject *args)
 {
     (void)module;
-    PyObject *kernel_object, *row_object, *rows_object;
-    PyArrayObject *kernel, *row = NULL, *rows = NULL, *out = NULL;
-    double pivot;
-    if (!PyArg_ParseTuple(args, "OOOd:whitened_row", &kernel_object, &row_object, &rows_object, &pivot))
+    PyObject *lower_object, *kernel_object;
+    PyArrayObject *lower, *kernel = NULL, *out = NULL;
+    double least;
+    if (!PyArg_ParseTuple(args, "OOd:cholesky_rows", &lower_object, &kernel_object, &least))
         return NULL;
-    if ((kernel = cr_py_read_doubles(kernel_object, "kernel")) == NULL ||
-        (row = cr_py_read_doubles(row_object, "row")) == NULL ||
-        (rows = cr_py_read_rows(rows_object, "rows", CR_F64, (size_t)PyArray_SIZE(kernel))) == NULL)
+    if ((lower = cr_py_read_rows(lower_object, "lower", CR_F64, SIZE_MAX)) == NULL ||
+        (kernel = cr_py_read_rows(kernel_object, "kernel", CR_F64, SIZE_MAX)) == NULL)
         goto done;
-    if (PyArray_SIZE(row) != PyArray_DIM(rows, 0)) {
-        PyErr_Format(PyExc_ValueError, "row: expected %zd numbers, one per row, got %zd", PyArray_DIM(rows, 0),
-                     PyArray_SIZE(row));
-        goto done;
-    }
-    if ((out = (PyArrayObject *)PyArray_SimpleNew(1, PyArray_DIMS(rows) + 1, NPY_FLOAT64)) == NULL)
+    const npy_intp n = PyArray_DIM(lower, 0), b = PyArray_DIM(kernel, 0);
+    if (expect_shape(lower, "lower", n, n) < 0 || expect_shape(kernel, "kernel", b, n + b) < 0 ||
+        (out = (PyArrayObject *)PyArray_SimpleNew(2, PyArray_DIMS(kernel), NPY_FLOAT64)) == NULL)
         goto done;
     Py_BEGIN_ALLOW_THREADS
-    cr_whitened_row((size_t)PyArray_DIM(rows, 0), (size_t)PyArray_DIM(rows, 1), PyArray_DATA(kernel), PyArray_DATA(row),
-                    PyArray_DATA(rows), pivot, PyArray_DATA(out));
+    cr_cholesky_rows((size_t)n, (size_t)b, PyArray_DATA(lower), PyArray_DATA(kernel), least, PyArray_DATA(out));
     Py_END_ALLOW_THREADS
 done:
+    Py_XDECREF(lower);
     Py_XDECREF(kernel);
-    Py_XDECREF(row);
+    return (PyObject *)out;
+}
+
+static PyObject *whitened_rows(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *lower_object, *rows_object, *kernel_object;
+    PyArrayObject *lower, *rows = NULL, *kernel = NULL, *out = NULL;
+    if (!PyArg_ParseTuple(args, "OOO:whitened_rows", &lower_object, &rows_object, &kernel_object))
+        return NULL;
+    if ((lower = cr_py_read_rows(lower_object, "lower", CR_F64, SIZE_MAX)) == NULL ||
+        (rows = cr_py_read_rows(rows_object, "rows", CR_F64, SIZE_MAX)) == NULL ||
+        (kernel = cr_py_read_rows(kernel_object, "kernel", CR_F64, SIZE_MAX)) == NULL)
+        goto done;
+    const npy_intp n = PyArray_DIM(rows, 0), b = PyArray_DIM(kernel, 0), m = PyArray_DIM(kernel, 1);
+    if (expect_shape(lower, "lower", b, n + b) < 0 || expect_shape(rows, "rows", n, m) < 0 ||
+        (out = (PyArrayObject *)PyArray_SimpleNew(2, PyArray_DIMS(kernel), NPY_FLOAT64)) == NULL)
+        goto done;
+    Py_BEGIN_ALLOW_THREADS
+    cr_whitened_rows((size_t)n, (size_t)b, (size_t)m, PyArray_DATA(lower), PyArray_DATA(rows), PyArray_DATA(kernel),
+                     PyArray_DATA(out));
+    Py_END_ALLOW_THREADS
+done:
+    Py_XDECREF(lower);
     Py_XDECREF(rows);
+    Py_XDECREF(kernel);
     return (PyObject *)out;
 }
 
@@ -227,9 +257,12 @@ static PyMethodDef functions[] = {
     {"mixture", mixture, METH_VARARGS,
      PyDoc_STR("mixture(shares, means, variances, /)\n--\n\nThe mean and the variance, float64 (m,), of a mixture of k "
                "posteriors: k arrays (m,) each.")},
-    {"whitened_row", whitened_row, METH_VARARGS,
-     PyDoc_STR("whitened_row(kernel, row, rows, pivot, /)\n--\n\n(kernel - row rows) / pivot, float64 (m,): kernel (m,), row (n,) "
-               "and rows (n, m).")},
+    {"cholesky_rows", cholesky_rows, METH_VARARGS,
+     PyDoc_STR("cholesky_rows(lower, kernel, least, /)\n--\n\nThe next b rows of a Cholesky factor, float64 (b, n + b), for those "
+               "before (n, n), the next rows of the matrix (b, n + b), and the least square of a pivot.")},
+    {"whitened_rows", whitened_rows, METH_VARARGS,
+     PyDoc_STR("whitened_rows(lower, rows, kernel, /)\n--\n\nThe next b rows of L^-1 K, float64 (b, m), for the next rows of L "
+               "(b, n + b), the rows before (n, m), and the next rows of K (b, m).")},
     {NULL, NULL, 0, NULL}};
 
 int cr_py_add_covariance(PyObject *module)

@@ -597,8 +597,14 @@ static void sums_of_rows(size_t n)
             squares[c] += value * value;
         }
     }
-    kernels->weighted_rows(ROWS_OF_SUM, n, stride, w, x, out);
+    real *parts = array(n, 0, 0);
+    kernels->weighted_rows(ROWS_OF_SUM, n, stride, w, x, out, 0);
     expect("weighted_rows", n, out, sums, LOOSE);
+    kernels->weighted_rows(2, n, stride, w, x, parts, 0);
+    kernels->weighted_rows(0, n, stride, w, x, parts, 1);
+    kernels->weighted_rows(ROWS_OF_SUM - 2, n, stride, w + 2, x + 2 * stride, parts, 1);
+    CHECK(memcmp(parts, out, n * sizeof *out) == 0, "weighted_rows in two parts has other bits");
+    free(parts);
     kernels->column_squares(ROWS_OF_SUM, n, stride, x, out);
     expect("column_squares", n, out, squares, LOOSE);
     kernels->column_squares(0, n, stride, x, out);

@@ -67,12 +67,44 @@ def test_infinitely_distant_cells_have_no_covariance():
     assert _core.covariances([np.full((1, 1), 1e4)], [1.0], [], one[:0], one[:0], 0.0)[0, 0] == 0.0
 
 
-@pytest.mark.parametrize(("n", "m"), [(0, 3), (1, 1), (40, 513), (9, 5000)])
-def test_whitened_rows_are_numpys(n, m):
-    rng = np.random.default_rng(1)
-    kernel, row, rows = rng.normal(size=m), rng.normal(size=n), rng.normal(size=(n, m))
-    found = _core.whitened_row(kernel, row, rows, 0.7)
-    np.testing.assert_allclose(found, (kernel - row @ rows) / 0.7, rtol=1e-12, atol=1e-12)
+def matrix(n, seed=1):
+    a = np.random.default_rng(seed).normal(size=(n, 3))
+    return np.exp(-((a[:, None] - a[None]) ** 2).sum(axis=2)) + 0.1 * np.eye(n)
+
+
+@pytest.mark.parametrize(("n", "b"), [(0, 1), (1, 0), (5, 3), (0, 40), (200, 2)])
+def test_rows_of_cholesky_factors_are_numpys(n, b):
+    whole = matrix(n + b)
+    lower = np.linalg.cholesky(whole)
+    found = _core.cholesky_rows(lower[:n, :n], whole[n:], 1e-12)
+    np.testing.assert_allclose(found, lower[n:], rtol=1e-11, atol=1e-12)
+    upper = np.triu(np.ones_like(whole, dtype=bool), 1)[n:]
+    np.testing.assert_array_equal(_core.cholesky_rows(lower[:n, :n], np.where(upper, np.nan, whole[n:]), 0.0), found)
+    for i in range(b):  # one after the other
+        lower = np.zeros((n + i, n + i))
+        lower[:n, :n], lower[n:] = np.linalg.cholesky(whole)[:n, :n], found[:i, : n + i]
+        np.testing.assert_array_equal(
+            _core.cholesky_rows(lower, whole[n + i : n + i + 1, : n + i + 1], 0.0)[0], found[i, : n + i + 1]
+        )
+
+
+def test_squares_of_pivots_have_a_least_value():
+    found = _core.cholesky_rows([[1.0]], [[1.0, 1.0]], 0.04)  # the second point is the first
+    np.testing.assert_allclose(found, [[1.0, 0.2]])
+
+
+@pytest.mark.parametrize(("n", "b", "m"), [(0, 1, 3), (1, 1, 1), (40, 1, 513), (9, 30, 5000), (3, 0, 4), (4, 2, 0)])
+def test_whitened_rows_are_numpys(n, b, m):
+    lower, kernel = np.linalg.cholesky(matrix(n + b)), np.random.default_rng(1).normal(size=(n + b, m))
+    expected = np.linalg.solve(lower, kernel)
+    found = _core.whitened_rows(lower[n:], expected[:n], kernel[n:])
+    np.testing.assert_allclose(found, expected[n:], rtol=1e-9, atol=1e-10)
+    rows = expected[:n]
+    for i in range(b):  # one after the other
+        rows = np.concatenate(
+            [rows, _core.whitened_rows(lower[n + i : n + i + 1, : n + i + 1], rows, kernel[n + i : n + i + 1])]
+        )
+    np.testing.assert_array_equal(rows[n:], found)
 
 
 def test_bits_depend_on_neither_threads_nor_other_cells():
@@ -80,16 +112,19 @@ def test_bits_depend_on_neither_threads_nor_other_cells():
     distances, weights, factors, x, y, constant = arguments
     rows = np.random.default_rng(2).normal(size=(20, 5000))
     crlso.set_num_threads(1)
-    expected, row = _core.covariances(*arguments), _core.whitened_row(rows[0], rows[:, 1], rows, 0.7)
+    lower = np.linalg.cholesky(matrix(20))[15:]
+    expected, whitened = _core.covariances(*arguments), _core.whitened_rows(lower, rows[:15], rows[15:])
     try:
         for n in (1, 2, 3, 4):
             crlso.set_num_threads(n)
             np.testing.assert_array_equal(_core.covariances(*arguments), expected)
-            np.testing.assert_array_equal(_core.whitened_row(rows[0], rows[:, 1], rows, 0.7), row)
+            np.testing.assert_array_equal(_core.whitened_rows(lower, rows[:15], rows[15:]), whitened)
     finally:
         crlso.set_num_threads(threads)
     some = _core.covariances([d[1:2, 700:711] for d in distances], weights, factors, x[:, 1:2], y[:, 700:711], constant)
     np.testing.assert_array_equal(some[0], expected[1, 700:711])
+    part = slice(700, 711)
+    np.testing.assert_array_equal(_core.whitened_rows(lower, rows[:15, part], rows[15:, part]), whitened[:, part])
 
 
 ONE = np.ones((2, 3))
@@ -125,9 +160,21 @@ def covariances(distances, weights=(1.0,), factors=(1.0, 1.0), x=ONE[:, :2], y=O
             "variances: expected as many as means, 3, got 2",
         ),
         (lambda: _core.mixture([1.0], None, [ONE[0]]), TypeError, "not iterable"),
-        (lambda: _core.whitened_row(np.ones(2), np.ones(2), ONE, 1.0), ValueError, r"rows: expected shape \(n, 2\)"),
-        (lambda: _core.whitened_row(np.ones(3), np.ones(3), ONE, 1.0), ValueError, "row: expected 2 numbers"),
-        (lambda: _core.whitened_row(np.ones(3), "a", ONE, 1.0), (TypeError, ValueError), "row: expected"),
+        (lambda: _core.cholesky_rows(ONE, ONE, 0.0), ValueError, r"lower: expected shape \(2, 2\), got \(2, 3\)"),
+        (
+            lambda: _core.cholesky_rows(ONE[:, :2], ONE, 0.0),
+            ValueError,
+            r"kernel: expected shape \(2, 4\), got \(2, 3\)",
+        ),
+        (lambda: _core.cholesky_rows(3.0, ONE, 0.0), ValueError, "lower: expected"),
+        (lambda: _core.cholesky_rows(ONE[:, :2], "a", 0.0), (TypeError, ValueError), "kernel: expected"),
+        (lambda: _core.whitened_rows(ONE, ONE, ONE), ValueError, r"lower: expected shape \(2, 4\), got \(2, 3\)"),
+        (
+            lambda: _core.whitened_rows(ONE, ONE[:1, :2], ONE),
+            ValueError,
+            r"rows: expected shape \(1, 3\), got \(1, 2\)",
+        ),
+        (lambda: _core.whitened_rows(ONE, None, ONE), (TypeError, ValueError), "rows: expected"),
     ],
 )
 def test_bad_arguments_are_named(call, error, message):

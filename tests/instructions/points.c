@@ -33,6 +33,6 @@ __attribute__((noinline)) void measured(const cr_kernel_table *kernels)
         for (size_t i = 0; i < POINTS; i++)
             kernels->point_distances(COLUMNS, columns, values + i * COLUMNS, 1, panels + p * COLUMNS * CR_POINT_PANEL,
                                      squares, out);
-    kernels->weighted_rows(ROWS, M, M, weights, rows, sums);
+    kernels->weighted_rows(ROWS, M, M, weights, rows, sums, 0);
     kernels->column_squares(ROWS, M, M, rows, sums);
 }

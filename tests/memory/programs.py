@@ -51,7 +51,8 @@ def other_calls() -> Program:
         found += [known.update(np.arange(300)), known.locate([7, 77, -1])]
         distances = _core.Points(ROWS.astype(float)).squared_distances(ROWS.astype(float))
         kernel = _core.covariances([distances, distances], [0.5, 1.0], [0.5], ROWS.T[:1], ROWS.T[:1], 0.5)
-        found += [kernel, _core.whitened_row(kernel[0], kernel[1], kernel, 2.0), *_core.row_moments(kernel, kernel[0])]
+        lower = _core.cholesky_rows(kernel[:0, :0], kernel, 0.1)
+        found += [kernel, lower, _core.whitened_rows(lower, kernel[:0], kernel), *_core.row_moments(kernel, kernel[0])]
         found += [_core.variances([0.5], ROWS.T[:1], 0.5), *_core.mixture([0.5, 0.5], kernel[:2], kernel[:2])]
         x = Tensor(ROWS.astype(float), requires_grad=True)
         (again,) = _core.gradients((x.T @ x).exp().sum() + (x[::-1] ** 2)[..., None].mean(), [x])
