@@ -90,6 +90,11 @@ static bool are_finite(size_t n, const double *x)
     return all == 0;
 }
 
+static cr_status expect_finite(size_t n, const double *x, cr_error *err)
+{
+    return are_finite(n, x) ? CR_OK : cr_fail(err, CR_ERR_VALUE, "points: expected finite numbers, got infinity or NaN");
+}
+
 cr_status cr_points_new(size_t m, size_t d, const double *y, cr_points **out, cr_error *err)
 {
     const size_t panels = m / PANEL + (m % PANEL != 0);
@@ -100,8 +105,9 @@ cr_status cr_points_new(size_t m, size_t d, const double *y, cr_points **out, cr
         status = cr_size_multiply(bytes, sizeof(double), &bytes, "points", err);
     if (status != CR_OK)
         return status;
-    if (!are_finite(m * d, y))
-        return cr_fail(err, CR_ERR_VALUE, "points: expected finite numbers, got infinity or NaN");
+    status = expect_finite(m * d, y, err);
+    if (status != CR_OK)
+        return status;
     cr_points *points = malloc(sizeof *points);
     if (points == NULL)
         return cr_fail(err, CR_ERR_MEMORY, "cannot allocate points");
@@ -127,6 +133,7 @@ typedef struct {
     double *values, *squares; /* (n d,) and (n,) */
     size_t *start;            /* (n + 1,) */
     int32_t *columns;         /* (n d,) */
+    size_t row, column;       /* how far apart the distances of two points of x are in out, and of two points */
     double *out;
 } distances_t;
 
@@ -151,30 +158,34 @@ static void measure_panels(void *context, size_t chunk)
     const distances_t *t = context;
     const cr_kernel_table *kernels = cr_kernels(CR_F64);
     const size_t m = t->points->m;
-    double whole[PANEL];
+    double found[PANEL];
     size_t begin, end;
     cr_chunk_range(t->points->n_panels, t->n_chunks, chunk, &begin, &end);
     for (size_t p = begin; p < end; p++) {
         const size_t count = m - p * PANEL < PANEL ? m - p * PANEL : PANEL;
         for (size_t i = 0; i < t->n; i++) {
-            double *out = t->out + i * m + p * PANEL;
+            double *out = t->out + i * t->row + p * PANEL * t->column;
             kernels->point_distances(t->start[i + 1] - t->start[i], t->columns + t->start[i], t->values + t->start[i],
-                                     t->squares[i], panel_of(t->points, p), squares_of(t->points, p),
-                                     count < PANEL ? whole : out);
-            if (count < PANEL)
-                memcpy(out, whole, count * sizeof *out);
+                                     t->squares[i], panel_of(t->points, p), squares_of(t->points, p), found);
+            for (size_t j = 0; j < count; j++)
+                out[j * t->column] = found[j];
         }
     }
 }
 
-cr_status cr_points_distances(const cr_points *points, size_t n, const double *x, double *out, cr_error *err)
+cr_status cr_points_distances(const cr_points *points, size_t n, const double *x, bool transposed, double *out,
+                              cr_error *err)
 {
     distances_t t = {.points = points, .n = n, .out = out};
+    t.row = transposed ? 1 : points->m;
+    t.column = transposed ? n : 1;
     cr_buffer *buffer;
     size_t elements, bytes;
     cr_status status = cr_size_multiply(n, points->d, &elements, "points", err);
     if (status == CR_OK)
         status = cr_size_multiply(elements + n + 1, 3 * sizeof(double), &bytes, "points", err);
+    if (status == CR_OK)
+        status = expect_finite(elements, x, err);
     if (status != CR_OK || n == 0 || points->m == 0)
         return status;
     status = cr_buffer_new(bytes, &buffer, err);

@@ -65,6 +65,7 @@ def test_bits_depend_on_the_two_points_alone():
     ):
         np.testing.assert_array_equal(_core.Points(y[columns]).squared_distances(x[rows]), expected[rows, columns])
     np.testing.assert_array_equal(_core.Points(x).squared_distances(y).T, expected)
+    np.testing.assert_array_equal(_core.Points(x).squared_distances(y, transposed=True), expected)
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (7, 31), (60, 1001), (0, 5), (3, 0)])
@@ -96,6 +97,7 @@ def test_row_moments_are_numpys(n, m):
             ValueError,
             r"x: expected shape \(n, 3\)",
         ),
+        (lambda: _core.Points([[1.0]]).squared_distances([[np.nan]]), ValueError, "points: expected finite numbers"),
         (lambda: _core.row_moments(np.ones((2, 3)), np.ones(3)), ValueError, r"weights: expected shape \(2,\)"),
         (lambda: _core.row_moments(np.ones((2, 3)), np.ones((2, 1))), ValueError, r"weights: expected shape \(2,\)"),
         (lambda: _core.row_moments(np.ones(3), np.ones(3)), ValueError, "rows: expected shape"),
