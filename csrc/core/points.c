@@ -143,11 +143,11 @@ static void list_elements(distances_t *t, const double *x)
     size_t next = 0;
     for (size_t i = 0; i < t->n; i++) {
         t->start[i] = next;
-        for (size_t k = 0; k < d; k++)
-            if (x[i * d + k] != 0) {
-                t->values[next] = x[i * d + k];
-                t->columns[next++] = (int32_t)k;
-            }
+        for (size_t k = 0; k < d; k++) { /* without a branch: which elements are 0 follows no pattern */
+            t->values[next] = x[i * d + k];
+            t->columns[next] = (int32_t)k;
+            next += x[i * d + k] != 0;
+        }
         cr_kernels(CR_F64)->column_squares(next - t->start[i], 1, 1, t->values + t->start[i], t->squares + i);
     }
     t->start[t->n] = next;
