@@ -388,8 +388,8 @@ class Points:
     def __len__(self) -> int:
         """Number of points."""
 
-    def squared_distances(self, x: npt.ArrayLike, /, transposed: bool = False) -> npt.NDArray[np.float64]:
-        """Return the squared distances (n, m), or transposed (m, n), of points x (n, d) to these, none below 0."""
+    def squared_distances(self, x: npt.ArrayLike, /) -> npt.NDArray[np.float64]:
+        """Return the squared distances (n, m) of points x (n, d) to these, none below 0."""
 
     def __copy__(self) -> Self:
         """Return the points themselves, which never change."""

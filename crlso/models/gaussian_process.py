@@ -66,8 +66,8 @@ class Features:
 
     @functools.cached_property
     def _points(self) -> tuple[_core.Points, ...]:
-        """The rows of each group, as distances need them; kept for cells that are compared again and again."""
-        return tuple(map(_core.Points, self.groups))
+        """The rows of each group, as :func:`_distances` needs them; kept for cells that are compared in every round."""
+        return tuple(_core.Points(np.asarray(group, dtype=np.float64)) for group in self.groups)
 
     @functools.cached_property
     def _linear(self) -> Floats:
@@ -294,10 +294,9 @@ class Kernel:
 def _distances(x: Features, y: Features) -> list[Floats]:
     """Return the squared distances of each group, each of shape (len(x), len(y)).
 
-    Those of two cells depend on neither the other cells nor the number of threads. What they need of `x` is computed
-    once, as observed cells are compared with one set of candidates after the other.
+    Those of two cells depend on neither the other cells nor the number of threads.
     """
-    return [points.squared_distances(group, transposed=True) for points, group in zip(x._points, y.groups)]
+    return [points.squared_distances(np.asarray(group, dtype=np.float64)) for group, points in zip(x.groups, y._points)]
 
 
 def normal_scores(values: npt.ArrayLike) -> Floats:
@@ -529,8 +528,7 @@ class KnownRows:
         """The kernel between b observed cells and the fixed cells, shape (b, m)."""
         for i, key in enumerate(keys.tolist()):
             if key not in self._distances:
-                pairs = zip(self._x._points, own.groups)
-                self._distances[key] = [points.squared_distances(group[i : i + 1]) for points, group in pairs]
+                self._distances[key] = _distances(own[i : i + 1], self._x)
         found = [self._distances[key] for key in keys.tolist()]
         distances = found[0] if len(found) == 1 else [np.concatenate(parts) for parts in zip(*found)]
         return process.kernel._of_distances(distances, own, self._x, process.weights_)

@@ -133,7 +133,6 @@ typedef struct {
     double *values, *squares; /* (n d,) and (n,) */
     size_t *start;            /* (n + 1,) */
     int32_t *columns;         /* (n d,) */
-    size_t row, column;       /* how far apart the distances of two points of x are in out, and of two points */
     double *out;
 } distances_t;
 
@@ -143,11 +142,11 @@ static void list_elements(distances_t *t, const double *x)
     size_t next = 0;
     for (size_t i = 0; i < t->n; i++) {
         t->start[i] = next;
-        for (size_t k = 0; k < d; k++) { /* without a branch: which elements are 0 follows no pattern */
-            t->values[next] = x[i * d + k];
-            t->columns[next] = (int32_t)k;
-            next += x[i * d + k] != 0;
-        }
+        for (size_t k = 0; k < d; k++)
+            if (x[i * d + k] != 0) {
+                t->values[next] = x[i * d + k];
+                t->columns[next++] = (int32_t)k;
+            }
         cr_kernels(CR_F64)->column_squares(next - t->start[i], 1, 1, t->values + t->start[i], t->squares + i);
     }
     t->start[t->n] = next;
@@ -158,27 +157,25 @@ static void measure_panels(void *context, size_t chunk)
     const distances_t *t = context;
     const cr_kernel_table *kernels = cr_kernels(CR_F64);
     const size_t m = t->points->m;
-    double found[PANEL];
+    double whole[PANEL];
     size_t begin, end;
     cr_chunk_range(t->points->n_panels, t->n_chunks, chunk, &begin, &end);
     for (size_t p = begin; p < end; p++) {
         const size_t count = m - p * PANEL < PANEL ? m - p * PANEL : PANEL;
         for (size_t i = 0; i < t->n; i++) {
-            double *out = t->out + i * t->row + p * PANEL * t->column;
+            double *out = t->out + i * m + p * PANEL;
             kernels->point_distances(t->start[i + 1] - t->start[i], t->columns + t->start[i], t->values + t->start[i],
-                                     t->squares[i], panel_of(t->points, p), squares_of(t->points, p), found);
-            for (size_t j = 0; j < count; j++)
-                out[j * t->column] = found[j];
+                                     t->squares[i], panel_of(t->points, p), squares_of(t->points, p),
+                                     count < PANEL ? whole : out);
+            if (count < PANEL)
+                memcpy(out, whole, count * sizeof *out);
         }
     }
 }
 
-cr_status cr_points_distances(const cr_points *points, size_t n, const double *x, bool transposed, double *out,
-                              cr_error *err)
+cr_status cr_points_distances(const cr_points *points, size_t n, const double *x, double *out, cr_error *err)
 {
     distances_t t = {.points = points, .n = n, .out = out};
-    t.row = transposed ? 1 : points->m;
-    t.column = transposed ? n : 1;
     cr_buffer *buffer;
     size_t elements, bytes;
     cr_status status = cr_size_multiply(n, points->d, &elements, "points", err);

@@ -40,25 +40,19 @@ static void points_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-static PyObject *points_distances(PyObject *object, PyObject *args, PyObject *keywords)
+static PyObject *points_distances(PyObject *object, PyObject *argument)
 {
-    static char *names[] = {"", "transposed", NULL};
     const cr_points *points = ((PointsObject *)object)->points;
-    PyObject *x_object;
-    int transposed = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|p:squared_distances", names, &x_object, &transposed))
-        return NULL;
-    PyArrayObject *x = cr_py_read_rows(x_object, "x", CR_F64, (npy_intp)cr_points_columns(points)), *out;
+    PyArrayObject *x = cr_py_read_rows(argument, "x", CR_F64, (npy_intp)cr_points_columns(points)), *out;
     if (x == NULL)
         return NULL;
-    const npy_intp n = PyArray_DIM(x, 0), m = (npy_intp)cr_points_count(points);
-    npy_intp shape[2] = {transposed ? m : n, transposed ? n : m};
+    npy_intp shape[2] = {PyArray_DIM(x, 0), (npy_intp)cr_points_count(points)};
     out = (PyArrayObject *)PyArray_SimpleNew(2, shape, NPY_FLOAT64);
     if (out != NULL) {
         cr_error err;
         cr_status status;
         Py_BEGIN_ALLOW_THREADS
-        status = cr_points_distances(points, (size_t)n, PyArray_DATA(x), transposed != 0, PyArray_DATA(out), &err);
+        status = cr_points_distances(points, (size_t)shape[0], PyArray_DATA(x), PyArray_DATA(out), &err);
         Py_END_ALLOW_THREADS
         if (status != CR_OK) {
             Py_CLEAR(out);
@@ -90,9 +84,9 @@ static PyMethodDef points_methods[] = {
     {"__copy__", share_points, METH_NOARGS, PyDoc_STR("__copy__($self)\n--\n\nThe points themselves, which never change.")},
     {"__deepcopy__", share_points, METH_O,
      PyDoc_STR("__deepcopy__($self, memo, /)\n--\n\nThe points themselves, which never change.")},
-    {"squared_distances", (PyCFunction)(void (*)(void))points_distances, METH_VARARGS | METH_KEYWORDS,
-     PyDoc_STR("squared_distances($self, x, /, transposed=False)\n--\n\nSquared distances (n, m), or (m, n), of points x (n, d) "
-               "to these, none below 0. Bits depend on the two points alone.")},
+    {"squared_distances", points_distances, METH_O,
+     PyDoc_STR("squared_distances($self, x, /)\n--\n\nSquared distances (n, m) of points x (n, d) to these, none below 0. Bits "
+               "depend on the two points alone.")},
     {NULL, NULL, 0, NULL}};
 
 static PyType_Slot points_slots[] = {
