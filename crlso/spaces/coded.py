@@ -231,7 +231,9 @@ class CodedSpace:
             raise TypeError(f"cells: expected an array of integers, got dtype {array.dtype}")
         if array.ndim != 2 or array.shape[1] != len(self.cardinalities):
             raise ValueError(f"cells: expected shape (n, {len(self.cardinalities)}), got {array.shape}")
-        wrong = (array < 0) | (array >= np.asarray(self.cardinalities))
+        wrong = array > self._layout.largest_codes
+        if array.dtype.kind == "i":
+            wrong |= array < 0
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             raise ValueError(

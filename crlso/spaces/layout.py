@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crlso._base.checks import check_choice, check_int, is_int
 from crlso._base.types import Codes
@@ -90,6 +91,11 @@ class CellLayout:
     def cardinalities(self) -> tuple[int, ...]:
         """Number of values of each code."""
         return self.graph_cardinalities * len(self.graphs)
+
+    @functools.cached_property
+    def largest_codes(self) -> npt.NDArray[np.uint8]:
+        """Largest value of each code."""
+        return (np.array(self.cardinalities) - 1).astype(np.uint8)
 
     @functools.cached_property
     def groups(self) -> tuple[tuple[int, int, int], ...]:
