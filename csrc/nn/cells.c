@@ -208,11 +208,11 @@ typedef struct {
 
 size_t cr_nodes_bytes(const cr_cells *cells, size_t graphs, size_t layers)
 {
-    if (graphs == 0) /* pointers and first rows of layers, ends of offsets, and the least places */
-        return layers * (3 * sizeof(int32_t *) + 2 * sizeof(size_t)) + 24 * sizeof(int32_t);
+    /* pointers and first rows of layers, ends of offsets, and the least places */
+    const size_t fixed = layers * (3 * sizeof(int32_t *) + 2 * sizeof(size_t)) + 24 * sizeof(int32_t);
     /* first rows, rows and nodes of each layer; kinds, lists, offsets of both and at most four places; edges and lists */
-    return layers * (sizeof(size_t) + 2 * cells->nodes * sizeof(int32_t)) +
-           (8 * cells->nodes + 3 * cells->edges) * sizeof(int32_t);
+    return fixed + graphs * (layers * (sizeof(size_t) + 2 * cells->nodes * sizeof(int32_t)) +
+                             (8 * cells->nodes + 3 * cells->edges) * sizeof(int32_t));
 }
 
 static void split_memory(const cr_cells *cells, size_t graphs, size_t layers, void *memory, cr_nodes *nodes, found_t *found)

@@ -73,7 +73,7 @@ typedef struct {
     int32_t *list;
 } cr_nodes;
 
-/* Bytes of memory that the nodes of a graph take, at most; a block of graphs takes cr_nodes_bytes of 0 graphs more. */
+/* Bytes of memory that the nodes of some graphs take, at most: so many for each graph, and those of 0 graphs. */
 size_t cr_nodes_bytes(const cr_cells *cells, size_t graphs, size_t layers);
 
 /* Finds the nodes of the wanted graphs [begin, begin + n), in steps of `step` graphs, in that memory, aligned to 8 bytes.

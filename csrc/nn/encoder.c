@@ -12,13 +12,18 @@
 /* Graphs whose sums a network keeps for its next calls: a search encodes neighbours of cells, which share all graphs but
  * one with cells that it encoded before. */
 #define KNOWN_GRAPHS 8192
-#define BLOCK_BYTES ((size_t)4 << 20)
-#define STEP_BYTES ((size_t)384 << 10)
+
+/* Many nodes are found together, since more of them are alike then, and few are computed together, so that their rows
+ * stay in the cache. Neither depends on the networks: in float64 bits depend on which rows are multiplied together. */
+#define NODES_FOUND 1536
+#define NODES_COMPUTED 128
+#define ALIGNMENT 64 /* of what follows the rows */
 
 struct cr_encoder_frozen {
     cr_dtype dtype;
     cr_cells *cells;
     size_t width, n_layers, outputs;
+    size_t row_bytes; /* of a graph: [root | target | source] of each layer, and x of all but the first */
     double slope;
     cr_buffer *table, **types, *head_bias;
     cr_packed **weights, *messages_head, *root_head;
@@ -146,6 +151,18 @@ fail:
     return status;
 }
 
+/* Finds the memory that a graph needs; that of a block of them must be a number too. */
+static cr_status find_row_bytes(cr_encoder_frozen *f, cr_error *err)
+{
+    size_t block;
+    cr_status status;
+    CR_TRY(cr_size_multiply(f->cells->nodes, 4 * f->n_layers - 1, &f->row_bytes, "rows", err));
+    CR_TRY(cr_size_multiply(f->row_bytes, f->width * cr_dtype_size(f->dtype), &f->row_bytes, "rows", err));
+    CR_TRY(cr_size_multiply(f->row_bytes, 4 * NODES_FOUND, &block, "rows", err));
+fail:
+    return status;
+}
+
 cr_status cr_encoder_freeze(const cr_encoder *net, cr_encoder_frozen **out, cr_error *err)
 {
     *out = NULL;
@@ -162,6 +179,7 @@ cr_status cr_encoder_freeze(const cr_encoder *net, cr_encoder_frozen **out, cr_e
     f->slope = net->slope;
     atomic_flag_clear(&f->is_known_in_use);
     CR_TRY(cr_cells_new(&net->cells, net->table->shape[0], &f->cells, err));
+    CR_TRY(find_row_bytes(f, err));
     CR_TRY(copy_layers(net, f, err));
     if (f->cells->n_graphs > 1 && f->dtype == CR_F32) /* in which sums do not depend on the other graphs */
         CR_TRY(cr_known_new(KNOWN_GRAPHS, f->cells->length, 2 * f->width * cr_dtype_size(f->dtype), &f->known, err));
@@ -194,12 +212,6 @@ typedef struct {
 static size_t sum_bytes(const cr_encoder_frozen *net)
 {
     return 2 * net->width * cr_dtype_size(net->dtype);
-}
-
-/* The memory for the rows of a graph: [root | target | source] of each layer, and x of all but the first. */
-static size_t row_bytes(const cr_encoder_frozen *net)
-{
-    return net->cells->nodes * (4 * net->n_layers - 1) * net->width * cr_dtype_size(net->dtype);
 }
 
 /* A layer's [root | target | source], and x before it. In the last layer root is x, unless that layer is the first. */
@@ -244,7 +256,7 @@ static cr_status add_rows(const cr_encoder_frozen *net, const cr_nodes *nodes, s
     return CR_OK;
 }
 
-/* Runs the layers of a network on a block of graphs, which `numbers` are those of. */
+/* Runs the layers of a network on a block of graphs, whose numbers in the call are given, in steps. */
 static cr_status run_layers(const run_t *run, const cr_nodes *nodes, size_t step_graphs, const uint32_t *numbers,
                             size_t graphs, char *memory, cr_error *err)
 {
@@ -266,10 +278,10 @@ static cr_status run_layers(const run_t *run, const cr_nodes *nodes, size_t step
 static cr_status encode_graphs(void *context, size_t begin, size_t graphs, void *scratch, cr_error *err)
 {
     const encoding_t *e = context;
-    const size_t step = STEP_BYTES / (e->row_bytes + 1) + 1;
+    const size_t step = NODES_COMPUTED / e->cells->nodes + 1;
     cr_nodes nodes;
-    char *after_rows = (char *)scratch + graphs * e->row_bytes;
-    cr_status status = cr_nodes_find(e->cells, &e->graphs, begin, graphs, step, e->n_layers, after_rows, &nodes, err);
+    char *memory = (char *)scratch + (graphs * e->row_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    cr_status status = cr_nodes_find(e->cells, &e->graphs, begin, graphs, step, e->n_layers, memory, &nodes, err);
     for (size_t k = 0; k < e->n_runs && status == CR_OK; k++)
         status = run_layers(&e->runs[k], &nodes, step, e->graphs.wanted + begin, graphs, scratch, err);
     return status;
@@ -320,12 +332,11 @@ static void give_known(encoding_t *e, bool is_complete)
     }
 }
 
-/* The graphs of a block: many, so that many of their nodes are alike, but few enough that their rows stay in the cache. */
+/* The graphs of a block, when all blocks have about equally many. */
 static size_t graphs_per_block(const encoding_t *e)
 {
-    const size_t wanted = e->graphs.n_wanted, most = BLOCK_BYTES / (e->row_bytes + 1) + 1;
-    const size_t blocks = wanted / most + 1;
-    return wanted / blocks + 1;
+    const size_t most = NODES_FOUND / e->cells->nodes + 1, blocks = (e->graphs.n_wanted + most - 1) / most;
+    return blocks == 0 ? 1 : (e->graphs.n_wanted + blocks - 1) / blocks;
 }
 
 /* Finds the sums of all graphs. They do not depend on whether they are known. */
@@ -333,9 +344,10 @@ static cr_status find_sums(encoding_t *e, cr_error *err)
 {
     take_known(e);
     recall_sums(e);
-    const size_t scratch = e->row_bytes + cr_nodes_bytes(e->cells, 1, e->n_layers);
-    cr_status status = cr_run_parts(e->graphs.n_wanted, graphs_per_block(e), scratch, cr_nodes_bytes(e->cells, 0, e->n_layers),
-                                    encode_graphs, e, err);
+    const size_t fixed = cr_nodes_bytes(e->cells, 0, e->n_layers);
+    const size_t scratch = e->row_bytes + cr_nodes_bytes(e->cells, 1, e->n_layers) - fixed;
+    cr_status status = cr_run_parts(e->graphs.n_wanted, graphs_per_block(e), scratch, ALIGNMENT + fixed, encode_graphs, e,
+                                    err);
     give_known(e, status == CR_OK);
     return status;
 }
@@ -396,7 +408,7 @@ static cr_status start_runs(encoding_t *e, const cr_encoder_frozen *const *nets,
         run->latents = latents[k];
         run->graphs = &e->graphs;
         e->n_layers = nets[k]->n_layers > e->n_layers ? nets[k]->n_layers : e->n_layers;
-        e->row_bytes = row_bytes(nets[k]) > e->row_bytes ? row_bytes(nets[k]) : e->row_bytes;
+        e->row_bytes = nets[k]->row_bytes > e->row_bytes ? nets[k]->row_bytes : e->row_bytes;
     }
     return CR_OK;
 }
