@@ -585,6 +585,9 @@ def row_moments(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the sums of the rows (n, m) by their weights (n,), and of their squares: (m,) each."""
 
+def encode_cells(encoders: Iterable[FrozenEncoder], codes: npt.NDArray[np.uint8], /) -> list[npt.NDArray[Any]]:
+    """Return latents by several encoders of the same cells, those that encode() of each returns."""
+
 def covariances(
     distances: Iterable[npt.ArrayLike],
     weights: npt.ArrayLike,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import crlso._core as _core
+from crlso._base.types import Codes
 from crlso.spaces.base import Space
 
-__all__ = ["FrozenDecoder", "FrozenEncoder"]
+__all__ = ["FrozenDecoder", "FrozenEncoder", "encode_all"]
 
 
 class FrozenEncoder:
@@ -67,10 +69,30 @@ class FrozenEncoder:
         >>> bool((model.freeze_encoder().encode([6111]) == model.freeze_encoder().encode([0, 6111])[1]).all())
         True
         """
-        latents = self._network.encode(self._space.codes(cells))
-        if not np.isfinite(latents).all():
-            raise ValueError("model: expected weights whose latents are finite, as those of a damaged file may not be")
-        return latents
+        return self._network.encode(self._space.codes(cells))
+
+
+def encode_all(encoders: Sequence[FrozenEncoder], codes: Codes) -> list[npt.NDArray[np.float32]]:
+    """Return the latents of cells by several encoders of one space, whose graphs are found once for all.
+
+    Parameters
+    ----------
+    encoders : sequence of FrozenEncoder
+        At least one, all of spaces with the same nodes, edges and operations.
+    codes : ndarray of uint8, shape (n, codes per cell)
+        Codes of n cells.
+
+    Returns
+    -------
+    list of ndarray of float32, shape (n, latent)
+        What :meth:`FrozenEncoder.encode` of each encoder returns, to the bit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `codes` are no cells of the space, or encoders do not fit each other.
+    """
+    return _core.encode_cells([encoder._network for encoder in encoders], codes)
 
 
 class FrozenDecoder:

@@ -231,10 +231,9 @@ class CodedSpace:
             raise TypeError(f"cells: expected an array of integers, got dtype {array.dtype}")
         if array.ndim != 2 or array.shape[1] != len(self.cardinalities):
             raise ValueError(f"cells: expected shape (n, {len(self.cardinalities)}), got {array.shape}")
-        if array.dtype == np.uint8:  # as nearly always: no number is below 0, and eight bits are compared at once
-            wrong = array > self._layout.largest
-        else:
-            wrong = (array < 0) | (array > self._layout.largest)
+        wrong = array > self._layout.largest_codes
+        if array.dtype.kind == "i":
+            wrong |= array < 0
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             raise ValueError(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crlso._base.checks import check_choice, check_int, is_int
 from crlso._base.types import Codes
@@ -92,9 +93,9 @@ class CellLayout:
         return self.graph_cardinalities * len(self.graphs)
 
     @functools.cached_property
-    def largest(self) -> Codes:
-        """The largest value of each code."""
-        return np.array([k - 1 for k in self.cardinalities], dtype=np.uint8)
+    def largest_codes(self) -> npt.NDArray[np.uint8]:
+        """Largest value of each code."""
+        return (np.array(self.cardinalities) - 1).astype(np.uint8)
 
     @functools.cached_property
     def groups(self) -> tuple[tuple[int, int, int], ...]:

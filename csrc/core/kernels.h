@@ -50,6 +50,15 @@ typedef struct {
     const int32_t *types;      /* (n_edges,) */
 } cr_edges;
 
+/* Messages between nodes that share rows, as alike ones do: row_of[i] is that of node i. */
+typedef struct {
+    cr_edges edges;
+    const int32_t *row_of;
+    size_t columns, stride, root_stride; /* from row to row of target and source, and of root */
+    double slope;
+    const void *root, *target, *source, *types;
+} cr_messages;
+
 typedef struct {
     /* y = f(x); x == y is allowed */
     void (*unary)(cr_unary kind, double a, double b, size_t n, const void *x, void *y);
@@ -100,6 +109,10 @@ typedef struct {
      * target and source are `stride` apart */
     void (*message_pass)(size_t begin, size_t end, size_t columns, size_t stride, cr_edges edges, double slope,
                          const void *target, const void *source, const void *types, void *out);
+    /* out[t] = the same sum for node nodes[t], plus its row of root */
+    void (*pass_messages)(const cr_messages *messages, size_t n, const int32_t *nodes, void *out);
+    /* out = [sum of these sums | sum of rows of root] over nodes [begin, end) */
+    void (*sum_messages)(const cr_messages *messages, size_t begin, size_t end, void *out);
     /* d_target and d_source (+)=, for whole graphs [begin, end); d_types (n_types x columns) is
      * overwritten with the part of this chunk; each of the three may be NULL */
     void (*message_pass_gradient)(size_t begin, size_t end, size_t columns, cr_edges edges, double slope,

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "../core/buffer.h"
+#include "../core/kernels.h"
 #include "../core/threads.h"
 
 /* The rows of a block: their scratch memory takes about half of a second-level cache, they are whole tiles of every
@@ -15,7 +16,7 @@
 #define MAX_ROWS 96
 
 typedef struct {
-    size_t n, count, scratch; /* count: items of a block */
+    size_t n, count, scratch, more; /* count: items of a block */
     cr_block_function run;
     void *context;
     atomic_int status;
@@ -43,7 +44,7 @@ static void run_block(void *context, size_t number)
         return;
     cr_status status = cr_size_multiply(count, b->scratch, &bytes, "scratch memory", &err);
     if (status == CR_OK)
-        status = cr_buffer_new(bytes, &buffer, &err);
+        status = cr_buffer_new(bytes + b->more, &buffer, &err);
     if (status == CR_OK)
         status = b->run(b->context, begin, count, cr_buffer_data(buffer), &err);
     cr_buffer_release(buffer);
@@ -54,11 +55,17 @@ static void run_block(void *context, size_t number)
         *b->err = err;
 }
 
+cr_status cr_run_parts(size_t n, size_t items, size_t scratch, size_t more, cr_block_function run, void *context,
+                       cr_error *err)
+{
+    blocks_t b = {n, items, scratch, more, run, context, CR_OK, ATOMIC_FLAG_INIT, err};
+    cr_parallel(n / items + (n % items != 0), run_block, &b);
+    return (cr_status)atomic_load(&b.status);
+}
+
 cr_status cr_run_blocks(size_t n, size_t rows, size_t scratch, cr_block_function run, void *context, cr_error *err)
 {
-    blocks_t b = {n, choose_block_items(rows, scratch), scratch, run, context, CR_OK, ATOMIC_FLAG_INIT, err};
-    cr_parallel(n / b.count + (n % b.count != 0), run_block, &b);
-    return (cr_status)atomic_load(&b.status);
+    return cr_run_parts(n, choose_block_items(rows, scratch), scratch, 0, run, context, err);
 }
 
 static double read_number(cr_dtype dtype, const void *x, size_t i)
@@ -68,6 +75,8 @@ static double read_number(cr_dtype dtype, const void *x, size_t i)
 
 static bool all_finite(cr_dtype dtype, size_t n, const void *x)
 {
+    if (isfinite(cr_kernels(dtype)->sum(n, x))) /* else a sum of finite numbers may have been too large */
+        return true;
     bool bad = false; /* x - x is 0 for finite numbers alone, and without branches compilers vectorise the loops */
     if (dtype == CR_F32)
         for (size_t i = 0; i < n; i++)

@@ -14,6 +14,10 @@ typedef cr_status (*cr_block_function)(void *context, size_t begin, size_t count
 CR_MUST_USE cr_status cr_run_blocks(size_t n, size_t rows, size_t scratch, cr_block_function run, void *context,
                                     cr_error *err);
 
+/* The same with blocks of `items` items, the last one perhaps of fewer. A block has `more` bytes besides. */
+CR_MUST_USE cr_status cr_run_parts(size_t n, size_t items, size_t scratch, size_t more, cr_block_function run,
+                                   void *context, cr_error *err);
+
 /* CR_ERR_VALUE when one of n numbers is not finite; the message shows the first such number. */
 CR_MUST_USE cr_status cr_expect_finite(cr_dtype dtype, size_t n, const void *x, const char *name, cr_error *err);
 

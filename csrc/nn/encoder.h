@@ -2,22 +2,8 @@
 #ifndef CR_NN_ENCODER_H
 #define CR_NN_ENCODER_H
 
-#include <stdbool.h>
-
 #include "../autodiff/autodiff.h"
-
-/* The nodes and edges that the cells of a space have in common. A cell is n_graphs graphs, which share its nodes and its
- * codes evenly, one graph after the other; an edge, and the codes of an edge or node, belong to one graph. */
-typedef struct {
-    size_t n_graphs, n_nodes, n_codes, n_edges, n_types;
-    const int32_t *from, *to;    /* (n_edges,) node numbers */
-    const int32_t *column;       /* (n_edges,) the code of each edge, or -1: always there, type 0 */
-    const int32_t *first_kind;   /* (n_nodes + 1,) ascending from 0: node i has kinds first_kind[i] to first_kind[i + 1] */
-    const int32_t *kind_column;  /* (n_nodes,) the code that is added to a node's first kind, or -1 for none */
-    const int32_t *message_rows; /* (kinds, kinds, n_types) the row of the table for target, source and type, or -1 */
-    bool has_absent;             /* code 0 is no edge, and code c type c - 1; else code c is type c */
-    bool both_directions;        /* an edge sends messages both ways; else from `from` to `to` alone */
-} cr_encoder_cells;
+#include "cells.h"
 
 /* Layer 0: the sum of a node's rows of the table, that of its kind and those of its messages, is [root | target |
  * source]. Later layers: [root | target | source] = W x, in the last layer [target | source], with root = x. Each layer
@@ -47,11 +33,12 @@ size_t cr_encoder_codes(const cr_encoder_frozen *net);
 size_t cr_encoder_outputs(const cr_encoder_frozen *net); /* d */
 cr_dtype cr_encoder_dtype(const cr_encoder_frozen *net);
 
-/* latents (n, d) of the cells with codes (n, n_codes). A graph that several cells share is computed once. In float32 a
- * cell's result does not depend on the other cells; where a cell has several graphs, a network keeps the sums of some
- * thousands for its next calls. CR_ERR_VALUE for a code that is no kind or type, and for a message
- * that the table does not have. */
-CR_MUST_USE cr_status cr_encoder_run(const cr_encoder_frozen *net, const uint8_t *codes, size_t n, void *latents,
-                                     cr_error *err);
+/* latents[k] (n, d) of the cells with codes (n, n_codes), for each of n_nets networks of the same cells, which may have
+ * different layers and dtypes. Graphs that several cells share, and nodes that are alike, are computed once. In float32 a
+ * cell's result does not depend on the other cells, nor in any dtype on the other networks; where a cell has several
+ * graphs, a network keeps the sums of some thousands for its next calls. CR_ERR_VALUE for networks of different cells, a
+ * code that is no kind or type, a message that the table does not have, and latents that are not finite. */
+CR_MUST_USE cr_status cr_encoder_run(const cr_encoder_frozen *const *nets, size_t n_nets, const uint8_t *codes, size_t n,
+                                     void *const *latents, cr_error *err);
 
 #endif

@@ -99,7 +99,10 @@ void cr_known_add(cr_known *known, size_t n, const uint32_t *graph, const uint32
     }
     for (size_t i = 0; i < n; i++) {
         const uint32_t g = graph[i];
-        slots_of(known)[find_slot(known, numbers[g], codes[g])] = (uint32_t)known->count + 1;
+        uint32_t *slot = &slots_of(known)[find_slot(known, numbers[g], codes[g])];
+        if (*slot != 0)
+            continue;
+        *slot = (uint32_t)known->count + 1;
         numbers_of(known)[known->count] = numbers[g];
         memcpy(codes_of(known, known->count), codes[g], known->length);
         memcpy(values_of(known, known->count++), (const char *)values + g * known->bytes, known->bytes);

@@ -23,7 +23,7 @@ void cr_known_release(cr_known *known); /* NULL is allowed */
 /* The values of a graph, or NULL. A graph is its number and its codes. They are valid until the next addition. */
 const void *cr_known_find(const cr_known *known, uint32_t number, const uint8_t *codes);
 
-/* Adds n new graphs, each once: graph[i] of numbers, codes and values. None when they are more than half of the
+/* Adds n different graphs, graph[i] of numbers, codes and values; those that are known stay as they are. None when they are more than half of the
  * capacity, or when there is no memory for a table. */
 void cr_known_add(cr_known *known, size_t n, const uint32_t *graph, const uint32_t *numbers, const uint8_t *const *codes,
                   const void *values);

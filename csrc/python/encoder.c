@@ -187,34 +187,109 @@ static void encoder_dealloc(PyObject *object)
 #define ENCODED_ROWS 4096 /* cells between two looks at signals; graphs that they share are computed once */
 
 typedef struct {
-    const cr_encoder_frozen *net;
-    const uint8_t *codes;
-    char *latents;
-    size_t length, stride; /* bytes from row to row */
-} cells_t;
+    const cr_encoder_frozen **nets; /* memory of PyMem, of all that follows as well */
+    PyArrayObject **outputs;        /* owned */
+    void **latents;                 /* of the block that is computed */
+    size_t n;
+    PyArrayObject *codes;           /* owned */
+} call_t;
 
 static cr_status encode_rows(void *context, size_t begin, size_t end, cr_error *err)
 {
-    const cells_t *c = context;
-    return cr_encoder_run(c->net, c->codes + begin * c->length, end - begin, c->latents + begin * c->stride, err);
+    const call_t *c = context;
+    const uint8_t *codes = PyArray_DATA(c->codes);
+    for (size_t k = 0; k < c->n; k++)
+        c->latents[k] = (char *)PyArray_DATA(c->outputs[k]) + begin * cr_encoder_outputs(c->nets[k]) *
+                                                                  cr_dtype_size(cr_encoder_dtype(c->nets[k]));
+    return cr_encoder_run(c->nets, c->n, codes + begin * cr_encoder_codes(c->nets[0]), end - begin, c->latents, err);
 }
 
-static PyObject *encoder_encode(PyObject *object, PyObject *argument)
+static int start_call(size_t n, call_t *call)
 {
-    const cr_encoder_frozen *net = ((EncoderObject *)object)->net;
-    PyArrayObject *codes = cr_py_copy_array(argument, "codes", NPY_UINT8, 2, (npy_intp)cr_encoder_codes(net)), *latents;
-    if (codes == NULL)
-        return NULL;
-    npy_intp shape[2] = {PyArray_DIM(codes, 0), (npy_intp)cr_encoder_outputs(net)};
-    latents = (PyArrayObject *)PyArray_SimpleNew(2, shape, cr_py_type_number(cr_encoder_dtype(net)));
-    if (latents != NULL) {
-        cells_t cells = {net, PyArray_DATA(codes), PyArray_DATA(latents), cr_encoder_codes(net),
-                         cr_encoder_outputs(net) * cr_dtype_size(cr_encoder_dtype(net))};
-        if (cr_py_run_rows((size_t)shape[0], ENCODED_ROWS, encode_rows, &cells) < 0)
-            Py_CLEAR(latents);
+    *call = (call_t){.n = n};
+    if ((call->nets = PyMem_Calloc(n, 3 * sizeof(void *))) == NULL) {
+        PyErr_NoMemory();
+        return -1;
     }
-    Py_DECREF(codes);
-    return (PyObject *)latents;
+    call->outputs = (PyArrayObject **)(call->nets + n);
+    call->latents = (void **)(call->outputs + n);
+    return 0;
+}
+
+static void end_call(call_t *call)
+{
+    for (size_t k = 0; call->nets != NULL && k < call->n; k++)
+        Py_XDECREF(call->outputs[k]);
+    Py_XDECREF(call->codes);
+    PyMem_Free(call->nets);
+}
+
+/* Encodes cells by the networks of a call. */
+static int run_call(call_t *call, PyObject *codes)
+{
+    call->codes = cr_py_copy_array(codes, "codes", NPY_UINT8, 2, (npy_intp)cr_encoder_codes(call->nets[0]));
+    if (call->codes == NULL)
+        return -1;
+    for (size_t k = 0; k < call->n; k++) {
+        npy_intp shape[2] = {PyArray_DIM(call->codes, 0), (npy_intp)cr_encoder_outputs(call->nets[k])};
+        const int type = cr_py_type_number(cr_encoder_dtype(call->nets[k]));
+        if ((call->outputs[k] = (PyArrayObject *)PyArray_SimpleNew(2, shape, type)) == NULL)
+            return -1;
+    }
+    return cr_py_run_rows((size_t)PyArray_DIM(call->codes, 0), ENCODED_ROWS, encode_rows, call);
+}
+
+static PyObject *encoder_encode(PyObject *object, PyObject *codes)
+{
+    call_t call;
+    PyObject *latents = NULL;
+    if (start_call(1, &call) == 0) {
+        call.nets[0] = ((EncoderObject *)object)->net;
+        if (run_call(&call, codes) == 0)
+            latents = Py_NewRef((PyObject *)call.outputs[0]);
+    }
+    end_call(&call);
+    return latents;
+}
+
+static int read_encoders(const cr_py_state *state, PyObject *encoders, call_t *call)
+{
+    for (size_t k = 0; k < call->n; k++) {
+        PyObject *item = PyTuple_GET_ITEM(encoders, (Py_ssize_t)k);
+        if (!PyObject_TypeCheck(item, state->frozen_encoder)) {
+            cr_py_wrong_type("encoders", "a sequence of FrozenEncoders", item);
+            return -1;
+        }
+        call->nets[k] = ((EncoderObject *)item)->net;
+    }
+    return 0;
+}
+
+static PyObject *list_outputs(const call_t *call)
+{
+    PyObject *list = PyList_New((Py_ssize_t)call->n);
+    for (size_t k = 0; list != NULL && k < call->n; k++)
+        PyList_SET_ITEM(list, (Py_ssize_t)k, Py_NewRef((PyObject *)call->outputs[k]));
+    return list;
+}
+
+static PyObject *encode_cells(PyObject *module, PyObject *args)
+{
+    PyObject *given, *codes, *list = NULL;
+    call_t call = {0};
+    if (!PyArg_ParseTuple(args, "OO:encode_cells", &given, &codes))
+        return NULL;
+    PyObject *encoders = PySequence_Tuple(given); /* holds the encoders during the call */
+    if (encoders == NULL)
+        return NULL;
+    if (PyTuple_GET_SIZE(encoders) == 0)
+        PyErr_SetString(PyExc_ValueError, "encoders: expected at least one, got none");
+    else if (start_call((size_t)PyTuple_GET_SIZE(encoders), &call) == 0 &&
+             read_encoders(cr_py_state_of(module), encoders, &call) == 0 && run_call(&call, codes) == 0)
+        list = list_outputs(&call);
+    end_call(&call);
+    Py_DECREF(encoders);
+    return list;
 }
 
 /* A snapshot never changes, so it is its own copy. */
@@ -260,9 +335,17 @@ static PyType_Spec encoder_spec = {.name = "crlso._core.FrozenEncoder",
                                    .flags = Py_TPFLAGS_DEFAULT,
                                    .slots = encoder_slots};
 
+static PyMethodDef functions[] = {
+    {"encode_cells", encode_cells, METH_VARARGS,
+     PyDoc_STR("encode_cells(encoders, codes, /)\n--\n\nLatents of cells by several FrozenEncoders of the same cells, a list: "
+               "those that encode() of each returns, but their graphs are found once.")},
+    {NULL, NULL, 0, NULL}};
+
 int cr_py_add_encoder(PyObject *module)
 {
     cr_py_state *state = cr_py_state_of(module);
     state->frozen_encoder = (PyTypeObject *)PyType_FromModuleAndSpec(module, &encoder_spec, NULL);
-    return state->frozen_encoder == NULL ? -1 : PyModule_AddType(module, state->frozen_encoder);
+    if (state->frozen_encoder == NULL || PyModule_AddType(module, state->frozen_encoder) < 0)
+        return -1;
+    return PyModule_AddFunctions(module, functions);
 }

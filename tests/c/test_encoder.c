@@ -51,7 +51,7 @@ static void network_new(network_t *n, size_t layers, bool both_directions)
     CHECK(cr_encoder_freeze(&n->net, &n->frozen, &err) == CR_OK, "%s", err.text);
 }
 
-static void network_free(network_t *n)
+static void network_release(network_t *n)
 {
     cr_encoder_frozen_release(n->frozen);
     cr_tensor_release(n->table);
@@ -62,6 +62,11 @@ static void network_free(network_t *n)
     cr_tensor_release(n->heads[0]);
     cr_tensor_release(n->heads[1]);
     cr_tensor_release(n->bias);
+}
+
+static void network_free(network_t *n)
+{
+    network_release(n);
     CHECK(cr_pool_stats().live_bytes == 0, "%zu bytes are left", cr_pool_stats().live_bytes);
 }
 
@@ -155,6 +160,12 @@ static void plain_latents(const network_t *n, const uint8_t *codes, double *late
     }
 }
 
+static cr_status run_one(const cr_encoder_frozen *net, const uint8_t *codes, size_t n, real *out, cr_error *err)
+{
+    void *latents = out;
+    return cr_encoder_run(&net, 1, codes, n, &latents, err);
+}
+
 static uint8_t *random_codes(size_t cells)
 {
     uint8_t *codes = sample_memory(cells * CODES, 1);
@@ -173,7 +184,7 @@ static void latents(void)
         real *got = sample_memory(MOST * OUTPUTS, sizeof *got), *again = sample_memory(MOST * OUTPUTS, sizeof *got);
         CHECK(cr_encoder_codes(n.frozen) == CODES && cr_encoder_outputs(n.frozen) == OUTPUTS, "other sizes");
         CHECK(cr_encoder_dtype(n.frozen) == DTYPE, "another dtype");
-        CHECK(cr_encoder_run(n.frozen, codes, MOST, got, &err) == CR_OK, "%s", err.text);
+        CHECK(run_one(n.frozen, codes, MOST, got, &err) == CR_OK, "%s", err.text);
         for (size_t i = 0; i < MOST; i++) {
             double expected[OUTPUTS];
             plain_latents(&n, codes + i * CODES, expected);
@@ -189,24 +200,73 @@ static void latents(void)
         cr_store(n.bias, 0, NAN);
         for (int threads = 1; threads <= 3; threads++) {
             CHECK(cr_threads_set(threads, &err) == CR_OK, "%s", err.text);
-            CHECK(cr_encoder_run(fresh[threads - 1], codes, MOST, again, &err) == CR_OK, "%s", err.text);
+            CHECK(run_one(fresh[threads - 1], codes, MOST, again, &err) == CR_OK, "%s", err.text);
             CHECK(memcmp(got, again, MOST * OUTPUTS * sizeof *got) == 0, "other latents on %d threads", threads);
-            CHECK(cr_encoder_run(n.frozen, codes, MOST, again, &err) == CR_OK, "%s", err.text);
+            CHECK(run_one(n.frozen, codes, MOST, again, &err) == CR_OK, "%s", err.text);
             CHECK(memcmp(got, again, MOST * OUTPUTS * sizeof *got) == 0, "other latents of known graphs");
         }
         CHECK(cr_threads_set(1, &err) == CR_OK, "%s", err.text);
         for (size_t i = 0; i < MOST && DTYPE == CR_F32; i += 7) {
-            CHECK(cr_encoder_run(fresh[3], codes + i * CODES, 1, again, &err) == CR_OK, "%s", err.text);
+            CHECK(run_one(fresh[3], codes + i * CODES, 1, again, &err) == CR_OK, "%s", err.text);
             CHECK(memcmp(got + i * OUTPUTS, again, OUTPUTS * sizeof *got) == 0, "other latents of a cell alone");
         }
         for (int i = 0; i < 4; i++)
             cr_encoder_frozen_release(fresh[i]);
-        CHECK(cr_encoder_run(n.frozen, NULL, 0, NULL, &err) == CR_OK, "%s", err.text);
+        CHECK(run_one(n.frozen, NULL, 0, NULL, &err) == CR_OK, "%s", err.text);
         free(codes);
         free(got);
         free(again);
         network_free(&n);
     }
+}
+
+/* Networks of 1, 2 and 3 layers, the last one twice, in one call: each as in a call of its own. */
+static void several(void)
+{
+    cr_error err = {""};
+    enum { NETS = 4 };
+    network_t n[LAYERS];
+    const cr_encoder_frozen *nets[NETS], *swapped[2];
+    uint8_t *codes = random_codes(MOST);
+    real *expected[NETS], *got[NETS];
+    void *out[NETS];
+    for (size_t k = 0; k < NETS; k++) {
+        if (k < LAYERS)
+            network_new(&n[k], k + 1, true);
+        nets[k] = n[k < LAYERS ? k : LAYERS - 1].frozen;
+        expected[k] = sample_memory(MOST * OUTPUTS, sizeof *expected[k]);
+        out[k] = got[k] = sample_memory(MOST * OUTPUTS, sizeof *got[k]);
+        CHECK(run_one(nets[k], codes, k == 0 ? 0 : MOST / k, expected[k], &err) == CR_OK, "%s", err.text); /* known now */
+    }
+    for (int threads = 1; threads <= 3; threads++) {
+        CHECK(cr_threads_set(threads, &err) == CR_OK, "%s", err.text);
+        CHECK(cr_encoder_run(nets, NETS, codes, MOST, out, &err) == CR_OK, "%s", err.text);
+        for (size_t k = 0; k < NETS; k++) {
+            CHECK(run_one(nets[k], codes, MOST, expected[k], &err) == CR_OK, "%s", err.text);
+            CHECK(memcmp(expected[k], got[k], MOST * OUTPUTS * sizeof *got[k]) == 0, "other latents of network %zu", k);
+        }
+    }
+    CHECK(cr_threads_set(1, &err) == CR_OK, "%s", err.text);
+    network_t other;
+    network_new(&other, 2, false);
+    swapped[0] = nets[0];
+    swapped[1] = other.frozen;
+    CHECK_STATUS(cr_encoder_run(swapped, 2, codes, MOST, out, &err), CR_ERR_VALUE, err.text,
+                 "encoders: expected encoders of the same cells, got other nodes, edges or messages in number 1");
+    cr_encoder_frozen_release(other.frozen);
+    cr_store(other.bias, 0, NAN);
+    CHECK(cr_encoder_freeze(&other.net, &other.frozen, &err) == CR_OK, "%s", err.text);
+    CHECK_STATUS(run_one(other.frozen, codes, MOST, got[0], &err), CR_ERR_VALUE, err.text,
+                 "model: expected weights whose latents are finite");
+    for (size_t k = 0; k < NETS; k++) {
+        free(expected[k]);
+        free(got[k]);
+    }
+    free(codes);
+    network_release(&other);
+    for (size_t k = 1; k < LAYERS; k++)
+        network_release(&n[k]);
+    network_free(&n[0]);
 }
 
 static void bad_codes(void)
@@ -217,11 +277,11 @@ static void bad_codes(void)
     uint8_t *codes = random_codes(40);
     real out[40 * OUTPUTS];
     codes[39 * CODES] = 3;
-    CHECK(cr_encoder_run(n.frozen, codes, 40, out, &err) == CR_ERR_VALUE, "an operation too many");
+    CHECK(run_one(n.frozen, codes, 40, out, &err) == CR_ERR_VALUE, "an operation too many");
     CHECK(strstr(err.text, "codes: expected values below 3 in column 0, got 3") != NULL, "%s", err.text);
     codes[39 * CODES] = 0;
     codes[CODES + 5] = 255;
-    CHECK(cr_encoder_run(n.frozen, codes, 40, out, &err) == CR_ERR_VALUE, "a type too many");
+    CHECK(run_one(n.frozen, codes, 40, out, &err) == CR_ERR_VALUE, "a type too many");
     CHECK(strstr(err.text, "codes: expected values below 3 in column 5, got 255") != NULL, "%s", err.text);
     free(codes);
     network_free(&n);
@@ -230,7 +290,7 @@ static void bad_codes(void)
     message_rows[(4 * KINDS + 0) * TYPES] = -1; /* from the first node to the third */
     CHECK(cr_encoder_freeze(&n.net, &n.frozen, &err) == CR_OK, "%s", err.text);
     codes = random_codes(1);
-    CHECK(cr_encoder_run(n.frozen, codes, 1, out, &err) == CR_ERR_VALUE, "a message that the table does not have");
+    CHECK(run_one(n.frozen, codes, 1, out, &err) == CR_ERR_VALUE, "a message that the table does not have");
     CHECK(strstr(err.text, "codes: expected messages that the table has, got one of kind 0 to kind 4") != NULL, "%s", err.text);
     free(codes);
     network_free(&n);
@@ -301,6 +361,7 @@ static void bad_networks(void)
 int main(void)
 {
     RUN(latents);
+    RUN(several);
     RUN(bad_codes);
     RUN(bad_networks);
     return check_finish("test_encoder");

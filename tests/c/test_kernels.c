@@ -428,6 +428,45 @@ static void messages(size_t d)
     free(sum);
 }
 
+/* Nodes that share rows of [root | target | source]. */
+static void shared_messages(size_t d)
+{
+    enum { NODES = 5, ROWS = 3, TYPES = 3, CHOSEN = 2 };
+    static const int32_t offsets[] = {0, 2, 2, 5, 8, 9}, sources[] = {1, 0, 4, 4, 2, 3, 0, 1, 4};
+    static const int32_t types_of[] = {0, 2, 1, 1, 0, 2, 2, 0, 1}, row_of[] = {2, 0, 1, 0, 2}, chosen[] = {3, 1};
+    real *wide = array(ROWS * 3 * d, -1, 1), *types = array(TYPES * d, -1, 1), *out = array(2 * NODES * d, 5, 6);
+    double *x = sample_memory(CHOSEN * d, sizeof *x), *sums = sample_memory(2 * d, sizeof *sums);
+    const cr_messages messages = {.edges = {offsets, sources, types_of}, .row_of = row_of, .columns = d, .stride = 3 * d,
+                                  .root_stride = 3 * d, .slope = 0.2, .root = wide, .target = wide + d,
+                                  .source = wide + 2 * d, .types = types};
+    for (size_t c = 0; c < d; c++) {
+        sums[c] = sums[d + c] = 0;
+        for (size_t t = 0; t < NODES; t++) {
+            const real *own = wide + (size_t)row_of[t] * 3 * d + c;
+            double sum = 0;
+            for (int32_t e = offsets[t]; e < offsets[t + 1]; e++) {
+                const size_t from = (size_t)row_of[sources[e]] * 3 * d + 2 * d + c, k = (size_t)types_of[e] * d + c;
+                const double v = (double)(own[d] + wide[from] + types[k]);
+                sum += v > 0 ? v : 0.2 * v;
+            }
+            for (size_t i = 0; i < CHOSEN; i++)
+                if ((size_t)chosen[i] == t)
+                    x[i * d + c] = sum + (double)*own;
+            sums[c] += t == 0 ? 0 : sum; /* the first node is not asked for */
+            sums[d + c] += t == 0 ? 0 : (double)*own;
+        }
+    }
+    kernels->pass_messages(&messages, CHOSEN, chosen, out);
+    expect("pass_messages", CHOSEN * d, out, x, LOOSE);
+    kernels->sum_messages(&messages, 1, NODES, out);
+    expect("sum_messages", 2 * d, out, sums, LOOSE);
+    free(wide);
+    free(types);
+    free(out);
+    free(x);
+    free(sums);
+}
+
 /* ---- losses and layers ---- */
 
 static void cross_entropy(size_t classes)
@@ -657,7 +696,7 @@ static void all_of(const cr_kernel_table *table, const char *name)
 {
     static const size_t sizes[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 100, 300};
     void (*const tests[])(size_t) = {unary, bias_activation, binary, sums, axes, extremes_and_equal, reverse_axes,
-                                     columns_and_rows, segments, messages, cross_entropy, other_losses,
+                                     columns_and_rows, segments, messages, shared_messages, cross_entropy, other_losses,
                                      layers_and_tests, sums_of_rows, distances, adam};
     kernels = table;
     isa = name;

@@ -51,6 +51,8 @@ static void finds_what_was_added(void)
             if (!expected[g])
                 new[n++] = g;
         cr_known_add(known, n, new, numbers, all_codes, values);
+        if (round % 7 == 0 && count + 2 * n <= CAPACITY) /* graphs that are known */
+            cr_known_add(known, n, new, numbers, all_codes, values);
         if (n <= CAPACITY / 2) {
             if (count + n > CAPACITY) {
                 memset(expected, 0, sizeof expected);

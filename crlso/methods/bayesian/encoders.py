@@ -14,6 +14,7 @@ from crlso._base.cache import digest
 from crlso._base.types import Codes, EpochProgress, Floats, Progress
 from crlso.methods.bayesian.parts import Encoder, Reservoir
 from crlso.models import FrozenEncoder, GraphVAE, kept_vae, shipped_latents, shipped_vaes
+from crlso.models.frozen import encode_all
 from crlso.models.gaussian_process import Features
 from crlso.models.shaped import shaped_vae
 from crlso.random import Stream
@@ -331,15 +332,19 @@ class LatentEncoder:
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _latents(self, codes: Codes) -> Floats:
-        parts = [z * np.float64(scale) for z, scale in zip(self._encoded(codes), self._scales)]
-        latents: Floats = np.concatenate(parts, axis=1) * self._scale
+        parts = self._encoded(codes)
+        ends = np.cumsum([part.shape[1] for part in parts]).tolist()
+        latents = np.empty((len(codes), ends[-1]))
+        for part, scale, end in zip(parts, self._scales, ends):
+            np.multiply(part, np.float64(scale), out=latents[:, end - part.shape[1] : end])
+        latents *= self._scale
         return latents
 
     def _encoded(self, codes: Codes) -> list[Latents]:
         """Latents of each model."""
         if not self._frozen:
             self._frozen = [vae.freeze_encoder() for vae in self._models]
-        return [frozen.encode(codes) for frozen in self._frozen]
+        return encode_all(self._frozen, codes)
 
     def _class_latents(self, stream: Stream, report: Progress) -> npt.NDArray[Any]:
         """Latents of all classes, shape (encoders, classes, d)."""
