@@ -19,6 +19,7 @@ CASES = {
     "threads": "--threads 1 2 --cells 300 --width 16 --rounds 1",
     "surrogate_step": "--against= --latents 3 --rounds 1",
     "decode": "--against= --latents 3 --rounds 1",
+    "encode": "--against= --cells 3 --rounds 1",
     "op_overhead": "--against= --repeat 2 --rounds 1",
     "memory": "--cells 1100 --width 16 --epochs 2",
     "scaling": "--cells 64 128 --widths 8 16 --of 64",
