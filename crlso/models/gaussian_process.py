@@ -272,9 +272,8 @@ class Kernel:
 
     def _factors(self, x: Features) -> tuple[float, ...]:
         """The weight of each product of features on which values depend linearly."""
-        return (self.linear,) * (x.size is not None) + (self.predicted,) * (
-            0 if x.predicted is None else x.predicted.shape[1]
-        )
+        predictions = 0 if x.predicted is None else x.predicted.shape[1]
+        return (self.linear,) * (x.size is not None) + (self.predicted,) * predictions
 
     def _of_distances(self, distances: list[Floats], x: Features, y: Features, weights: tuple[float, ...]) -> Floats:
         if not len(weights) == len(x.groups) == len(y.groups):

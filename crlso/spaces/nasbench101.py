@@ -149,7 +149,7 @@ class NASBench101(CellSpace):
         >>> space.log_size(space.codes(["conv3x3-bn-relu(0)+output(1)", "maxpool3x3(0)+output(1)"])).round(3)
         array([2.303e+00, 1.000e-03])
         """
-        return np.log(_core.nb101_channels(codes)[1])
+        return np.log(_core.nb101_channels(self.codes(codes))[1])
 
     def channels(self, codes: Codes) -> Floats:
         """Return the channels of each inner vertex in units of the output's, shape (n, 5).
@@ -173,7 +173,7 @@ class NASBench101(CellSpace):
         >>> space.channels(space.codes(["conv3x3-bn-relu(0)+maxpool3x3(1)+output(1,2)"]))
         array([[0.5, 0.5, 0. , 0. , 0. ]])
         """
-        return _core.nb101_channels(codes)[0]
+        return _core.nb101_channels(self.codes(codes))[0]
 
     @property
     def n_cells(self) -> int:

@@ -25,7 +25,11 @@ static int read_item(arrays_t *arrays, npy_intp i, PyObject *object, const char 
     if (own == NULL)
         return -1;
     if (PyArray_NDIM(own) != ndim || !PyArray_SAMESHAPE(own, arrays->items[0])) {
-        PyErr_Format(PyExc_ValueError, "%s: expected %d-dimensional arrays of one shape", name, ndim);
+        PyObject *shape = PyObject_GetAttrString((PyObject *)own, "shape");
+        if (shape != NULL)
+            PyErr_Format(PyExc_ValueError, "%s: expected %d-dimensional arrays of one shape, got %R for number %zd", name,
+                         ndim, shape, i);
+        Py_XDECREF(shape);
         return -1;
     }
     arrays->data[i] = PyArray_DATA(own);
@@ -188,13 +192,14 @@ done:
     return out;
 }
 
-/* Whether an array has this shape; if not, sets a ValueError. */
-static int expect_shape(PyArrayObject *array, const char *name, npy_intp rows, npy_intp columns)
+/* Expects a matrix of this shape. */
+static int expect_matrix(PyArrayObject *array, const char *name, npy_intp rows, npy_intp columns)
 {
     if (PyArray_DIM(array, 0) == rows && PyArray_DIM(array, 1) == columns)
         return 0;
-    PyErr_Format(PyExc_ValueError, "%s: expected shape (%zd, %zd), got (%zd, %zd)", name, rows, columns,
-                 PyArray_DIM(array, 0), PyArray_DIM(array, 1));
+    char expected[50];
+    snprintf(expected, sizeof expected, "(%lld, %lld)", (long long)rows, (long long)columns);
+    cr_py_wrong_shape(name, expected, array);
     return -1;
 }
 
@@ -210,7 +215,7 @@ static PyObject *cholesky_rows(PyObject *module, PyObject *args)
         (kernel = cr_py_read_rows(kernel_object, "kernel", CR_F64, SIZE_MAX)) == NULL)
         goto done;
     const npy_intp n = PyArray_DIM(lower, 0), b = PyArray_DIM(kernel, 0);
-    if (expect_shape(lower, "lower", n, n) < 0 || expect_shape(kernel, "kernel", b, n + b) < 0 ||
+    if (expect_matrix(lower, "lower", n, n) < 0 || expect_matrix(kernel, "kernel", b, n + b) < 0 ||
         (out = (PyArrayObject *)PyArray_SimpleNew(2, PyArray_DIMS(kernel), NPY_FLOAT64)) == NULL)
         goto done;
     Py_BEGIN_ALLOW_THREADS
@@ -234,7 +239,7 @@ static PyObject *whitened_rows(PyObject *module, PyObject *args)
         (kernel = cr_py_read_rows(kernel_object, "kernel", CR_F64, SIZE_MAX)) == NULL)
         goto done;
     const npy_intp n = PyArray_DIM(rows, 0), b = PyArray_DIM(kernel, 0), m = PyArray_DIM(kernel, 1);
-    if (expect_shape(lower, "lower", b, n + b) < 0 || expect_shape(rows, "rows", n, m) < 0 ||
+    if (expect_matrix(lower, "lower", b, n + b) < 0 || expect_matrix(rows, "rows", n, m) < 0 ||
         (out = (PyArrayObject *)PyArray_SimpleNew(2, PyArray_DIMS(kernel), NPY_FLOAT64)) == NULL)
         goto done;
     Py_BEGIN_ALLOW_THREADS

@@ -140,7 +140,11 @@ def covariances(distances, weights=(1.0,), factors=(1.0, 1.0), x=ONE[:, :2], y=O
         (lambda: covariances([], weights=[]), ValueError, "distances: expected 1 to 64 arrays"),
         (lambda: covariances([ONE] * 65, weights=[1.0] * 65), ValueError, "distances: expected 1 to 64"),
         (lambda: covariances([ONE], weights=[1.0, 2.0]), ValueError, "as many as there are weights, 2, got 1"),
-        (lambda: covariances([ONE, ONE.T], weights=[1.0, 2.0]), ValueError, "2-dimensional arrays of one shape"),
+        (
+            lambda: covariances([ONE, ONE.T], weights=[1.0, 2.0]),
+            ValueError,
+            r"2-dimensional arrays of one shape, got \(3, 2\)",
+        ),
         (lambda: covariances(3), TypeError, "not iterable"),
         (lambda: covariances([ONE], weights=["a"]), (TypeError, ValueError), "weights: expected"),
         (lambda: covariances([ONE], x=ONE), ValueError, r"x: expected shape \(n, 2\)"),

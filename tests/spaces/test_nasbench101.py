@@ -136,6 +136,14 @@ def test_channels_of_other_codes_are_refused(column, value):
     codes = np.zeros((3, 26), dtype=np.uint8)
     codes[2, column] = value
     with pytest.raises(ValueError, match=r"codes: expected operations 0 to 3 and edges 0 or 1, got others in cell 2"):
-        NASBench101().channels(codes)
+        _core.nb101_channels(codes)
     with pytest.raises(ValueError, match=r"codes: expected shape \(n, 26\)"):
-        NASBench101().log_size(codes[:, :25])
+        _core.nb101_channels(codes[:, :25])
+    for ask in (NASBench101().channels, NASBench101().log_size):
+        with pytest.raises(
+            ValueError, match=f"cells: expected codes from 0 to . in column {column}, got {value} in row 2"
+        ):
+            ask(codes)
+        with pytest.raises(ValueError, match=r"cells: expected shape \(n, 26\)"):
+            ask(codes[:, :25])
+        np.testing.assert_array_equal(ask(codes[:2].astype(np.int64)), ask(codes[:2]))
